@@ -1,0 +1,3 @@
+//! Benchmarks of Tidegate, each printing one line of JSON.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Pure state machines of Tidegate: coordinator, alignment, retention, restore plan, restart strategies.

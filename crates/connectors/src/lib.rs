@@ -1,0 +1,1 @@
+//! Sources and sinks of Tidegate: files, generator, sockets, standard output, collections.

@@ -1,0 +1,1 @@
+//! Runs Tidegate jobs on Timely Dataflow: exchange, flow control, operators, attempts, snapshot path.

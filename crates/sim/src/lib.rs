@@ -1,0 +1,1 @@
+//! A seeded simulation of the Tidegate coordinator, its workers and a faulty store.

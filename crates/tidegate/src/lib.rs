@@ -1,0 +1,1 @@
+//! Stateful stream jobs in Rust with checkpoints and savepoints, exactly once.

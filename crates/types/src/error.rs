@@ -1,0 +1,66 @@
+//! The kinds of error, each named by what the user should do about it.
+
+use std::fmt;
+
+/// An error of user code: anything that implements [`std::error::Error`], or a message.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// What user functions return: `?` works on every error type, and `Err("message".into())` too.
+pub type UserResult<T> = Result<T, BoxError>;
+
+/// What an error means for the one who has to act on it.
+///
+/// Every error type of Tidegate tells its kind; nothing matches on a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The input, the options or the program is wrong: change it and start again.
+    Invalid,
+    /// Something outside did not answer: try again, the restart strategy does so by itself.
+    Unavailable,
+    /// Another attempt or process has taken over: this one must stop and do nothing more.
+    Fenced,
+    /// The snapshot and the program do not fit together: change one of them.
+    Incompatible,
+    /// A file is not what was written: restore from another snapshot.
+    Corrupt,
+    /// User code failed: its own message says why.
+    User,
+    /// A defect of Tidegate: please report it.
+    Internal,
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Invalid => "invalid",
+            Self::Unavailable => "unavailable",
+            Self::Fenced => "fenced",
+            Self::Incompatible => "incompatible",
+            Self::Corrupt => "corrupt",
+            Self::User => "user code failed",
+            Self::Internal => "internal",
+        })
+    }
+}
+
+/// Formats an error and all its sources, outermost first, as one line.
+///
+/// ```
+/// let inner: Box<dyn std::error::Error> = "disk full".into();
+/// assert_eq!(tidegate_types::error::chain(inner.as_ref()), "disk full");
+/// ```
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Some libraries repeat their source in their own message: say it once.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,23 @@
+//! The vocabulary of Tidegate: ids, event time, key groups, options, clock and randomness.
+//!
+//! Every other crate stands on this one, and it stands on nothing: no I/O, no Timely, no Tokio.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`ids`] | a newtype for every id and counter |
+//! | [`time`] | event time and wall-clock time, and the [`time::Clock`] that tells it |
+//! | [`key_group`] | which key group a key belongs to, and which subtask owns a key group |
+//! | [`error`] | the kinds of error, by what the user should do |
+
+pub mod error;
+pub mod ids;
+pub mod key_group;
+pub mod time;
+
+pub use error::{BoxError, ErrorKind, UserResult};
+pub use ids::{
+    AttemptId, CheckpointId, JobId, MaxParallelism, OperatorUid, Parallelism, ProcessIndex,
+    SubtaskIndex,
+};
+pub use key_group::{KeyGroup, KeyGroupRange, KeyHash};
+pub use time::{Clock, EventTime, Timestamp};

@@ -1,0 +1,3 @@
+//! Development commands of Tidegate.
+
+fn main() {}

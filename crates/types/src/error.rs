@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// An error of user code: anything that implements [`std::error::Error`], or a message.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
@@ -11,7 +13,7 @@ pub type UserResult<T> = Result<T, BoxError>;
 /// What an error means for the one who has to act on it.
 ///
 /// Every error type of Tidegate tells its kind; nothing matches on a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ErrorKind {
     /// The input, the options or the program is wrong: change it and start again.
     Invalid,
@@ -27,6 +29,15 @@ pub enum ErrorKind {
     User,
     /// A defect of Tidegate: please report it.
     Internal,
+}
+
+impl ErrorKind {
+    /// Whether another attempt may help: not if the program, its options or the snapshot are
+    /// wrong.
+    #[must_use]
+    pub const fn is_retryable(self) -> bool {
+        !matches!(self, Self::Invalid | Self::Incompatible | Self::Corrupt)
+    }
 }
 
 impl fmt::Display for ErrorKind {

@@ -7,13 +7,18 @@
 //! | [`ids`] | a newtype for every id and counter |
 //! | [`time`] | event time and wall-clock time, and the [`time::Clock`] that tells it |
 //! | [`key_group`] | which key group a key belongs to, and which subtask owns a key group |
+//! | [`barrier`] | the mark that a snapshot puts into a stream |
+//! | [`options`] | configuration: Flink's keys, forms and defaults |
 //! | [`error`] | the kinds of error, by what the user should do |
 
+pub mod barrier;
 pub mod error;
 pub mod ids;
 pub mod key_group;
+pub mod options;
 pub mod time;
 
+pub use barrier::{Barrier, BarrierKind};
 pub use error::{BoxError, ErrorKind, UserResult};
 pub use ids::{
     AttemptId, CheckpointId, JobId, MaxParallelism, OperatorUid, Parallelism, ProcessIndex,

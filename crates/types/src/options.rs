@@ -1,0 +1,24 @@
+//! Configuration: Flink's keys, forms and defaults, each option defined once.
+//!
+//! ```text
+//!   config.yaml --+
+//!   environment --+--> Configuration (text, with its origin) --> JobOptions (plain data)
+//!   -D key=value -+
+//! ```
+//!
+//! Where a key is given more than once, `-D` comes before the environment, and that before the
+//! file. An unknown key is a warning that names the nearest known one; a known key with a bad value
+//! is an error before anything starts.
+
+mod configuration;
+mod job;
+mod keys;
+mod parse;
+
+pub use configuration::{Configuration, OptionError, Origin, Warning};
+pub use job::{
+    CheckpointingMode, CheckpointingOptions, ClaimMode, JobOptions, RecoveryOptions,
+    RestartStrategyOptions, RetentionPolicy,
+};
+pub use keys::{ConfigOption, all};
+pub use parse::{format_duration, parse_bytes, parse_duration};

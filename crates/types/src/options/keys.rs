@@ -1,0 +1,97 @@
+//! Every option: its key, default, form and meaning. Documentation is generated from here.
+
+/// An option as a person sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConfigOption {
+    /// Flink's key.
+    pub key: &'static str,
+    /// The default as text, `none` if there is none.
+    pub default: &'static str,
+    /// What values look like.
+    pub form: &'static str,
+    /// What it does.
+    pub doc: &'static str,
+}
+
+macro_rules! options {
+    ($($name:ident: $key:literal, $default:literal, $form:literal, $doc:literal;)*) => {
+        $(
+            #[doc = concat!("`", $key, "`: ", $doc)]
+            pub(super) const $name: ConfigOption =
+                ConfigOption { key: $key, default: $default, form: $form, doc: $doc };
+        )*
+
+        /// Every option, in the order of the documentation.
+        #[must_use]
+        pub fn all() -> &'static [ConfigOption] {
+            &[$($name),*]
+        }
+    };
+}
+
+options! {
+    PARALLELISM: "parallelism.default", "1", "1 to 32768",
+        "How many subtasks each operator has.";
+    MAX_PARALLELISM: "pipeline.max-parallelism", "-1", "1 to 32768, or -1",
+        "How many key groups keyed state is split into, and so the highest parallelism that the job can ever have. -1 takes the snapshot's, or one and a half times the parallelism rounded up to a power of two, at least 128.";
+    WATERMARK_INTERVAL: "pipeline.auto-watermark-interval", "200 ms", "duration",
+        "How often operators that assign event times emit a watermark.";
+    DEBLOAT_TARGET: "taskmanager.network.memory.buffer-debloat.target", "100 ms", "duration",
+        "How long the records under way between sources and sinks may take to be consumed; sources hold back accordingly. Flink's default is 1 s and off.";
+    INTERVAL: "execution.checkpointing.interval", "none", "duration",
+        "The time between checkpoints. Without it there are none but the final one.";
+    MODE: "execution.checkpointing.mode", "EXACTLY_ONCE", "EXACTLY_ONCE or AT_LEAST_ONCE",
+        "Whether operators with several senders wait for all barriers before they go on.";
+    TIMEOUT: "execution.checkpointing.timeout", "10 min", "duration",
+        "After this time a checkpoint that is not complete is given up.";
+    MIN_PAUSE: "execution.checkpointing.min-pause", "0 ms", "duration",
+        "The least time between the end of a checkpoint and the start of the next; if it is not 0 there is one checkpoint at a time.";
+    MAX_CONCURRENT: "execution.checkpointing.max-concurrent-checkpoints", "1", "1 or more",
+        "How many checkpoints may be under way at once.";
+    TOLERABLE_FAILED: "execution.checkpointing.tolerable-failed-checkpoints", "0", "0 or more",
+        "How many checkpoints in a row may fail before the attempt fails.";
+    RETENTION: "execution.checkpointing.externalized-checkpoint-retention", "NO_EXTERNALIZED_CHECKPOINTS", "RETAIN_ON_CANCELLATION, DELETE_ON_CANCELLATION or NO_EXTERNALIZED_CHECKPOINTS",
+        "What becomes of the checkpoints of a job that is cancelled. A job that fails keeps them, one that finishes does not.";
+    NUM_RETAINED: "execution.checkpointing.num-retained", "1", "1 or more",
+        "How many completed checkpoints are kept.";
+    CHECKPOINT_DIR: "execution.checkpointing.dir", "none", "path or URL",
+        "Where checkpoints go: a folder, or a URL of an object store. Without it they are kept in memory and do not survive the process.";
+    CREATE_SUBDIR: "execution.checkpointing.create-subdir", "true", "true or false",
+        "Whether each job has a folder named by its id in the checkpoint folder.";
+    SAVEPOINT_DIR: "execution.checkpointing.savepoint-dir", "none", "path or URL",
+        "Where savepoints go unless the request names a folder.";
+    INLINE_THRESHOLD: "execution.checkpointing.data-inline-threshold", "20 kb", "size up to 1 mb",
+        "State smaller than this stands in `_metadata` itself.";
+    AFTER_TASKS_FINISH: "execution.checkpointing.checkpoints-after-tasks-finish", "true", "true or false",
+        "Whether checkpoints go on once some subtasks have consumed all of their input, with a final one at the end that commits the last results.";
+    RECOVERY_PATH: "execution.state-recovery.path", "none", "path, URL or `latest`",
+        "The savepoint or retained checkpoint that the job starts from.";
+    CLAIM_MODE: "execution.state-recovery.claim-mode", "NO_CLAIM", "CLAIM or NO_CLAIM",
+        "Whether the job takes that snapshot over and deletes it when it is subsumed. `latest` claims the job's own checkpoint unless this says otherwise.";
+    IGNORE_UNCLAIMED: "execution.state-recovery.ignore-unclaimed-state", "false", "true or false",
+        "Whether state of operators that the program does not have any more is left behind.";
+    RESTART_TYPE: "restart-strategy.type", "none", "none, fixed-delay, failure-rate or exponential-delay",
+        "What follows a failed attempt. exponential-delay is the default as soon as there is a checkpointing interval; off and disable are other words for none.";
+    FIXED_ATTEMPTS: "restart-strategy.fixed-delay.attempts", "1", "0 or more",
+        "How many attempts follow the first one.";
+    FIXED_DELAY: "restart-strategy.fixed-delay.delay", "1 s", "duration",
+        "The time between a failure and the next attempt.";
+    RATE_MAX: "restart-strategy.failure-rate.max-failures-per-interval", "1", "0 or more",
+        "How many failures there may be in an interval.";
+    RATE_INTERVAL: "restart-strategy.failure-rate.failure-rate-interval", "1 min", "duration",
+        "That interval.";
+    RATE_DELAY: "restart-strategy.failure-rate.delay", "1 s", "duration",
+        "The time between a failure and the next attempt.";
+    EXP_INITIAL: "restart-strategy.exponential-delay.initial-backoff", "1 s", "duration",
+        "The time between the first failure and the next attempt.";
+    EXP_MAX: "restart-strategy.exponential-delay.max-backoff", "1 min", "duration",
+        "The longest time between a failure and the next attempt.";
+    EXP_MULTIPLIER: "restart-strategy.exponential-delay.backoff-multiplier", "1.5", "1 or more",
+        "By how much that time grows with each failure.";
+    EXP_RESET: "restart-strategy.exponential-delay.reset-backoff-threshold", "1 h", "duration",
+        "After this time without a failure it starts anew.";
+    EXP_JITTER: "restart-strategy.exponential-delay.jitter-factor", "0.1", "0 to 1",
+        "The random share by which that time is longer or shorter.";
+    EXP_ATTEMPTS: "restart-strategy.exponential-delay.attempts-before-reset-backoff", "infinite", "1 or more, or infinite",
+        "How many failures in a row there may be.";
+}

@@ -1,0 +1,193 @@
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn max(count: u32) -> MaxParallelism {
+    MaxParallelism::new(count).expect("in bounds")
+}
+
+fn table(groups: u32) -> KeyedTable<u16, u32> {
+    KeyedTable::new(KeyGroupRange { start: 0, end: groups }, max(groups))
+}
+
+fn entries(groups: &[SharedGroup<u16, u32>]) -> HashMap<u16, u32> {
+    let mut seen = HashMap::new();
+    for (key, value) in groups.iter().flat_map(SharedGroup::iter) {
+        assert_eq!(seen.insert(*key, *value), None, "the key {key} occurs twice");
+    }
+    seen
+}
+
+/// One step of the test against the model.
+#[derive(Clone, Debug)]
+enum Step {
+    Add(u16, u32),
+    Insert(u16, u32),
+    Remove(u16),
+    Update(u16, Option<u32>),
+    Modify(u16, u32),
+    Share,
+    DropShare(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let key = 0..40u16;
+    prop_oneof![
+        4 => (key.clone(), any::<u32>()).prop_map(|(key, value)| Step::Add(key, value)),
+        2 => (key.clone(), any::<u32>()).prop_map(|(key, value)| Step::Insert(key, value)),
+        2 => key.clone().prop_map(Step::Remove),
+        2 => (key.clone(), any::<Option<u32>>()).prop_map(|(key, value)| Step::Update(key, value)),
+        2 => (key, any::<u32>()).prop_map(|(key, value)| Step::Modify(key, value)),
+        1 => Just(Step::Share),
+        1 => (0..4usize).prop_map(Step::DropShare),
+    ]
+}
+
+/// The table under test, the model, and the shares that are alive with what each must hold.
+struct Pair {
+    table: KeyedTable<u16, u32>,
+    model: HashMap<u16, u32>,
+    shares: Vec<(Vec<SharedGroup<u16, u32>>, HashMap<u16, u32>)>,
+}
+
+impl Pair {
+    fn apply(&mut self, step: Step) {
+        let (table, model) = (&mut self.table, &mut self.model);
+        match step {
+            Step::Add(key, value) => {
+                let sum = table.get_or_insert_with(KeyHash::of(&key), &key, || 0);
+                *sum = sum.wrapping_add(value);
+                let sum = model.entry(key).or_insert(0);
+                *sum = sum.wrapping_add(value);
+            }
+            Step::Insert(key, value) => {
+                let before = table.insert(KeyHash::of(&key), &key, value);
+                assert_eq!(before, model.insert(key, value));
+            }
+            Step::Remove(key) => {
+                assert_eq!(table.remove(KeyHash::of(&key), &key), model.remove(&key));
+            }
+            Step::Update(key, value) => {
+                let mut before = None;
+                let updated = table.try_update(KeyHash::of(&key), &key, |old| {
+                    before = old;
+                    Ok::<_, ()>(value)
+                });
+                assert_eq!(updated, Ok(()));
+                let expected = match value {
+                    Some(value) => model.insert(key, value),
+                    None => model.remove(&key),
+                };
+                assert_eq!(before, expected);
+            }
+            Step::Modify(key, value) => {
+                let found = table.get_mut(KeyHash::of(&key), &key).map(|slot| *slot = value);
+                assert_eq!(found, model.get_mut(&key).map(|slot| *slot = value));
+            }
+            Step::Share => self.shares.push((table.share(), model.clone())),
+            Step::DropShare(index) if index < self.shares.len() => {
+                self.shares.swap_remove(index);
+            }
+            Step::DropShare(_) => {}
+        }
+    }
+
+    fn check(&self) {
+        assert_eq!(self.table.len(), self.model.len());
+        assert_eq!(self.table.is_empty(), self.model.is_empty());
+        let all: HashMap<u16, u32> = self.table.iter().map(|(key, value)| (*key, *value)).collect();
+        assert_eq!(all, self.model);
+        for key in 0..40u16 {
+            assert_eq!(self.table.get(KeyHash::of(&key), &key), self.model.get(&key));
+        }
+        for (share, expected) in &self.shares {
+            assert_eq!(&entries(share), expected);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn inv_frozen_a_share_holds_the_state_at_its_barrier(
+        groups in 1..9u32,
+        steps in prop::collection::vec(step(), 0..200),
+    ) {
+        let mut pair = Pair { table: table(groups), model: HashMap::new(), shares: Vec::new() };
+        for step in steps {
+            pair.apply(step);
+        }
+        pair.check();
+    }
+}
+
+#[test]
+fn a_group_is_taken_back_without_a_copy_once_its_share_is_gone() {
+    let mut table = table(1);
+    for key in 0..100u16 {
+        table.insert(KeyHash::of(&key), &key, 1);
+    }
+    let place = |table: &KeyedTable<u16, u32>| {
+        std::ptr::from_ref(table.get(KeyHash::of(&7u16), &7).unwrap()) as usize
+    };
+    let before = place(&table);
+    let share = table.share();
+    drop(share);
+    *table.get_mut(KeyHash::of(&7u16), &7).unwrap() = 2;
+    assert_eq!(place(&table), before);
+
+    let share = table.share();
+    *table.get_mut(KeyHash::of(&7u16), &7).unwrap() = 3;
+    assert_ne!(place(&table), before, "a group that is still shared has to be copied");
+    assert_eq!(entries(&share)[&7], 2);
+}
+
+#[test]
+fn shares_come_in_the_order_of_groups_and_without_empty_ones() {
+    let mut table = table(64);
+    for key in 0..40u16 {
+        table.insert(KeyHash::of(&key), &key, u32::from(key));
+    }
+    let groups: Vec<u32> = table.share().iter().map(|share| share.group().get()).collect();
+    assert!(groups.is_sorted_by(|a, b| a < b));
+    let mut expected: Vec<u32> =
+        (0..40u16).map(|key| KeyHash::of(&key).group(max(64)).get()).collect();
+    expected.sort_unstable();
+    expected.dedup();
+    assert_eq!(groups, expected);
+    assert!(table.share().iter().all(|share| !share.is_empty() && share.len() > 0));
+}
+
+#[test]
+fn an_error_of_an_update_comes_back() {
+    let mut table = table(4);
+    table.insert(KeyHash::of(&1u16), &1, 1);
+    assert_eq!(table.try_update(KeyHash::of(&1u16), &1, |_| Err("no")), Err("no"));
+}
+
+#[test]
+#[should_panic(expected = "came to the subtask of groups 0..1")]
+fn a_key_of_another_subtask_is_refused() {
+    let table: KeyedTable<u16, u32> = KeyedTable::new(KeyGroupRange { start: 0, end: 1 }, max(128));
+    let stranger = (0..100u16).find(|key| KeyHash::of(key).group(max(128)).get() > 0).unwrap();
+    let _ = table.get(KeyHash::of(&stranger), &stranger);
+}
+
+#[test]
+fn a_sweep_comes_by_every_entry_and_leaves_shared_groups_alone() {
+    let mut table = table(8);
+    for key in 0..200u16 {
+        table.insert(KeyHash::of(&key), &key, u32::from(key));
+    }
+    let mut cursor = SweepCursor::default();
+    let share = table.share();
+    table.sweep(&mut cursor, 10_000, |_| true, |_| false);
+    assert_eq!(table.len(), 200);
+    drop(share);
+    for key in 0..200u16 {
+        let _ = table.get_mut(KeyHash::of(&key), &key);
+    }
+    table.sweep(&mut cursor, 10_000, |value| *value % 2 == 0, |_| false);
+    assert_eq!(table.len(), 100);
+}

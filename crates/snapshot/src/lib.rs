@@ -1,1 +1,31 @@
-//! Bytes to structs and back: Tidegate snapshot metadata, state files and the object store they live in.
+//! Bytes to structs and back: what a snapshot is on storage.
+//!
+//! ```text
+//!   <checkpoint dir>/<job id>/chk-<n>/_metadata            JSON, written last and at once
+//!                                    /state-0-<token>      one file per process
+//!   <savepoint dir>/savepoint-<6 of job id>-<12 random>/…  the same
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`codec`] | the native form of one value |
+//! | [`segment`] | what one subtask of one operator puts into a file |
+//! | [`manifest`] | `_metadata`: which segment lies where, with lengths and checksums |
+//! | [`store`] | folders and files in any object store |
+//! | [`faults`] | a store that fails on demand, for tests |
+//!
+//! # Invariants
+//!
+//! - INV-LAST: a snapshot exists if and only if its `_metadata` does, which is written after every
+//!   file it names, and never over another one.
+//! - INV-SELF: every path in it is relative, so that a snapshot can be moved.
+//! - INV-CHECKED: nothing is decoded before its checksum has been compared.
+
+pub mod codec;
+mod error;
+pub mod faults;
+pub mod manifest;
+pub mod segment;
+pub mod store;
+
+pub use error::{CommitError, SnapshotError, StoreError};

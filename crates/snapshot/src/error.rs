@@ -1,0 +1,175 @@
+//! What can be wrong with a snapshot, and what can happen to a write.
+
+use tidegate_types::ErrorKind;
+
+use crate::{codec::CodecError, manifest::FORMAT_VERSION};
+
+/// What is wrong with a snapshot. Every message names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// There is no such folder.
+    #[error("cannot find checkpoint or savepoint file/directory '{path}'")]
+    NoSuchFolder {
+        /// What was asked for.
+        path: String,
+    },
+    /// The folder is no snapshot.
+    #[error(
+        "cannot find meta data file '_metadata' in directory '{path}': it is no snapshot, or one \
+         that was never completed"
+    )]
+    NoMetadata {
+        /// The folder.
+        path: String,
+    },
+    /// A file that `_metadata` names is not there.
+    #[error("the snapshot's file '{path}' is missing")]
+    Missing {
+        /// The file.
+        path: String,
+    },
+    /// A file is shorter or longer than it was.
+    #[error("the snapshot's file '{path}' has {found} bytes, and {expected} were written")]
+    Length {
+        /// The file.
+        path: String,
+        /// As `_metadata` says.
+        expected: u64,
+        /// As it is.
+        found: u64,
+    },
+    /// A file holds other bytes than were written.
+    #[error(
+        "the snapshot's file '{path}' has been altered: its checksum is {found:08x}, and \
+         {expected:08x} was written"
+    )]
+    Checksum {
+        /// The file, and which part of it.
+        path: String,
+        /// As `_metadata` says.
+        expected: u32,
+        /// As it is.
+        found: u32,
+    },
+    /// `_metadata` was written by another version.
+    #[error(
+        "'{path}' has format version {found}, and this version of Tidegate reads {FORMAT_VERSION}"
+    )]
+    Version {
+        /// The file.
+        path: String,
+        /// What it says.
+        found: u64,
+    },
+    /// A file is not what it should be.
+    #[error("'{path}' is damaged: {problem}")]
+    Corrupt {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A value can't be read or written.
+    #[error("a value can't be read or written")]
+    Codec(#[from] CodecError),
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl SnapshotError {
+    /// What to do about it.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoSuchFolder { .. } | Self::NoMetadata { .. } => ErrorKind::Invalid,
+            Self::Version { .. } => ErrorKind::Incompatible,
+            Self::Missing { .. }
+            | Self::Length { .. }
+            | Self::Checksum { .. }
+            | Self::Corrupt { .. }
+            | Self::Codec(_) => ErrorKind::Corrupt,
+            Self::Store(error) => error.kind(),
+        }
+    }
+}
+
+/// What can happen to an operation on the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The address is not one.
+    #[error("`{url}` is not an address of a store: {problem}")]
+    Address {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// It failed.
+    #[error("cannot {operation} '{path}'")]
+    Failed {
+        /// What was to be done.
+        operation: &'static str,
+        /// With which file.
+        path: String,
+        /// Why not.
+        #[source]
+        source: object_store::Error,
+    },
+}
+
+impl StoreError {
+    pub(crate) fn failed(
+        operation: &'static str,
+        path: impl ToString,
+        source: object_store::Error,
+    ) -> Self {
+        Self::Failed { operation, path: path.to_string(), source }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Address { .. } => ErrorKind::Invalid,
+            Self::Failed { .. } => ErrorKind::Unavailable,
+        }
+    }
+}
+
+/// What can happen to the write of `_metadata`, on which all depends.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// There is one already, of somebody else.
+    #[error("'{path}' exists already: another process writes snapshots of this job")]
+    Exists {
+        /// The file.
+        path: String,
+    },
+    /// It is not there.
+    #[error("'{path}' was not written")]
+    DidNotHappen {
+        /// The file.
+        path: String,
+        /// Why not.
+        #[source]
+        source: object_store::Error,
+    },
+    /// Nobody knows whether it is there.
+    #[error("'{path}' may or may not have been written")]
+    MayHaveHappened {
+        /// The file.
+        path: String,
+        /// What came instead of an answer.
+        #[source]
+        source: object_store::Error,
+    },
+}
+
+impl CommitError {
+    /// Whether the snapshot may exist all the same.
+    #[must_use]
+    pub fn may_have_happened(&self) -> bool {
+        matches!(self, Self::MayHaveHappened { .. })
+    }
+}

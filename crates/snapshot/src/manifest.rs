@@ -1,0 +1,310 @@
+//! `_metadata`: versioned JSON that a person can read.
+//!
+//! It names every operator by uid and every file by its path relative to the snapshot, with
+//! lengths and checksums. State below the inline threshold stands in it, in base64. The types also
+//! travel in acknowledgements, in the native codec; only inline bytes look different there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tidegate_types::{
+    AttemptId, CheckpointId, JobId, KeyGroupRange, MaxParallelism, OperatorUid, Parallelism,
+    SubtaskIndex, Timestamp,
+};
+
+use crate::{SnapshotError, segment::Redistribution};
+
+/// The name of the file.
+pub const METADATA: &str = "_metadata";
+/// What the first field says.
+pub const FORMAT: &str = "tidegate-snapshot";
+/// The version that is written, and the only one that is read.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Whom a snapshot belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SnapshotKind {
+    /// The job.
+    Checkpoint,
+    /// Its user.
+    Savepoint,
+}
+
+/// The form of the state files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SnapshotForm {
+    /// Fast to write and to read.
+    Native,
+    /// Readable by any tool.
+    Canonical,
+}
+
+/// The job that a snapshot was taken of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobInfo {
+    /// Its id.
+    pub id: JobId,
+    /// Its name.
+    pub name: String,
+}
+
+/// A file of the snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// In bytes.
+    pub length: u64,
+    /// CRC-32C of the whole file.
+    pub crc32c: u32,
+}
+
+/// One state of an operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateDescription {
+    /// What blocks of keyed segments call it.
+    pub id: u16,
+    /// What the program calls it.
+    pub name: String,
+    /// `value`, `list`, `map`, `reducing`, `aggregating`, `timers`.
+    pub kind: String,
+    /// A description of its values' type.
+    pub value_type: String,
+    /// The time after which its values expire, in milliseconds, if they do.
+    pub ttl_ms: Option<u64>,
+}
+
+/// Where a segment lies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SegmentLocation {
+    /// Here.
+    Inline(InlineBytes),
+    /// In a file of the snapshot.
+    File {
+        /// Relative to the snapshot.
+        path: String,
+        /// In bytes from the file's beginning.
+        offset: u64,
+    },
+}
+
+/// Bytes that are base64 where people read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InlineBytes(pub Bytes);
+
+impl Serialize for InlineBytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.serialize_str(&STANDARD.encode(&self.0))
+        } else {
+            serializer.serialize_bytes(&self.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for InlineBytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            STANDARD.decode(text).map_err(serde::de::Error::custom)?
+        } else {
+            Vec::<u8>::deserialize(deserializer)?
+        };
+        Ok(Self(bytes.into()))
+    }
+}
+
+/// A segment: where it lies, and what to check it by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SegmentRef {
+    /// Where it lies.
+    pub location: SegmentLocation,
+    /// In bytes.
+    pub length: u64,
+    /// CRC-32C of the segment.
+    pub crc32c: u32,
+}
+
+/// A subtask's keyed state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyedManifest {
+    /// Its key groups.
+    pub groups: KeyGroupRange,
+    /// The segment.
+    pub segment: SegmentRef,
+}
+
+/// What a list of operator state holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListSummary {
+    /// The state's name.
+    pub name: String,
+    /// How it is spread when it is restored.
+    pub redistribution: Redistribution,
+    /// How many items it has.
+    pub items: u64,
+}
+
+/// A subtask's operator state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListsManifest {
+    /// The lists in the segment.
+    pub lists: Vec<ListSummary>,
+    /// The segment.
+    pub segment: SegmentRef,
+}
+
+/// What a subtask put into the snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubtaskManifest {
+    /// Which one.
+    pub index: SubtaskIndex,
+    /// Whether it had consumed all of its input.
+    pub finished: bool,
+    /// Its keyed state.
+    pub keyed: Option<KeyedManifest>,
+    /// Its operator state.
+    pub lists: Option<ListsManifest>,
+}
+
+/// What an operator put into the snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorManifest {
+    /// What a person calls it.
+    pub name: String,
+    /// How many subtasks it had.
+    pub parallelism: Parallelism,
+    /// How many key groups it has.
+    pub max_parallelism: MaxParallelism,
+    /// How its keys are hashed, if its state is keyed.
+    pub key_hash: Option<String>,
+    /// A description of its keys' type, if its state is keyed.
+    pub key_type: Option<String>,
+    /// Its keyed states.
+    pub states: Vec<StateDescription>,
+    /// By subtask.
+    pub subtasks: Vec<SubtaskManifest>,
+}
+
+/// The whole of `_metadata`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Always [`FORMAT`].
+    pub format: String,
+    /// Always [`FORMAT_VERSION`].
+    pub version: u32,
+    /// Whom it belongs to.
+    pub kind: SnapshotKind,
+    /// The form of the state files.
+    pub form: SnapshotForm,
+    /// The job.
+    pub job: JobInfo,
+    /// The snapshot's number within the job.
+    pub checkpoint: CheckpointId,
+    /// The attempt that took it.
+    pub attempt: AttemptId,
+    /// In milliseconds since 1970.
+    pub triggered_at: Timestamp,
+    /// In milliseconds since 1970.
+    pub completed_at: Timestamp,
+    /// By uid.
+    pub operators: BTreeMap<OperatorUid, OperatorManifest>,
+    /// By path relative to the snapshot.
+    pub files: BTreeMap<String, FileEntry>,
+}
+
+/// As much as can be read of any version.
+#[derive(Deserialize)]
+struct Head {
+    format: String,
+    version: u64,
+}
+
+impl Manifest {
+    /// The file's content.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec_pretty(self).expect("a manifest is plain data");
+        json.push(b'\n');
+        json
+    }
+
+    /// Reads the file's content; `path` is for messages.
+    ///
+    /// # Errors
+    ///
+    /// When it is damaged, of another version, or contradicts itself.
+    pub fn parse(json: &[u8], path: &str) -> Result<Self, SnapshotError> {
+        let corrupt = |problem: String| SnapshotError::Corrupt { path: path.to_owned(), problem };
+        let head = serde_json::from_slice::<Head>(json).map_err(|e| corrupt(e.to_string()))?;
+        if head.format != FORMAT {
+            return Err(corrupt(format!("its format is `{}`, not `{FORMAT}`", head.format)));
+        }
+        if head.version != u64::from(FORMAT_VERSION) {
+            return Err(SnapshotError::Version { path: path.to_owned(), found: head.version });
+        }
+        let manifest = serde_json::from_slice::<Self>(json).map_err(|e| corrupt(e.to_string()))?;
+        manifest.validate().map_err(corrupt)?;
+        Ok(manifest)
+    }
+
+    /// Every segment in it.
+    pub fn segments(&self) -> impl Iterator<Item = &SegmentRef> {
+        let subtasks = self.operators.values().flat_map(|operator| &operator.subtasks);
+        subtasks.flat_map(|subtask| {
+            let keyed = subtask.keyed.iter().map(|keyed| &keyed.segment);
+            keyed.chain(subtask.lists.iter().map(|lists| &lists.segment))
+        })
+    }
+
+    /// How many bytes of state it holds.
+    #[must_use]
+    pub fn state_bytes(&self) -> u64 {
+        self.segments().map(|segment| segment.length).sum()
+    }
+
+    /// Checks that it does not contradict itself.
+    fn validate(&self) -> Result<(), String> {
+        for path in self.files.keys() {
+            let steps_out = path.split('/').any(|part| part.is_empty() || part == "..");
+            if steps_out || path.contains('\\') {
+                return Err(format!("the path `{path}` leads out of the snapshot"));
+            }
+        }
+        self.segments().try_for_each(|segment| self.validate_segment(segment))?;
+        self.operators.iter().try_for_each(|(uid, operator)| validate_operator(uid, operator))
+    }
+
+    fn validate_segment(&self, segment: &SegmentRef) -> Result<(), String> {
+        match &segment.location {
+            SegmentLocation::Inline(bytes) if bytes.0.len() as u64 == segment.length => Ok(()),
+            SegmentLocation::Inline(_) => {
+                Err("an inline segment is not as long as it says".to_owned())
+            }
+            SegmentLocation::File { path, offset } => {
+                let file = self.files.get(path);
+                let file = file.ok_or_else(|| format!("the file `{path}` is not listed"))?;
+                match offset.checked_add(segment.length) {
+                    Some(end) if end <= file.length => Ok(()),
+                    _ => Err(format!("a segment lies beyond the end of the file `{path}`")),
+                }
+            }
+        }
+    }
+}
+
+fn validate_operator(uid: &OperatorUid, operator: &OperatorManifest) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    for subtask in &operator.subtasks {
+        if subtask.index.get() >= operator.parallelism.get() || !seen.insert(subtask.index) {
+            return Err(format!("operator `{uid}` has a subtask {} too many", subtask.index));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

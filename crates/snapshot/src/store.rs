@@ -1,0 +1,195 @@
+//! Folders and files of snapshots, in any object store.
+//!
+//! # Failure
+//!
+//! A crash between the files and `_metadata` leaves a folder without `_metadata`, which nobody
+//! takes for a snapshot and [`SnapshotStore::list`] reports as not complete, to be swept. Deleting
+//! begins with `_metadata`, so that a crash in between leaves the same.
+
+mod location;
+mod open;
+
+use std::{fmt, sync::Arc};
+
+use futures::{StreamExt, TryStreamExt};
+use object_store::{ObjectStore, ObjectStoreExt, path::Path};
+use tidegate_types::{CheckpointId, JobId};
+
+pub use location::{LoadedSnapshot, SnapshotLocation};
+
+use crate::{StoreError, manifest::METADATA};
+
+/// A place where snapshots are kept. Cheap to clone.
+#[derive(Clone)]
+pub struct SnapshotStore {
+    store: Arc<dyn ObjectStore>,
+    base: Path,
+    /// What a person calls it.
+    name: String,
+}
+
+impl fmt::Debug for SnapshotStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SnapshotStore").field(&self.name).finish()
+    }
+}
+
+impl fmt::Display for SnapshotStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// A checkpoint folder that was found.
+#[derive(Clone, Debug)]
+pub struct ListedSnapshot {
+    /// Its number.
+    pub id: CheckpointId,
+    /// Whether it has a `_metadata`, and so is a snapshot.
+    pub complete: bool,
+    /// Where it lies.
+    pub location: SnapshotLocation,
+}
+
+impl SnapshotStore {
+    /// Opens a folder (which is made if need be), or the URL of an object store: `file://`,
+    /// `memory://`, and with the feature of that name `s3://`.
+    ///
+    /// # Errors
+    ///
+    /// When the address is not one, or the folder can't be made.
+    pub fn open(url: &str) -> Result<Self, StoreError> {
+        open::store(url, true)
+    }
+
+    /// Takes a store that is open already, for tests.
+    #[must_use]
+    pub fn from_object_store(store: Arc<dyn ObjectStore>, name: &str) -> Self {
+        Self { store, base: Path::default(), name: name.to_owned() }
+    }
+
+    /// The same place, with every operation going through `decorate`, for tests.
+    #[must_use]
+    pub fn decorated(
+        &self,
+        decorate: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
+    ) -> Self {
+        let store = decorate(Arc::clone(&self.store));
+        Self { store, base: self.base.clone(), name: self.name.clone() }
+    }
+
+    fn job_folder(&self, job: JobId, create_subdir: bool) -> (Path, String) {
+        if create_subdir {
+            (self.base.clone().join(job.to_string()), format!("{}/{job}", self.name))
+        } else {
+            (self.base.clone(), self.name.clone())
+        }
+    }
+
+    /// The folder of a checkpoint.
+    #[must_use]
+    pub fn checkpoint(
+        &self,
+        job: JobId,
+        id: CheckpointId,
+        create_subdir: bool,
+    ) -> SnapshotLocation {
+        let (folder, name) = self.job_folder(job, create_subdir);
+        self.location(folder.join(format!("chk-{id}")), format!("{name}/chk-{id}"))
+    }
+
+    /// The folder of a savepoint; of `random` 48 bits count.
+    #[must_use]
+    pub fn savepoint(&self, job: JobId, random: u64) -> SnapshotLocation {
+        let folder = format!("savepoint-{}-{:012x}", job.short(), random & 0xffff_ffff_ffff);
+        let name = format!("{}/{folder}", self.name);
+        self.location(self.base.clone().join(folder), name)
+    }
+
+    fn location(&self, path: Path, name: String) -> SnapshotLocation {
+        SnapshotLocation { store: Arc::clone(&self.store), path, name }
+    }
+
+    /// The checkpoint folders of a job, oldest first, complete or not.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer.
+    pub async fn list(
+        &self,
+        job: JobId,
+        create_subdir: bool,
+    ) -> Result<Vec<ListedSnapshot>, StoreError> {
+        let (folder, _) = self.job_folder(job, create_subdir);
+        let prefix = (!folder.as_ref().is_empty()).then_some(&folder);
+        let listing = self.store.list_with_delimiter(prefix).await;
+        let listing = match listing {
+            Ok(listing) => listing,
+            Err(object_store::Error::NotFound { .. }) => return Ok(Vec::new()),
+            Err(error) => return Err(StoreError::failed("list", self, error)),
+        };
+        let ids = listing.common_prefixes.iter().filter_map(|path| {
+            path.parts().next_back()?.as_ref().strip_prefix("chk-")?.parse::<u64>().ok()
+        });
+        let mut found = Vec::new();
+        for id in ids.map(CheckpointId) {
+            let location = self.checkpoint(job, id, create_subdir);
+            let complete = location.exists().await?;
+            found.push(ListedSnapshot { id, complete, location });
+        }
+        found.sort_by_key(|snapshot| snapshot.id);
+        Ok(found)
+    }
+
+    /// The savepoints of a job that lie here.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer.
+    pub async fn list_savepoints(&self, job: JobId) -> Result<Vec<SnapshotLocation>, StoreError> {
+        let prefix = (!self.base.as_ref().is_empty()).then_some(&self.base);
+        let listing = self.store.list_with_delimiter(prefix).await;
+        let listing = listing.map_err(|error| StoreError::failed("list", self, error))?;
+        let beginning = format!("savepoint-{}-", job.short());
+        let mut found = Vec::new();
+        for path in listing.common_prefixes {
+            let Some(folder) = path.parts().next_back().map(|part| part.as_ref().to_owned()) else {
+                continue;
+            };
+            let location = self.location(path, format!("{}/{folder}", self.name));
+            if folder.starts_with(&beginning) && location.exists().await? {
+                found.push(location);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Writes and deletes a file, to learn before the job starts whether that can be done.
+    ///
+    /// # Errors
+    ///
+    /// When it can't.
+    pub async fn probe_writable(&self, random: u64) -> Result<(), StoreError> {
+        let path = self.base.clone().join(format!(".probe-{random:016x}"));
+        let failed = |error| StoreError::failed("write into", self, error);
+        self.store.put(&path, Vec::new().into()).await.map_err(failed)?;
+        self.store.delete(&path).await.map_err(failed)
+    }
+}
+
+/// Deletes everything below `folder`, `_metadata` first.
+async fn delete_below(store: &dyn ObjectStore, folder: &Path) -> object_store::Result<()> {
+    let delete = async |path: Path| match store.delete(&path).await {
+        Err(error) if !matches!(error, object_store::Error::NotFound { .. }) => Err(error),
+        _ => Ok(()),
+    };
+    delete(folder.clone().join(METADATA)).await?;
+    let files = store.list(Some(folder)).map_ok(|file| file.location).boxed();
+    for path in files.try_collect::<Vec<_>>().await? {
+        delete(path).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! One snapshot's folder: written file by file, then committed; loaded, checked and deleted.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use bytes::Bytes;
+use object_store::{
+    Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart, path::Path,
+};
+
+use super::{delete_below, open};
+use crate::{
+    CommitError, SnapshotError, StoreError,
+    manifest::{FileEntry, METADATA, Manifest, SegmentLocation, SegmentRef},
+};
+
+/// Files of more bytes are uploaded in parts.
+const WHOLE: u64 = 64 << 20;
+
+/// The folder of one snapshot. Cheap to clone.
+#[derive(Clone)]
+pub struct SnapshotLocation {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) path: Path,
+    /// What a person calls it: a path or a URL.
+    pub(super) name: String,
+}
+
+impl fmt::Display for SnapshotLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl fmt::Debug for SnapshotLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SnapshotLocation").field(&self.name).finish()
+    }
+}
+
+impl SnapshotLocation {
+    /// The snapshot at a path or URL: its folder, or the `_metadata` in it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such folder, or the address is not one.
+    pub fn parse(text: &str) -> Result<Self, SnapshotError> {
+        let folder = text.trim_end_matches('/');
+        let folder =
+            folder.strip_suffix(METADATA).map_or(folder, |rest| rest.trim_end_matches('/'));
+        let local = folder.strip_prefix("file://").or((!folder.contains("://")).then_some(folder));
+        if let Some(local) = local
+            && !std::path::Path::new(local).is_dir()
+        {
+            return Err(SnapshotError::NoSuchFolder { path: text.to_owned() });
+        }
+        let store = open::store(folder, false)?;
+        Ok(Self { store: store.store, path: store.base, name: store.name })
+    }
+
+    fn file(&self, name: &str) -> (Path, String) {
+        let path = name.split('/').fold(self.path.clone(), |path, part| path.join(part));
+        (path, format!("{}/{name}", self.name))
+    }
+
+    /// Writes a file that `chunks` make up, and whose checksum the caller knows.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not take it; a part of it may be there.
+    pub async fn write_file(
+        &self,
+        name: &str,
+        chunks: Vec<Bytes>,
+        crc32c: u32,
+    ) -> Result<FileEntry, StoreError> {
+        let (path, shown) = self.file(name);
+        let length = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        let written = if length <= WHOLE {
+            self.store.put(&path, PutPayload::from_iter(chunks)).await.map(|_| ())
+        } else {
+            self.write_in_parts(&path, chunks).await
+        };
+        written.map_err(|error| StoreError::failed("write", shown, error))?;
+        Ok(FileEntry { length, crc32c })
+    }
+
+    async fn write_in_parts(&self, path: &Path, chunks: Vec<Bytes>) -> object_store::Result<()> {
+        let upload = self.store.put_multipart(path).await?;
+        let mut writer = WriteMultipart::new_with_chunk_size(upload, 16 << 20);
+        for chunk in chunks {
+            writer.wait_for_capacity(4).await?;
+            writer.put(chunk);
+        }
+        writer.finish().await.map(|_| ())
+    }
+
+    /// Writes `_metadata`, last and at once: with it the snapshot exists.
+    ///
+    /// # Errors
+    ///
+    /// Whether it did not happen, may have happened, or somebody else's is there.
+    pub async fn commit(&self, manifest: &Manifest) -> Result<(), CommitError> {
+        let (path, shown) = self.file(METADATA);
+        let options = PutOptions::from(PutMode::Create);
+        let written = self.store.put_opts(&path, manifest.to_json().into(), options).await;
+        written.map(|_| ()).map_err(|source| match source {
+            Error::AlreadyExists { .. } => CommitError::Exists { path: shown },
+            Error::NotFound { .. }
+            | Error::PermissionDenied { .. }
+            | Error::Unauthenticated { .. }
+            | Error::InvalidPath { .. }
+            | Error::NotSupported { .. }
+            | Error::NotImplemented { .. } => CommitError::DidNotHappen { path: shown, source },
+            // A time-out, a broken connection, a full disk: only a look tells.
+            _ => CommitError::MayHaveHappened { path: shown, source },
+        })
+    }
+
+    /// Whether it has a `_metadata`.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer.
+    pub async fn exists(&self) -> Result<bool, StoreError> {
+        let (path, shown) = self.file(METADATA);
+        match self.store.head(&path).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(StoreError::failed("look for", shown, error)),
+        }
+    }
+
+    /// Reads and checks `_metadata`.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there, damaged, or of another version.
+    pub async fn load(&self) -> Result<Manifest, SnapshotError> {
+        let (path, shown) = self.file(METADATA);
+        let bytes = match self.read(&path, &shown).await {
+            Err(SnapshotError::Missing { .. }) => {
+                return Err(SnapshotError::NoMetadata { path: self.name.clone() });
+            }
+            result => result?,
+        };
+        Manifest::parse(&bytes, &shown)
+    }
+
+    async fn read(&self, path: &Path, shown: &str) -> Result<Bytes, SnapshotError> {
+        let failed = |error| match error {
+            Error::NotFound { .. } => SnapshotError::Missing { path: shown.to_owned() },
+            error => StoreError::failed("read", shown, error).into(),
+        };
+        let found = self.store.get(path).await.map_err(failed)?;
+        found.bytes().await.map_err(failed)
+    }
+
+    /// Reads every file once and checks its length and checksum.
+    ///
+    /// # Errors
+    ///
+    /// The first file that is not what was written, and what is wrong with it.
+    pub async fn read_all(&self, manifest: &Manifest) -> Result<LoadedSnapshot, SnapshotError> {
+        let mut files = BTreeMap::new();
+        for (name, entry) in &manifest.files {
+            let (path, shown) = self.file(name);
+            let bytes = self.read(&path, &shown).await?;
+            check(&shown, &bytes, entry)?;
+            files.insert(name.clone(), bytes);
+        }
+        Ok(LoadedSnapshot { name: self.name.clone(), files })
+    }
+
+    /// Deletes it: `_metadata` first, then the rest. Doing so twice is harmless.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer.
+    pub async fn delete(&self) -> Result<(), StoreError> {
+        let deleted = delete_below(self.store.as_ref(), &self.path).await;
+        deleted.map_err(|error| StoreError::failed("delete", &self.name, error))
+    }
+}
+
+fn check(shown: &str, bytes: &Bytes, entry: &FileEntry) -> Result<(), SnapshotError> {
+    let path = || shown.to_owned();
+    let (found, expected) = (bytes.len() as u64, entry.length);
+    if found != expected {
+        return Err(SnapshotError::Length { path: path(), expected, found });
+    }
+    let (found, expected) = (crc32c::crc32c(bytes), entry.crc32c);
+    if found != expected {
+        return Err(SnapshotError::Checksum { path: path(), expected, found });
+    }
+    Ok(())
+}
+
+/// The files of a snapshot in memory, checked.
+#[derive(Clone, Debug, Default)]
+pub struct LoadedSnapshot {
+    name: String,
+    files: BTreeMap<String, Bytes>,
+}
+
+impl LoadedSnapshot {
+    /// A segment, without copying it.
+    ///
+    /// # Errors
+    ///
+    /// When its checksum is not that which was written.
+    pub fn segment(&self, segment: &SegmentRef) -> Result<Bytes, SnapshotError> {
+        let (shown, bytes) = match &segment.location {
+            SegmentLocation::Inline(bytes) => {
+                (format!("{}/{METADATA}", self.name), bytes.0.clone())
+            }
+            SegmentLocation::File { path, offset } => {
+                let shown = format!("{}/{path}", self.name);
+                let file = self.files.get(path);
+                let file = file.ok_or_else(|| SnapshotError::Missing { path: shown.clone() })?;
+                let (start, end) = (*offset as usize, (*offset + segment.length) as usize);
+                (format!("{shown}, bytes {start} to {end}"), file.slice(start..end))
+            }
+        };
+        let found = crc32c::crc32c(&bytes);
+        if found == segment.crc32c {
+            return Ok(bytes);
+        }
+        Err(SnapshotError::Checksum { path: shown, expected: segment.crc32c, found })
+    }
+}

@@ -1,0 +1,126 @@
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use tidegate_types::{AttemptId, Timestamp};
+
+use super::*;
+use crate::{
+    CommitError, SnapshotError,
+    faults::{Fault, FaultyStore, Operation},
+    manifest::{FORMAT, FORMAT_VERSION, FileEntry, JobInfo, Manifest, SnapshotForm, SnapshotKind},
+};
+
+fn job() -> JobId {
+    JobId::from_name("store-test")
+}
+
+fn manifest(files: BTreeMap<String, FileEntry>) -> Manifest {
+    Manifest {
+        format: FORMAT.into(),
+        version: FORMAT_VERSION,
+        kind: SnapshotKind::Checkpoint,
+        form: SnapshotForm::Native,
+        job: JobInfo { id: job(), name: "store-test".into() },
+        checkpoint: CheckpointId(1),
+        attempt: AttemptId(0),
+        triggered_at: Timestamp(1),
+        completed_at: Timestamp(2),
+        operators: BTreeMap::new(),
+        files,
+    }
+}
+
+async fn written(location: &SnapshotLocation) -> Manifest {
+    let bytes = Bytes::from_static(b"some state");
+    let entry = location.write_file("state-0", vec![bytes.clone()], crc32c::crc32c(&bytes)).await;
+    let manifest = manifest(BTreeMap::from([("state-0".to_owned(), entry.expect("written"))]));
+    location.commit(&manifest).await.expect("committed");
+    manifest
+}
+
+#[tokio::test]
+async fn a_snapshot_can_be_moved_and_is_found_by_its_folder_or_its_metadata() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SnapshotStore::open(folder.path().to_str().expect("utf-8")).expect("opens");
+    let location = store.checkpoint(job(), CheckpointId(1), true);
+    let manifest = written(&location).await;
+    let moved = folder.path().join("moved");
+    std::fs::rename(location.to_string(), &moved).expect("moved");
+    for text in [moved.display().to_string(), moved.join("_metadata").display().to_string()] {
+        let location = SnapshotLocation::parse(&text).expect("found");
+        assert_eq!(location.load().await.expect("loads"), manifest);
+        location.read_all(&manifest).await.expect("reads");
+    }
+    let url = format!("file://{}", moved.display());
+    assert_eq!(
+        SnapshotLocation::parse(&url).expect("found").load().await.expect("loads"),
+        manifest
+    );
+}
+
+#[tokio::test]
+async fn what_is_missing_cut_or_altered_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SnapshotStore::open(folder.path().to_str().expect("utf-8")).expect("opens");
+    let location = store.checkpoint(job(), CheckpointId(1), true);
+    let manifest = written(&location).await;
+    let file = std::path::PathBuf::from(location.to_string()).join("state-0");
+    std::fs::write(&file, b"some stat").expect("cut");
+    let error = location.read_all(&manifest).await.expect_err("cut");
+    assert!(matches!(&error, SnapshotError::Length { expected: 10, found: 9, .. }), "{error}");
+    std::fs::write(&file, b"some State").expect("altered");
+    let error = location.read_all(&manifest).await.expect_err("altered");
+    assert!(matches!(&error, SnapshotError::Checksum { .. }), "{error}");
+    assert!(error.to_string().contains("chk-1/state-0"), "{error}");
+    std::fs::remove_file(&file).expect("removed");
+    let error = location.read_all(&manifest).await.expect_err("missing");
+    assert!(matches!(&error, SnapshotError::Missing { .. }), "{error}");
+    std::fs::remove_file(file.with_file_name("_metadata")).expect("removed");
+    let error = location.load().await.expect_err("no metadata");
+    assert!(matches!(&error, SnapshotError::NoMetadata { .. }), "{error}");
+    let error = SnapshotLocation::parse("/no/such/folder").expect_err("no folder");
+    assert!(matches!(&error, SnapshotError::NoSuchFolder { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn inv_last_a_folder_without_metadata_is_no_snapshot_and_can_be_swept() {
+    let store = SnapshotStore::open("memory://sweep/below").expect("opens");
+    written(&store.checkpoint(job(), CheckpointId(7), true)).await;
+    let half = store.checkpoint(job(), CheckpointId(12), true);
+    half.write_file("state-0", vec![Bytes::from_static(b"x")], 0).await.expect("written");
+    let listed = store.list(job(), true).await.expect("lists");
+    let seen = listed.iter().map(|snapshot| (snapshot.id.get(), snapshot.complete));
+    assert_eq!(seen.collect::<Vec<_>>(), [(7, true), (12, false)]);
+    for snapshot in listed {
+        snapshot.location.delete().await.expect("deleted");
+        snapshot.location.delete().await.expect("twice is harmless");
+    }
+    assert!(store.list(job(), true).await.expect("lists").is_empty());
+}
+
+#[tokio::test]
+async fn metadata_is_never_written_over_another_and_doubt_is_reported_as_such() {
+    let store = SnapshotStore::open("memory://doubt").expect("opens");
+    let location = store.checkpoint(job(), CheckpointId(1), true);
+    let manifest = written(&location).await;
+    let error = location.commit(&manifest).await.expect_err("there is one");
+    assert!(matches!(error, CommitError::Exists { .. }), "{error}");
+    for (fault, there) in [(Fault::Before, false), (Fault::After, true)] {
+        let decide = Arc::new(move |operation: Operation<'_>| match operation {
+            Operation::Put(path) if path.ends_with(METADATA) => fault,
+            _ => Fault::None,
+        });
+        let faulty = store.decorated(|inner| Arc::new(FaultyStore::new(inner, decide)));
+        let location = faulty.savepoint(job(), u64::from(there));
+        let error = location.commit(&manifest).await.expect_err("a fault");
+        assert!(error.may_have_happened(), "{error}");
+        assert_eq!(location.exists().await.expect("answers"), there);
+    }
+    assert_eq!(store.list_savepoints(job()).await.expect("lists").len(), 1);
+}
+
+#[test]
+fn an_address_that_is_none_is_refused_with_the_way_out() {
+    let error = SnapshotStore::open("s4://bucket").expect_err("no such scheme");
+    assert!(error.to_string().contains("s4://bucket"), "{error}");
+}

@@ -1,1 +1,44 @@
-//! Pure state machines of Tidegate: coordinator, alignment, retention, restore plan, restart strategies.
+//! Pure state machines: whether a snapshot is right is decided here, without a thread, a clock or
+//! a disk.
+//!
+//! ```text
+//!                    Command (trigger, completed, aborted, finish)
+//!   [coordinator] ------------------------------------------------> processes: [alignment] per task
+//!        ^  |     <------------------------------------------------
+//!        |  |        Report (acknowledged, declined, ended, committed, failed)
+//!        |  +--Action--> whoever drives it: send, write a manifest, delete a snapshot, …
+//!        +-----Event---- what came of it
+//! ```
+//!
+//! # Protocol of one checkpoint
+//!
+//! 1. The coordinator triggers it at every process ([`protocol::Command::Trigger`]).
+//! 2. Sources emit the barrier; each task aligns ([`alignment`]) and hands out references.
+//! 3. Each process writes its one file and acknowledges.
+//! 4. When all have, the manifest is written, last and at once. Only now does the snapshot exist.
+//! 5. [`protocol::Command::Completed`]: two-phase sinks commit. What the new one subsumes is
+//!    deleted.
+//!
+//! # Invariants
+//!
+//! - INV-GROW: ids only grow, over attempts too.
+//! - INV-DURABLE: no process is told `Completed` before the manifest is durable.
+//! - INV-REACH: what a retained, pending or claimed snapshot reaches is never deleted.
+//! - INV-SWEEP: what nothing reaches is deleted in the end.
+//! - INV-FENCE: a report of an earlier attempt changes nothing.
+//!
+//! # Not here
+//!
+//! Files and formats are in `tidegate-snapshot`, threads and the network in `tidegate-runtime`.
+
+pub mod alignment;
+pub mod coordinator;
+pub mod protocol;
+pub mod restart;
+pub mod restore;
+
+pub use alignment::{Alignment, Decision};
+pub use coordinator::{Action, CompletedSnapshot, Coordinator, CoordinatorConfig, Event};
+pub use protocol::{Command, Report};
+pub use restart::{RestartDecision, RestartStrategy};
+pub use restore::{PlannedOperator, Program, RestoreError, RestorePlan, plan_restore};

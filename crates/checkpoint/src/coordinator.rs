@@ -1,0 +1,411 @@
+//! The life of a job's snapshots: `(event, now) -> actions`.
+//!
+//! ```text
+//!   trigger -> [collecting] --all acknowledged--> [writing] --durable--> completed -> subsumed
+//!                  |                                |  ^
+//!                  | declined, expired, subsumed    |  | may have happened: look
+//!                  v                                v  |
+//!               abandoned <------------------- [checking]
+//! ```
+//!
+//! # Protocol
+//!
+//! The driver feeds every [`Event`] to [`Coordinator::step`] and carries out the [`Action`]s in
+//! order; it calls again with [`Event::Tick`] no later than [`Coordinator::next_deadline`]. Before
+//! a new attempt starts it waits until [`Coordinator::is_settled`] and then restores from
+//! [`Coordinator::restore_point`].
+//!
+//! # Invariants
+//!
+//! Those of the crate. Where each is upheld: INV-GROW in `trigger`, INV-DURABLE in `on_durable`
+//! (the only place that makes `Completed`), INV-REACH and INV-SWEEP in `retention`, INV-FENCE in
+//! `on_report`.
+//!
+//! # Failure
+//!
+//! A snapshot that fails never takes anything with it: its folder is discarded when no process can
+//! write into it any more, which is when all have answered or the attempt is over.
+
+mod config;
+mod event;
+mod pending;
+mod retention;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use tidegate_types::{AttemptId, Barrier, BarrierKind, CheckpointId, ProcessIndex, Timestamp};
+
+pub use config::{CoordinatorConfig, RetentionPolicy};
+pub use event::{
+    Action, CheckpointOutcome, EndStatus, Event, RequestId, SavepointRequest, Trigger,
+};
+pub use retention::CompletedSnapshot;
+
+use self::{
+    pending::{Pending, Stage},
+    retention::Retention,
+};
+use crate::protocol::{Command, Report};
+
+/// Where the running attempt stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Phase {
+    /// No attempt runs.
+    Down,
+    /// Records flow, or are about to.
+    Running,
+    /// A stop-with-savepoint is under way.
+    Stopping(CheckpointId),
+    /// The last snapshot is durable; sinks commit it.
+    Committing { checkpoint: CheckpointId, committed: BTreeSet<ProcessIndex> },
+    /// Everything is committed; processes close.
+    Finishing,
+    /// The attempt is being ended from outside.
+    Cancelling,
+}
+
+/// What is known of the running attempt.
+#[derive(Clone, Debug)]
+struct Attempt {
+    id: AttemptId,
+    processes: BTreeSet<ProcessIndex>,
+    inputs_ended: BTreeSet<ProcessIndex>,
+    any_ended: bool,
+    closed: BTreeSet<ProcessIndex>,
+}
+
+/// The coordinator of one job, over all its attempts.
+#[derive(Clone, Debug)]
+pub struct Coordinator {
+    config: CoordinatorConfig,
+    next_id: CheckpointId,
+    phase: Phase,
+    attempt: Option<Attempt>,
+    pending: BTreeMap<CheckpointId, Pending>,
+    /// Snapshots that failed, with the processes that may still write into them.
+    abandoned: BTreeMap<CheckpointId, BTreeSet<ProcessIndex>>,
+    requests: VecDeque<SavepointRequest>,
+    stop_request: Option<RequestId>,
+    retention: Retention,
+    failures_in_a_row: u32,
+    next_periodic: Option<Timestamp>,
+    next_final: Option<Timestamp>,
+    latest_end: Option<Timestamp>,
+}
+
+impl Coordinator {
+    /// For a job whose next snapshot gets `next_id`. `start` is what the job is restored from;
+    /// it is deleted when subsumed if `claimed`, and never otherwise.
+    #[must_use]
+    pub fn new(
+        config: CoordinatorConfig,
+        next_id: CheckpointId,
+        start: Option<CompletedSnapshot>,
+        claimed: bool,
+    ) -> Self {
+        Self {
+            retention: Retention::new(config.num_retained, start, claimed),
+            config,
+            next_id,
+            phase: Phase::Down,
+            attempt: None,
+            pending: BTreeMap::new(),
+            abandoned: BTreeMap::new(),
+            requests: VecDeque::new(),
+            stop_request: None,
+            failures_in_a_row: 0,
+            next_periodic: None,
+            next_final: None,
+            latest_end: None,
+        }
+    }
+
+    /// What a new attempt restores from, if anything.
+    #[must_use]
+    pub fn restore_point(&self) -> Option<&CompletedSnapshot> {
+        self.retention.restore_point()
+    }
+
+    /// Whether no manifest is being written, so that the restore point is known for certain.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.pending.values().all(|pending| matches!(pending.stage, Stage::Collecting(_)))
+    }
+
+    /// How many snapshots are under way.
+    #[must_use]
+    pub fn pending_count(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// How many processes have acknowledged a snapshot that is under way, of how many.
+    #[must_use]
+    pub fn progress(&self, checkpoint: CheckpointId) -> Option<(usize, usize)> {
+        let pending = self.pending.get(&checkpoint)?;
+        let all = self.attempt.as_ref().map_or(0, |attempt| attempt.processes.len());
+        Some((pending.acknowledged().unwrap_or(all), all))
+    }
+
+    /// Every snapshot whose files must not be touched by anyone.
+    #[must_use]
+    pub fn retained(&self) -> Vec<CompletedSnapshot> {
+        self.retention.all()
+    }
+
+    /// When [`Event::Tick`] is due next, if nothing happens before.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let expiries = self.pending.values().filter_map(|pending| {
+            let collecting = matches!(pending.stage, Stage::Collecting(_));
+            collecting.then(|| pending.triggered_at + self.config.timeout)
+        });
+        let may_trigger = self.phase == Phase::Running && self.has_room();
+        let triggers = [self.next_periodic, self.next_final].into_iter().flatten();
+        let triggers = triggers.map(|time| time.max(self.pause_end())).filter(|_| may_trigger);
+        expiries.chain(triggers).min()
+    }
+
+    /// Takes in one event and tells what to do.
+    pub fn step(&mut self, event: Event, now: Timestamp) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match event {
+            Event::AttemptStarted { attempt, processes } => {
+                self.on_attempt_started(attempt, processes, now);
+            }
+            Event::AttemptEnded { reason } => self.on_attempt_ended(&reason, &mut actions),
+            Event::Tick => {}
+            Event::Requested(request) => self.on_request(request, &mut actions),
+            Event::Report { attempt, report } => {
+                self.on_report(attempt, report, now, &mut actions);
+            }
+            Event::ManifestDurable { checkpoint, location } => {
+                self.on_durable(checkpoint, location, now, &mut actions);
+            }
+            Event::ManifestFailed { checkpoint, may_have_happened, reason } => {
+                self.on_manifest_failed(checkpoint, may_have_happened, reason, now, &mut actions);
+            }
+            Event::CancelRequested => self.on_cancel(&mut actions),
+            Event::JobEnded(status) => self.on_job_ended(status, &mut actions),
+        }
+        self.expire(now, &mut actions);
+        self.trigger_due(now, &mut actions);
+        actions
+    }
+
+    fn on_attempt_started(&mut self, id: AttemptId, processes: u32, now: Timestamp) {
+        self.attempt = Some(Attempt {
+            id,
+            processes: (0..processes).map(ProcessIndex).collect(),
+            inputs_ended: BTreeSet::new(),
+            any_ended: false,
+            closed: BTreeSet::new(),
+        });
+        self.phase = Phase::Running;
+        self.failures_in_a_row = 0;
+        self.next_periodic = self.config.interval.map(|interval| now + interval);
+        self.next_final = None;
+        self.latest_end = None;
+    }
+
+    fn on_attempt_ended(&mut self, reason: &str, actions: &mut Vec<Action>) {
+        self.attempt = None;
+        self.phase = Phase::Down;
+        (self.next_periodic, self.next_final) = (None, None);
+        let collecting = self.pending.iter().filter(|(_, pending)| pending.is_collecting());
+        for id in collecting.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.abandon(id, reason, actions);
+        }
+        // Nobody can write into them any more.
+        for checkpoint in std::mem::take(&mut self.abandoned).into_keys() {
+            actions.push(Action::Discard { checkpoint });
+        }
+        let waiting = self.requests.drain(..).map(|request| request.id);
+        for request in waiting.chain(self.stop_request.take()) {
+            actions.push(Action::Answer { request, result: Err(reason.to_owned()) });
+        }
+    }
+
+    fn on_request(&mut self, request: SavepointRequest, actions: &mut Vec<Action>) {
+        let refusal = match self.phase {
+            Phase::Running => None,
+            Phase::Down => Some("no attempt of the job is running"),
+            Phase::Stopping(_) => Some("the job is being stopped with a savepoint already"),
+            Phase::Committing { .. } | Phase::Finishing => Some("the job is finishing"),
+            Phase::Cancelling => Some("the job is being cancelled"),
+        };
+        match refusal {
+            None => self.requests.push_back(request),
+            Some(reason) => {
+                actions.push(Action::Answer { request: request.id, result: Err(reason.to_owned()) })
+            }
+        }
+    }
+
+    fn on_cancel(&mut self, actions: &mut Vec<Action>) {
+        if self.attempt.is_some() {
+            self.phase = Phase::Cancelling;
+            actions.push(Action::Send(Command::Cancel));
+        }
+    }
+
+    fn on_job_ended(&mut self, status: EndStatus, actions: &mut Vec<Action>) {
+        let keep = match status {
+            EndStatus::Finished => false,
+            EndStatus::Canceled => self.config.retention == RetentionPolicy::RetainOnCancellation,
+            EndStatus::Failed => true,
+        };
+        if !keep {
+            let deleted = self.retention.take_owned();
+            actions.extend(deleted.into_iter().map(Action::Delete));
+        }
+    }
+
+    fn on_report(
+        &mut self,
+        attempt: AttemptId,
+        report: Report,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        // INV-FENCE
+        let Some(running) = self.attempt.as_mut().filter(|running| running.id == attempt) else {
+            return;
+        };
+        match report {
+            Report::Acknowledged(ack) => self.on_acknowledged(ack, actions),
+            Report::Declined { checkpoint, process, reason } => {
+                self.on_declined(checkpoint, process, &reason, now, actions);
+            }
+            Report::SubtaskEnded { .. } => running.any_ended = true,
+            Report::InputsEnded { process } => {
+                running.any_ended = true;
+                running.inputs_ended.insert(process);
+                self.on_inputs_ended(now, actions);
+            }
+            Report::Committed { checkpoint, process } => {
+                self.on_committed(checkpoint, process, actions);
+            }
+            Report::Closed { process } => {
+                running.closed.insert(process);
+                if running.closed == running.processes {
+                    actions.push(Action::AttemptClosed);
+                }
+            }
+            Report::Failed { failure, .. } => actions.push(Action::FailAttempt(failure)),
+        }
+    }
+
+    fn on_inputs_ended(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        let Some(attempt) = &self.attempt else { return };
+        if attempt.inputs_ended != attempt.processes || self.phase != Phase::Running {
+            return;
+        }
+        if self.config.checkpoints_after_tasks_finish {
+            self.next_final = Some(now);
+        } else {
+            self.finish(actions);
+        }
+    }
+
+    fn finish(&mut self, actions: &mut Vec<Action>) {
+        self.phase = Phase::Finishing;
+        actions.push(Action::Send(Command::Finish));
+    }
+
+    fn on_committed(&mut self, id: CheckpointId, process: ProcessIndex, actions: &mut Vec<Action>) {
+        let Some(attempt) = &self.attempt else { return };
+        let Phase::Committing { checkpoint, committed } = &mut self.phase else { return };
+        if *checkpoint != id {
+            return;
+        }
+        committed.insert(process);
+        if *committed == attempt.processes {
+            if let Some(request) = self.stop_request.take() {
+                let point = self.retention.find(id).map(|snapshot| snapshot.location.clone());
+                let result = point.ok_or_else(|| "the savepoint is gone".to_owned());
+                actions.push(Action::Answer { request, result });
+            }
+            self.finish(actions);
+        }
+    }
+
+    /// Triggers what is due, as far as there is room.
+    fn trigger_due(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        while self.phase == Phase::Running && self.has_room() {
+            if let Some(request) = self.requests.pop_front() {
+                self.trigger_savepoint(request, now, actions);
+            } else if self.next_final.is_some_and(|due| due <= now) {
+                self.next_final = None;
+                let trigger = Trigger::Checkpoint;
+                self.trigger(BarrierKind::Final, trigger, None, now, actions);
+                return;
+            } else if self.is_periodic_due(now) {
+                self.next_periodic = self.config.interval.map(|interval| now + interval);
+                self.trigger(BarrierKind::Checkpoint, Trigger::Checkpoint, None, now, actions);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        // A pause between the end of one and the trigger of the next leaves room for one only.
+        let most = if self.config.min_pause.is_zero() { self.config.max_concurrent } else { 1 };
+        self.pending.len() < most as usize
+            && !self.pending.values().any(|pending| pending.kind == BarrierKind::Final)
+    }
+
+    fn pause_end(&self) -> Timestamp {
+        self.latest_end.map_or(Timestamp(0), |end| end + self.config.min_pause)
+    }
+
+    fn is_periodic_due(&self, now: Timestamp) -> bool {
+        let ended = |attempt: &Attempt| {
+            let all = attempt.inputs_ended == attempt.processes;
+            // After the last input has ended only the final checkpoint follows.
+            all || (attempt.any_ended && !self.config.checkpoints_after_tasks_finish)
+        };
+        self.next_periodic.is_some_and(|due| due <= now)
+            && self.pause_end() <= now
+            && !self.attempt.as_ref().is_some_and(ended)
+    }
+
+    fn trigger_savepoint(
+        &mut self,
+        request: SavepointRequest,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        let SavepointRequest { id, target, kind } = request;
+        let trigger = match kind {
+            BarrierKind::Savepoint | BarrierKind::StopWithSavepoint { .. } => {
+                Trigger::Savepoint { target }
+            }
+            BarrierKind::Checkpoint | BarrierKind::Final => Trigger::Checkpoint,
+        };
+        let checkpoint = self.trigger(kind, trigger, Some(id), now, actions);
+        if matches!(kind, BarrierKind::StopWithSavepoint { .. }) {
+            self.phase = Phase::Stopping(checkpoint);
+        }
+    }
+
+    fn trigger(
+        &mut self,
+        kind: BarrierKind,
+        trigger: Trigger,
+        request: Option<RequestId>,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) -> CheckpointId {
+        // INV-GROW
+        let checkpoint = self.next_id;
+        self.next_id = checkpoint.next();
+        let barrier = Barrier { checkpoint, kind };
+        self.pending.insert(checkpoint, Pending::new(kind, request, now));
+        actions.push(Action::Trigger { barrier, trigger });
+        checkpoint
+    }
+}
+
+#[cfg(test)]
+mod tests;

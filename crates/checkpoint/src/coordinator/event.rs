@@ -1,0 +1,168 @@
+//! What the coordinator is told, and what it wants done.
+
+use std::time::Duration;
+
+use tidegate_types::{AttemptId, Barrier, BarrierKind, CheckpointId, Timestamp};
+
+use super::CompletedSnapshot;
+use crate::protocol::{Command, Failure, ProcessAck, Report};
+
+/// Tells a request apart from others; chosen by the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// Somebody wants a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavepointRequest {
+    /// Whom to answer.
+    pub id: RequestId,
+    /// The folder for it, `None` for the configured one.
+    pub target: Option<String>,
+    /// A savepoint, a stop with one, or a checkpoint out of turn.
+    pub kind: BarrierKind,
+}
+
+/// What the coordinator is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// An attempt of this many processes runs.
+    AttemptStarted {
+        /// Its number.
+        attempt: AttemptId,
+        /// How many processes it has.
+        processes: u32,
+    },
+    /// The attempt is over and none of its processes can write any more.
+    AttemptEnded {
+        /// Why, in words.
+        reason: String,
+    },
+    /// Time has passed.
+    Tick,
+    /// Somebody wants a snapshot.
+    Requested(SavepointRequest),
+    /// A process has something to say.
+    Report {
+        /// Which attempt it belongs to.
+        attempt: AttemptId,
+        /// What it says.
+        report: Report,
+    },
+    /// The manifest is there.
+    ManifestDurable {
+        /// Of this snapshot.
+        checkpoint: CheckpointId,
+        /// Where it lies, as a path or URL.
+        location: String,
+    },
+    /// The manifest could not be written.
+    ManifestFailed {
+        /// Of this snapshot.
+        checkpoint: CheckpointId,
+        /// Whether it may be there all the same.
+        may_have_happened: bool,
+        /// Why, in words.
+        reason: String,
+    },
+    /// The job is to be ended by hand.
+    CancelRequested,
+    /// The job has come to its end and no attempt follows.
+    JobEnded(EndStatus),
+}
+
+/// How a job has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndStatus {
+    /// All input consumed, or stopped with a savepoint.
+    Finished,
+    /// By hand.
+    Canceled,
+    /// For good, with a failure.
+    Failed,
+}
+
+/// Where the files of a triggered snapshot go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// Into the job's checkpoint folder.
+    Checkpoint,
+    /// Into the savepoint folder, or the one that is named.
+    Savepoint {
+        /// The folder that was asked for.
+        target: Option<String>,
+    },
+}
+
+/// What has become of a snapshot, for those who watch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CheckpointOutcome {
+    /// It is complete.
+    Completed {
+        /// What it is.
+        snapshot: CompletedSnapshot,
+        /// From its trigger to its completion.
+        duration: Duration,
+        /// The longest synchronous part of all subtasks.
+        sync_max: Duration,
+        /// The longest alignment of all subtasks.
+        alignment_max: Duration,
+    },
+    /// It has failed.
+    Failed {
+        /// Its id.
+        checkpoint: CheckpointId,
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// What the coordinator wants done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Choose the snapshot's folder and send [`Command::Trigger`] to every process.
+    Trigger {
+        /// Its id and what it is for.
+        barrier: Barrier,
+        /// Where it goes.
+        trigger: Trigger,
+    },
+    /// Send this to every process.
+    Send(Command),
+    /// Write the manifest, create-if-absent, and answer with [`Event::ManifestDurable`] or
+    /// [`Event::ManifestFailed`].
+    WriteManifest {
+        /// Of this snapshot.
+        checkpoint: CheckpointId,
+        /// What it is for.
+        kind: BarrierKind,
+        /// When it was triggered.
+        triggered_at: Timestamp,
+        /// The parts of all processes.
+        acks: Vec<ProcessAck>,
+    },
+    /// Look whether the manifest is there, and answer as above.
+    CheckManifest {
+        /// Of this snapshot.
+        checkpoint: CheckpointId,
+    },
+    /// Delete the folder of a snapshot that failed.
+    Discard {
+        /// Its id.
+        checkpoint: CheckpointId,
+    },
+    /// Delete a completed snapshot that nobody needs any more.
+    Delete(CompletedSnapshot),
+    /// Answer a request: with a path, or the reason why not.
+    Answer {
+        /// The request.
+        request: super::RequestId,
+        /// The answer.
+        result: Result<String, String>,
+    },
+    /// End the attempt; the restart strategy decides what follows.
+    FailAttempt(Failure),
+    /// Every process has closed: the job has finished.
+    AttemptClosed,
+    /// Tell those who watch.
+    Observe(CheckpointOutcome),
+}

@@ -1,0 +1,292 @@
+//! One snapshot under way: from its trigger to its completion or its end.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tidegate_types::{BarrierKind, CheckpointId, ErrorKind, ProcessIndex, Timestamp};
+
+use super::{Action, CheckpointOutcome, CompletedSnapshot, Coordinator, Phase, RequestId};
+use crate::protocol::{Command, Failure, OperatorAck, ProcessAck};
+
+/// How far a snapshot has come.
+#[derive(Clone, Debug)]
+pub(super) enum Stage {
+    /// Processes are at work on their parts.
+    Collecting(BTreeMap<ProcessIndex, ProcessAck>),
+    /// The manifest is being written, or looked for.
+    Writing(Measured),
+}
+
+/// What was measured of all subtasks together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Measured {
+    bytes: u64,
+    sync_max: Duration,
+    alignment_max: Duration,
+}
+
+impl Measured {
+    fn of<'a>(subtasks: impl Iterator<Item = &'a OperatorAck>) -> Self {
+        let mut measured = Self::default();
+        for OperatorAck { stats, .. } in subtasks {
+            measured.bytes += stats.bytes;
+            measured.sync_max = measured.sync_max.max(Duration::from_micros(stats.sync_us));
+            let alignment = Duration::from_micros(stats.alignment_us);
+            measured.alignment_max = measured.alignment_max.max(alignment);
+        }
+        measured
+    }
+}
+
+/// A snapshot under way.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub(super) kind: BarrierKind,
+    pub(super) request: Option<RequestId>,
+    pub(super) triggered_at: Timestamp,
+    pub(super) stage: Stage,
+}
+
+impl Pending {
+    pub(super) fn new(kind: BarrierKind, request: Option<RequestId>, now: Timestamp) -> Self {
+        Self { kind, request, triggered_at: now, stage: Stage::Collecting(BTreeMap::new()) }
+    }
+
+    pub(super) fn is_collecting(&self) -> bool {
+        matches!(self.stage, Stage::Collecting(_))
+    }
+
+    pub(super) fn acknowledged(&self) -> Option<usize> {
+        match &self.stage {
+            Stage::Collecting(acks) => Some(acks.len()),
+            Stage::Writing(_) => None,
+        }
+    }
+
+    /// Whether its failure counts against the tolerable ones: a savepoint is its user's business.
+    fn counts(&self) -> bool {
+        matches!(self.kind, BarrierKind::Checkpoint | BarrierKind::Final)
+    }
+}
+
+impl Coordinator {
+    pub(super) fn on_acknowledged(&mut self, ack: ProcessAck, actions: &mut Vec<Action>) {
+        let (checkpoint, process) = (ack.checkpoint, ack.process);
+        let Some(attempt) = &self.attempt else { return };
+        let Some(pending) = self.pending.get_mut(&checkpoint) else {
+            self.on_late_answer(checkpoint, process, actions);
+            return;
+        };
+        let Stage::Collecting(acks) = &mut pending.stage else { return };
+        acks.insert(process, ack);
+        if acks.len() < attempt.processes.len() {
+            return;
+        }
+        let acks = std::mem::take(acks).into_values().collect::<Vec<_>>();
+        pending.stage = Stage::Writing(Measured::of(acks.iter().flat_map(|ack| &ack.operators)));
+        let (kind, triggered_at) = (pending.kind, pending.triggered_at);
+        actions.push(Action::WriteManifest { checkpoint, kind, triggered_at, acks });
+    }
+
+    /// A process has answered for a snapshot that was given up: it writes no more into it.
+    fn on_late_answer(
+        &mut self,
+        checkpoint: CheckpointId,
+        process: ProcessIndex,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(outstanding) = self.abandoned.get_mut(&checkpoint) else { return };
+        outstanding.remove(&process);
+        if outstanding.is_empty() {
+            self.abandoned.remove(&checkpoint);
+            actions.push(Action::Discard { checkpoint });
+        }
+    }
+
+    pub(super) fn on_declined(
+        &mut self,
+        checkpoint: CheckpointId,
+        process: ProcessIndex,
+        reason: &str,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.pending.contains_key(&checkpoint) {
+            self.fail(checkpoint, reason, now, actions);
+        }
+        self.on_late_answer(checkpoint, process, actions);
+    }
+
+    pub(super) fn on_durable(
+        &mut self,
+        checkpoint: CheckpointId,
+        location: String,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(pending) = self.pending.remove(&checkpoint) else { return };
+        let Stage::Writing(measured) = pending.stage else {
+            // The driver has written no manifest that it was not asked for.
+            self.pending.insert(checkpoint, pending);
+            return;
+        };
+        let kind = pending.kind;
+        let bytes = measured.bytes;
+        let snapshot =
+            CompletedSnapshot { id: checkpoint, kind, location: location.clone(), bytes };
+        self.latest_end = Some(now);
+        // INV-DURABLE: the only place that says so.
+        actions.push(Action::Send(Command::Completed { checkpoint }));
+        actions.push(Action::Observe(CheckpointOutcome::Completed {
+            snapshot: snapshot.clone(),
+            duration: now.since(pending.triggered_at),
+            sync_max: measured.sync_max,
+            alignment_max: measured.alignment_max,
+        }));
+        if !snapshot.is_savepoint() {
+            self.failures_in_a_row = 0;
+            self.subsume_before(checkpoint, actions);
+        }
+        let surplus = self.retention.add(snapshot);
+        actions.extend(surplus.into_iter().map(Action::Delete));
+        self.after_completion(checkpoint, kind, pending.request, location, actions);
+    }
+
+    fn after_completion(
+        &mut self,
+        checkpoint: CheckpointId,
+        kind: BarrierKind,
+        request: Option<RequestId>,
+        location: String,
+        actions: &mut Vec<Action>,
+    ) {
+        let ends = matches!(kind, BarrierKind::StopWithSavepoint { .. } | BarrierKind::Final);
+        if ends && self.attempt.is_some() && self.phase != Phase::Cancelling {
+            self.phase = Phase::Committing { checkpoint, committed: Default::default() };
+            self.stop_request = request;
+        } else if let Some(request) = request {
+            actions.push(Action::Answer { request, result: Ok(location) });
+        }
+    }
+
+    /// A completed checkpoint makes older pending ones pointless; savepoints were asked for.
+    fn subsume_before(&mut self, checkpoint: CheckpointId, actions: &mut Vec<Action>) {
+        let older = self.pending.range(..checkpoint).filter(|(_, pending)| {
+            pending.is_collecting() && pending.kind == BarrierKind::Checkpoint
+        });
+        for id in older.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.abandon(id, "checkpoint has been subsumed", actions);
+        }
+    }
+
+    pub(super) fn on_manifest_failed(
+        &mut self,
+        checkpoint: CheckpointId,
+        may_have_happened: bool,
+        reason: String,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        let writing = |pending: &Pending| matches!(pending.stage, Stage::Writing(_));
+        if !self.pending.get(&checkpoint).is_some_and(writing) {
+            return;
+        }
+        if may_have_happened {
+            actions.push(Action::CheckManifest { checkpoint });
+            return;
+        }
+        self.fail(checkpoint, &reason, now, actions);
+    }
+
+    pub(super) fn expire(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        let timeout = self.config.timeout;
+        let expired = self.pending.iter().filter(|(_, pending)| {
+            pending.is_collecting() && pending.triggered_at + timeout <= now
+        });
+        for id in expired.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.fail(id, "checkpoint expired before completing", now, actions);
+        }
+    }
+
+    /// A snapshot has failed by itself: it may cost the attempt.
+    fn fail(
+        &mut self,
+        checkpoint: CheckpointId,
+        reason: &str,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(pending) = self.pending.get(&checkpoint) else { return };
+        let (counts, kind) = (pending.counts(), pending.kind);
+        self.latest_end = Some(now);
+        self.abandon(checkpoint, reason, actions);
+        if kind == BarrierKind::Final {
+            let retry = self.config.interval.unwrap_or(Duration::from_secs(1));
+            self.next_final = Some(now + retry);
+        }
+        if !counts || self.attempt.is_none() {
+            return;
+        }
+        self.failures_in_a_row += 1;
+        if self.failures_in_a_row > self.config.tolerable_failed {
+            let tolerable = self.config.tolerable_failed;
+            let message = format!(
+                "exceeded checkpoint tolerable failure threshold of {tolerable}: checkpoint \
+                 {checkpoint} failed: {reason}"
+            );
+            let kind = ErrorKind::Unavailable;
+            actions.push(Action::FailAttempt(Failure { kind, message, uid: None, subtask: None }));
+        }
+    }
+
+    /// Gives a snapshot up, whatever the reason, and sees to it that its folder goes.
+    pub(super) fn abandon(
+        &mut self,
+        checkpoint: CheckpointId,
+        reason: &str,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(pending) = self.pending.remove(&checkpoint) else { return };
+        let outcome = CheckpointOutcome::Failed { checkpoint, reason: reason.to_owned() };
+        actions.push(Action::Observe(outcome));
+        if let Some(request) = pending.request {
+            actions.push(Action::Answer { request, result: Err(reason.to_owned()) });
+        }
+        let answered = match pending.stage {
+            Stage::Collecting(acks) => acks.into_keys().collect(),
+            // Every process has acknowledged it.
+            Stage::Writing(_) => self.all_processes(),
+        };
+        let outstanding = self.all_processes().difference(&answered).copied().collect();
+        self.give_up_folder(checkpoint, outstanding, actions);
+        if self.attempt.is_some() {
+            actions.push(Action::Send(Command::Aborted { checkpoint }));
+        }
+        if self.phase == Phase::Stopping(checkpoint) {
+            self.resume(actions);
+        }
+    }
+
+    fn all_processes(&self) -> std::collections::BTreeSet<ProcessIndex> {
+        self.attempt.as_ref().map(|attempt| attempt.processes.clone()).unwrap_or_default()
+    }
+
+    fn give_up_folder(
+        &mut self,
+        checkpoint: CheckpointId,
+        outstanding: std::collections::BTreeSet<ProcessIndex>,
+        actions: &mut Vec<Action>,
+    ) {
+        if outstanding.is_empty() {
+            actions.push(Action::Discard { checkpoint });
+        } else {
+            self.abandoned.insert(checkpoint, outstanding);
+        }
+    }
+
+    /// A stop has failed: the job goes on, to its end if that was near.
+    fn resume(&mut self, actions: &mut Vec<Action>) {
+        self.phase = Phase::Running;
+        let now = self.latest_end.unwrap_or_default();
+        self.on_inputs_ended(now, actions);
+    }
+}

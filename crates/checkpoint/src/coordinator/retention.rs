@@ -1,0 +1,72 @@
+//! Which completed snapshots are kept, and which of them to restore from.
+
+use std::collections::VecDeque;
+
+use tidegate_types::{BarrierKind, CheckpointId};
+
+/// A snapshot whose manifest is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompletedSnapshot {
+    /// Its id.
+    pub id: CheckpointId,
+    /// What it was for.
+    pub kind: BarrierKind,
+    /// Where it lies, as a path or URL.
+    pub location: String,
+    /// How many bytes of state it holds.
+    pub bytes: u64,
+}
+
+impl CompletedSnapshot {
+    /// Whether it belongs to the user, who alone may delete it.
+    #[must_use]
+    pub fn is_savepoint(&self) -> bool {
+        matches!(self.kind, BarrierKind::Savepoint | BarrierKind::StopWithSavepoint { .. })
+    }
+}
+
+/// The completed snapshots of one job.
+#[derive(Clone, Debug)]
+pub(super) struct Retention {
+    num_retained: usize,
+    /// Ours to delete, oldest first.
+    owned: VecDeque<CompletedSnapshot>,
+    /// The latest savepoint or unclaimed start snapshot: takes part in recovery, is never deleted.
+    foreign: Option<CompletedSnapshot>,
+}
+
+impl Retention {
+    pub(super) fn new(num_retained: u32, start: Option<CompletedSnapshot>, claimed: bool) -> Self {
+        let (owned, foreign) = if claimed { (start, None) } else { (None, start) };
+        let num_retained = (num_retained as usize).max(1);
+        Self { num_retained, owned: owned.into_iter().collect(), foreign }
+    }
+
+    /// Takes in a completed snapshot; tells which ones nobody needs any more.
+    pub(super) fn add(&mut self, snapshot: CompletedSnapshot) -> Vec<CompletedSnapshot> {
+        if snapshot.is_savepoint() {
+            self.foreign = Some(snapshot);
+            return Vec::new();
+        }
+        self.owned.push_back(snapshot);
+        let surplus = self.owned.len().saturating_sub(self.num_retained);
+        self.owned.drain(..surplus).collect()
+    }
+
+    pub(super) fn restore_point(&self) -> Option<&CompletedSnapshot> {
+        self.owned.back().into_iter().chain(&self.foreign).max_by_key(|snapshot| snapshot.id)
+    }
+
+    pub(super) fn find(&self, id: CheckpointId) -> Option<&CompletedSnapshot> {
+        self.owned.iter().chain(&self.foreign).find(|snapshot| snapshot.id == id)
+    }
+
+    pub(super) fn all(&self) -> Vec<CompletedSnapshot> {
+        self.owned.iter().chain(&self.foreign).cloned().collect()
+    }
+
+    /// Gives up everything that is ours.
+    pub(super) fn take_owned(&mut self) -> Vec<CompletedSnapshot> {
+        self.owned.drain(..).collect()
+    }
+}

@@ -1,1 +1,32 @@
-//! What authors of Tidegate operators, sources and sinks see: the traits and the logical plan.
+//! What authors of operators, sources and sinks see: the traits and the logical plan.
+//!
+//! A connector needs this crate and nothing below it: it never sees the runtime, and builds
+//! without Timely.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`batch`] | records on their way, typed and with the type erased |
+//! | [`operator`] | one subtask of an operator, as the runtime drives it |
+//! | [`context`] | what a subtask is told when it starts |
+//! | [`source`] | how to write a source: splits, a reader that never blocks, positions |
+//! | [`sink`] | how to write a sink: plain, or in two phases for exactly once |
+//! | [`plan`] | the logical plan that a job's closure builds |
+//! | [`router`] | which subtask a record goes to |
+
+pub mod batch;
+pub mod context;
+pub mod operator;
+pub mod plan;
+pub mod router;
+pub mod sink;
+pub mod source;
+
+pub use batch::{AnyBatch, Batch, BatchType, Data, ErasedBatch};
+pub use context::{OperatorContext, RestoredKeyed, RestoredList, RestoredState};
+pub use operator::{
+    Operator, OperatorSnapshot, Output, Readiness, SourceOperator, SourceProgress, SourceStatus,
+};
+pub use plan::{Node, NodeId, NodeKind, Partitioning, Plan, PlanError};
+pub use sink::{Sink, SinkContext, SinkWriter, TwoPhaseSink, TwoPhaseWriter};
+pub use source::{ReaderContext, ReaderStatus, Source, SourceReader, Split};
+pub use tidegate_types::{Barrier, BarrierKind};

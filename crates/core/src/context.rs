@@ -1,0 +1,91 @@
+//! What a subtask is told when it starts: who it is, what it restores, how it waits.
+
+use std::{sync::Arc, task::Waker};
+
+use bytes::Bytes;
+use tidegate_snapshot::{
+    manifest::StateDescription,
+    segment::{ListState, Redistribution},
+};
+use tidegate_types::{
+    AttemptId, CheckpointId, Clock, JobId, KeyGroupRange, MaxParallelism, OperatorUid, Parallelism,
+    SubtaskIndex,
+};
+
+/// A keyed segment of the snapshot, and which of its key groups this subtask takes.
+#[derive(Clone)]
+pub struct RestoredKeyed {
+    /// The native segment, verified.
+    pub segment: Bytes,
+    /// The key groups to take from it.
+    pub groups: KeyGroupRange,
+    /// The states in it.
+    pub states: Arc<[StateDescription]>,
+    /// The description of the key's type.
+    pub key_type: String,
+}
+
+/// The items of one operator state that this subtask takes over.
+pub type RestoredList = ListState;
+
+/// What this subtask takes over from the snapshot.
+#[derive(Clone, Default)]
+pub struct RestoredState {
+    /// The snapshot's id, `None` when the job starts from nothing.
+    pub checkpoint: Option<CheckpointId>,
+    /// Keyed state, possibly from several earlier subtasks.
+    pub keyed: Vec<RestoredKeyed>,
+    /// Operator state, one entry per state name.
+    pub lists: Vec<RestoredList>,
+    /// Whether the operator had consumed all of its input when the snapshot was taken.
+    pub finished: bool,
+}
+
+impl RestoredState {
+    /// The items of the state called `name`, in order; none if the snapshot has no such state.
+    #[must_use]
+    pub fn items(&self, name: &str) -> &[Bytes] {
+        self.lists.iter().find(|list| list.name == name).map_or(&[], |list| &list.items)
+    }
+}
+
+/// What a subtask is told when it starts.
+#[derive(Clone)]
+pub struct OperatorContext {
+    /// The operator's uid, a generated one for operators that have no state.
+    pub uid: OperatorUid,
+    /// Which of the operator's subtasks this is.
+    pub subtask: SubtaskIndex,
+    /// How many subtasks there are.
+    pub parallelism: Parallelism,
+    /// How many key groups there are.
+    pub max_parallelism: MaxParallelism,
+    /// The job.
+    pub job: JobId,
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// A number that no other attempt of any process has, to tell its leftovers apart.
+    pub attempt_token: u64,
+    /// What it takes over from the snapshot.
+    pub restored: RestoredState,
+    /// Where waiting happens.
+    pub tokio: tokio::runtime::Handle,
+    /// Gets this subtask's worker to call it again.
+    pub waker: Waker,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl OperatorContext {
+    /// The key groups that this subtask owns.
+    #[must_use]
+    pub fn key_groups(&self) -> KeyGroupRange {
+        KeyGroupRange::owned_by(self.subtask, self.parallelism, self.max_parallelism)
+    }
+}
+
+/// An operator state with one encoded item, for an operator that keeps a single value.
+#[must_use]
+pub fn single_item(name: &str, redistribution: Redistribution, item: Vec<u8>) -> ListState {
+    ListState { name: name.to_owned(), redistribution, items: vec![item.into()] }
+}

@@ -1,0 +1,229 @@
+//! One subtask of an operator, as the runtime drives it.
+//!
+//! # Protocol
+//!
+//! All calls come from one worker thread. The runtime calls, in an order the stream decides,
+//! [`Operator::on_batch`], [`Operator::on_watermark`], [`Operator::on_wakeup`]; before each packet
+//! [`Operator::poll_ready`] until it answers [`Readiness::Ready`]; at a barrier, once
+//! [`Operator::poll_flushed`] is ready, [`Operator::snapshot`]; when all input has ended
+//! [`Operator::on_end`], after which only snapshots and completions follow. Watermarks and barriers are forwarded by the runtime,
+//! never by the operator.
+//!
+//! # Invariants
+//!
+//! - INV-CUT: what `snapshot` returns reflects every packet before the barrier and none after it.
+//! - INV-SHORT: no call blocks. `snapshot` takes references only; encoding and I/O happen in what
+//!   it returns, on another thread.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tidegate_snapshot::{manifest::StateDescription, segment::ListState};
+use tidegate_state::KeyedSnapshot;
+use tidegate_types::{Barrier, CheckpointId, EventTime, KeyGroupRange, Timestamp, UserResult};
+
+use crate::batch::ErasedBatch;
+
+/// Where an operator puts its results.
+pub trait Output {
+    /// Passes a batch on to the next operator, or onto the stream.
+    ///
+    /// # Errors
+    ///
+    /// What the operators behind report: hand it on with `?`.
+    fn emit(&mut self, batch: ErasedBatch) -> UserResult<()>;
+
+    /// Declares that no record with an earlier event time follows. Only operators that assign
+    /// event times call this; the runtime forwards what it is handed otherwise.
+    ///
+    /// # Errors
+    ///
+    /// What the operators behind report.
+    fn watermark(&mut self, watermark: EventTime) -> UserResult<()>;
+
+    /// Declares that nobody should wait for this stream's watermarks until its next record or
+    /// watermark. Only operators that assign event times call this.
+    ///
+    /// # Errors
+    ///
+    /// What the operators behind report.
+    fn idle(&mut self) -> UserResult<()>;
+}
+
+/// Whether an operator can take the next packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It can.
+    Ready,
+    /// It will call its waker when it may be asked again.
+    Pending,
+    /// It can't yet; ask again after this time.
+    RetryAfter(Duration),
+}
+
+/// What a subtask contributes to a snapshot.
+#[derive(Default)]
+pub struct OperatorSnapshot {
+    /// The Rust type of the keys, if the state is keyed.
+    pub key_type: Option<String>,
+    /// The states in it by name.
+    pub states: Vec<StateDescription>,
+    /// References to the keyed state, to be encoded on another thread.
+    pub keyed: Option<(KeyGroupRange, Box<dyn KeyedSnapshot>)>,
+    /// Operator state, already encoded.
+    pub lists: Vec<ListState>,
+    /// Operator state that needs waiting for, such as a sink's committables once its data is
+    /// durable. It is always run to its end, on Tokio. An error fails the attempt, since data that
+    /// is not durable can belong to no later snapshot either.
+    pub pending: Option<BoxFuture<'static, UserResult<Vec<ListState>>>>,
+}
+
+impl OperatorSnapshot {
+    /// Whether it holds nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keyed.is_none() && self.lists.is_empty() && self.pending.is_none()
+    }
+}
+
+/// One subtask of an operator that has inputs.
+pub trait Operator: 'static {
+    /// Takes in records.
+    ///
+    /// # Errors
+    ///
+    /// What the user's code or the operators behind `out` report; it fails the attempt.
+    fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> UserResult<()>;
+
+    /// Learns that no record with an event time before `watermark` follows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Operator::on_batch`].
+    fn on_watermark(&mut self, watermark: EventTime, out: &mut dyn Output) -> UserResult<()> {
+        let _ = (watermark, out);
+        Ok(())
+    }
+
+    /// Whether watermarks are passed on behind this operator. `false` for one that makes its own.
+    fn forwards_watermarks(&self) -> bool {
+        true
+    }
+
+    /// Is called at or after the time that [`Operator::next_wakeup`] named.
+    ///
+    /// # Errors
+    ///
+    /// As [`Operator::on_batch`].
+    fn on_wakeup(&mut self, now: Timestamp, out: &mut dyn Output) -> UserResult<()> {
+        let _ = (now, out);
+        Ok(())
+    }
+
+    /// When it wants [`Operator::on_wakeup`] next, if at all.
+    fn next_wakeup(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// Goes on with work in progress and tells whether the next packet may come.
+    ///
+    /// # Errors
+    ///
+    /// As [`Operator::on_batch`].
+    fn poll_ready(&mut self) -> UserResult<Readiness> {
+        Ok(Readiness::Ready)
+    }
+
+    /// As [`Operator::poll_ready`], and hands on what is buffered: asked before a barrier and
+    /// before the end of the input.
+    ///
+    /// # Errors
+    ///
+    /// As [`Operator::on_batch`].
+    fn poll_flushed(&mut self) -> UserResult<Readiness> {
+        self.poll_ready()
+    }
+
+    /// All input has ended; the final watermark has been seen before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Operator::on_batch`].
+    fn on_end(&mut self, out: &mut dyn Output) -> UserResult<()> {
+        let _ = out;
+        Ok(())
+    }
+
+    /// Hands out references to the state as of the barrier.
+    ///
+    /// # Errors
+    ///
+    /// What prevents it; it fails the attempt.
+    fn snapshot(&mut self, barrier: Barrier) -> UserResult<OperatorSnapshot> {
+        let _ = barrier;
+        Ok(OperatorSnapshot::default())
+    }
+
+    /// The snapshot is complete and durable. What is to be committed now is returned, and run to
+    /// its end off the worker's thread; its error fails the attempt.
+    fn on_completed(
+        &mut self,
+        checkpoint: CheckpointId,
+    ) -> Option<BoxFuture<'static, UserResult<()>>> {
+        let _ = checkpoint;
+        None
+    }
+}
+
+/// What a source has to say after a poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceStatus {
+    /// There may be more right now.
+    More,
+    /// It will call its waker when there is more.
+    Pending,
+    /// Ask again after this time.
+    Wait(Duration),
+    /// There will never be more.
+    Ended,
+}
+
+/// How far a source has come through a bounded input, in a unit of its own (bytes, records).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SourceProgress {
+    /// What has been read.
+    pub done: u64,
+    /// All there is, 0 if nobody knows.
+    pub total: u64,
+}
+
+/// One subtask of a source. The same rules as for an [`Operator`] hold.
+pub trait SourceOperator: 'static {
+    /// Emits up to about `budget` records.
+    ///
+    /// # Errors
+    ///
+    /// What the source, the user's code or the operators behind `out` report.
+    fn poll(&mut self, budget: usize, out: &mut dyn Output) -> UserResult<SourceStatus>;
+
+    /// Hands out the positions after the records emitted so far.
+    ///
+    /// # Errors
+    ///
+    /// What prevents it; it fails the attempt.
+    fn snapshot(&mut self, barrier: Barrier) -> UserResult<OperatorSnapshot>;
+
+    /// The snapshot is complete and durable.
+    fn on_completed(
+        &mut self,
+        checkpoint: CheckpointId,
+    ) -> Option<BoxFuture<'static, UserResult<()>>> {
+        let _ = checkpoint;
+        None
+    }
+
+    /// How far it has come, if the input is bounded.
+    fn progress(&self) -> Option<SourceProgress> {
+        None
+    }
+}

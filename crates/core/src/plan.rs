@@ -1,0 +1,236 @@
+//! The logical plan that a job's closure builds: operators and the streams between them.
+//!
+//! The closure runs once before the job starts, to check the plan, and once on every worker. It
+//! must build the same plan each time; [`Plan::fingerprint`] is compared to make sure.
+
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+
+use tidegate_types::{
+    BoxError, ErrorKind, MaxParallelism, OperatorUid, Parallelism, SubtaskIndex, UserResult,
+};
+
+use crate::{
+    batch::BatchType,
+    context::OperatorContext,
+    operator::{Operator, SourceOperator},
+    router::Router,
+};
+
+/// An operator's place in its plan, in the order of construction: inputs come before consumers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub usize);
+
+/// Makes the subtask of a source.
+pub type SourceFactory = Box<dyn FnOnce(OperatorContext) -> UserResult<Box<dyn SourceOperator>>>;
+/// Makes the subtask of an operator.
+pub type OperatorFactory = Box<dyn FnOnce(OperatorContext) -> UserResult<Box<dyn Operator>>>;
+/// Makes the router of one sending subtask.
+pub type RouterFactory = Box<dyn FnOnce(RouterContext) -> Box<dyn Router>>;
+
+/// What a router is told when it starts.
+#[derive(Clone, Copy, Debug)]
+pub struct RouterContext {
+    /// The sending subtask.
+    pub sender: SubtaskIndex,
+    /// How many receivers there are.
+    pub parallelism: Parallelism,
+    /// How many key groups there are.
+    pub max_parallelism: MaxParallelism,
+}
+
+/// How a stream's records reach the subtasks of its consumer.
+pub enum Partitioning {
+    /// Each subtask to the one with its own index.
+    Forward,
+    /// Each record to one subtask, as a router decides.
+    Route {
+        /// What the plan's fingerprint and a person call it: `hash`, `rebalance`.
+        name: &'static str,
+        /// Makes the router.
+        router: RouterFactory,
+    },
+    /// Each record to every subtask.
+    Broadcast,
+}
+
+impl Partitioning {
+    /// What a person calls it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Route { name, .. } => name,
+            Self::Broadcast => "broadcast",
+        }
+    }
+}
+
+/// A stream from one operator into another.
+pub struct Edge {
+    /// The producer.
+    pub from: NodeId,
+    /// How its records reach the consumer's subtasks.
+    pub partitioning: Partitioning,
+}
+
+/// What an operator does.
+pub enum NodeKind {
+    /// It has no input.
+    Source(SourceFactory),
+    /// It has one input or, as a union, several of one type.
+    Operator(OperatorFactory),
+}
+
+/// An operator of the plan.
+pub struct Node {
+    /// What a person calls it: `map`, `reduce`.
+    pub name: String,
+    /// What its state is found by, for operators that have state.
+    pub uid: Option<OperatorUid>,
+    /// Whether its state is keyed.
+    pub keyed: bool,
+    /// The streams it consumes.
+    pub inputs: Vec<Edge>,
+    /// The type of what it emits, `None` for a sink.
+    pub output: Option<BatchType>,
+    /// What it does.
+    pub kind: NodeKind,
+}
+
+/// A plan that can't be run, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// Two operators share a uid.
+    #[error(
+        "the uid `{uid}` is taken by two operators, `{first}` and `{second}`: give each its own"
+    )]
+    DuplicateUid {
+        /// The uid.
+        uid: OperatorUid,
+        /// The name of the first operator with it.
+        first: String,
+        /// The name of the second one.
+        second: String,
+    },
+    /// An operator has an empty uid.
+    #[error(
+        "the operator `{name}` has an empty uid: name it, so that its state can be found again"
+    )]
+    EmptyUid {
+        /// The operator's name.
+        name: String,
+    },
+    /// A uid that the runtime keeps for itself.
+    #[error(
+        "the uid `{uid}` of `{name}` begins with `_`: such uids are kept for operators without state"
+    )]
+    ReservedUid {
+        /// The uid.
+        uid: OperatorUid,
+        /// The operator's name.
+        name: String,
+    },
+    /// There is no source.
+    #[error("the job has no source: begin with `env.source(uid, …)`")]
+    NoSource,
+}
+
+impl PlanError {
+    /// Always [`ErrorKind::Invalid`]: the program has to change.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Invalid
+    }
+}
+
+/// The operators of a job, inputs before consumers.
+#[derive(Default)]
+pub struct Plan {
+    nodes: Vec<Node>,
+}
+
+impl Plan {
+    /// Adds an operator whose inputs are there already.
+    pub fn add(&mut self, node: Node) -> NodeId {
+        debug_assert!(node.inputs.iter().all(|edge| edge.from.0 < self.nodes.len()));
+        self.nodes.push(node);
+        NodeId(self.nodes.len() - 1)
+    }
+
+    /// The operators, in order.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Takes the plan apart, in order.
+    #[must_use]
+    pub fn into_nodes(self) -> Vec<Node> {
+        self.nodes
+    }
+
+    /// The uid of an operator: its own, or one made from its place if it has no state.
+    #[must_use]
+    pub fn uid(&self, id: NodeId) -> OperatorUid {
+        let node = &self.nodes[id.0];
+        node.uid.clone().unwrap_or_else(|| format!("_{}-{}", node.name, id.0).into())
+    }
+
+    /// Checks what can be checked before anything starts.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError`] names the operator that is wrong.
+    pub fn validate(&self) -> Result<(), PlanError> {
+        let mut names = BTreeMap::new();
+        for node in &self.nodes {
+            let Some(uid) = &node.uid else { continue };
+            if uid.as_str().trim().is_empty() {
+                return Err(PlanError::EmptyUid { name: node.name.clone() });
+            }
+            if uid.as_str().starts_with('_') {
+                return Err(PlanError::ReservedUid { uid: uid.clone(), name: node.name.clone() });
+            }
+            if let Some(first) = names.insert(uid.clone(), node.name.clone()) {
+                let second = node.name.clone();
+                return Err(PlanError::DuplicateUid { uid: uid.clone(), first, second });
+            }
+        }
+        let has_source = self.nodes.iter().any(|node| matches!(node.kind, NodeKind::Source(_)));
+        if has_source { Ok(()) } else { Err(PlanError::NoSource) }
+    }
+
+    /// A text that two plans share if and only if they have the same operators, uids, streams and
+    /// record types: every worker must build the same plan.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut lines = String::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            let inputs = node
+                .inputs
+                .iter()
+                .map(|edge| format!("{}:{}", edge.from.0, edge.partitioning.name()));
+            let inputs = inputs.collect::<Vec<_>>().join(",");
+            let output = node.output.map_or("-", |output| output.name);
+            let uid = self.uid(NodeId(index));
+            lines.push_str(&format!("{index} {uid} {} [{inputs}] {output}\n", node.name));
+        }
+        lines
+    }
+}
+
+/// A plan under construction, shared by the streams that point into it.
+pub type SharedPlan = Rc<RefCell<Plan>>;
+
+/// An error of a user function, with the operator it happened in.
+#[derive(Debug, thiserror::Error)]
+#[error("operator `{uid}` ({name}) failed")]
+pub struct OperatorError {
+    /// The operator's uid.
+    pub uid: OperatorUid,
+    /// The operator's name.
+    pub name: String,
+    /// What it reported.
+    #[source]
+    pub source: BoxError,
+}

@@ -1,0 +1,130 @@
+//! Which subtask a record goes to.
+//!
+//! A router sits at the sending end of an exchange, one per sending subtask. It is handed batches,
+//! keeps partial batches per receiver, and hands them out when they are full or when it is flushed:
+//! before every control packet, and when the sender has nothing more to do.
+
+use std::marker::PhantomData;
+
+use serde::Serialize;
+use tidegate_types::{KeyHash, MaxParallelism, Parallelism};
+
+use crate::batch::{Batch, Data, ErasedBatch, TARGET_LEN, typed};
+
+/// Takes a batch for the receiving subtask with the given index.
+pub type Deliver<'a> = &'a mut dyn FnMut(usize, ErasedBatch);
+
+/// Spreads the records of one sender over the receivers. Keeps the number of records: what goes in
+/// comes out once.
+pub trait Router: 'static {
+    /// Takes in a batch; delivers what is full.
+    fn route(&mut self, batch: ErasedBatch, deliver: Deliver<'_>);
+
+    /// Delivers everything it still keeps.
+    fn flush(&mut self, deliver: Deliver<'_>);
+}
+
+/// By key group: every record of a key reaches the subtask that owns the key's group.
+pub struct KeyRouter<T, K, F> {
+    select: F,
+    parallelism: Parallelism,
+    max_parallelism: MaxParallelism,
+    partial: Vec<Batch<T>>,
+    capacity: usize,
+    key: PhantomData<fn() -> K>,
+}
+
+impl<T: Data, K: Serialize, F: Fn(&T) -> K + 'static> KeyRouter<T, K, F> {
+    /// A router for `parallelism` many receivers, with `select` giving a record's key.
+    pub fn new(select: F, parallelism: Parallelism, max_parallelism: MaxParallelism) -> Self {
+        let receivers = parallelism.get() as usize;
+        Self {
+            select,
+            parallelism,
+            max_parallelism,
+            partial: (0..receivers).map(|_| Batch::default()).collect(),
+            capacity: TARGET_LEN,
+            key: PhantomData,
+        }
+    }
+
+    #[inline]
+    fn receiver(&self, record: &T) -> usize {
+        let group = KeyHash::of(&(self.select)(record)).group(self.max_parallelism);
+        group.owner(self.parallelism, self.max_parallelism).get() as usize
+    }
+}
+
+impl<T: Data, K: Serialize + 'static, F: Fn(&T) -> K + 'static> Router for KeyRouter<T, K, F> {
+    fn route(&mut self, batch: ErasedBatch, deliver: Deliver<'_>) {
+        let batch = typed::<T>(batch);
+        for (record, time) in batch.into_timed() {
+            let receiver = self.receiver(&record);
+            let partial = &mut self.partial[receiver];
+            if partial.records.capacity() == 0 {
+                partial.records.reserve_exact(self.capacity);
+            }
+            partial.push_at(record, time);
+            if partial.len() >= self.capacity {
+                deliver(receiver, Box::new(std::mem::take(partial)));
+            }
+        }
+    }
+
+    fn flush(&mut self, deliver: Deliver<'_>) {
+        for (receiver, partial) in self.partial.iter_mut().enumerate() {
+            if !partial.is_empty() {
+                deliver(receiver, Box::new(std::mem::take(partial)));
+            }
+        }
+    }
+}
+
+/// Round robin by whole batches: evens out the load where order and keys do not matter.
+pub struct RebalanceRouter {
+    next: usize,
+    receivers: usize,
+}
+
+impl RebalanceRouter {
+    /// A router for `parallelism` many receivers that begins with the one at `first`.
+    #[must_use]
+    pub fn new(first: usize, parallelism: Parallelism) -> Self {
+        let receivers = parallelism.get() as usize;
+        Self { next: first % receivers, receivers }
+    }
+}
+
+impl Router for RebalanceRouter {
+    fn route(&mut self, batch: ErasedBatch, deliver: Deliver<'_>) {
+        deliver(self.next, batch);
+        self.next = (self.next + 1) % self.receivers;
+    }
+
+    fn flush(&mut self, _deliver: Deliver<'_>) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_record_reaches_the_owner_of_its_key_group_once() {
+        let (parallelism, max) =
+            (Parallelism::new(3).expect("3"), MaxParallelism::new(128).expect("128"));
+        let mut router = KeyRouter::new(|record: &u64| record % 10, parallelism, max);
+        let mut got = vec![Vec::new(); 3];
+        let mut deliver =
+            |to: usize, batch: ErasedBatch| got[to].extend(typed::<u64>(batch).records);
+        router.route(Box::new(Batch::from((0..5000).collect::<Vec<u64>>())), &mut deliver);
+        router.flush(&mut deliver);
+        for (receiver, records) in got.iter().enumerate() {
+            assert!(records.is_sorted(), "order on a channel is kept");
+            for record in records {
+                let group = KeyHash::of(&(record % 10)).group(max);
+                assert_eq!(group.owner(parallelism, max).get() as usize, receiver);
+            }
+        }
+        assert_eq!(got.iter().map(Vec::len).sum::<usize>(), 5000);
+    }
+}

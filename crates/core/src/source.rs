@@ -1,0 +1,143 @@
+//! How to write a source.
+//!
+//! ```text
+//!   discover --splits--> assign --own splits--> SourceReader --batches--> stream
+//!   (Tokio)              (pure)                 (worker, never blocks)
+//! ```
+//!
+//! A source's input falls into *splits* (a file, a partition, a range of numbers). Every subtask
+//! finds the splits by itself and reads those that [`Source::assign`] gives it, so that nobody has
+//! to hand them out. A split carries its own position; the splits of all subtasks make up the
+//! source's state, every subtask sees all of them on restore, and takes its own again at whatever
+//! parallelism the job has then.
+//!
+//! # Invariants
+//!
+//! - INV-ONE-READER: `assign` is a function of the split's identity and the parallelism alone, so
+//!   that each split has one reader.
+//! - INV-POSITION: what [`SourceReader::snapshot`] returns is the position after exactly the
+//!   records that [`SourceReader::poll_batch`] has handed out.
+//!
+//! # Failure
+//!
+//! A split that has been read to its end stays in the state (see [`Split::is_finished`]), so that
+//! a restart does not read it again.
+
+mod driver;
+
+use std::{sync::Arc, task::Waker, time::Duration};
+
+use futures::future::BoxFuture;
+use serde::{Serialize, de::DeserializeOwned};
+use tidegate_types::{Clock, KeyHash, Parallelism, SubtaskIndex, UserResult};
+
+pub use driver::source_operator;
+
+use crate::{
+    batch::{Batch, Data},
+    operator::SourceProgress,
+};
+
+/// A part of a source's input that one subtask reads, with the position in it.
+pub trait Split: Clone + Send + Serialize + DeserializeOwned + 'static {
+    /// What tells this split from all others, whatever its position.
+    fn id(&self) -> String;
+
+    /// Whether it has been read to its end.
+    fn is_finished(&self) -> bool;
+}
+
+/// What a reader is told when it starts.
+#[derive(Clone)]
+pub struct ReaderContext {
+    /// Which of the source's subtasks this is.
+    pub subtask: SubtaskIndex,
+    /// How many subtasks there are.
+    pub parallelism: Parallelism,
+    /// Where waiting happens: disk and network belong there, never on the worker's thread.
+    pub tokio: tokio::runtime::Handle,
+    /// Call it when there is something to poll for.
+    pub waker: Waker,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What a reader has to say after a poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReaderStatus {
+    /// There may be more right now.
+    More,
+    /// It will call its waker when there is more.
+    Pending,
+    /// Ask again after this time.
+    Wait(Duration),
+    /// All splits that it was given have been read to their end.
+    Exhausted,
+}
+
+/// Finds a source's splits each time it is called.
+pub type Discovery<S> = Box<dyn FnMut() -> BoxFuture<'static, UserResult<Vec<S>>> + Send>;
+
+/// A source, as its author writes it.
+pub trait Source: 'static {
+    /// What it emits.
+    type Item: Data;
+    /// The parts of its input.
+    type Split: Split;
+    /// What reads them.
+    type Reader: SourceReader<Item = Self::Item, Split = Self::Split>;
+
+    /// How to find the splits, each at its beginning. What it returns is called, and the future
+    /// awaited, on Tokio, by every subtask, once or at each [`Source::discovery_interval`]; splits
+    /// that are known already are left out by the caller.
+    fn discovery(&self) -> Discovery<Self::Split>;
+
+    /// How often to look for new splits, `None` for a bounded source that looks once.
+    fn discovery_interval(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Which subtask reads a split: by the hash of its id, unless the author knows better.
+    fn assign(&self, split: &Self::Split, parallelism: Parallelism) -> SubtaskIndex {
+        SubtaskIndex((KeyHash::of(&split.id()).0 % u64::from(parallelism.get())) as u32)
+    }
+
+    /// Makes the reader of one subtask.
+    ///
+    /// # Errors
+    ///
+    /// What prevents it; it fails the attempt.
+    fn reader(&self, context: ReaderContext) -> UserResult<Self::Reader>;
+}
+
+/// Reads the splits of one subtask.
+pub trait SourceReader: 'static {
+    /// What it reads.
+    type Item: Data;
+    /// The parts of the input.
+    type Split: Split;
+
+    /// Takes over splits, new ones and restored ones, finished ones too.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them; it fails the attempt.
+    fn add_splits(&mut self, splits: Vec<Self::Split>) -> UserResult<()>;
+
+    /// Appends up to `max` records to `batch` without blocking, with their event times if the
+    /// source has any.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the input, and where; it fails the attempt.
+    fn poll_batch(&mut self, max: usize, batch: &mut Batch<Self::Item>)
+    -> UserResult<ReaderStatus>;
+
+    /// All splits it was given, each at the position after the records handed out.
+    fn snapshot(&self) -> Vec<Self::Split>;
+
+    /// How far it has come through a bounded input.
+    fn progress(&self) -> Option<SourceProgress> {
+        None
+    }
+}

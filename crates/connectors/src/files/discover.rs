@@ -1,0 +1,199 @@
+//! Finds the files to read.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use glob::MatchOptions;
+use serde::{Deserialize, Serialize};
+use tidegate_core::Split;
+
+use super::error::FileError;
+
+/// A file to read, and how far it has been read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSplit {
+    /// The file, as discovery found it.
+    pub(super) path: String,
+    /// How long the file was then, in bytes.
+    pub(super) length: u64,
+    pub(super) position: Position,
+    pub(super) finished: bool,
+}
+
+/// A place between two records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Position {
+    /// How many records have been handed out.
+    pub(super) records: u64,
+    /// Where the next one begins, in bytes of the uncompressed content; 0 before the first record,
+    /// even if a header comes before it.
+    pub(super) byte: u64,
+    /// How many line feeds lie before that.
+    pub(super) line_feeds: u64,
+    /// How many bytes of the file itself were used about then, for showing progress.
+    pub(super) used: u64,
+}
+
+impl FileSplit {
+    fn at_beginning(path: String, length: u64) -> Self {
+        Self { path, length, position: Position::default(), finished: false }
+    }
+
+    /// The file, as discovery found it.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// How many of its records have been handed out.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.position.records
+    }
+
+    /// How many bytes of the file have been used, about.
+    pub(super) fn used(&self) -> u64 {
+        if self.finished { self.length } else { self.position.used.min(self.length) }
+    }
+}
+
+impl Split for FileSplit {
+    fn id(&self) -> String {
+        self.path.clone()
+    }
+
+    fn is_finished(&self) -> bool {
+        self.finished
+    }
+}
+
+/// Whether it is an error to find nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Emptiness {
+    /// It is: a bounded source without input is a mistake.
+    Refused,
+    /// It is not: files will come.
+    Allowed,
+}
+
+/// Finds the files at `pattern`, in the order of their names. Blocks.
+pub(super) fn discover(pattern: &Path, emptiness: Emptiness) -> Result<Vec<FileSplit>, FileError> {
+    let mut paths = match fs::metadata(pattern) {
+        Ok(metadata) if metadata.is_dir() => files_of(pattern)?,
+        Ok(_) => vec![pattern.to_owned()],
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(FileError::io("look at", pattern.display())(error));
+        }
+        Err(_) => matches_of(pattern, emptiness)?,
+    };
+    if paths.is_empty() && emptiness == Emptiness::Refused {
+        return Err(FileError::NoMatch { pattern: pattern.display().to_string() });
+    }
+    paths.sort();
+    let splits = paths.into_iter().map(split).collect::<Result<Vec<_>, _>>()?;
+    Ok(splits.into_iter().flatten().collect())
+}
+
+/// The split of a file, `None` if it has been deleted since it was listed.
+fn split(path: PathBuf) -> Result<Option<FileSplit>, FileError> {
+    let length = match fs::metadata(&path) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(FileError::io("look at", path.display())(error)),
+    };
+    let path = path.into_os_string().into_string().map_err(|path| FileError::Pattern {
+        pattern: path.to_string_lossy().into_owned(),
+        message: "names of files must be UTF-8, since they stand in snapshots".to_owned(),
+    })?;
+    Ok(Some(FileSplit::at_beginning(path, length)))
+}
+
+fn files_of(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let list = || {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if is_input(&path) && path.is_file() {
+                files.push(path);
+            }
+        }
+        Ok(files)
+    };
+    list().map_err(FileError::io("list", folder.display()))
+}
+
+fn matches_of(pattern: &Path, emptiness: Emptiness) -> Result<Vec<PathBuf>, FileError> {
+    let text = pattern.to_string_lossy();
+    if !text.contains(['*', '?', '[']) {
+        // Not a glob, so this file will never come into being by a new match.
+        return match emptiness {
+            Emptiness::Refused => Ok(Vec::new()),
+            Emptiness::Allowed => Err(FileError::NoMatch { pattern: text.into_owned() }),
+        };
+    }
+    let options = MatchOptions {
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+        ..MatchOptions::new()
+    };
+    let matches = glob::glob_with(&text, options).map_err(|error| FileError::Pattern {
+        pattern: text.clone().into_owned(),
+        message: error.to_string(),
+    })?;
+    let mut paths = Vec::new();
+    for path in matches {
+        let path = path.map_err(|error| {
+            FileError::io("list", error.path().display().to_string())(error.into())
+        })?;
+        if is_input(&path) && path.is_file() {
+            paths.push(path);
+        }
+    }
+    Ok(paths)
+}
+
+/// Leaves out hidden files and files that are not finished yet.
+fn is_input(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    !name.starts_with('.') && !name.ends_with(".inprogress") && !name.ends_with(".pending")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(pattern: &Path) -> Vec<String> {
+        let splits = discover(pattern, Emptiness::Refused).expect("there are files");
+        let name = |split: &FileSplit| split.path.rsplit('/').next().unwrap().to_owned();
+        splits.iter().map(name).collect()
+    }
+
+    #[test]
+    fn a_folder_a_glob_and_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b.csv", "a.csv", ".hidden.csv", "c.csv.pending", "d.csv.inprogress", "e.txt"]
+        {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        fs::create_dir(folder.path().join("sub.csv")).unwrap();
+        assert_eq!(names(folder.path()), ["a.csv", "b.csv", "e.txt"]);
+        assert_eq!(names(&folder.path().join("*.csv")), ["a.csv", "b.csv"]);
+        assert_eq!(names(&folder.path().join(".hidden.csv")), [".hidden.csv"]);
+    }
+
+    #[test]
+    fn finding_nothing_names_the_path() {
+        for pattern in ["/nowhere/file.csv", "/nowhere/*.csv"] {
+            let error = discover(Path::new(pattern), Emptiness::Refused).unwrap_err().to_string();
+            let expected = format!(
+                "no file to read at `{pattern}`: expected a file, a folder with files, or a glob that matches some"
+            );
+            assert_eq!(error, expected);
+        }
+        let nothing = discover(Path::new("/nowhere/*.csv"), Emptiness::Allowed);
+        assert_eq!(nothing.expect("files may come"), []);
+        assert!(discover(Path::new("/nowhere/file.csv"), Emptiness::Allowed).is_err());
+    }
+}

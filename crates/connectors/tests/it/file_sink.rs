@@ -1,0 +1,277 @@
+//! Files out: exactly once, whenever the sink is killed.
+
+use std::{fs, path::Path};
+
+use serde::{Deserialize, Serialize};
+use tidegate_connectors::files::{self, Encoder, FileSink};
+use tidegate_core::{RestoredList, sink::two_phase_operator};
+
+use crate::harness::{Attempt, SinkJob, names, read_all};
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Row {
+    id: u32,
+    name: String,
+}
+
+type Sink = FileSink<files::JsonLinesEncoder<Row>>;
+
+fn rows(ids: std::ops::Range<u32>) -> Vec<Row> {
+    ids.map(|id| Row { id, name: format!("row, \"{id}\"") }).collect()
+}
+
+fn start<E: Encoder>(sink: &FileSink<E>, attempt: &Attempt) -> SinkJob {
+    SinkJob::start(attempt, |context| two_phase_operator(sink.clone(), context))
+}
+
+/// What anybody outside sees.
+fn visible(folder: &Path) -> Vec<Row> {
+    let finished = |name: &String| name.starts_with("part-") && name.ends_with(".jsonl");
+    if !names(folder).iter().any(finished) {
+        return Vec::new();
+    }
+    let mut rows = read_all(&files::json_lines::<Row>(folder)).expect("finished files are whole");
+    rows.sort();
+    rows
+}
+
+fn hidden(folder: &Path) -> usize {
+    names(folder).iter().filter(|name| name.starts_with('.')).count()
+}
+
+#[test]
+fn records_show_when_their_checkpoint_is_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("made/for/it");
+    let sink = files::json_lines_sink::<Row>(&out);
+    let mut job = start(&sink, &Attempt::new(2, &[]));
+    job.write(&rows(0..10)).unwrap();
+    job.snapshot(1).unwrap();
+    assert_eq!(visible(&out), []);
+    assert_eq!(hidden(&out), 2);
+    job.write(&rows(10..15)).unwrap();
+    job.complete(1).unwrap();
+    assert_eq!(visible(&out), rows(0..10));
+    job.snapshot(2).unwrap();
+    job.complete(2).unwrap();
+    assert_eq!(visible(&out), rows(0..15));
+    let before = names(&out);
+    job.snapshot(3).unwrap();
+    job.complete(3).unwrap();
+    assert_eq!(names(&out), before, "an interval without records makes no file");
+    assert_eq!(hidden(&out), 0);
+}
+
+/// How far the first attempt comes before it is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Crash {
+    Writing,
+    Prepared,
+    Complete,
+    Committed,
+    CommittedTwice,
+}
+
+#[test]
+fn a_crash_at_each_step_loses_and_doubles_nothing() {
+    use Crash::{Committed, CommittedTwice, Complete, Prepared, Writing};
+    for crash in [Writing, Prepared, Complete, Committed, CommittedTwice] {
+        for parallelism in [1, 3] {
+            let folder = tempfile::tempdir().unwrap();
+            let sink = files::json_lines_sink::<Row>(folder.path());
+            let mut job = start(&sink, &Attempt::new(2, &[]));
+            job.write(&rows(0..10)).unwrap();
+            let first = job.snapshot(1).unwrap();
+            job.complete(1).unwrap();
+            job.write(&rows(10..20)).unwrap();
+            // What the next attempt restores: the last complete snapshot.
+            let restored = crash_second(&sink, &mut job, crash, first);
+            drop(job);
+
+            let mut job = start(&sink, &Attempt::new(parallelism, &restored));
+            job.recover().unwrap();
+            let replayed = if crash >= Complete { 20 } else { 10 };
+            assert_eq!(visible(folder.path()), rows(0..replayed), "{crash:?}");
+            assert_eq!(hidden(folder.path()), 0, "{crash:?}: leftovers are gone");
+            job.write(&rows(replayed..30)).unwrap();
+            job.snapshot(3).unwrap();
+            job.complete(3).unwrap();
+            assert_eq!(visible(folder.path()), rows(0..30), "{crash:?}");
+        }
+    }
+}
+
+fn crash_second(
+    sink: &Sink,
+    job: &mut SinkJob,
+    crash: Crash,
+    first: Vec<RestoredList>,
+) -> Vec<RestoredList> {
+    if crash == Crash::Writing {
+        job.flush().expect("flushes");
+        return first;
+    }
+    let second = job.snapshot(2).expect("prepares");
+    if crash == Crash::Prepared {
+        return first;
+    }
+    if crash >= Crash::Committed {
+        job.complete(2).expect("commits");
+    }
+    if crash == Crash::CommittedTwice {
+        start(sink, &Attempt::new(1, &second)).recover().expect("commits again");
+    }
+    second
+}
+
+#[test]
+fn a_checkpoint_that_failed_does_not_lose_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = files::json_lines_sink::<Row>(folder.path());
+    let mut job = start(&sink, &Attempt::new(2, &[]));
+    job.write(&rows(0..10)).unwrap();
+    job.snapshot(1).unwrap();
+    job.write(&rows(10..20)).unwrap();
+    let second = job.snapshot(2).unwrap();
+    drop(job);
+    start(&sink, &Attempt::new(1, &second)).recover().unwrap();
+    assert_eq!(visible(folder.path()), rows(0..20));
+}
+
+#[test]
+fn files_roll_by_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = files::json_lines_sink::<Row>(folder.path()).roll_size(1_000);
+    let mut job = start(&sink, &Attempt::new(1, &[]));
+    job.write(&rows(0..1_000)).unwrap();
+    job.snapshot(1).unwrap();
+    job.complete(1).unwrap();
+    assert_eq!(visible(folder.path()), rows(0..1_000));
+    let lengths = names(folder.path())
+        .into_iter()
+        .map(|name| fs::metadata(folder.path().join(name)).unwrap().len());
+    let lengths: Vec<u64> = lengths.collect();
+    assert!(lengths.len() > 30 && lengths.iter().all(|length| *length < 1_100), "{lengths:?}");
+}
+
+#[test]
+fn csv_files_each_have_a_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = files::csv_sink::<Row>(folder.path()).roll_size(20_000);
+    let mut job = start(&sink, &Attempt::new(2, &[]));
+    job.write(&rows(0..10_000)).unwrap();
+    job.snapshot(1).unwrap();
+    job.complete(1).unwrap();
+    assert!(names(folder.path()).len() > 10);
+    let mut found = read_all(&files::csv::<Row>(folder.path())).unwrap();
+    found.sort();
+    assert_eq!(found, rows(0..10_000));
+}
+
+#[test]
+fn the_files_of_others_are_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let others = [
+        "part-0-00000000000000ff-0.jsonl",
+        ".part-0-00000000000000ff-0.jsonl.0123456789abcdef.pending",
+        ".part-0-00000000000000ff-0.jsonl.pending",
+        ".other.inprogress",
+        "notes.pending",
+    ];
+    for name in others {
+        fs::write(folder.path().join(name), "x").unwrap();
+    }
+    let sink = files::json_lines_sink::<Row>(folder.path());
+    start(&sink, &Attempt::new(1, &[])).recover().unwrap();
+    let mut expected = others.to_vec();
+    expected.sort_unstable();
+    assert_eq!(names(folder.path()), expected);
+}
+
+#[test]
+fn a_running_attempt_s_files_are_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = files::json_lines_sink::<Row>(folder.path());
+    let attempt = Attempt::new(1, &[]);
+    let mut job = start(&sink, &attempt);
+    job.write(&rows(0..3)).unwrap();
+    job.snapshot(1).unwrap();
+    start(&sink, &attempt).recover().unwrap();
+    job.complete(1).unwrap();
+    assert_eq!(visible(folder.path()), rows(0..3));
+}
+
+/// A sink with one prepared checkpoint, its folder and what a restore needs.
+fn prepared() -> (tempfile::TempDir, Sink, Vec<RestoredList>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sink = files::json_lines_sink::<Row>(folder.path());
+    let mut job = start(&sink, &Attempt::new(1, &[]));
+    job.write(&rows(0..3)).expect("writes");
+    let snapshot = job.snapshot(1).expect("prepares");
+    (folder, sink, snapshot)
+}
+
+#[test]
+fn a_pending_file_that_is_lost_is_named() {
+    let (folder, sink, snapshot) = prepared();
+    let pending = folder.path().join(&names(folder.path())[0]);
+    fs::remove_file(&pending).unwrap();
+    let error = start(&sink, &Attempt::new(1, &snapshot)).recover().unwrap_err();
+    assert!(error.starts_with("cannot commit `"), "{error}");
+    let ends = format!("neither it nor the pending `{}` exists", pending.display());
+    assert!(error.ends_with(&ends), "{error}");
+}
+
+#[test]
+fn a_pending_file_that_is_cut_is_named() {
+    let (folder, sink, snapshot) = prepared();
+    let pending = folder.path().join(&names(folder.path())[0]);
+    let length = fs::metadata(&pending).unwrap().len();
+    fs::write(&pending, "x").unwrap();
+    let error = start(&sink, &Attempt::new(1, &snapshot)).recover().unwrap_err();
+    let expected =
+        format!("cannot commit `{}`: expected {length} bytes, found 1", pending.display());
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn a_folder_that_can_t_be_made_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let out = file.join("out");
+    let mut job = start(&files::json_lines_sink::<Row>(&out), &Attempt::new(1, &[]));
+    // Recovery looks into the folder before anything is written.
+    let error = job
+        .recover()
+        .and_then(|()| job.write(&rows(0..1)))
+        .and_then(|()| job.snapshot(1).map(drop));
+    let error = error.unwrap_err();
+    assert!(error.contains(&format!("`{}`", out.display())), "{error}");
+}
+
+#[test]
+fn what_stops_the_thread_fails_the_snapshot_and_every_later_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let mut job = start(&files::json_lines_sink::<Row>(&out), &Attempt::new(1, &[]));
+    job.recover().unwrap();
+    fs::write(&out, "a file where the folder should be").unwrap();
+    job.write(&rows(0..1)).unwrap();
+    let expected = format!("cannot make the folder `{}`: ", out.display());
+    let error = job.snapshot(1).unwrap_err();
+    assert!(error.starts_with(&expected), "{error}");
+    let error = job.write(&rows(1..2)).unwrap_err();
+    assert!(error.starts_with(&expected), "{error}");
+}
+
+#[test]
+fn much_data_passes_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = files::json_lines_sink::<Row>(folder.path());
+    let mut job = start(&sink, &Attempt::new(1, &[]));
+    job.write(&rows(0..100_000)).unwrap();
+    job.snapshot(1).unwrap();
+    job.complete(1).unwrap();
+    assert_eq!(read_all(&files::json_lines::<Row>(folder.path())).unwrap(), rows(0..100_000));
+}

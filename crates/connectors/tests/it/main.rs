@@ -1,0 +1,11 @@
+//! Drives the connectors through core's drivers, as the runtime does, without the runtime.
+
+mod bad_records;
+mod broken_files;
+mod collect_and_print;
+mod file_positions;
+mod file_sink;
+mod generator;
+mod harness;
+mod sockets;
+mod watch;

@@ -1,10 +1,55 @@
 //! Keyed and operator state of Tidegate: copy on write per key group, timers, TTL.
+//!
+//! ```text
+//!   user code --- handles ----+                          +--- KeyedSnapshot ---> encoder's thread
+//!                             v                          |
+//!                       KeyedBackend --- tables, timers -+    copy on write per key group
+//!                                                        |
+//!   reduce, aggregate --- SingleTable -------------------+
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`table`] | the entries of one state, shared with an encoder without a copy |
+//! | [`backend`] | all keyed states of a subtask, the current key, its timers |
+//! | [`handles`] | what user code holds: value, list, map, reducing and aggregating state |
+//! | [`ttl`] | time to live |
+//! | [`operator_state`] | lists that belong to a subtask, not to a key |
+//!
+//! Everything here lives on one worker thread, without a lock; only snapshots leave it.
+//!
+//! # Not here
+//!
+//! Where a snapshot's bytes go: `tidegate-snapshot`. When there is one: `tidegate-checkpoint`.
 
+pub mod backend;
+mod cell;
+mod describe;
+mod error;
+pub mod handles;
+pub mod operator_state;
+mod single;
+mod snapshot;
+mod store;
 pub mod table;
+mod timers;
+pub mod ttl;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use backend::KeyedBackend;
+pub use describe::type_description;
+pub use error::StateError;
+pub use handles::{
+    AggregateFunction, AggregatingState, ListState, MapState, ReducingState, ValueState,
+};
+pub use operator_state::{OperatorBackend, OperatorListState, Redistribution};
+pub use single::SingleTable;
+pub use snapshot::KeyedSnapshot;
+pub use store::RestoreSource;
 pub use table::{KeyedTable, SharedGroup};
+pub use timers::{DueTimer, TimeDomain};
+pub use ttl::{StateTtl, TtlUpdate, TtlVisibility};
 
 /// What can be a key: a type that serde writes and reads, and whose values can be compared.
 ///

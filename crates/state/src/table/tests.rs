@@ -45,11 +45,14 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// What a share holds, beside what it must hold.
+type Share = (Vec<SharedGroup<u16, u32>>, HashMap<u16, u32>);
+
 /// The table under test, the model, and the shares that are alive with what each must hold.
 struct Pair {
     table: KeyedTable<u16, u32>,
     model: HashMap<u16, u32>,
-    shares: Vec<(Vec<SharedGroup<u16, u32>>, HashMap<u16, u32>)>,
+    shares: Vec<Share>,
 }
 
 impl Pair {
@@ -156,7 +159,9 @@ fn shares_come_in_the_order_of_groups_and_without_empty_ones() {
     expected.sort_unstable();
     expected.dedup();
     assert_eq!(groups, expected);
-    assert!(table.share().iter().all(|share| !share.is_empty() && share.len() > 0));
+    assert!(
+        table.share().iter().all(|share| !share.is_empty() && share.len() == share.iter().count())
+    );
 }
 
 #[test]

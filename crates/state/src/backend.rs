@@ -1,0 +1,323 @@
+//! The keyed state of one subtask of an operator: any number of named states, and its timers.
+//!
+//! # Protocol
+//!
+//! 1. The operator declares its states, in the same order on every subtask, and keeps the handles.
+//! 2. It restores, once, if the job starts from a snapshot.
+//! 3. For each record it sets the current key, then runs user code; once per record or batch it
+//!    brings the time up to date.
+//! 4. At a barrier it takes a snapshot, whose encoding happens on another thread.
+//!
+//! All of it on one worker thread. Only the [`KeyedSnapshot`] may leave it.
+//!
+//! # Not here
+//!
+//! An operator with one state and no handles is better off with [`crate::SingleTable`].
+
+use std::{rc::Rc, sync::Arc};
+
+use tidegate_snapshot::manifest::StateDescription;
+use tidegate_types::{Clock, KeyGroupRange, KeyHash, MaxParallelism, Timestamp, UserResult};
+
+use crate::{
+    AggregateFunction, AggregatingState, DueTimer, Key, KeyedSnapshot, ListState, MapState,
+    ReducingState, RestoreSource, StateError, StateTtl, StateValue, TimeDomain, TtlUpdate,
+    ValueState,
+    cell::{Context, CurrentValue, DeclaredState, StateCell},
+    describe::type_description,
+    handles::Backing,
+    snapshot::SharedStates,
+    store::{Declaration, StateTable, restore_blocks},
+    timers::Timers,
+    ttl::{Forever, Lifetime},
+};
+
+/// How many states a snapshot can number.
+const STATES: usize = u16::MAX as usize;
+
+/// The keyed state of one subtask.
+pub struct KeyedBackend<K> {
+    range: KeyGroupRange,
+    max: MaxParallelism,
+    clock: Arc<dyn Clock>,
+    context: Rc<Context<K>>,
+    key_type: String,
+    states: Vec<Rc<dyn DeclaredState>>,
+    event_timers: Timers<K>,
+    processing_timers: Timers<K>,
+}
+
+impl<K: Key> KeyedBackend<K> {
+    /// Without any state, for the key groups of `range` out of `max` many.
+    #[must_use]
+    pub fn new(range: KeyGroupRange, max: MaxParallelism, clock: Arc<dyn Clock>) -> Self {
+        let context = Rc::new(Context::new(clock.now()));
+        Self {
+            range,
+            max,
+            clock,
+            context,
+            key_type: type_description::<K>(),
+            states: Vec::new(),
+            event_timers: Timers::new(TimeDomain::EventTime, range, max),
+            processing_timers: Timers::new(TimeDomain::ProcessingTime, range, max),
+        }
+    }
+
+    /// The description of the keys' type.
+    #[must_use]
+    pub fn key_type(&self) -> &str {
+        &self.key_type
+    }
+
+    /// The key groups it is for.
+    #[must_use]
+    pub const fn range(&self) -> KeyGroupRange {
+        self.range
+    }
+
+    /// Brings the time by which states expire up to date, and returns it.
+    pub fn update_now(&self) -> Timestamp {
+        let now = self.clock.now();
+        self.context.now.set(now);
+        now
+    }
+
+    /// Makes `key` the one that handles and timers speak of.
+    #[inline]
+    pub fn set_current_key(&mut self, key: K) {
+        self.set_current(KeyHash::of(&key), key);
+    }
+
+    /// As [`KeyedBackend::set_current_key`], for a key whose hash is known.
+    #[inline]
+    pub fn set_current(&mut self, hash: KeyHash, key: K) {
+        self.context.hash.set(hash);
+        *self.context.key.borrow_mut() = Some(key);
+    }
+
+    /// The current key, `None` before the first.
+    #[must_use]
+    pub fn current_key(&self) -> Option<K> {
+        self.context.key.borrow().clone()
+    }
+
+    /// What a snapshot takes, as of now: copies nothing.
+    pub fn snapshot(&mut self) -> (Vec<StateDescription>, Box<dyn KeyedSnapshot>) {
+        let now = self.update_now();
+        let mut shared =
+            vec![self.event_timers.state.share(now), self.processing_timers.state.share(now)];
+        shared.extend(self.states.iter().map(|state| state.share()));
+        let declared = self.declarations();
+        let described = declared.iter().zip(0..).map(|(state, id)| state.describe(id)).collect();
+        (described, Box::new(SharedStates(shared)))
+    }
+
+    /// Takes in what `sources` hold of the declared states; one that they do not hold stays empty.
+    /// Returns the names of states in them that are not declared.
+    ///
+    /// # Errors
+    ///
+    /// When the types do not fit, or the snapshot is damaged.
+    pub fn restore(&mut self, sources: &[RestoreSource<'_>]) -> Result<Vec<String>, StateError> {
+        let now = self.update_now();
+        let declared = self.declarations();
+        let unknown = restore_blocks(
+            &self.key_type,
+            &declared,
+            sources,
+            |place, block, stored| match place {
+                0 => self.event_timers.state.restore_block(block, stored, now),
+                1 => self.processing_timers.state.restore_block(block, stored, now),
+                _ => self.states[place - 2].restore_block(block, stored),
+            },
+        )?;
+        self.event_timers.rebuild();
+        self.processing_timers.rebuild();
+        Ok(unknown)
+    }
+
+    /// All states in the order of their numbers: the timers, then what was declared.
+    fn declarations(&self) -> Vec<Declaration> {
+        let timers = [&self.event_timers, &self.processing_timers];
+        let timers = timers.into_iter().map(|timers| timers.state.declaration.clone());
+        timers.chain(self.states.iter().map(|state| state.declaration())).collect()
+    }
+}
+
+/// Timers, which belong to the current key.
+impl<K: Key> KeyedBackend<K> {
+    /// Registers a timer of the current key; once for each time.
+    ///
+    /// # Panics
+    ///
+    /// Without a current key, as in [`KeyedBackend::delete_timer`].
+    pub fn register_timer(&mut self, domain: TimeDomain, time: i64) {
+        let context = Rc::clone(&self.context);
+        context.with_key(|hash, key| self.timers_mut(domain).register(hash, key, time));
+    }
+
+    /// Deletes the timer of the current key at `time`, if there is one.
+    pub fn delete_timer(&mut self, domain: TimeDomain, time: i64) {
+        let context = Rc::clone(&self.context);
+        context.with_key(|hash, key| self.timers_mut(domain).delete(hash, key, time));
+    }
+
+    /// Removes and returns the earliest timer whose time is not after `up_to`. Its key does not
+    /// become the current one by itself.
+    pub fn pop_due(&mut self, domain: TimeDomain, up_to: i64) -> Option<DueTimer<K>> {
+        self.timers_mut(domain).pop_due(up_to)
+    }
+
+    /// The earliest timer's time.
+    #[must_use]
+    pub fn next_timer(&self, domain: TimeDomain) -> Option<i64> {
+        match domain {
+            TimeDomain::EventTime => self.event_timers.next_time(),
+            TimeDomain::ProcessingTime => self.processing_timers.next_time(),
+        }
+    }
+
+    const fn timers_mut(&mut self, domain: TimeDomain) -> &mut Timers<K> {
+        match domain {
+            TimeDomain::EventTime => &mut self.event_timers,
+            TimeDomain::ProcessingTime => &mut self.processing_timers,
+        }
+    }
+}
+
+/// Declaring states. A name may be used once, and `None` as TTL keeps values for ever.
+///
+/// All of them fail with [`StateError::Duplicate`], [`StateError::TooMany`] or
+/// [`StateError::ZeroTtl`].
+impl<K: Key> KeyedBackend<K> {
+    /// Declares one value per key.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be declared so.
+    pub fn value_state<V: StateValue>(
+        &mut self,
+        name: &str,
+        ttl: Option<StateTtl>,
+    ) -> Result<ValueState<V>, StateError> {
+        self.values(name, "value", ttl)
+    }
+
+    /// Declares a list per key.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be declared so.
+    pub fn list_state<V: StateValue>(
+        &mut self,
+        name: &str,
+        ttl: Option<StateTtl>,
+    ) -> Result<ListState<V>, StateError> {
+        let value_type = format!("List<{}>", type_description::<V>());
+        Ok(ListState { backing: self.declare(name, "list", value_type, ttl)? })
+    }
+
+    /// Declares a map per key. The map's keys need neither `Hash` nor `Ord`.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be declared so.
+    pub fn map_state<UK: Key, UV: StateValue>(
+        &mut self,
+        name: &str,
+        ttl: Option<StateTtl>,
+    ) -> Result<MapState<UK, UV>, StateError> {
+        let (key, value) = (type_description::<UK>(), type_description::<UV>());
+        let backing = self.declare(name, "map", format!("Map<{key}, {value}>"), ttl)?;
+        Ok(MapState { backing })
+    }
+
+    /// Declares one value per key into which others are reduced.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be declared so.
+    pub fn reducing_state<V: StateValue>(
+        &mut self,
+        name: &str,
+        ttl: Option<StateTtl>,
+        reduce: impl Fn(V, V) -> UserResult<V> + 'static,
+    ) -> Result<ReducingState<V>, StateError> {
+        let value = self.values(name, "reducing", ttl)?;
+        Ok(ReducingState { value, reduce: Box::new(reduce) })
+    }
+
+    /// Declares one accumulator per key into which values are aggregated.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be declared so.
+    pub fn aggregating_state<A: AggregateFunction<In>, In>(
+        &mut self,
+        name: &str,
+        ttl: Option<StateTtl>,
+        function: A,
+    ) -> Result<AggregatingState<A, In>, StateError> {
+        let accumulator = self.values(name, "aggregating", ttl)?;
+        Ok(AggregatingState { accumulator, function })
+    }
+
+    fn values<V: StateValue>(
+        &mut self,
+        name: &str,
+        kind: &'static str,
+        ttl: Option<StateTtl>,
+    ) -> Result<ValueState<V>, StateError> {
+        let backing = self.declare(name, kind, type_description::<V>(), ttl)?;
+        Ok(ValueState { backing })
+    }
+
+    fn declare<P: StateValue, T: StateValue>(
+        &mut self,
+        name: &str,
+        kind: &'static str,
+        value_type: String,
+        ttl: Option<StateTtl>,
+    ) -> Result<Backing<P, T>, StateError>
+    where
+        StateTtl: Lifetime<T>,
+    {
+        let ttl = ttl.filter(|ttl| ttl.update_type != TtlUpdate::Disabled);
+        let ttl_ms = ttl.map(|ttl| ttl.millis());
+        let declaration = Declaration { name: name.to_owned(), kind, value_type, ttl_ms };
+        self.check(&declaration)?;
+        Ok(match ttl {
+            None => Backing::Plain(self.add(declaration, Forever)),
+            Some(ttl) => Backing::Timed(self.add(declaration, ttl), ttl),
+        })
+    }
+
+    fn check(&self, declaration: &Declaration) -> Result<(), StateError> {
+        let declared = self.declarations();
+        let name = declaration.name.clone();
+        if declared.iter().any(|other| other.name == name) {
+            Err(StateError::Duplicate { name })
+        } else if declared.len() >= STATES {
+            Err(StateError::TooMany { name, limit: STATES })
+        } else if declaration.ttl_ms == Some(0) {
+            Err(StateError::ZeroTtl { name })
+        } else {
+            Ok(())
+        }
+    }
+
+    fn add<T: StateValue, L: Lifetime<T>>(
+        &mut self,
+        declaration: Declaration,
+        lifetime: L,
+    ) -> Rc<dyn CurrentValue<T>> {
+        let table = StateTable::new(self.range, self.max, declaration, lifetime);
+        let cell = Rc::new(StateCell::new(Rc::clone(&self.context), table));
+        self.states.push(Rc::<StateCell<K, T, L>>::clone(&cell));
+        cell
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! What can be wrong with state.
+
+use tidegate_snapshot::codec::CodecError;
+use tidegate_types::{ErrorKind, KeyGroup};
+
+/// What can be wrong with state: with how it is declared, or with a snapshot of it.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// Two states of one operator have the same name.
+    #[error("the state `{name}` is declared twice")]
+    Duplicate {
+        /// The name.
+        name: String,
+    },
+    /// An operator has more states than a snapshot can number.
+    #[error("the state `{name}` is one too many: an operator can have {limit} states")]
+    TooMany {
+        /// The state that found no number.
+        name: String,
+        /// The highest count.
+        limit: usize,
+    },
+    /// A state would expire at once.
+    #[error("the state `{name}` has a TTL of less than a millisecond")]
+    ZeroTtl {
+        /// The name.
+        name: String,
+    },
+    /// The snapshot's keys are of another type than the program's.
+    #[error("the snapshot's keys are of type `{stored}`, and the program's of type `{declared}`")]
+    KeyType {
+        /// The type in the snapshot.
+        stored: String,
+        /// The type in the program.
+        declared: String,
+    },
+    /// A state in the snapshot is of another type than the program declares, or its values can't
+    /// be read as that type.
+    #[error("the state `{state}` is {stored} in the snapshot, and {declared} in the program")]
+    Incompatible {
+        /// The state's name.
+        state: String,
+        /// What the snapshot says.
+        stored: String,
+        /// What the program says.
+        declared: String,
+        /// Why a value could not be read, when the descriptions did not tell.
+        source: Option<CodecError>,
+    },
+    /// A block of the snapshot does not hold what it says.
+    #[error("the state `{state}` is damaged in key group {group} of the snapshot: {problem}")]
+    Corrupt {
+        /// The state's name, or its number if the snapshot does not name it.
+        state: String,
+        /// The key group.
+        group: KeyGroup,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A value's own `Serialize` reports an error.
+    #[error("a value of the state `{state}` can't be written")]
+    Encode {
+        /// The state's name.
+        state: String,
+        /// What it reports.
+        source: CodecError,
+    },
+}
+
+impl StateError {
+    /// What to do about it.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Duplicate { .. } | Self::TooMany { .. } | Self::ZeroTtl { .. } => {
+                ErrorKind::Invalid
+            }
+            Self::KeyType { .. } | Self::Incompatible { .. } => ErrorKind::Incompatible,
+            Self::Corrupt { .. } => ErrorKind::Corrupt,
+            Self::Encode { .. } => ErrorKind::User,
+        }
+    }
+}

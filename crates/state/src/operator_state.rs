@@ -1,0 +1,177 @@
+//! Operator state: lists that belong to a subtask, not to a key.
+//!
+//! # Protocol
+//!
+//! A list is restored when it is declared, from the items that the runtime has handed to this
+//! subtask: its share of all subtasks' items, or all of them ([`Redistribution`]). Items travel one
+//! by one when the parallelism changes, so each says what type it is of.
+
+use std::{cell::RefCell, fmt, rc::Rc};
+
+use tidegate_snapshot::{
+    codec::{self, CodecError},
+    segment,
+};
+
+pub use tidegate_snapshot::segment::Redistribution;
+
+use crate::{StateError, StateValue, describe::type_description};
+
+/// The operator state of one subtask: lists by name.
+#[derive(Default)]
+pub struct OperatorBackend {
+    restored: Vec<segment::ListState>,
+    declared: Vec<(String, Rc<dyn EncodeList>)>,
+}
+
+impl OperatorBackend {
+    /// With what the snapshot holds for this subtask.
+    #[must_use]
+    pub fn new(restored: Vec<segment::ListState>) -> Self {
+        Self { restored, declared: Vec::new() }
+    }
+
+    /// Declares a list, which holds the restored items if there are any.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Duplicate`], and [`StateError::Incompatible`] when the snapshot's items are of
+    /// another type.
+    pub fn list_state<V: StateValue>(
+        &mut self,
+        name: &str,
+        redistribution: Redistribution,
+    ) -> Result<OperatorListState<V>, StateError> {
+        if self.declared.iter().any(|(other, _)| other == name) {
+            return Err(StateError::Duplicate { name: name.to_owned() });
+        }
+        let value_type = type_description::<V>();
+        let mut items = Vec::new();
+        while let Some(place) = self.restored.iter().position(|list| list.name == name) {
+            let list = self.restored.swap_remove(place);
+            for item in &list.items {
+                items.push(decode_item(name, &value_type, item)?);
+            }
+        }
+        let items = Rc::new(RefCell::new(items));
+        let list = List { value_type, redistribution, items: Rc::clone(&items) };
+        self.declared.push((name.to_owned(), Rc::new(list)));
+        Ok(OperatorListState { items })
+    }
+
+    /// The names of restored lists that have not been declared.
+    #[must_use]
+    pub fn undeclared(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.restored.iter().map(|list| list.name.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// What a snapshot takes: all lists, encoded.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Encode`] when an item's own `Serialize` reports an error.
+    pub fn snapshot(&self) -> Result<Vec<segment::ListState>, StateError> {
+        let encode = |(name, list): &(String, Rc<dyn EncodeList>)| {
+            let encoded = list.encode(name);
+            encoded.map_err(|source| StateError::Encode { state: name.clone(), source })
+        };
+        self.declared.iter().map(encode).collect()
+    }
+}
+
+impl fmt::Debug for OperatorBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.declared.iter().map(|(name, _)| name);
+        f.debug_list().entries(names).finish()
+    }
+}
+
+/// An item says its type, then its value.
+fn decode_item<V: StateValue>(
+    name: &str,
+    declared: &str,
+    mut item: &[u8],
+) -> Result<V, StateError> {
+    let incompatible = |stored: &str, source| StateError::Incompatible {
+        state: name.to_owned(),
+        stored: format!("operator state of `{stored}`"),
+        declared: format!("operator state of `{declared}`"),
+        source,
+    };
+    let stored: String =
+        codec::decode(&mut item).map_err(|error| incompatible("?", Some(error)))?;
+    if stored != declared {
+        return Err(incompatible(&stored, None));
+    }
+    codec::decode_exact(item).map_err(|error| incompatible(&stored, Some(error)))
+}
+
+/// A declared list, as a snapshot sees it.
+trait EncodeList {
+    fn encode(&self, name: &str) -> Result<segment::ListState, CodecError>;
+}
+
+struct List<V> {
+    value_type: String,
+    redistribution: Redistribution,
+    items: Rc<RefCell<Vec<V>>>,
+}
+
+impl<V: StateValue> EncodeList for List<V> {
+    fn encode(&self, name: &str) -> Result<segment::ListState, CodecError> {
+        let encode = |item: &V| {
+            let mut bytes = Vec::new();
+            codec::encode(&self.value_type, &mut bytes)?;
+            codec::encode(item, &mut bytes)?;
+            Ok(bytes.into())
+        };
+        let items = self.items.borrow().iter().map(encode).collect::<Result<_, _>>()?;
+        Ok(segment::ListState { name: name.to_owned(), redistribution: self.redistribution, items })
+    }
+}
+
+/// A list that belongs to a subtask. Like the handles of keyed state it can't be cloned, so that
+/// it can't be written while it is read.
+#[derive(Debug)]
+pub struct OperatorListState<V> {
+    items: Rc<RefCell<Vec<V>>>,
+}
+
+impl<V: StateValue> OperatorListState<V> {
+    /// The items.
+    #[must_use]
+    pub fn get(&self) -> Vec<V> {
+        self.items.borrow().clone()
+    }
+
+    /// Looks at the items in place.
+    pub fn with<R>(&self, look: impl FnOnce(&[V]) -> R) -> R {
+        look(&self.items.borrow())
+    }
+
+    /// Changes the items in place.
+    pub fn modify<R>(&mut self, change: impl FnOnce(&mut Vec<V>) -> R) -> R {
+        change(&mut self.items.borrow_mut())
+    }
+
+    /// Appends an item.
+    pub fn add(&mut self, item: V) {
+        self.modify(|items| items.push(item));
+    }
+
+    /// Replaces the items.
+    pub fn update(&mut self, items: Vec<V>) {
+        self.modify(|old| *old = items);
+    }
+
+    /// Removes the items.
+    pub fn clear(&mut self) {
+        self.modify(Vec::clear);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -94,17 +94,17 @@ pub struct Coordinator {
 }
 
 impl Coordinator {
-    /// For a job whose next snapshot gets `next_id`. `start` is what the job is restored from;
-    /// it is deleted when subsumed if `claimed`, and never otherwise.
+    /// For a job whose next snapshot gets `next_id`. `owned` snapshots are the job's to delete when
+    /// they are subsumed: those that it claims. `foreign` is what it starts from without claiming.
     #[must_use]
     pub fn new(
         config: CoordinatorConfig,
         next_id: CheckpointId,
-        start: Option<CompletedSnapshot>,
-        claimed: bool,
+        owned: Vec<CompletedSnapshot>,
+        foreign: Option<CompletedSnapshot>,
     ) -> Self {
         Self {
-            retention: Retention::new(config.num_retained, start, claimed),
+            retention: Retention::new(config.num_retained, owned, foreign),
             config,
             next_id,
             phase: Phase::Down,

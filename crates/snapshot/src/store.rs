@@ -78,6 +78,21 @@ impl SnapshotStore {
         Self { store, base: self.base.clone(), name: self.name.clone() }
     }
 
+    /// What a person calls it: a path or a URL. Every location in it begins with this.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The folder at a path relative to this place.
+    #[must_use]
+    pub fn folder(&self, relative: &str) -> SnapshotLocation {
+        let parts = relative.split('/').filter(|part| !part.is_empty());
+        let path = parts.clone().fold(self.base.clone(), |path, part| path.join(part));
+        let name = parts.fold(self.name.clone(), |name, part| format!("{name}/{part}"));
+        self.location(path, name)
+    }
+
     fn job_folder(&self, job: JobId, create_subdir: bool) -> (Path, String) {
         if create_subdir {
             (self.base.clone().join(job.to_string()), format!("{}/{job}", self.name))

@@ -36,10 +36,13 @@ pub(super) struct Retention {
 }
 
 impl Retention {
-    pub(super) fn new(num_retained: u32, start: Option<CompletedSnapshot>, claimed: bool) -> Self {
-        let (owned, foreign) = if claimed { (start, None) } else { (None, start) };
-        let num_retained = (num_retained as usize).max(1);
-        Self { num_retained, owned: owned.into_iter().collect(), foreign }
+    pub(super) fn new(
+        num_retained: u32,
+        mut owned: Vec<CompletedSnapshot>,
+        foreign: Option<CompletedSnapshot>,
+    ) -> Self {
+        owned.sort_by_key(|snapshot| snapshot.id);
+        Self { num_retained: (num_retained as usize).max(1), owned: owned.into(), foreign }
     }
 
     /// Takes in a completed snapshot; tells which ones nobody needs any more.

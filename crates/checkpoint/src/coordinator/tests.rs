@@ -29,7 +29,7 @@ const NONE: [u64; 0] = [];
 
 impl Script {
     fn new(config: CoordinatorConfig) -> Self {
-        let coordinator = Coordinator::new(config, CheckpointId(1), None, false);
+        let coordinator = Coordinator::new(config, CheckpointId(1), Vec::new(), None);
         let mut script = Self { coordinator, now: Timestamp(0) };
         assert_eq!(script.start(ATTEMPT), []);
         script

@@ -1,0 +1,277 @@
+//! What the outside of the runtime sees: what to run, a handle on the running job, and its end.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tidegate_core::plan::SharedPlan;
+use tidegate_types::{
+    BarrierKind, CheckpointId, ErrorKind, JobId, MaxParallelism, Parallelism, Timestamp,
+    UserResult, options::JobOptions,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Builds the plan. Runs once before the start and once on every worker, each time the same way.
+pub type BuildPlan = Arc<dyn Fn(&SharedPlan) -> UserResult<()> + Send + Sync>;
+
+/// A job, ready to run.
+#[derive(Clone)]
+pub struct JobSpec {
+    /// What a person calls it.
+    pub name: String,
+    /// What its snapshots are found by.
+    pub id: JobId,
+    /// How many subtasks each operator has.
+    pub parallelism: Parallelism,
+    /// How many key groups, `None` for the snapshot's or Flink's default.
+    pub max_parallelism: Option<MaxParallelism>,
+    /// Everything that can be configured.
+    pub options: JobOptions,
+    /// Builds the plan.
+    pub build: BuildPlan,
+    /// The processes that run it together, `None` for this one alone.
+    pub cluster: Option<ClusterSpec>,
+}
+
+/// The processes that run one job together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterSpec {
+    /// Which of them this one is.
+    pub process: u32,
+    /// `host:port` of each, for the records; as many workers on each.
+    pub addresses: Vec<String>,
+    /// `host:port` where the first one's coordinator listens.
+    pub coordinator: String,
+}
+
+/// Flink's states of a job that have a meaning here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobStatus {
+    /// It is being set up or restored.
+    Initializing,
+    /// It runs.
+    Running,
+    /// An attempt has failed and the next one waits for its delay.
+    Restarting,
+    /// It is being ended by hand.
+    Cancelling,
+    /// It was ended by hand.
+    Canceled,
+    /// It has failed for good.
+    Failed,
+    /// All its input is consumed, or it was stopped with a savepoint.
+    Finished,
+}
+
+/// What is told about a snapshot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckpointSummary {
+    /// Its id.
+    pub id: CheckpointId,
+    /// What it was for.
+    pub kind: BarrierKind,
+    /// From the trigger to its completion.
+    pub duration: Duration,
+    /// How many bytes of state it holds.
+    pub bytes: u64,
+    /// The longest synchronous part of all subtasks.
+    pub sync_max: Duration,
+    /// The longest alignment of all subtasks.
+    pub alignment_max: Duration,
+    /// Where it lies.
+    pub path: String,
+}
+
+/// What is told about a job while it runs, and at its end.
+#[derive(Clone, Debug)]
+pub struct JobStats {
+    /// Its state.
+    pub status: JobStatus,
+    /// How many attempts have failed and been followed by another.
+    pub restarts: u64,
+    /// How many records its sources have emitted in this process and attempt.
+    pub records: u64,
+    /// How far its sources have come in this process: done and total, in a unit of the source's.
+    pub progress: Option<(u64, u64)>,
+    /// When this attempt was started.
+    pub attempt_started: Timestamp,
+    /// When this attempt's sources emitted their first record in this process.
+    pub first_record: Option<Timestamp>,
+    /// The snapshot it has been restored from, if any.
+    pub restored: Option<(CheckpointId, String)>,
+    /// Every completed snapshot, oldest first; the latest thousand of them.
+    pub completed: Vec<CheckpointSummary>,
+    /// How many snapshots have been completed.
+    pub completed_count: u64,
+    /// How many snapshots have failed.
+    pub failed_count: u64,
+    /// Why the latest one failed.
+    pub last_failure: Option<String>,
+    /// The longest time that a record has been under way between source and sink.
+    pub in_flight_max: Duration,
+}
+
+/// How a job ended well.
+#[derive(Clone, Debug)]
+pub struct JobResult {
+    /// [`JobStatus::Finished`] or [`JobStatus::Canceled`].
+    pub status: JobStatus,
+    /// Where the savepoint lies that the job was stopped with.
+    pub savepoint: Option<String>,
+    /// What was counted.
+    pub stats: JobStats,
+}
+
+/// Why a job did not start, or failed for good: the whole cause chain, as one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct JobError {
+    kind: ErrorKind,
+    message: String,
+}
+
+impl JobError {
+    /// An error with its message.
+    #[must_use]
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    /// An error whose message is that of `source` and all that is behind it.
+    #[must_use]
+    pub fn caused_by(kind: ErrorKind, source: &(dyn std::error::Error + 'static)) -> Self {
+        Self::new(kind, tidegate_types::error::chain(source))
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+/// What a handle asks of the running job. Answers carry a savepoint's path or the reason.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Take a checkpoint now.
+    Checkpoint { reply: oneshot::Sender<Result<String, String>> },
+    /// Take a savepoint; with `stop` the job ends with it, and drains its timers if that is `true`.
+    Savepoint {
+        target: Option<String>,
+        stop: Option<bool>,
+        reply: oneshot::Sender<Result<String, String>>,
+    },
+    /// End the job.
+    Cancel,
+}
+
+/// A hold on a running job. Cheap to clone.
+#[derive(Clone)]
+pub struct JobHandle {
+    pub(crate) requests: mpsc::UnboundedSender<Request>,
+    pub(crate) stats: SharedStats,
+    pub(crate) end: watch::Receiver<Option<Result<JobResult, JobError>>>,
+}
+
+impl JobHandle {
+    /// Takes a checkpoint now and returns its path.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be taken, in words for a person.
+    pub async fn checkpoint(&self) -> Result<String, String> {
+        self.ask(|reply| Request::Checkpoint { reply }).await
+    }
+
+    /// Takes a savepoint into `target` or the configured folder and returns its path.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be taken, in words for a person.
+    pub async fn savepoint(&self, target: Option<String>) -> Result<String, String> {
+        self.ask(|reply| Request::Savepoint { target, stop: None, reply }).await
+    }
+
+    /// Takes a savepoint and ends the job with it; with `drain` all timers fire before.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be taken, in words for a person; the job then goes on.
+    pub async fn stop_with_savepoint(
+        &self,
+        target: Option<String>,
+        drain: bool,
+    ) -> Result<String, String> {
+        self.ask(|reply| Request::Savepoint { target, stop: Some(drain), reply }).await
+    }
+
+    /// Ends the job without a savepoint.
+    pub fn cancel(&self) {
+        // A job that has ended needs no cancelling.
+        let _ = self.requests.send(Request::Cancel);
+    }
+
+    /// What there is to tell now.
+    #[must_use]
+    pub fn stats(&self) -> JobStats {
+        self.stats.get()
+    }
+
+    /// Waits for the job's end.
+    ///
+    /// # Errors
+    ///
+    /// Why the job failed for good.
+    pub async fn wait(&self) -> Result<JobResult, JobError> {
+        let mut end = self.end.clone();
+        match end.wait_for(Option::is_some).await {
+            Ok(end) => end.clone().expect("waited for until it is there"),
+            Err(_) => Err(JobError::new(
+                ErrorKind::Internal,
+                "the job's coordinator ended without a result",
+            )),
+        }
+    }
+
+    async fn ask(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<String, String>>) -> Request,
+    ) -> Result<String, String> {
+        let (reply, answer) = oneshot::channel();
+        let ended = || "the job has ended".to_owned();
+        self.requests.send(request(reply)).map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())?
+    }
+}
+
+/// The one place where a job's figures are kept.
+#[derive(Clone)]
+pub(crate) struct SharedStats(Arc<Mutex<JobStats>>);
+
+impl SharedStats {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self(Arc::new(Mutex::new(JobStats {
+            status: JobStatus::Initializing,
+            restarts: 0,
+            records: 0,
+            progress: None,
+            attempt_started: now,
+            first_record: None,
+            restored: None,
+            completed: Vec::new(),
+            completed_count: 0,
+            failed_count: 0,
+            last_failure: None,
+            in_flight_max: Duration::ZERO,
+        })))
+    }
+
+    pub(crate) fn get(&self) -> JobStats {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn update(&self, change: impl FnOnce(&mut JobStats)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}

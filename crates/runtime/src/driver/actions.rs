@@ -1,0 +1,249 @@
+//! What the coordinator wants done, done.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tidegate_checkpoint::{
+    Action, Event,
+    coordinator::{CheckpointOutcome, Trigger},
+    protocol::{Command, ProcessAck},
+};
+use tidegate_snapshot::{
+    StoreError,
+    manifest::{
+        FORMAT, FORMAT_VERSION, JobInfo, Manifest, OperatorManifest, SnapshotForm, SnapshotKind,
+    },
+    store::{SnapshotLocation, SnapshotStore},
+};
+use tidegate_types::{Barrier, BarrierKind, CheckpointId, OperatorUid, Timestamp, error::chain};
+use tracing::{debug, info, warn};
+
+use super::{Attempt, AttemptEnd, Driver};
+use crate::api::{CheckpointSummary, JobStats};
+
+/// How many completed snapshots the figures tell of.
+const HISTORY: usize = 1000;
+
+impl Driver {
+    /// Carries out actions, in order; `attempt` is there while one runs.
+    pub(super) fn perform(&mut self, actions: Vec<Action>, attempt: &mut Option<&mut Attempt>) {
+        for action in actions {
+            self.perform_one(action, attempt);
+        }
+    }
+
+    fn perform_one(&mut self, action: Action, attempt: &mut Option<&mut Attempt>) {
+        match action {
+            Action::Trigger { barrier, trigger } => self.trigger(barrier, &trigger, attempt),
+            Action::Send(command) => {
+                let is_cancel = command == Command::Cancel;
+                send(attempt, &command);
+                if is_cancel && let Some(attempt) = attempt {
+                    attempt.end.get_or_insert(AttemptEnd::Canceled);
+                }
+            }
+            Action::WriteManifest { checkpoint, kind, triggered_at, acks } => {
+                self.write_manifest(checkpoint, kind, triggered_at, acks);
+            }
+            Action::CheckManifest { checkpoint } => self.check_manifest(checkpoint),
+            Action::Discard { checkpoint } => {
+                if let Some(location) = self.locations.remove(&checkpoint) {
+                    self.delete(location);
+                }
+            }
+            Action::Delete(snapshot) => match self.location_of(&snapshot.location) {
+                Ok(location) => self.delete(location),
+                Err(error) => warn!(job = %self.spec.id, %error, "could not delete a snapshot"),
+            },
+            Action::Answer { request, result } => {
+                if let Some(reply) = self.replies.remove(&request) {
+                    // Who has given up waiting needs no answer.
+                    let _ = reply.send(result);
+                }
+            }
+            Action::FailAttempt(failure) => {
+                if let Some(attempt) = attempt {
+                    attempt.end.get_or_insert(AttemptEnd::Failed(failure));
+                }
+            }
+            Action::AttemptClosed => {
+                if let Some(attempt) = attempt {
+                    attempt.end.get_or_insert(AttemptEnd::Finished);
+                }
+            }
+            Action::Observe(outcome) => self.observe(outcome),
+        }
+    }
+
+    fn trigger(&mut self, barrier: Barrier, trigger: &Trigger, attempt: &mut Option<&mut Attempt>) {
+        let checkpoint = barrier.checkpoint;
+        let (job, subdir) = (self.spec.id, self.spec.options.checkpointing.create_subdir);
+        let location = match trigger {
+            Trigger::Checkpoint => self.stores.checkpoints.checkpoint(job, checkpoint, subdir),
+            Trigger::Savepoint { target } => match self.savepoint_store(target.as_deref()) {
+                Ok(store) => store.savepoint(job, rand::random()),
+                // It was there when the request was taken: the write will tell what is wrong.
+                Err(_) => self.stores.checkpoints.savepoint(job, rand::random()),
+            },
+        };
+        debug!(job = %self.spec.id, %checkpoint, target = %location, "triggering a snapshot");
+        let target = location.to_string();
+        self.locations.insert(checkpoint, location);
+        send(attempt, &Command::Trigger { barrier, target });
+    }
+
+    fn write_manifest(
+        &mut self,
+        checkpoint: CheckpointId,
+        kind: BarrierKind,
+        triggered_at: Timestamp,
+        acks: Vec<ProcessAck>,
+    ) {
+        let Some(location) = self.locations.get(&checkpoint).cloned() else { return };
+        let kind = match kind {
+            BarrierKind::Checkpoint | BarrierKind::Final => SnapshotKind::Checkpoint,
+            BarrierKind::Savepoint | BarrierKind::StopWithSavepoint { .. } => {
+                SnapshotKind::Savepoint
+            }
+        };
+        let mut manifest = Manifest {
+            format: FORMAT.to_owned(),
+            version: FORMAT_VERSION,
+            kind,
+            form: SnapshotForm::Native,
+            job: JobInfo { id: self.spec.id, name: self.spec.name.clone() },
+            checkpoint,
+            attempt: self.attempt,
+            triggered_at,
+            completed_at: self.clock.now(),
+            operators: BTreeMap::new(),
+            files: BTreeMap::new(),
+        };
+        for ack in acks {
+            manifest.files.extend(ack.files);
+            for operator in ack.operators {
+                add_operator(&mut manifest.operators, operator, self.spec.parallelism);
+            }
+        }
+        self.writes.spawn(async move {
+            match location.commit(&manifest).await {
+                Ok(()) => Event::ManifestDurable { checkpoint, location: location.to_string() },
+                Err(error) => Event::ManifestFailed {
+                    checkpoint,
+                    may_have_happened: error.may_have_happened(),
+                    reason: chain(&error),
+                },
+            }
+        });
+    }
+
+    /// Looks until the store answers: without knowing, nothing else can be decided.
+    fn check_manifest(&mut self, checkpoint: CheckpointId) {
+        let Some(location) = self.locations.get(&checkpoint).cloned() else { return };
+        let job = self.spec.id;
+        self.writes.spawn(async move {
+            loop {
+                match location.exists().await {
+                    Ok(true) => {
+                        let location = location.to_string();
+                        return Event::ManifestDurable { checkpoint, location };
+                    }
+                    Ok(false) => {
+                        return Event::ManifestFailed {
+                            checkpoint,
+                            may_have_happened: false,
+                            reason: format!("'{location}/_metadata' was not written"),
+                        };
+                    }
+                    Err(error) => {
+                        let error = chain(&error);
+                        warn!(%job, %checkpoint, error, "does the snapshot exist? looking again");
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
+                }
+            }
+        });
+    }
+
+    fn delete(&mut self, location: SnapshotLocation) {
+        let job = self.spec.id;
+        self.deletions.spawn(async move {
+            if let Err(error) = location.delete().await {
+                let error = chain(&error);
+                warn!(%job, %location, error, "could not delete a snapshot; it has to be deleted by hand");
+            }
+        });
+    }
+
+    fn observe(&mut self, outcome: CheckpointOutcome) {
+        let job = self.spec.id;
+        match outcome {
+            CheckpointOutcome::Completed { snapshot, duration, sync_max, alignment_max } => {
+                self.locations.remove(&snapshot.id);
+                if matches!(snapshot.kind, BarrierKind::StopWithSavepoint { .. }) {
+                    self.stopped_with = Some(snapshot.location.clone());
+                }
+                info!(
+                    %job, checkpoint = %snapshot.id, kind = ?snapshot.kind, ?duration,
+                    bytes = snapshot.bytes, location = snapshot.location, "snapshot completed"
+                );
+                let (id, kind, bytes) = (snapshot.id, snapshot.kind, snapshot.bytes);
+                let path = snapshot.location;
+                let summary =
+                    CheckpointSummary { id, kind, duration, bytes, sync_max, alignment_max, path };
+                self.stats.update(|stats| remember(stats, summary));
+            }
+            CheckpointOutcome::Failed { checkpoint, reason } => {
+                warn!(%job, %checkpoint, reason, "snapshot failed");
+                self.stats.update(|stats| {
+                    stats.failed_count += 1;
+                    stats.last_failure = Some(reason);
+                });
+            }
+        }
+    }
+
+    /// The location that a snapshot's path or URL stands for.
+    pub(super) fn location_of(&self, path: &str) -> Result<SnapshotLocation, StoreError> {
+        let stores = [Some(&self.stores.checkpoints), self.stores.savepoints.as_ref()];
+        let below = |store: &SnapshotStore| {
+            path.strip_prefix(store.name()).map(|relative| store.folder(relative))
+        };
+        match stores.into_iter().flatten().find_map(below) {
+            Some(location) => Ok(location),
+            None => SnapshotStore::open(path).map(|store| store.folder("")),
+        }
+    }
+}
+
+fn send(attempt: &Option<&mut Attempt>, command: &Command) {
+    let Some(attempt) = attempt else { return };
+    for process in &attempt.commands {
+        // A process that is gone is noticed by its report, or by the end of its connection.
+        let _ = process.send(command.clone());
+    }
+}
+
+fn remember(stats: &mut JobStats, summary: CheckpointSummary) {
+    stats.completed_count += 1;
+    stats.completed.push(summary);
+    if stats.completed.len() > HISTORY {
+        stats.completed.remove(0);
+    }
+}
+
+fn add_operator(
+    operators: &mut BTreeMap<OperatorUid, OperatorManifest>,
+    ack: tidegate_checkpoint::protocol::OperatorAck,
+    parallelism: tidegate_types::Parallelism,
+) {
+    let operator = operators.entry(ack.uid).or_insert_with(|| OperatorManifest {
+        name: ack.name,
+        parallelism,
+        max_parallelism: ack.max_parallelism,
+        key_hash: ack.key_hash,
+        key_type: ack.key_type,
+        states: ack.states,
+        subtasks: Vec::new(),
+    });
+    operator.subtasks.push(ack.subtask);
+}

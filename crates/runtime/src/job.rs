@@ -1,0 +1,89 @@
+//! Starts a job: a thread of its own with a Tokio runtime, on which the [`Driver`] lives.
+
+use std::{
+    sync::{Arc, mpsc as std_mpsc},
+    thread::JoinHandle,
+};
+
+use tidegate_types::{Clock, ErrorKind, time::SystemClock};
+use tokio::sync::{mpsc, watch};
+
+use crate::{
+    api::{JobError, JobHandle, JobResult, JobSpec, SharedStats},
+    driver::Driver,
+    link,
+    prepare::prepare,
+};
+
+/// Starts a job and returns once it is known that it can: the plan is right, and the snapshot that
+/// it is to be restored from, if any, has been read and fits.
+///
+/// # Errors
+///
+/// What is wrong with the job, its options or the snapshot; nothing has been started then.
+pub fn start(spec: JobSpec) -> Result<JobHandle, JobError> {
+    spawn(spec).map(|(handle, _)| handle)
+}
+
+/// Runs a job to its end.
+///
+/// # Errors
+///
+/// Why it did not start, or failed for good.
+pub fn run(spec: JobSpec) -> Result<JobResult, JobError> {
+    let (_, thread) = spawn(spec)?;
+    thread.join().unwrap_or_else(|_| {
+        Err(JobError::new(ErrorKind::Internal, "the job's coordinator panicked"))
+    })
+}
+
+type JobThread = JoinHandle<Result<JobResult, JobError>>;
+
+fn spawn(spec: JobSpec) -> Result<(JobHandle, JobThread), JobError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let stats = SharedStats::new(clock.now());
+    let (requests, requested) = mpsc::unbounded_channel();
+    let (end_sender, end) = watch::channel(None);
+    let handle = JobHandle { requests, stats: stats.clone(), end };
+    let (started, starting) = std_mpsc::channel();
+    let main = move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("tidegate-io")
+            .enable_all()
+            .build()
+            .map_err(|error| JobError::caused_by(ErrorKind::Unavailable, &error))?;
+        let tokio = runtime.handle().clone();
+        let result = runtime.block_on(async move {
+            if spec.cluster.as_ref().is_some_and(|cluster| cluster.process > 0) {
+                // Who waits for the start of a follower waits for its job.
+                let _ = started.send(Ok(()));
+                return link::follow(spec, clock, tokio, stats).await;
+            }
+            let prepared = match prepare(spec).await {
+                Ok(prepared) => prepared,
+                Err(error) => {
+                    let _ = started.send(Err(error.clone()));
+                    return Err(error);
+                }
+            };
+            let _ = started.send(Ok(()));
+            Driver::new(prepared, clock, tokio, stats, requested).drive().await
+        });
+        // Nobody waits for a job whose handles are all gone.
+        let _ = end_sender.send(Some(result.clone()));
+        result
+    };
+    let thread = std::thread::Builder::new()
+        .name("tidegate-job".to_owned())
+        .spawn(main)
+        .map_err(|error| JobError::caused_by(ErrorKind::Unavailable, &error))?;
+    match starting.recv() {
+        Ok(result) => result.map(|()| (handle, thread)),
+        Err(_) => Err(thread
+            .join()
+            .ok()
+            .and_then(Result::err)
+            .unwrap_or_else(|| JobError::new(ErrorKind::Internal, "the job did not start"))),
+    }
+}

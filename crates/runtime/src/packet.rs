@@ -1,0 +1,247 @@
+//! What travels on every edge: a packet, which is a Timely container of its own.
+//!
+//! # Invariants
+//!
+//! - INV-COUNT: Timely's progress tracking counts what a container says it holds, and the sum must
+//!   not change on the way through an exchange. A packet counts `units × multiplicity`: units are
+//!   its records, or 1 for a control packet; the multiplicity is the number of workers, but 1 in
+//!   the copies that go to every receiver. So n packets in are n packets out: a control packet of
+//!   multiplicity p becomes p copies of multiplicity 1, and a routed batch keeps its multiplicity
+//!   however it is cut.
+//! - INV-FIFO: between one sender and one receiver packets keep their order.
+
+use std::cell::OnceCell;
+
+use tidegate_core::{BatchType, ErasedBatch};
+use tidegate_types::{Barrier, BarrierKind, CheckpointId, EventTime};
+use timely::{Accountable, bytes::arc::Bytes, dataflow::channels::ContainerBytes};
+
+/// What splits a stream, orders it, or ends it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Control {
+    /// No record with an earlier event time follows on this channel.
+    Watermark(EventTime),
+    /// The sender has nothing for now: do not wait for its watermark.
+    Idle,
+    /// What is before it belongs to the snapshot.
+    Barrier(Barrier),
+    /// Nothing follows on this channel.
+    End,
+}
+
+/// A packet's content.
+#[derive(Default)]
+pub(crate) enum Body {
+    /// Nothing: what is left behind when a packet is taken.
+    #[default]
+    Empty,
+    /// Some records.
+    Batch(ErasedBatch),
+    /// Some records as they came over the network; only the receiver knows their type.
+    Encoded(u64, Bytes),
+    /// A control packet.
+    Control(Control),
+}
+
+/// What travels on every edge.
+#[derive(Default)]
+pub(crate) struct Packet {
+    /// The worker that sent it.
+    pub(crate) sender: u32,
+    /// See INV-COUNT.
+    pub(crate) multiplicity: u32,
+    /// The content.
+    pub(crate) body: Body,
+    /// The content's bytes, once they have been needed: Timely asks for the length first.
+    wire: OnceCell<Vec<u8>>,
+}
+
+impl Packet {
+    pub(crate) fn new(sender: u32, multiplicity: u32, body: Body) -> Self {
+        Self { sender, multiplicity, body, wire: OnceCell::new() }
+    }
+
+    fn units(&self) -> u64 {
+        match &self.body {
+            Body::Empty => 0,
+            Body::Batch(batch) => batch.len() as u64,
+            Body::Encoded(records, _) => *records,
+            Body::Control(_) => 1,
+        }
+    }
+
+    fn payload(&self) -> &[u8] {
+        match &self.body {
+            Body::Batch(batch) => self.wire.get_or_init(|| match batch.encode() {
+                Ok(bytes) => bytes,
+                Err(error) => panic!("a record can't be encoded for the network: {error}"),
+            }),
+            Body::Encoded(_, bytes) => bytes,
+            Body::Empty | Body::Control(_) => &[],
+        }
+    }
+}
+
+/// Gives a body that came over the network its records back.
+///
+/// # Errors
+///
+/// When the bytes are not a batch of the stream's type.
+pub(crate) fn decoded(
+    bytes: &[u8],
+    batch_type: &BatchType,
+) -> Result<ErasedBatch, tidegate_types::BoxError> {
+    batch_type.decode(bytes).map_err(|error| {
+        format!("a batch of {} that came over the network can't be read: {error}", batch_type.name)
+            .into()
+    })
+}
+
+impl Clone for Packet {
+    fn clone(&self) -> Self {
+        let body = match &self.body {
+            Body::Empty => Body::Empty,
+            Body::Batch(batch) => Body::Batch(batch.clone_erased()),
+            Body::Encoded(records, bytes) => Body::Encoded(*records, bytes.clone()),
+            Body::Control(control) => Body::Control(*control),
+        };
+        Self::new(self.sender, self.multiplicity, body)
+    }
+}
+
+impl Accountable for Packet {
+    fn record_count(&self) -> i64 {
+        (self.units() * u64::from(self.multiplicity)) as i64
+    }
+}
+
+/// The fixed part of a packet on the wire: six little-endian words of 64 bits.
+const HEADER: usize = 48;
+
+/// Kinds of packet on the wire.
+mod tag {
+    pub(super) const EMPTY: u64 = 0;
+    pub(super) const BATCH: u64 = 1;
+    pub(super) const WATERMARK: u64 = 2;
+    pub(super) const IDLE: u64 = 3;
+    pub(super) const BARRIER: u64 = 4;
+    pub(super) const END: u64 = 5;
+}
+
+const BARRIER_KINDS: [BarrierKind; 5] = [
+    BarrierKind::Checkpoint,
+    BarrierKind::Savepoint,
+    BarrierKind::StopWithSavepoint { drain: false },
+    BarrierKind::StopWithSavepoint { drain: true },
+    BarrierKind::Final,
+];
+
+impl Packet {
+    /// Tag and two words that depend on it.
+    fn words(&self) -> [u64; 3] {
+        match &self.body {
+            Body::Empty => [tag::EMPTY, 0, 0],
+            Body::Batch(_) | Body::Encoded(..) => [tag::BATCH, self.units(), 0],
+            Body::Control(Control::Watermark(time)) => [tag::WATERMARK, time.millis() as u64, 0],
+            Body::Control(Control::Idle) => [tag::IDLE, 0, 0],
+            Body::Control(Control::End) => [tag::END, 0, 0],
+            Body::Control(Control::Barrier(barrier)) => {
+                let kind = BARRIER_KINDS.iter().position(|kind| *kind == barrier.kind);
+                let kind = kind.expect("every kind is in the table");
+                [tag::BARRIER, barrier.checkpoint.get(), kind as u64]
+            }
+        }
+    }
+
+    fn body_from(words: [u64; 3], payload: Bytes) -> Body {
+        match words {
+            [tag::BATCH, records, _] => Body::Encoded(records, payload),
+            [tag::WATERMARK, millis, _] => {
+                Body::Control(Control::Watermark(EventTime::from_millis(millis as i64)))
+            }
+            [tag::IDLE, ..] => Body::Control(Control::Idle),
+            [tag::END, ..] => Body::Control(Control::End),
+            [tag::BARRIER, id, kind] => Body::Control(Control::Barrier(Barrier {
+                checkpoint: CheckpointId(id),
+                kind: BARRIER_KINDS[kind as usize],
+            })),
+            _ => Body::Empty,
+        }
+    }
+}
+
+impl ContainerBytes for Packet {
+    fn from_bytes(mut bytes: Bytes) -> Self {
+        let header = bytes.extract_to(HEADER);
+        let word = |index: usize| {
+            let slice = &header[index * 8..index * 8 + 8];
+            u64::from_le_bytes(slice.try_into().expect("eight bytes"))
+        };
+        let payload = bytes.extract_to(word(5) as usize);
+        let body = Self::body_from([word(2), word(3), word(4)], payload);
+        Self::new(word(0) as u32, word(1) as u32, body)
+    }
+
+    fn length_in_bytes(&self) -> usize {
+        HEADER + self.payload().len().next_multiple_of(8)
+    }
+
+    fn into_bytes<W: std::io::Write>(&self, writer: &mut W) {
+        let payload = self.payload();
+        let [tag, first, second] = self.words();
+        let header = [
+            u64::from(self.sender),
+            u64::from(self.multiplicity),
+            tag,
+            first,
+            second,
+            payload.len() as u64,
+        ];
+        let padding = payload.len().next_multiple_of(8) - payload.len();
+        let written = header
+            .iter()
+            .try_for_each(|word| writer.write_all(&word.to_le_bytes()))
+            .and_then(|()| writer.write_all(payload))
+            .and_then(|()| writer.write_all(&[0; 8][..padding]));
+        written.expect("Timely hands out as many bytes as `length_in_bytes` asks for");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::Batch;
+
+    use super::*;
+
+    fn over_the_wire(packet: &Packet) -> Packet {
+        let mut bytes = Vec::new();
+        packet.into_bytes(&mut bytes);
+        assert_eq!(bytes.len(), packet.length_in_bytes());
+        let mut slab = timely::bytes::arc::BytesMut::from(bytes);
+        let length = slab.len();
+        Packet::from_bytes(slab.extract_to(length).freeze())
+    }
+
+    #[test]
+    fn every_control_packet_survives_the_network() {
+        let barriers = BARRIER_KINDS
+            .map(|kind| Control::Barrier(Barrier { checkpoint: CheckpointId(7), kind }));
+        let others = [Control::Watermark(EventTime(-3)), Control::Idle, Control::End];
+        for control in barriers.into_iter().chain(others) {
+            let back = over_the_wire(&Packet::new(3, 1, Body::Control(control)));
+            assert_eq!((back.sender, back.multiplicity, back.record_count()), (3, 1, 1));
+            assert!(matches!(back.body, Body::Control(same) if same == control));
+        }
+    }
+
+    #[test]
+    fn a_batch_survives_the_network_with_its_count() {
+        let batch = Batch::from(vec!["a".to_owned(), "bc".to_owned()]);
+        let packet = Packet::new(1, 4, Body::Batch(Box::new(batch.clone())));
+        let back = over_the_wire(&packet);
+        assert_eq!(back.record_count(), packet.record_count());
+        let Body::Encoded(_, bytes) = back.body else { panic!("expected bytes") };
+        let again = decoded(&bytes, &BatchType::of::<String>()).expect("decodes");
+        assert_eq!(tidegate_core::batch::typed::<String>(again), batch);
+    }
+}

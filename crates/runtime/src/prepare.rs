@@ -1,0 +1,328 @@
+//! Everything that can go wrong before a job starts: its plan, its stores, the snapshot that it is
+//! to be restored from.
+
+use tidegate_checkpoint::{
+    CompletedSnapshot, CoordinatorConfig,
+    restore::{PlannedOperator, Program, plan_restore},
+};
+use tidegate_core::{NodeId, Plan};
+use tidegate_snapshot::{
+    SnapshotError, StoreError,
+    manifest::{Manifest, SnapshotKind},
+    store::{ListedSnapshot, SnapshotLocation, SnapshotStore},
+};
+use tidegate_types::{BarrierKind, CheckpointId, ErrorKind, MaxParallelism, options::ClaimMode};
+use tracing::{info, warn};
+
+use crate::{
+    api::{JobError, JobSpec},
+    graph,
+    restore::RestoredJob,
+    worker::plan_of,
+};
+
+/// A job that can start.
+pub(crate) struct Prepared {
+    pub(crate) spec: JobSpec,
+    pub(crate) plan: PlanFacts,
+    pub(crate) stores: Stores,
+    pub(crate) config: CoordinatorConfig,
+    pub(crate) next_id: CheckpointId,
+    /// Snapshots that are the job's to delete.
+    pub(crate) owned: Vec<CompletedSnapshot>,
+    /// The snapshot that it starts from without claiming it.
+    pub(crate) foreign: Option<CompletedSnapshot>,
+    pub(crate) restored: Restored,
+}
+
+/// What the first attempt takes over.
+pub(crate) struct Restored {
+    pub(crate) job: RestoredJob,
+    pub(crate) max_parallelism: MaxParallelism,
+    pub(crate) from: Option<(CheckpointId, String)>,
+}
+
+/// What is needed of the plan once it has been checked.
+#[derive(Clone)]
+pub(crate) struct PlanFacts {
+    pub(crate) operators: Vec<PlannedOperator>,
+    pub(crate) tasks: usize,
+    pub(crate) fingerprint: String,
+}
+
+/// Where snapshots go.
+#[derive(Clone)]
+pub(crate) struct Stores {
+    pub(crate) checkpoints: SnapshotStore,
+    pub(crate) savepoints: Option<SnapshotStore>,
+}
+
+impl From<StoreError> for JobError {
+    fn from(error: StoreError) -> Self {
+        Self::caused_by(error.kind(), &error)
+    }
+}
+
+impl From<SnapshotError> for JobError {
+    fn from(error: SnapshotError) -> Self {
+        Self::caused_by(error.kind(), &error)
+    }
+}
+
+/// Builds the plan once, and checks it.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub(crate) fn check_plan(spec: &JobSpec) -> Result<PlanFacts, JobError> {
+    let plan = plan_of(&spec.build).map_err(|error| {
+        JobError::new(ErrorKind::Invalid, format!("the job can't be built: {}", error.message))
+    })?;
+    plan.validate().map_err(|error| JobError::caused_by(error.kind(), &error))?;
+    check_parallelism(spec)?;
+    let operators = planned_operators(&plan);
+    let fingerprint = plan.fingerprint();
+    Ok(PlanFacts { operators, fingerprint, tasks: graph::tasks(plan).len() })
+}
+
+fn check_parallelism(spec: &JobSpec) -> Result<(), JobError> {
+    let invalid = |message: String| Err(JobError::new(ErrorKind::Invalid, message));
+    let parallelism = spec.parallelism;
+    if let Some(max) = spec.max_parallelism.filter(|max| max.get() < parallelism.get()) {
+        return invalid(format!("parallelism {parallelism} is above max parallelism {max}"));
+    }
+    match &spec.cluster {
+        Some(cluster) if !parallelism.get().is_multiple_of(cluster.addresses.len() as u32) => {
+            let processes = cluster.addresses.len();
+            invalid(format!(
+                "parallelism {parallelism} can't be spread evenly over {processes} processes"
+            ))
+        }
+        Some(cluster) if cluster.process as usize >= cluster.addresses.len() => {
+            let (index, count) = (cluster.process, cluster.addresses.len());
+            invalid(format!("process index {index} is not below the number of addresses, {count}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn planned_operators(plan: &Plan) -> Vec<PlannedOperator> {
+    let operators = plan.nodes().iter().enumerate().map(|(index, node)| PlannedOperator {
+        uid: plan.uid(NodeId(index)),
+        name: node.name.clone(),
+    });
+    operators.collect()
+}
+
+/// Opens the stores that the options name.
+///
+/// # Errors
+///
+/// When an address is not one.
+pub(crate) fn open_stores(spec: &JobSpec) -> Result<Stores, JobError> {
+    let options = &spec.options.checkpointing;
+    let in_memory = || format!("memory://{}", spec.id);
+    let checkpoints = SnapshotStore::open(&options.dir.clone().unwrap_or_else(in_memory))?;
+    let savepoints = options.savepoint_dir.as_deref().map(SnapshotStore::open).transpose()?;
+    Ok(Stores { checkpoints, savepoints })
+}
+
+/// Does all that can be done before the job starts.
+///
+/// # Errors
+///
+/// What prevents it from starting.
+pub(crate) async fn prepare(spec: JobSpec) -> Result<Prepared, JobError> {
+    let plan = check_plan(&spec)?;
+    let stores = open_stores(&spec)?;
+    let subdir = spec.options.checkpointing.create_subdir;
+    let listed = stores.checkpoints.list(spec.id, subdir).await?;
+    let found = find_start(&spec, &stores, &listed).await?;
+    let highest = listed.iter().map(|snapshot| snapshot.id).max();
+    sweep(&listed, &spec, found.is_none()).await;
+    let Found { restored, owned, foreign } = match found {
+        Some(start) => restore_from(start, &spec, &plan, &listed).await?,
+        None => Found::nothing(&spec),
+    };
+    let latest = restored.from.as_ref().map(|(id, _)| *id).max(highest);
+    Ok(Prepared {
+        config: coordinator_config(&spec),
+        next_id: latest.map_or(CheckpointId(1), CheckpointId::next),
+        spec,
+        plan,
+        stores,
+        owned,
+        foreign,
+        restored,
+    })
+}
+
+fn coordinator_config(spec: &JobSpec) -> CoordinatorConfig {
+    let options = &spec.options.checkpointing;
+    CoordinatorConfig {
+        interval: options.interval,
+        timeout: options.timeout,
+        min_pause: options.min_pause,
+        max_concurrent: options.max_concurrent,
+        tolerable_failed: options.tolerable_failed,
+        retention: options.retention,
+        num_retained: options.num_retained,
+        checkpoints_after_tasks_finish: options.checkpoints_after_tasks_finish,
+    }
+}
+
+/// The snapshot to start from.
+struct Start {
+    location: SnapshotLocation,
+    claim: bool,
+}
+
+async fn find_start(
+    spec: &JobSpec,
+    stores: &Stores,
+    listed: &[ListedSnapshot],
+) -> Result<Option<Start>, JobError> {
+    let recovery = &spec.options.recovery;
+    let Some(path) = &recovery.path else { return Ok(None) };
+    let claimed = recovery.claim_mode == Some(ClaimMode::Claim);
+    if path != "latest" {
+        let location = SnapshotLocation::parse(path)?;
+        return Ok(Some(Start { location, claim: claimed }));
+    }
+    let newest = listed.iter().filter(|snapshot| snapshot.complete).max_by_key(|found| found.id);
+    let savepoint = newest_savepoint(spec, stores).await?;
+    match (newest, savepoint) {
+        (Some(newest), Some((id, location))) if id > newest.id => {
+            Ok(Some(Start { location, claim: claimed }))
+        }
+        (Some(newest), _) => {
+            let claim = recovery.claim_mode != Some(ClaimMode::NoClaim);
+            Ok(Some(Start { location: newest.location.clone(), claim }))
+        }
+        (None, Some((_, location))) => Ok(Some(Start { location, claim: claimed })),
+        (None, None) => Err(nothing_found(spec, stores)),
+    }
+}
+
+fn nothing_found(spec: &JobSpec, stores: &Stores) -> JobError {
+    let message = format!(
+        "there is no checkpoint or savepoint of job {} (`{}`) in {}: start without \
+         --from-savepoint if it has never completed one",
+        spec.id, spec.name, stores.checkpoints
+    );
+    JobError::new(ErrorKind::Invalid, message)
+}
+
+async fn newest_savepoint(
+    spec: &JobSpec,
+    stores: &Stores,
+) -> Result<Option<(CheckpointId, SnapshotLocation)>, JobError> {
+    let Some(store) = &stores.savepoints else { return Ok(None) };
+    let mut newest = None;
+    for location in store.list_savepoints(spec.id).await? {
+        let manifest = location.load().await?;
+        if newest.as_ref().is_none_or(|(id, _)| *id < manifest.checkpoint) {
+            newest = Some((manifest.checkpoint, location));
+        }
+    }
+    Ok(newest)
+}
+
+/// Deletes what crashed attempts have left half-written, and tells of snapshots that stay unused.
+async fn sweep(listed: &[ListedSnapshot], spec: &JobSpec, starts_fresh: bool) {
+    for snapshot in listed.iter().filter(|snapshot| !snapshot.complete) {
+        info!(job = %spec.id, location = %snapshot.location, "sweeping a snapshot that was never completed");
+        if let Err(error) = snapshot.location.delete().await {
+            let error = tidegate_types::error::chain(&error);
+            warn!(job = %spec.id, location = %snapshot.location, error, "could not sweep it");
+        }
+    }
+    let newest = listed.iter().filter(|snapshot| snapshot.complete).max_by_key(|found| found.id);
+    if let Some(newest) = newest.filter(|_| starts_fresh) {
+        warn!(
+            job = %spec.id,
+            location = %newest.location,
+            "starting from nothing, though an earlier run of this job has left a checkpoint; \
+             --from-savepoint latest goes on from it"
+        );
+    }
+}
+
+/// What was found to start from.
+struct Found {
+    restored: Restored,
+    owned: Vec<CompletedSnapshot>,
+    foreign: Option<CompletedSnapshot>,
+}
+
+impl Found {
+    fn nothing(spec: &JobSpec) -> Self {
+        let default = || MaxParallelism::default_for(spec.parallelism);
+        let max_parallelism = spec.max_parallelism.unwrap_or_else(default);
+        let restored = Restored { job: RestoredJob::default(), max_parallelism, from: None };
+        Self { restored, owned: Vec::new(), foreign: None }
+    }
+}
+
+async fn restore_from(
+    start: Start,
+    spec: &JobSpec,
+    plan: &PlanFacts,
+    listed: &[ListedSnapshot],
+) -> Result<Found, JobError> {
+    let manifest = start.location.load().await?;
+    let restored = read(&start.location, &manifest, spec, plan).await?;
+    let snapshot = completed(&start.location, &manifest);
+    if !start.claim {
+        return Ok(Found { restored, owned: Vec::new(), foreign: Some(snapshot) });
+    }
+    // Older ones of the job's own folder that a crash kept from being deleted go with it.
+    let older = listed.iter().filter(|found| found.complete && found.id < manifest.checkpoint);
+    let mut owned = older.map(|found| CompletedSnapshot {
+        id: found.id,
+        kind: BarrierKind::Checkpoint,
+        location: found.location.to_string(),
+        bytes: 0,
+    });
+    let mut owned = owned.by_ref().collect::<Vec<_>>();
+    owned.push(CompletedSnapshot { kind: BarrierKind::Checkpoint, ..snapshot });
+    Ok(Found { restored, owned, foreign: None })
+}
+
+fn completed(location: &SnapshotLocation, manifest: &Manifest) -> CompletedSnapshot {
+    let kind = match manifest.kind {
+        SnapshotKind::Checkpoint => BarrierKind::Checkpoint,
+        SnapshotKind::Savepoint => BarrierKind::Savepoint,
+    };
+    let (id, bytes) = (manifest.checkpoint, manifest.state_bytes());
+    CompletedSnapshot { id, kind, location: location.to_string(), bytes }
+}
+
+/// Reads a snapshot whole, checks it, and plans who takes over what.
+///
+/// # Errors
+///
+/// When it is damaged, or does not fit the program.
+pub(crate) async fn read(
+    location: &SnapshotLocation,
+    manifest: &Manifest,
+    spec: &JobSpec,
+    plan: &PlanFacts,
+) -> Result<Restored, JobError> {
+    let program = Program {
+        operators: &plan.operators,
+        parallelism: spec.parallelism,
+        max_parallelism: spec.max_parallelism,
+        allow_non_restored_state: spec.options.recovery.allow_non_restored_state,
+    };
+    let restore = plan_restore(manifest, &program)
+        .map_err(|error| JobError::caused_by(error.kind(), &error))?;
+    for uid in &restore.left_behind {
+        warn!(job = %spec.id, operator = %uid, "its state is left behind: the program has no such operator");
+    }
+    let loaded = location.read_all(manifest).await?;
+    let max_parallelism = restore.max_parallelism;
+    let job = RestoredJob::new(manifest.checkpoint, restore, loaded);
+    let from = Some((manifest.checkpoint, location.to_string()));
+    Ok(Restored { job, max_parallelism, from })
+}

@@ -1,0 +1,320 @@
+//! One process of an attempt: its workers, and the parts of snapshots that they hand out.
+//!
+//! ```text
+//!   coordinator --Command--> [process] --WorkerCommand--> workers
+//!               <--Report---           <--TaskReport-----
+//!                               |
+//!                               +-- encode (blocking pool) --> assemble --> one file --> Acknowledged
+//! ```
+//!
+//! # Invariants
+//!
+//! - INV-ONE-FILE: a process writes at most one file per snapshot.
+//! - INV-QUIET: when [`Process::run`] returns, its workers have ended and nothing of it writes or
+//!   commits any more, so that its leftovers can be told for certain.
+//!
+//! # Failure
+//!
+//! An error of a task, of a commit or of a sink's `prepare` fails the attempt. An error of encoding
+//! or of the store fails the snapshot.
+
+mod encode;
+mod threads;
+
+use std::collections::{BTreeMap, HashSet};
+
+use tidegate_checkpoint::protocol::{Command, Failure, OperatorAck, ProcessAck, Report};
+use tidegate_snapshot::store::{SnapshotLocation, SnapshotStore};
+use tidegate_types::{
+    CheckpointId, ErrorKind, MaxParallelism, OperatorUid, ProcessIndex, SubtaskIndex, UserResult,
+    error::chain,
+};
+use tokio::{sync::mpsc, task::JoinSet};
+
+use self::encode::{EncodedPart, assemble, encode_part};
+pub(crate) use self::threads::{Workers, WorkersSpec, start_workers};
+use crate::{
+    graph::TaskId,
+    task::{TaskError, TaskReport, TaskSnapshot},
+    worker::WorkerCommand,
+};
+
+/// What a process is told about itself.
+pub(crate) struct ProcessSpec {
+    pub(crate) process: ProcessIndex,
+    /// How many tasks the job has; each worker runs one subtask of each.
+    pub(crate) tasks: usize,
+    pub(crate) max_parallelism: MaxParallelism,
+    pub(crate) attempt_token: u64,
+    pub(crate) inline_threshold: u64,
+    /// The stores that targets of snapshots may lie in.
+    pub(crate) stores: Vec<SnapshotStore>,
+}
+
+/// A snapshot whose parts are coming in.
+struct Collecting {
+    target: String,
+    begun: std::time::Instant,
+    parts: Vec<EncodedPart>,
+    expected: usize,
+}
+
+/// What the process's own jobs on Tokio come back with.
+enum Done {
+    /// A part has been encoded.
+    Encoded(CheckpointId, Result<EncodedPart, EncodeFailure>),
+    /// The file has been written, or not.
+    Acknowledge(Report),
+    /// A sink has committed, or not.
+    Committed(CheckpointId, OperatorUid, UserResult<()>),
+}
+
+/// Why a part could not be encoded.
+pub(crate) enum EncodeFailure {
+    /// The snapshot fails.
+    Declined(String),
+    /// The attempt fails, since what a sink has prepared can't belong to a later snapshot either.
+    Fatal(OperatorUid, String),
+}
+
+/// One process of an attempt.
+pub(crate) struct Process {
+    spec: ProcessSpec,
+    workers: Workers,
+    task_reports: mpsc::UnboundedReceiver<(TaskId, usize, TaskReport)>,
+    reports: mpsc::UnboundedSender<Report>,
+    jobs: JoinSet<Done>,
+    collecting: BTreeMap<CheckpointId, Collecting>,
+    /// By completed snapshot, how many answers of tasks and how many commits are awaited.
+    committing: BTreeMap<CheckpointId, (usize, usize)>,
+    ended: HashSet<(TaskId, usize)>,
+    first_record: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl Process {
+    pub(crate) fn new(
+        spec: ProcessSpec,
+        workers: Workers,
+        task_reports: mpsc::UnboundedReceiver<(TaskId, usize, TaskReport)>,
+        reports: mpsc::UnboundedSender<Report>,
+        first_record: Box<dyn FnOnce() + Send>,
+    ) -> Self {
+        Self {
+            spec,
+            workers,
+            task_reports,
+            reports,
+            jobs: JoinSet::new(),
+            collecting: BTreeMap::new(),
+            committing: BTreeMap::new(),
+            ended: HashSet::new(),
+            first_record: Some(first_record),
+        }
+    }
+
+    /// Runs until the coordinator says that it is over, or is gone.
+    pub(crate) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+        loop {
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(Command::Finish) => {
+                        self.close().await;
+                        self.report(Report::Closed { process: self.spec.process });
+                        return;
+                    }
+                    Some(Command::Cancel) | None => return self.close().await,
+                    Some(command) => self.on_command(command),
+                },
+                Some((task, worker, report)) = self.task_reports.recv() => {
+                    self.on_task_report(task, worker, report);
+                }
+                Some(done) = self.jobs.join_next() => match done {
+                    Ok(done) => self.on_done(done),
+                    Err(error) => self.fail(ErrorKind::Internal, None, error.to_string()),
+                },
+            }
+        }
+    }
+
+    /// INV-QUIET
+    async fn close(&mut self) {
+        self.workers.close().await;
+        while self.jobs.join_next().await.is_some() {}
+    }
+
+    fn subtasks(&self) -> usize {
+        self.spec.tasks * self.workers.count()
+    }
+
+    fn report(&self, report: Report) {
+        // Without a coordinator the command channel ends too, and with it this process.
+        let _ = self.reports.send(report);
+    }
+
+    fn fail(&self, kind: ErrorKind, at: Option<(OperatorUid, SubtaskIndex)>, message: String) {
+        let (uid, subtask) = at.unzip();
+        let failure = Failure { kind, message, uid, subtask };
+        self.report(Report::Failed { process: self.spec.process, failure });
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Trigger { barrier, target } => {
+                let begun = std::time::Instant::now();
+                let (parts, expected) = (Vec::new(), self.subtasks());
+                let collecting = Collecting { target, begun, parts, expected };
+                self.collecting.insert(barrier.checkpoint, collecting);
+                self.workers.send(WorkerCommand::Trigger(barrier));
+            }
+            Command::Completed { checkpoint } => {
+                self.committing.insert(checkpoint, (self.subtasks(), 0));
+                self.workers.send(WorkerCommand::Completed(checkpoint));
+            }
+            Command::Aborted { checkpoint } => {
+                self.workers.send(WorkerCommand::Aborted(checkpoint));
+            }
+            Command::Finish | Command::Cancel => {}
+        }
+    }
+
+    fn on_task_report(&mut self, task: TaskId, worker: usize, report: TaskReport) {
+        match report {
+            TaskReport::Snapshot(snapshot) => self.on_snapshot(worker, snapshot),
+            TaskReport::InputEnded => self.on_input_ended(task, worker),
+            TaskReport::Commits(checkpoint, commits) => {
+                for (uid, commit) in commits {
+                    if let Some((_, running)) = self.committing.get_mut(&checkpoint) {
+                        *running += 1;
+                    }
+                    self.jobs.spawn(async move { Done::Committed(checkpoint, uid, commit.await) });
+                }
+                if let Some((answers, _)) = self.committing.get_mut(&checkpoint) {
+                    *answers -= 1;
+                }
+                self.check_committed(checkpoint);
+            }
+            TaskReport::Failed(error) => self.on_task_failed(worker, error),
+            TaskReport::FirstRecord => {
+                if let Some(tell) = self.first_record.take() {
+                    tell();
+                }
+            }
+        }
+    }
+
+    fn on_task_failed(&self, worker: usize, error: TaskError) {
+        let TaskError { kind, uid, message } = error;
+        let subtask = SubtaskIndex(worker as u32);
+        let failure = Failure { kind, message, uid, subtask: Some(subtask) };
+        self.report(Report::Failed { process: self.spec.process, failure });
+    }
+
+    fn on_input_ended(&mut self, task: TaskId, worker: usize) {
+        self.ended.insert((task, worker));
+        let process = self.spec.process;
+        if self.ended.len() == self.subtasks() {
+            self.report(Report::InputsEnded { process });
+        } else if self.ended.len() == 1 {
+            self.report(Report::SubtaskEnded { process });
+        }
+    }
+
+    fn on_snapshot(&mut self, worker: usize, snapshot: TaskSnapshot) {
+        let checkpoint = snapshot.barrier.checkpoint;
+        let max_parallelism = self.spec.max_parallelism;
+        let subtask = SubtaskIndex(worker as u32);
+        self.jobs.spawn(async move {
+            Done::Encoded(checkpoint, encode_part(subtask, max_parallelism, snapshot).await)
+        });
+    }
+
+    fn on_done(&mut self, done: Done) {
+        match done {
+            Done::Encoded(checkpoint, part) => self.on_encoded(checkpoint, part),
+            Done::Acknowledge(report) => self.report(report),
+            Done::Committed(checkpoint, uid, result) => {
+                if let Err(error) = result {
+                    let message =
+                        format!("operator `{uid}` could not commit: {}", chain(error.as_ref()));
+                    self.fail(ErrorKind::Unavailable, None, message);
+                    return;
+                }
+                if let Some((_, running)) = self.committing.get_mut(&checkpoint) {
+                    *running -= 1;
+                }
+                self.check_committed(checkpoint);
+            }
+        }
+    }
+
+    fn check_committed(&mut self, checkpoint: CheckpointId) {
+        if self.committing.get(&checkpoint) == Some(&(0, 0)) {
+            self.committing.remove(&checkpoint);
+            let process = self.spec.process;
+            self.report(Report::Committed { checkpoint, process });
+        }
+    }
+
+    fn on_encoded(&mut self, checkpoint: CheckpointId, part: Result<EncodedPart, EncodeFailure>) {
+        let process = self.spec.process;
+        match part {
+            Ok(part) => {
+                let Some(collecting) = self.collecting.get_mut(&checkpoint) else { return };
+                collecting.parts.push(part);
+                if collecting.parts.len() == collecting.expected
+                    && let Some(collecting) = self.collecting.remove(&checkpoint)
+                {
+                    self.write(checkpoint, collecting);
+                }
+            }
+            Err(EncodeFailure::Declined(reason)) => {
+                self.collecting.remove(&checkpoint);
+                self.report(Report::Declined { checkpoint, process, reason });
+            }
+            Err(EncodeFailure::Fatal(uid, message)) => {
+                let message = format!("operator `{uid}` could not prepare its commit: {message}");
+                self.fail(ErrorKind::Unavailable, None, message);
+            }
+        }
+    }
+
+    /// Writes the process's file and acknowledges.
+    fn write(&mut self, checkpoint: CheckpointId, collecting: Collecting) {
+        let process = self.spec.process;
+        let location = self.location(&collecting.target);
+        let name = format!("state-{process}-{:016x}", self.spec.attempt_token);
+        let assembled = assemble(collecting.parts, &name, self.spec.inline_threshold);
+        self.jobs.spawn(async move {
+            let written = async {
+                let location = location.map_err(|error| chain(&error))?;
+                let mut files = BTreeMap::new();
+                if let Some((chunks, crc32c)) = assembled.file {
+                    let entry = location.write_file(&name, chunks, crc32c).await;
+                    files.insert(name, entry.map_err(|error| chain(&error))?);
+                }
+                Ok::<_, String>(files)
+            };
+            Done::Acknowledge(match written.await {
+                Ok(files) => {
+                    let mut operators: Vec<OperatorAck> = assembled.operators;
+                    let async_us = collecting.begun.elapsed().as_micros() as u64;
+                    for operator in &mut operators {
+                        operator.stats.async_us = async_us - operator.stats.sync_us.min(async_us);
+                    }
+                    Report::Acknowledged(ProcessAck { checkpoint, process, operators, files })
+                }
+                Err(reason) => Report::Declined { checkpoint, process, reason },
+            })
+        });
+    }
+
+    fn location(&self, target: &str) -> Result<SnapshotLocation, tidegate_snapshot::StoreError> {
+        let below = |store: &SnapshotStore| {
+            target.strip_prefix(store.name()).map(|relative| store.folder(relative))
+        };
+        match self.spec.stores.iter().find_map(below) {
+            Some(location) => Ok(location),
+            None => SnapshotStore::open(target).map(|store| store.folder("")),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Encodes what tasks hand out, and lays it into one file.
+
+use bytes::Bytes;
+use tidegate_checkpoint::protocol::{OperatorAck, SubtaskStats};
+use tidegate_core::OperatorSnapshot;
+use tidegate_snapshot::{
+    manifest::{
+        InlineBytes, KeyedManifest, ListSummary, ListsManifest, SegmentLocation, SegmentRef,
+        SubtaskManifest,
+    },
+    segment::{KeyedSegmentWriter, ListSegment},
+};
+use tidegate_types::{
+    KeyGroupRange, MaxParallelism, OperatorUid, SubtaskIndex, error::chain, key_group,
+};
+
+use super::EncodeFailure;
+use crate::task::{TaskSnapshot, chain::LinkSnapshot};
+
+/// Bytes with their checksum.
+pub(crate) struct Encoded {
+    bytes: Bytes,
+    crc32c: u32,
+}
+
+impl Encoded {
+    fn new(bytes: Vec<u8>) -> Self {
+        let bytes = Bytes::from(bytes);
+        Self { crc32c: crc32c::crc32c(&bytes), bytes }
+    }
+}
+
+/// An operator's part, encoded and not laid out yet.
+struct EncodedOperator {
+    ack: OperatorAck,
+    keyed: Option<(KeyGroupRange, Encoded)>,
+    lists: Option<(Vec<ListSummary>, Encoded)>,
+}
+
+/// A task's part, encoded and not laid out yet.
+pub(crate) struct EncodedPart {
+    operators: Vec<EncodedOperator>,
+}
+
+/// Encodes a task's part off the worker's thread.
+pub(crate) async fn encode_part(
+    subtask: SubtaskIndex,
+    max_parallelism: MaxParallelism,
+    snapshot: TaskSnapshot,
+) -> Result<EncodedPart, EncodeFailure> {
+    let TaskSnapshot { links, sync, alignment, finished, .. } = snapshot;
+    let stats = SubtaskStats {
+        sync_us: sync.as_micros() as u64,
+        alignment_us: alignment.as_micros() as u64,
+        ..SubtaskStats::default()
+    };
+    let mut operators = Vec::new();
+    for link in links {
+        // An operator without state and uid leaves no trace, but for the figures of its task.
+        let has_uid = !link.uid.as_str().starts_with('_');
+        if has_uid || !link.snapshot.is_empty() || operators.is_empty() {
+            let ack = acknowledgement(&link, subtask, max_parallelism, finished, stats);
+            operators.push(encode_operator(ack, link.snapshot).await?);
+        }
+    }
+    Ok(EncodedPart { operators })
+}
+
+fn acknowledgement(
+    link: &LinkSnapshot,
+    subtask: SubtaskIndex,
+    max_parallelism: MaxParallelism,
+    finished: bool,
+    stats: SubtaskStats,
+) -> OperatorAck {
+    let keyed = link.keyed || link.snapshot.keyed.is_some();
+    OperatorAck {
+        uid: link.uid.clone(),
+        name: link.name.clone(),
+        max_parallelism,
+        key_hash: keyed.then(|| key_group::FINGERPRINT.to_owned()),
+        key_type: link.snapshot.key_type.clone(),
+        states: link.snapshot.states.clone(),
+        subtask: SubtaskManifest { index: subtask, finished, keyed: None, lists: None },
+        stats,
+    }
+}
+
+async fn encode_operator(
+    ack: OperatorAck,
+    snapshot: OperatorSnapshot,
+) -> Result<EncodedOperator, EncodeFailure> {
+    let uid = ack.uid.clone();
+    let keyed = match snapshot.keyed {
+        Some((groups, keyed)) => {
+            let encode = move || {
+                let mut writer = KeyedSegmentWriter::new(groups);
+                keyed.encode(&mut writer).map(|()| Encoded::new(writer.finish()))
+            };
+            let encoded = tokio::task::spawn_blocking(encode).await;
+            let encoded = encoded.map_err(|error| declined(&uid, &error.to_string()))?;
+            Some((groups, encoded.map_err(|error| declined(&uid, &chain(&error)))?))
+        }
+        None => None,
+    };
+    let mut states = snapshot.lists;
+    if let Some(pending) = snapshot.pending {
+        let more = pending.await;
+        states.extend(more.map_err(|error| EncodeFailure::Fatal(uid, chain(error.as_ref())))?);
+    }
+    let summaries = states.iter().map(|list| ListSummary {
+        name: list.name.clone(),
+        redistribution: list.redistribution,
+        items: list.items.len() as u64,
+    });
+    let summaries = summaries.collect::<Vec<_>>();
+    let lists =
+        (!states.is_empty()).then(|| (summaries, Encoded::new(ListSegment { states }.encode())));
+    Ok(EncodedOperator { ack, keyed, lists })
+}
+
+fn declined(uid: &OperatorUid, problem: &str) -> EncodeFailure {
+    EncodeFailure::Declined(format!("the state of operator `{uid}` can't be encoded: {problem}"))
+}
+
+/// All parts of a process, laid out.
+pub(crate) struct Assembled {
+    pub(crate) operators: Vec<OperatorAck>,
+    /// The file's chunks and the checksum of the whole, if there is anything to write.
+    pub(crate) file: Option<(Vec<Bytes>, u32)>,
+}
+
+/// The file that grows as segments are laid into it.
+struct Layout<'a> {
+    name: &'a str,
+    inline_threshold: u64,
+    chunks: Vec<Bytes>,
+    offset: u64,
+    crc32c: u32,
+}
+
+impl Layout<'_> {
+    /// Finds a place for a segment: in the manifest itself if it is small, in the file else.
+    fn place(&mut self, encoded: Encoded) -> SegmentRef {
+        let Encoded { bytes, crc32c } = encoded;
+        let length = bytes.len() as u64;
+        let location = if length < self.inline_threshold {
+            SegmentLocation::Inline(InlineBytes(bytes))
+        } else {
+            let (path, offset) = (self.name.to_owned(), self.offset);
+            self.crc32c = crc32c::crc32c_combine(self.crc32c, crc32c, bytes.len());
+            self.offset += length;
+            self.chunks.push(bytes);
+            SegmentLocation::File { path, offset }
+        };
+        SegmentRef { location, length, crc32c }
+    }
+}
+
+/// Lays all parts of a process into one file.
+pub(crate) fn assemble(parts: Vec<EncodedPart>, name: &str, inline_threshold: u64) -> Assembled {
+    let mut layout = Layout { name, inline_threshold, chunks: Vec::new(), offset: 0, crc32c: 0 };
+    let mut operators = Vec::new();
+    for EncodedOperator { mut ack, keyed, lists } in
+        parts.into_iter().flat_map(|part| part.operators)
+    {
+        if let Some((groups, encoded)) = keyed {
+            let segment = layout.place(encoded);
+            ack.stats.bytes += segment.length;
+            ack.subtask.keyed = Some(KeyedManifest { groups, segment });
+        }
+        if let Some((lists, encoded)) = lists {
+            let segment = layout.place(encoded);
+            ack.stats.bytes += segment.length;
+            ack.subtask.lists = Some(ListsManifest { lists, segment });
+        }
+        operators.push(ack);
+    }
+    let file = (!layout.chunks.is_empty()).then_some((layout.chunks, layout.crc32c));
+    Assembled { operators, file }
+}

@@ -1,0 +1,161 @@
+//! The worker threads of one process.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    task::Waker,
+    thread::JoinHandle,
+};
+
+use tidegate_types::{ErrorKind, SubtaskIndex};
+use timely::{
+    CommunicationConfig, Config, WorkerConfig,
+    communication::{WorkerGuards, allocator::AllocatorBuilder},
+};
+
+use crate::{
+    api::ClusterSpec,
+    graph::TaskId,
+    task::{TaskError, TaskReport, WorkerCounters},
+    worker::{self, WorkerCommand, WorkerSeat, WorkerSpec},
+};
+
+/// What the threads are started with.
+pub(crate) struct WorkersSpec {
+    pub(crate) worker: WorkerSpec,
+    /// How many workers this process has.
+    pub(crate) count: usize,
+    pub(crate) cluster: Option<ClusterSpec>,
+}
+
+/// One worker as its process sees it.
+struct WorkerLink {
+    commands: mpsc::Sender<WorkerCommand>,
+    waker: mpsc::Receiver<Waker>,
+    known: Option<Waker>,
+}
+
+/// The worker threads of one process.
+pub(crate) struct Workers {
+    links: Vec<WorkerLink>,
+    close: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    pub(crate) counters: Vec<Arc<WorkerCounters>>,
+}
+
+impl Workers {
+    pub(crate) fn count(&self) -> usize {
+        self.links.len()
+    }
+
+    /// Tells every worker.
+    pub(crate) fn send(&mut self, command: WorkerCommand) {
+        for link in &mut self.links {
+            // A worker that is gone has reported why, or is being closed.
+            let _ = link.commands.send(command);
+        }
+        self.wake();
+    }
+
+    fn wake(&mut self) {
+        for link in &mut self.links {
+            if let Ok(waker) = link.waker.try_recv() {
+                link.known = Some(waker);
+            }
+            // One that has not left its waker yet looks around by itself when it begins.
+            if let Some(waker) = &link.known {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
+    /// Has every worker drop its dataflow, and waits for the threads' end.
+    pub(crate) async fn close(&mut self) {
+        self.close.store(true, Ordering::Release);
+        self.wake();
+        if let Some(thread) = self.thread.take() {
+            // A panic in there has been reported by who panicked.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+/// Starts the threads. In a cluster this waits for the other processes, on a thread of its own.
+pub(crate) fn start_workers(spec: WorkersSpec) -> Workers {
+    let WorkersSpec { worker, count, cluster } = spec;
+    let close = Arc::clone(&worker.close);
+    let (mut links, mut seats, mut counters) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..count {
+        let (commands, receiver) = mpsc::channel();
+        let (leave_waker, waker) = mpsc::channel();
+        let counter = Arc::new(WorkerCounters::default());
+        counters.push(Arc::clone(&counter));
+        links.push(WorkerLink { commands, waker, known: None });
+        seats.push(Some(WorkerSeat { commands: receiver, counters: counter, waker: leave_waker }));
+    }
+    let thread = std::thread::Builder::new()
+        .name("tidegate-attempt".to_owned())
+        .spawn(move || run_threads(worker, seats, cluster))
+        .expect("the system can start a thread");
+    Workers { links, close, thread: Some(thread), counters }
+}
+
+fn run_threads(spec: WorkerSpec, seats: Vec<Option<WorkerSeat>>, cluster: Option<ClusterSpec>) {
+    let reports = spec.reports.clone();
+    let first = cluster.as_ref().map_or(0, |cluster| cluster.process as usize * seats.len());
+    let fail = move |worker: usize, error: TaskError| {
+        // Nobody listens when the attempt is over already.
+        let _ = reports.send((TaskId(0), worker, TaskReport::Failed(error)));
+    };
+    let fail_in_worker = fail.clone();
+    let guards = build(cluster, seats.len()).and_then(|(builders, others)| {
+        let seats = Mutex::new(seats);
+        timely::execute::execute_from(builders, others, WorkerConfig::default(), move |worker| {
+            let index = worker.index();
+            let mut seats = seats.lock().unwrap_or_else(PoisonError::into_inner);
+            let seat = seats[index - first].take().expect("each worker takes its own seat, once");
+            drop(seats);
+            if let Err(error) = worker::run(worker, &spec, &seat) {
+                fail_in_worker(index, error);
+            }
+        })
+    });
+    match guards {
+        Ok(guards) => join(guards, first, &fail),
+        Err(problem) => fail(first, internal(ErrorKind::Unavailable, problem)),
+    }
+}
+
+fn join(guards: WorkerGuards<()>, first: usize, fail: &dyn Fn(usize, TaskError)) {
+    for (index, result) in guards.join().into_iter().enumerate() {
+        if let Err(problem) = result {
+            let subtask = SubtaskIndex((first + index) as u32);
+            let message = format!("worker {subtask} panicked outside of user code: {problem}");
+            fail(first + index, internal(ErrorKind::Internal, message));
+        }
+    }
+}
+
+fn internal(kind: ErrorKind, message: String) -> TaskError {
+    TaskError { kind, uid: None, message }
+}
+
+type Built = (Vec<AllocatorBuilder>, Box<dyn std::any::Any + Send>);
+
+fn build(cluster: Option<ClusterSpec>, threads: usize) -> Result<Built, String> {
+    let communication = match cluster {
+        None => CommunicationConfig::Process(threads),
+        Some(cluster) => CommunicationConfig::Cluster {
+            threads,
+            process: cluster.process as usize,
+            addresses: cluster.addresses,
+            report: false,
+            zerocopy: false,
+        },
+    };
+    let config = Config { communication, worker: WorkerConfig::default() };
+    config.communication.try_build()
+}

@@ -1,0 +1,267 @@
+//! Tasks: what one Timely operator of one worker runs.
+//!
+//! ```text
+//!   Timely inputs --packets--> [input: align, merge watermarks] --> [chain of operators] --outbox-->
+//!   source ------------------------------------------------------> [chain of operators] --outbox-->
+//! ```
+//!
+//! # Protocol
+//!
+//! Everything here runs on the worker's thread and in short slices, so that barriers and progress
+//! move while an operator is slow. What the coordinator wants arrives in the task's [`Mailbox`];
+//! what it is to know goes out as a [`TaskReport`].
+//!
+//! # Invariants
+//!
+//! - INV-CUT: a task snapshots all its operators at one point between two packets, once the last
+//!   barrier has come and everything before it has been handed on.
+//! - INV-HOLD: while an operator still works on a packet the packet counts as under way, so that
+//!   flow control sees a slow sink.
+//!
+//! # Failure
+//!
+//! An error or a panic of an operator is reported once, with its operator and subtask; then the
+//! task does nothing more, and the attempt is torn down.
+
+pub(crate) mod chain;
+pub(crate) mod input;
+pub(crate) mod operator;
+pub(crate) mod source;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Wake,
+    time::{Duration, Instant},
+};
+
+use futures::future::BoxFuture;
+use tidegate_core::plan::OperatorError;
+use tidegate_types::{
+    Barrier, BoxError, CheckpointId, Clock, ErrorKind, OperatorUid, UserResult, error::chain,
+};
+use timely::{
+    dataflow::{channels::pushers, operators::CapabilityTrait},
+    scheduling::{Activator, SyncActivator},
+};
+use tokio::sync::mpsc;
+
+use self::chain::{Emitted, LinkSnapshot, Outbox};
+use crate::{
+    flow::FlowControl,
+    graph::TaskId,
+    packet::{Body, Control, Packet},
+    round::Round,
+};
+
+/// How long a task may work before others get their turn.
+pub(crate) const SLICE: Duration = Duration::from_millis(1);
+
+/// Why a task failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct TaskError {
+    pub(crate) kind: ErrorKind,
+    pub(crate) uid: Option<OperatorUid>,
+    /// The whole cause chain.
+    pub(crate) message: String,
+}
+
+impl TaskError {
+    /// The failure of one operator.
+    pub(crate) fn in_operator(uid: &OperatorUid, name: &str, source: BoxError) -> Self {
+        Self::from(chain::blame(uid, name, source))
+    }
+}
+
+impl From<BoxError> for TaskError {
+    fn from(error: BoxError) -> Self {
+        let uid = error.downcast_ref::<OperatorError>().map(|error| error.uid.clone());
+        Self { kind: kind_of(error.as_ref()), uid, message: chain(error.as_ref()) }
+    }
+}
+
+/// What to do about an error of an operator: state that does not fit the program is not tried
+/// again, everything else is.
+fn kind_of(error: &(dyn std::error::Error + 'static)) -> ErrorKind {
+    let mut error = Some(error);
+    while let Some(cause) = error {
+        if let Some(state) = cause.downcast_ref::<tidegate_state::StateError>() {
+            return state.kind();
+        }
+        if let Some(snapshot) = cause.downcast_ref::<tidegate_snapshot::SnapshotError>() {
+            return snapshot.kind();
+        }
+        error = cause.source();
+    }
+    ErrorKind::User
+}
+
+/// Runs user code; a panic becomes an error.
+pub(crate) fn caught<R>(call: impl FnOnce() -> UserResult<R>) -> UserResult<R> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(result) => result,
+        Err(payload) => {
+            let text = payload
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| payload.downcast_ref::<String>().cloned())
+                .unwrap_or_else(|| "a value that is no text".to_owned());
+            Err(format!("panicked: {text}").into())
+        }
+    }
+}
+
+/// What a task has to tell its process.
+pub(crate) enum TaskReport {
+    /// Its part of a snapshot.
+    Snapshot(TaskSnapshot),
+    /// It has consumed all of its input.
+    InputEnded,
+    /// What its sinks commit for a completed snapshot; to be run to the end.
+    Commits(CheckpointId, Vec<(OperatorUid, BoxFuture<'static, UserResult<()>>)>),
+    /// It has failed.
+    Failed(TaskError),
+    /// Its source has emitted its first record.
+    FirstRecord,
+}
+
+/// A task's part of a snapshot.
+pub(crate) struct TaskSnapshot {
+    pub(crate) barrier: Barrier,
+    pub(crate) links: Vec<LinkSnapshot>,
+    /// How long the worker was busy with it.
+    pub(crate) sync: Duration,
+    /// From the first to the last barrier.
+    pub(crate) alignment: Duration,
+    /// Whether all its input has been consumed.
+    pub(crate) finished: bool,
+}
+
+/// What the coordinator wants of a task.
+#[derive(Default)]
+pub(crate) struct Mailbox {
+    /// Snapshots that have been triggered; sources emit their barriers.
+    pub(crate) triggers: VecDeque<Barrier>,
+    /// Snapshots that are complete.
+    pub(crate) completed: VecDeque<CheckpointId>,
+    /// Snapshots that never will be.
+    pub(crate) aborted: VecDeque<CheckpointId>,
+}
+
+/// A task as its worker's loop sees it.
+pub(crate) struct TaskHandle {
+    pub(crate) mailbox: Rc<RefCell<Mailbox>>,
+    pub(crate) activator: Activator,
+    pub(crate) is_source: bool,
+}
+
+/// Figures of one worker that others read while it runs.
+#[derive(Debug, Default)]
+pub(crate) struct WorkerCounters {
+    /// Records that its sources have emitted.
+    pub(crate) records: AtomicU64,
+    /// How far its bounded sources have come, in a unit of the source's.
+    pub(crate) progress_done: AtomicU64,
+    /// How far there is to go, 0 if nobody knows.
+    pub(crate) progress_total: AtomicU64,
+    /// The longest time that anything has been under way, in microseconds.
+    pub(crate) in_flight_max_us: AtomicU64,
+}
+
+impl WorkerCounters {
+    pub(crate) fn add_records(&self, records: u64) {
+        self.records.fetch_add(records, Ordering::Relaxed);
+    }
+}
+
+/// What all tasks of a worker share.
+pub(crate) struct WorkerContext {
+    pub(crate) worker: usize,
+    pub(crate) peers: usize,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) flow: RefCell<FlowControl>,
+    pub(crate) reports: mpsc::UnboundedSender<(TaskId, usize, TaskReport)>,
+    pub(crate) counters: Arc<WorkerCounters>,
+    /// Whether a task of this worker has failed.
+    pub(crate) failed: Cell<bool>,
+}
+
+impl WorkerContext {
+    pub(crate) fn report(&self, task: TaskId, report: TaskReport) {
+        // Nobody listens any more when the attempt is being torn down.
+        let _ = self.reports.send((task, self.worker, report));
+    }
+
+    pub(crate) fn fail(&self, task: TaskId, error: impl Into<TaskError>) {
+        if !self.failed.replace(true) {
+            self.report(task, TaskReport::Failed(error.into()));
+        }
+    }
+}
+
+/// A task's end of its output edge, while the task has its turn.
+pub(crate) type Session<'a> = pushers::OutputSession<'a, Round, Packet>;
+
+/// Sends what a chain has emitted.
+pub(crate) fn send_all<C: CapabilityTrait<Round>>(
+    outbox: &mut Outbox,
+    context: &WorkerContext,
+    session: &mut Session<'_>,
+    capability: &C,
+) {
+    for item in outbox.items.drain(..) {
+        let body = match item {
+            Emitted::Batch(batch) => Body::Batch(batch),
+            Emitted::Watermark(time) => Body::Control(Control::Watermark(time)),
+            Emitted::Idle => Body::Control(Control::Idle),
+        };
+        send(body, context, session, capability);
+    }
+}
+
+/// Sends one packet.
+pub(crate) fn send<C: CapabilityTrait<Round>>(
+    body: Body,
+    context: &WorkerContext,
+    session: &mut Session<'_>,
+    capability: &C,
+) {
+    let mut packet = Packet::new(context.worker as u32, context.peers as u32, body);
+    session.give(capability, &mut packet);
+}
+
+/// Activates a task from any thread.
+pub(crate) struct TaskWaker(pub(crate) SyncActivator);
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // An error says that the worker is gone, and then there is nobody to wake.
+        let _ = self.0.activate();
+    }
+}
+
+/// Measures a slice of work.
+pub(crate) struct Slice {
+    end: Instant,
+}
+
+impl Slice {
+    pub(crate) fn begin() -> Self {
+        Self { end: Instant::now() + SLICE }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        Instant::now() >= self.end
+    }
+}

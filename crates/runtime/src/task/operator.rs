@@ -1,0 +1,372 @@
+//! A task that has inputs.
+
+use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Instant};
+
+use tidegate_checkpoint::alignment::{Alignment, Decision};
+use tidegate_core::{BatchType, Readiness};
+use tidegate_types::{Barrier, EventTime, UserResult};
+use timely::{
+    dataflow::operators::{CapabilitySet, InputCapability},
+    progress::frontier::{Antichain, MutableAntichain},
+    scheduling::Activator,
+};
+
+use super::{
+    Mailbox, Session, Slice, TaskReport, TaskSnapshot, WorkerContext, caught,
+    chain::{Chain, Outbox, SHORTEST_RETRY},
+    input::{Advance, Inbox, Received, Watermarks},
+    send, send_all,
+};
+use crate::{
+    graph::TaskId,
+    packet::{Body, Control, decoded},
+    round::Round,
+};
+
+/// Where a task stands.
+enum Phase {
+    /// It takes in packets.
+    Running,
+    /// The last barrier has come; what precedes it is handed on. The capability is that of the
+    /// packet that completed the alignment, `None` once all inputs have ended.
+    Flushing { barrier: Barrier, capability: Option<InputCapability<Round>> },
+    /// All inputs have ended; what is buffered is handed on.
+    Ending { capability: InputCapability<Round> },
+    /// Everything is handed on; only snapshots are still taken.
+    Ended,
+}
+
+/// The operators of one task that has inputs.
+pub(crate) struct OperatorTask {
+    id: TaskId,
+    chain: Chain,
+    phase: Phase,
+    inbox: Inbox,
+    alignment: Alignment,
+    /// When the first barrier of the pending snapshot came.
+    aligning_since: Option<Instant>,
+    last_alignment: std::time::Duration,
+    watermarks: Watermarks,
+    /// The packet that is being worked on (INV-HOLD).
+    holding: Option<InputCapability<Round>>,
+    /// There while an operator wants to be woken, since it may emit then.
+    wake_capability: CapabilitySet<Round>,
+    outbox: Outbox,
+    batch_types: Vec<BatchType>,
+    open_channels: usize,
+    ended_channels: Vec<bool>,
+    /// Triggers of which this task has heard and whose barriers have not come (yet).
+    triggers: VecDeque<Barrier>,
+    context: Rc<WorkerContext>,
+    mailbox: Rc<RefCell<Mailbox>>,
+    activator: Activator,
+}
+
+/// What an operator task is built from.
+pub(crate) struct OperatorParts {
+    pub(crate) id: TaskId,
+    pub(crate) chain: Chain,
+    pub(crate) context: Rc<WorkerContext>,
+    pub(crate) mailbox: Rc<RefCell<Mailbox>>,
+    pub(crate) activator: Activator,
+    pub(crate) channels: usize,
+    pub(crate) batch_types: Vec<BatchType>,
+    pub(crate) alignment: Alignment,
+}
+
+impl OperatorTask {
+    pub(crate) fn new(parts: OperatorParts) -> Self {
+        Self {
+            id: parts.id,
+            chain: parts.chain,
+            phase: Phase::Running,
+            inbox: Inbox::default(),
+            alignment: parts.alignment,
+            aligning_since: None,
+            last_alignment: std::time::Duration::ZERO,
+            watermarks: Watermarks::new(parts.channels),
+            holding: None,
+            wake_capability: CapabilitySet::new(),
+            outbox: Outbox::default(),
+            batch_types: parts.batch_types,
+            open_channels: parts.channels,
+            ended_channels: vec![false; parts.channels],
+            triggers: VecDeque::new(),
+            context: parts.context,
+            mailbox: parts.mailbox,
+            activator: parts.activator,
+        }
+    }
+
+    /// Takes hold of what it emits with when it is woken before its first packet.
+    pub(crate) fn hold(&mut self, capability: CapabilitySet<Round>) {
+        self.wake_capability = capability;
+    }
+
+    pub(crate) fn receive(&mut self, packet: Received) {
+        self.inbox.push(packet);
+    }
+
+    /// Has its turn; tells whether it wants another one at once.
+    pub(crate) fn run(
+        &mut self,
+        session: &mut Session<'_>,
+        frontiers: &[MutableAntichain<Round>],
+    ) -> bool {
+        if self.context.failed.get() {
+            return false;
+        }
+        match caught(|| self.run_slice(session, frontiers)) {
+            Ok(again) => again,
+            Err(error) => {
+                self.context.fail(self.id, error);
+                false
+            }
+        }
+    }
+
+    fn run_slice(
+        &mut self,
+        session: &mut Session<'_>,
+        frontiers: &[MutableAntichain<Round>],
+    ) -> UserResult<bool> {
+        let slice = Slice::begin();
+        self.take_mail();
+        self.fire_wakeups(session)?;
+        let again = loop {
+            if !self.step(session)? {
+                break false;
+            }
+            if slice.is_over() {
+                break true;
+            }
+        };
+        self.keep_wakeup(frontiers);
+        Ok(again)
+    }
+
+    /// Does one thing; tells whether there may be another.
+    fn step(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
+        match &mut self.phase {
+            Phase::Running => self.on_running(session),
+            Phase::Flushing { barrier, .. } => {
+                let barrier = *barrier;
+                self.on_flushing(barrier, session)
+            }
+            Phase::Ending { .. } => self.on_ending(session),
+            Phase::Ended => Ok(self.on_ended()),
+        }
+    }
+
+    fn take_mail(&mut self) {
+        let (triggers, completed) = {
+            let mut mailbox = self.mailbox.borrow_mut();
+            (std::mem::take(&mut mailbox.triggers), std::mem::take(&mut mailbox.completed))
+        };
+        self.triggers.extend(triggers);
+        for checkpoint in completed {
+            let commits = self.chain.on_completed(checkpoint);
+            self.context.report(self.id, TaskReport::Commits(checkpoint, commits));
+        }
+    }
+
+    fn on_running(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
+        let readiness = self.chain.poll_ready()?;
+        if !self.is_ready(readiness) {
+            return Ok(false);
+        }
+        self.holding = None;
+        let alignment = &self.alignment;
+        let Some(packet) = self.inbox.next(|channel| alignment.is_blocked(channel)) else {
+            return Ok(false);
+        };
+        self.on_packet(packet, session)?;
+        Ok(true)
+    }
+
+    fn on_packet(&mut self, packet: Received, session: &mut Session<'_>) -> UserResult<()> {
+        let Received { channel, input, capability, body } = packet;
+        match body {
+            Body::Empty => {}
+            Body::Batch(batch) => {
+                self.watermarks.on_record(channel);
+                self.chain.on_batch(batch, &mut self.outbox)?;
+            }
+            Body::Encoded(_, bytes) => {
+                self.watermarks.on_record(channel);
+                let batch = decoded(&bytes, &self.batch_types[input])?;
+                self.chain.on_batch(batch, &mut self.outbox)?;
+            }
+            Body::Control(Control::Watermark(time)) => {
+                let advance = self.watermarks.on_watermark(channel, time);
+                self.on_advance(advance)?;
+            }
+            Body::Control(Control::Idle) => {
+                let advance = self.watermarks.on_idle(channel);
+                self.on_advance(advance)?;
+            }
+            Body::Control(Control::Barrier(barrier)) => {
+                return Ok(self.on_barrier(channel, barrier, capability));
+            }
+            Body::Control(Control::End) => {
+                return self.on_channel_end(channel, capability, session);
+            }
+        }
+        send_all(&mut self.outbox, &self.context, session, &capability);
+        if self.wake_capability.is_empty() && self.chain.next_wakeup().is_some() {
+            self.wake_capability = capability.retain_stamp(0);
+        }
+        self.holding = Some(capability);
+        Ok(())
+    }
+
+    fn on_advance(&mut self, advance: Advance) -> UserResult<()> {
+        match advance {
+            Advance::None => Ok(()),
+            Advance::To(time) => self.chain.on_watermark(time, &mut self.outbox),
+            Advance::Idle => self.chain.on_idle(&mut self.outbox),
+        }
+    }
+
+    fn on_barrier(&mut self, channel: usize, barrier: Barrier, capability: InputCapability<Round>) {
+        self.aligning_since.get_or_insert_with(Instant::now);
+        let decision = self.alignment.on_barrier(channel, barrier);
+        self.follow(decision, Some(capability));
+    }
+
+    fn follow(&mut self, decision: Decision, capability: Option<InputCapability<Round>>) {
+        if let Decision::Snapshot(barrier) = decision {
+            let since = self.aligning_since.take();
+            self.last_alignment = since.map(|since| since.elapsed()).unwrap_or_default();
+            self.phase = Phase::Flushing { barrier, capability };
+        }
+    }
+
+    fn on_channel_end(
+        &mut self,
+        channel: usize,
+        capability: InputCapability<Round>,
+        session: &mut Session<'_>,
+    ) -> UserResult<()> {
+        self.ended_channels[channel] = true;
+        self.open_channels -= 1;
+        let last = self.open_channels == 0;
+        if !last {
+            // The end counts as the final watermark, of which the task itself speaks at its end.
+            let advance = self.watermarks.on_watermark(channel, EventTime::MAX);
+            self.on_advance(advance)?;
+            send_all(&mut self.outbox, &self.context, session, &capability);
+        }
+        let decision = self.alignment.on_end(channel);
+        let snapshots = matches!(decision, Decision::Snapshot(_));
+        if snapshots {
+            self.follow(decision, Some(capability));
+        } else if last {
+            self.phase = Phase::Ending { capability };
+        }
+        Ok(())
+    }
+
+    fn on_flushing(&mut self, barrier: Barrier, session: &mut Session<'_>) -> UserResult<bool> {
+        let readiness = self.chain.poll_flushed()?;
+        if !self.is_ready(readiness) {
+            return Ok(false);
+        }
+        let ended = self.open_channels == 0;
+        let phase = std::mem::replace(&mut self.phase, Phase::Ended);
+        let Phase::Flushing { capability, .. } = phase else { return Ok(false) };
+        self.snapshot(barrier, capability.is_none())?;
+        self.triggers.retain(|trigger| trigger.checkpoint > barrier.checkpoint);
+        self.inbox.take_up();
+        if let Some(capability) = capability {
+            send(Body::Control(Control::Barrier(barrier)), &self.context, session, &capability);
+            self.phase = match self.alignment.after_snapshot() {
+                Decision::Snapshot(barrier) => {
+                    Phase::Flushing { barrier, capability: Some(capability) }
+                }
+                Decision::Wait if ended => Phase::Ending { capability },
+                Decision::Wait => Phase::Running,
+            };
+        }
+        Ok(true)
+    }
+
+    fn snapshot(&mut self, barrier: Barrier, finished: bool) -> UserResult<()> {
+        let begin = Instant::now();
+        let links = self.chain.snapshot(barrier)?;
+        let alignment = std::mem::take(&mut self.last_alignment);
+        let snapshot = TaskSnapshot { barrier, links, sync: begin.elapsed(), alignment, finished };
+        self.context.report(self.id, TaskReport::Snapshot(snapshot));
+        Ok(())
+    }
+
+    fn on_ending(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
+        let readiness = self.chain.poll_flushed()?;
+        if !self.is_ready(readiness) {
+            return Ok(false);
+        }
+        let Phase::Ending { capability } = std::mem::replace(&mut self.phase, Phase::Ended) else {
+            return Ok(false);
+        };
+        self.chain.on_watermark(EventTime::MAX, &mut self.outbox)?;
+        self.chain.on_end(&mut self.outbox)?;
+        send_all(&mut self.outbox, &self.context, session, &capability);
+        send(Body::Control(Control::End), &self.context, session, &capability);
+        self.holding = None;
+        self.context.report(self.id, TaskReport::InputEnded);
+        Ok(true)
+    }
+
+    /// Nobody sends barriers any more: the triggers themselves ask for snapshots.
+    fn on_ended(&mut self) -> bool {
+        while let Some(barrier) = self.triggers.pop_front() {
+            if let Decision::Snapshot(barrier) = self.alignment.on_trigger(barrier) {
+                self.phase = Phase::Flushing { barrier, capability: None };
+                return true;
+            }
+        }
+        false
+    }
+
+    fn fire_wakeups(&mut self, session: &mut Session<'_>) -> UserResult<()> {
+        let Some(time) = self.chain.next_wakeup() else { return Ok(()) };
+        let now = self.context.clock.now();
+        // In the middle of a snapshot, or while an operator is busy, timers wait.
+        if !matches!(self.phase, Phase::Running) || self.chain.poll_ready()? != Readiness::Ready {
+            return Ok(());
+        }
+        if time <= now
+            && let Some(capability) = self.wake_capability.first().cloned()
+        {
+            self.chain.on_wakeup(now, &mut self.outbox)?;
+            send_all(&mut self.outbox, &self.context, session, &capability);
+        }
+        Ok(())
+    }
+
+    /// Keeps a capability just as long as an operator wants to be woken, and not further back than
+    /// the input's frontier.
+    fn keep_wakeup(&mut self, frontiers: &[MutableAntichain<Round>]) {
+        let next = self.chain.next_wakeup().filter(|_| !matches!(self.phase, Phase::Ended));
+        let Some(time) = next else {
+            self.wake_capability = CapabilitySet::new();
+            return;
+        };
+        let mut frontier = Antichain::new();
+        for input in frontiers {
+            frontier.extend(input.frontier().iter().copied());
+        }
+        // Rounds of workers that were not under way when the capability was taken lie not ahead of
+        // it; it then stays where it is until they are.
+        let _ = self.wake_capability.try_downgrade(frontier.elements());
+        self.activator.activate_after(time.since(self.context.clock.now()).max(SHORTEST_RETRY));
+    }
+
+    /// Tells whether the chain is ready, and else sees to it that the task has another turn.
+    fn is_ready(&self, readiness: Readiness) -> bool {
+        if let Readiness::RetryAfter(time) = readiness {
+            self.activator.activate_after(time.max(SHORTEST_RETRY));
+        }
+        readiness == Readiness::Ready
+    }
+}

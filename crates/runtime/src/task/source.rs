@@ -1,0 +1,349 @@
+//! A task that begins with a source.
+
+use std::{cell::RefCell, rc::Rc, sync::atomic::Ordering, time::Instant};
+
+use tidegate_core::{
+    ErasedBatch, Output, Readiness, SourceOperator, SourceStatus, batch::TARGET_LEN,
+    plan::SourceFactory,
+};
+use tidegate_types::{Barrier, BarrierKind, CheckpointId, EventTime, OperatorUid, UserResult};
+use timely::{dataflow::operators::Capability, scheduling::Activator};
+
+use super::{
+    Mailbox, Session, Slice, TaskReport, TaskSnapshot, WorkerContext, caught,
+    chain::{Chain, ContextFor, Emitted, LinkSnapshot, Outbox, SHORTEST_RETRY, blame},
+    send, send_all,
+};
+use crate::{
+    graph::{ChainLink, TaskId},
+    packet::{Body, Control},
+    round::Round,
+};
+
+/// Where a source task stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Phase {
+    /// It emits.
+    Running,
+    /// It has emitted all that precedes this barrier and hands it on.
+    Flushing { barrier: Barrier, then: After, drained: bool },
+    /// It holds still behind the barrier of a stop-with-savepoint.
+    Stopped { checkpoint: CheckpointId },
+    /// The source has ended; what is buffered behind it is handed on.
+    Ending,
+    /// Everything is handed on.
+    Ended,
+}
+
+/// Where a source task goes on after a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum After {
+    Running,
+    Ended,
+}
+
+/// The source of one task and its operators.
+pub(crate) struct SourceTask {
+    id: TaskId,
+    uid: OperatorUid,
+    name: String,
+    source: Box<dyn SourceOperator>,
+    chain: Chain,
+    phase: Phase,
+    outbox: Outbox,
+    context: Rc<WorkerContext>,
+    mailbox: Rc<RefCell<Mailbox>>,
+    activator: Activator,
+    capability: Option<Capability<Round>>,
+    emitted_any: bool,
+}
+
+/// What a source task is built from.
+pub(crate) struct SourceParts<'a> {
+    pub(crate) id: TaskId,
+    pub(crate) link: ChainLink<SourceFactory>,
+    pub(crate) chain: Chain,
+    pub(crate) context: Rc<WorkerContext>,
+    pub(crate) mailbox: Rc<RefCell<Mailbox>>,
+    pub(crate) activator: Activator,
+    pub(crate) operator_context: ContextFor<'a>,
+}
+
+impl SourceTask {
+    pub(crate) fn new(parts: SourceParts<'_>) -> Result<Self, super::TaskError> {
+        let ChainLink { uid, name, factory, .. } = parts.link;
+        let source = caught(|| factory((parts.operator_context)(&uid)?))
+            .map_err(|error| super::TaskError::in_operator(&uid, &name, error))?;
+        Ok(Self {
+            id: parts.id,
+            uid,
+            name,
+            source,
+            chain: parts.chain,
+            phase: Phase::Running,
+            outbox: Outbox::default(),
+            context: parts.context,
+            mailbox: parts.mailbox,
+            activator: parts.activator,
+            capability: None,
+            emitted_any: false,
+        })
+    }
+
+    /// Takes hold of what it emits with, before its first turn.
+    pub(crate) fn hold(&mut self, capability: Capability<Round>) {
+        self.capability = Some(capability);
+    }
+
+    /// Has its turn; tells whether it wants another one at once.
+    pub(crate) fn run(&mut self, session: &mut Session<'_>) -> bool {
+        if self.context.failed.get() {
+            return false;
+        }
+        match caught(|| self.run_slice(session)) {
+            Ok(again) => again,
+            Err(error) => {
+                let error = blame(&self.uid, &self.name, error);
+                self.context.fail(self.id, error);
+                false
+            }
+        }
+    }
+
+    fn run_slice(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
+        let slice = Slice::begin();
+        self.follow_round();
+        self.take_completions();
+        loop {
+            let go_on = match self.phase {
+                Phase::Running => self.on_running(session)?,
+                Phase::Flushing { barrier, then, drained } => {
+                    self.on_flushing(barrier, then, drained, session)?
+                }
+                Phase::Stopped { checkpoint } => self.on_stopped(checkpoint),
+                Phase::Ending => self.on_ending(session)?,
+                Phase::Ended => self.on_ended(),
+            };
+            if !go_on {
+                return Ok(false);
+            }
+            if slice.is_over() {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Emits in the round that flow control is in now.
+    fn follow_round(&mut self) {
+        let round = Round::of(self.context.worker, self.context.flow.borrow().round());
+        if let Some(capability) = &mut self.capability
+            && *capability.time() != round
+        {
+            capability.downgrade(&round);
+        }
+    }
+
+    fn take_completions(&mut self) {
+        loop {
+            let next = self.mailbox.borrow_mut().completed.pop_front();
+            let Some(checkpoint) = next else { break };
+            let own = self.source.on_completed(checkpoint).map(|commit| (self.uid.clone(), commit));
+            let commits = own.into_iter().chain(self.chain.on_completed(checkpoint)).collect();
+            self.context.report(self.id, TaskReport::Commits(checkpoint, commits));
+        }
+    }
+
+    fn on_running(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
+        let trigger = self.mailbox.borrow_mut().triggers.pop_front();
+        if let Some(barrier) = trigger {
+            self.mailbox.borrow_mut().aborted.retain(|id| *id >= barrier.checkpoint);
+            let then = After::Running;
+            self.phase = Phase::Flushing { barrier, then, drained: false };
+            return Ok(true);
+        }
+        self.fire_wakeups(session)?;
+        let readiness = self.chain.poll_ready()?;
+        if !self.is_ready(readiness) {
+            return Ok(false);
+        }
+        let budget = self.context.flow.borrow_mut().budget().min(TARGET_LEN);
+        if budget == 0 {
+            self.context.flow.borrow_mut().pause();
+            self.follow_round();
+            return Ok(false);
+        }
+        let status = self.poll_source(budget)?;
+        self.emit(session);
+        self.after_poll(status)
+    }
+
+    fn fire_wakeups(&mut self, session: &mut Session<'_>) -> UserResult<()> {
+        let Some(time) = self.chain.next_wakeup() else { return Ok(()) };
+        let now = self.context.clock.now();
+        if time <= now {
+            self.chain.on_wakeup(now, &mut self.outbox)?;
+            self.emit(session);
+        } else {
+            self.activator.activate_after(time.since(now));
+        }
+        Ok(())
+    }
+
+    fn poll_source(&mut self, budget: usize) -> UserResult<SourceStatus> {
+        let mut out = SourceOutput { chain: &mut self.chain, outbox: &mut self.outbox, records: 0 };
+        let status = self.source.poll(budget, &mut out)?;
+        let records = out.records;
+        if records > 0 {
+            self.context.counters.add_records(records);
+            if !std::mem::replace(&mut self.emitted_any, true) {
+                self.context.report(self.id, TaskReport::FirstRecord);
+            }
+        }
+        if let Some(progress) = self.source.progress() {
+            self.context.counters.progress_done.store(progress.done, Ordering::Relaxed);
+            self.context.counters.progress_total.store(progress.total, Ordering::Relaxed);
+        }
+        Ok(status)
+    }
+
+    fn after_poll(&mut self, status: SourceStatus) -> UserResult<bool> {
+        match status {
+            SourceStatus::More => return Ok(true),
+            SourceStatus::Ended => {
+                self.phase = Phase::Ending;
+                return Ok(true);
+            }
+            SourceStatus::Wait(time) => self.activator.activate_after(time.max(SHORTEST_RETRY)),
+            SourceStatus::Pending => {}
+        }
+        self.context.flow.borrow_mut().pause();
+        self.follow_round();
+        Ok(false)
+    }
+
+    fn emit(&mut self, session: &mut Session<'_>) {
+        let Some(capability) = &self.capability else { return };
+        let (mut records, mut bytes) = (0, 0);
+        for item in &self.outbox.items {
+            if let Emitted::Batch(batch) = item {
+                records += batch.len();
+                bytes += batch.estimated_bytes();
+            }
+        }
+        send_all(&mut self.outbox, &self.context, session, capability);
+        self.context.flow.borrow_mut().emitted(records, bytes, Instant::now());
+        self.follow_round();
+    }
+
+    fn on_flushing(
+        &mut self,
+        barrier: Barrier,
+        then: After,
+        drained: bool,
+        session: &mut Session<'_>,
+    ) -> UserResult<bool> {
+        let readiness = self.chain.poll_flushed()?;
+        if !self.is_ready(readiness) {
+            return Ok(false);
+        }
+        if barrier.kind == (BarrierKind::StopWithSavepoint { drain: true }) && !drained {
+            // What the final watermark sets off belongs before the barrier too.
+            self.chain.on_watermark(EventTime::MAX, &mut self.outbox)?;
+            self.emit(session);
+            self.phase = Phase::Flushing { barrier, then, drained: true };
+            return Ok(true);
+        }
+        self.snapshot(barrier, then == After::Ended)?;
+        if let Some(capability) = &self.capability {
+            send(Body::Control(Control::Barrier(barrier)), &self.context, session, capability);
+        }
+        self.phase = match (then, barrier.kind) {
+            (After::Ended, _) => Phase::Ended,
+            (After::Running, BarrierKind::StopWithSavepoint { .. }) => {
+                Phase::Stopped { checkpoint: barrier.checkpoint }
+            }
+            (After::Running, _) => Phase::Running,
+        };
+        Ok(true)
+    }
+
+    fn snapshot(&mut self, barrier: Barrier, finished: bool) -> UserResult<()> {
+        let begin = Instant::now();
+        let (uid, name) = (self.uid.clone(), self.name.clone());
+        let snapshot = self.source.snapshot(barrier)?;
+        let mut links = vec![LinkSnapshot { uid, name, keyed: false, snapshot }];
+        links.extend(self.chain.snapshot(barrier)?);
+        let (sync, alignment) = (begin.elapsed(), std::time::Duration::ZERO);
+        let snapshot = TaskSnapshot { barrier, links, sync, alignment, finished };
+        self.context.report(self.id, TaskReport::Snapshot(snapshot));
+        Ok(())
+    }
+
+    fn on_stopped(&mut self, checkpoint: CheckpointId) -> bool {
+        self.context.flow.borrow_mut().pause();
+        self.follow_round();
+        let aborted = self.mailbox.borrow_mut().aborted.contains(&checkpoint);
+        if aborted {
+            self.phase = Phase::Running;
+        }
+        aborted
+    }
+
+    fn on_ending(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
+        let readiness = self.chain.poll_flushed()?;
+        if !self.is_ready(readiness) {
+            return Ok(false);
+        }
+        self.chain.on_watermark(EventTime::MAX, &mut self.outbox)?;
+        self.chain.on_end(&mut self.outbox)?;
+        self.emit(session);
+        if let Some(capability) = self.capability.take() {
+            send(Body::Control(Control::End), &self.context, session, &capability);
+        }
+        self.context.flow.borrow_mut().pause();
+        self.phase = Phase::Ended;
+        self.context.report(self.id, TaskReport::InputEnded);
+        Ok(true)
+    }
+
+    fn on_ended(&mut self) -> bool {
+        let trigger = self.mailbox.borrow_mut().triggers.pop_front();
+        match trigger {
+            Some(barrier) => {
+                self.phase = Phase::Flushing { barrier, then: After::Ended, drained: true };
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Tells whether the chain is ready, and else sees to it that the task has another turn.
+    fn is_ready(&self, readiness: Readiness) -> bool {
+        if let Readiness::RetryAfter(time) = readiness {
+            self.activator.activate_after(time.max(SHORTEST_RETRY));
+        }
+        readiness == Readiness::Ready
+    }
+}
+
+/// Counts what the source emits on its way into the chain.
+struct SourceOutput<'a> {
+    chain: &'a mut Chain,
+    outbox: &'a mut Outbox,
+    records: u64,
+}
+
+impl Output for SourceOutput<'_> {
+    fn emit(&mut self, batch: ErasedBatch) -> UserResult<()> {
+        self.records += batch.len() as u64;
+        self.chain.on_batch(batch, self.outbox)
+    }
+
+    fn watermark(&mut self, watermark: EventTime) -> UserResult<()> {
+        self.chain.on_watermark(watermark, self.outbox)
+    }
+
+    fn idle(&mut self) -> UserResult<()> {
+        self.chain.on_idle(self.outbox)
+    }
+}

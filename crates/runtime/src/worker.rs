@@ -1,0 +1,171 @@
+//! One worker thread: builds the dataflow, steps it, and follows its process's commands.
+//!
+//! # Protocol
+//!
+//! The thread never waits for anything but work: commands lie in a queue that it looks into
+//! between two steps, and who puts one there wakes it.
+
+mod build;
+
+use std::{
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+use tidegate_types::{AttemptId, Barrier, CheckpointId, Clock, JobId, MaxParallelism, Parallelism};
+use timely::{dataflow::ProbeHandle, worker::Worker};
+use tokio::sync::mpsc as tokio_mpsc;
+
+use crate::{
+    api::BuildPlan,
+    graph::TaskId,
+    restore::RestoredJob,
+    round::Round,
+    task::{TaskError, TaskHandle, TaskReport, WorkerContext, WorkerCounters},
+};
+
+pub(crate) use self::build::plan_of;
+
+/// The longest time that a worker sleeps without looking around.
+const LONGEST_PARK: Duration = Duration::from_millis(100);
+
+/// What a process tells its workers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum WorkerCommand {
+    /// Take a snapshot.
+    Trigger(Barrier),
+    /// A snapshot is complete.
+    Completed(CheckpointId),
+    /// A snapshot never will be.
+    Aborted(CheckpointId),
+}
+
+/// What all workers of a process share.
+pub(crate) struct WorkerSpec {
+    pub(crate) name: String,
+    pub(crate) build: BuildPlan,
+    pub(crate) job: JobId,
+    pub(crate) attempt: AttemptId,
+    pub(crate) attempt_token: u64,
+    pub(crate) parallelism: Parallelism,
+    pub(crate) max_parallelism: MaxParallelism,
+    pub(crate) exactly_once: bool,
+    pub(crate) debloat_target: Duration,
+    pub(crate) restored: RestoredJob,
+    pub(crate) tokio: tokio::runtime::Handle,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) reports: tokio_mpsc::UnboundedSender<(TaskId, usize, TaskReport)>,
+    /// Set when the dataflow is to be dropped.
+    pub(crate) close: Arc<AtomicBool>,
+}
+
+/// What belongs to one worker alone.
+pub(crate) struct WorkerSeat {
+    pub(crate) commands: mpsc::Receiver<WorkerCommand>,
+    pub(crate) counters: Arc<WorkerCounters>,
+    /// Where the worker leaves a waker for itself.
+    pub(crate) waker: mpsc::Sender<Waker>,
+}
+
+/// The tasks of one worker, built.
+struct Dataflow {
+    tasks: Vec<TaskHandle>,
+    probe: ProbeHandle<Round>,
+    seen_round: u64,
+}
+
+/// Runs the worker until it is told to close.
+///
+/// # Errors
+///
+/// When the dataflow could not be built or restored.
+pub(crate) fn run(
+    worker: &mut Worker,
+    spec: &WorkerSpec,
+    seat: &WorkerSeat,
+) -> Result<(), TaskError> {
+    let context = Rc::new(WorkerContext {
+        worker: worker.index(),
+        peers: worker.peers(),
+        clock: Arc::clone(&spec.clock),
+        flow: crate::flow::FlowControl::new(spec.debloat_target, Instant::now()).into(),
+        reports: spec.reports.clone(),
+        counters: Arc::clone(&seat.counters),
+        failed: false.into(),
+    });
+    let index = worker.next_dataflow_index();
+    let built = build::dataflow(worker, spec, &context);
+    let result = match built {
+        Ok((mut dataflow, waker)) => {
+            // Nobody may be left to take it when the attempt ends as it begins.
+            let _ = seat.waker.send(waker);
+            dataflow.run(worker, spec, seat, &context);
+            Ok(())
+        }
+        Err(error) => Err(error),
+    };
+    worker.drop_dataflow(index);
+    result
+}
+
+impl Dataflow {
+    fn run(
+        &mut self,
+        worker: &mut Worker,
+        spec: &WorkerSpec,
+        seat: &WorkerSeat,
+        context: &WorkerContext,
+    ) {
+        while !spec.close.load(Ordering::Acquire) && !context.failed.get() {
+            for command in seat.commands.try_iter() {
+                self.deliver(command);
+            }
+            worker.step_or_park(Some(LONGEST_PARK));
+            self.observe(context);
+        }
+    }
+
+    /// Puts a command into the mailbox of every task that it concerns.
+    fn deliver(&self, command: WorkerCommand) {
+        for task in &self.tasks {
+            let mut mailbox = task.mailbox.borrow_mut();
+            match command {
+                WorkerCommand::Trigger(barrier) => mailbox.triggers.push_back(barrier),
+                WorkerCommand::Completed(checkpoint) => mailbox.completed.push_back(checkpoint),
+                WorkerCommand::Aborted(checkpoint) if task.is_source => {
+                    mailbox.aborted.push_back(checkpoint);
+                }
+                WorkerCommand::Aborted(_) => continue,
+            }
+            task.activator.activate();
+        }
+    }
+
+    /// Tells flow control what has left the dataflow, and the sources if that changes anything.
+    fn observe(&mut self, context: &WorkerContext) {
+        let mut flow = context.flow.borrow_mut();
+        let worker = context.worker;
+        let frontier = self.probe.with_frontier(|frontier| {
+            let starting = frontier.iter().any(|round| *round == Round::START);
+            let own = frontier.iter().filter_map(|round| round.number_for(worker)).min();
+            if starting { 0 } else { own.unwrap_or(u64::MAX) }
+        });
+        let left = flow.observe(frontier, Instant::now());
+        let round = std::mem::replace(&mut self.seen_round, flow.round());
+        if left {
+            let longest = flow.longest_trip().as_micros() as u64;
+            context.counters.in_flight_max_us.fetch_max(longest, Ordering::Relaxed);
+        }
+        if left || round != flow.round() {
+            for task in self.tasks.iter().filter(|task| task.is_source) {
+                task.activator.activate();
+            }
+        }
+    }
+}

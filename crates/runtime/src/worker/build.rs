@@ -1,0 +1,288 @@
+//! From tasks to Timely operators.
+
+use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc, task::Waker};
+
+use tidegate_checkpoint::alignment::{Alignment, Guarantee};
+use tidegate_core::{
+    OperatorContext, Partitioning, Plan,
+    plan::{RouterContext, SharedPlan},
+};
+use tidegate_types::{OperatorUid, SubtaskIndex, UserResult};
+use timely::{
+    communication::Pull,
+    dataflow::{
+        ProbeHandle, Scope, Stream,
+        channels::{
+            Message,
+            pact::{DistributorPact, Pipeline},
+            pushers,
+        },
+        operators::{
+            CapabilitySet, InputCapability, Probe,
+            generic::{InputHandleCore, builder_rc::OperatorBuilder},
+        },
+    },
+    progress::operate::FrontierInterest,
+    worker::Worker,
+};
+
+use super::{Dataflow, WorkerSpec};
+use crate::{
+    exchange::{PacketDistributor, Spread},
+    graph::{Task, TaskId, TaskInput, tasks},
+    packet::Packet,
+    round::Round,
+    task::{
+        Mailbox, Session, TaskError, TaskHandle, TaskWaker, WorkerContext, caught,
+        chain::Chain,
+        input::Received,
+        operator::{OperatorParts, OperatorTask},
+        source::{SourceParts, SourceTask},
+    },
+};
+
+/// Builds the plan and the dataflow for it; also returns what wakes this worker.
+pub(super) fn dataflow(
+    worker: &mut Worker,
+    spec: &WorkerSpec,
+    context: &Rc<WorkerContext>,
+) -> Result<(Dataflow, Waker), TaskError> {
+    let tasks = tasks(plan_of(&spec.build)?);
+    let waker_path = worker.sync_activator_for(vec![worker.next_dataflow_index()]);
+    let waker = Waker::from(Arc::new(TaskWaker(waker_path)));
+    let dataflow = worker.dataflow_named::<Round, _, _>(&spec.name, |scope| {
+        let mut builder = Builder::new(scope, spec, context);
+        for (index, task) in tasks.into_iter().enumerate() {
+            builder.add(TaskId(index), task);
+        }
+        builder.finish()
+    });
+    dataflow.map(|dataflow| (dataflow, waker))
+}
+
+struct Builder<'scope, 'spec> {
+    scope: Scope<'scope, Round>,
+    spec: &'spec WorkerSpec,
+    context: Rc<WorkerContext>,
+    streams: HashMap<TaskId, Stream<'scope, Round, Packet>>,
+    probe: ProbeHandle<Round>,
+    handles: Vec<TaskHandle>,
+    /// The first thing that went wrong. The dataflow is built to its end all the same, since
+    /// Timely wants its shape whole, and then dropped.
+    error: Option<TaskError>,
+}
+
+/// A task's receiving end of one edge.
+type Drain = Box<dyn FnMut(&mut dyn FnMut(InputCapability<Round>, &mut Packet))>;
+
+impl<'scope, 'spec> Builder<'scope, 'spec> {
+    fn new(
+        scope: Scope<'scope, Round>,
+        spec: &'spec WorkerSpec,
+        context: &Rc<WorkerContext>,
+    ) -> Self {
+        Self {
+            scope,
+            spec,
+            context: Rc::clone(context),
+            streams: HashMap::new(),
+            probe: ProbeHandle::new(),
+            handles: Vec::new(),
+            error: None,
+        }
+    }
+
+    fn add(&mut self, id: TaskId, task: Task) {
+        let mut builder = OperatorBuilder::new(task.name(), self.scope);
+        let address = builder.operator_info().address;
+        let activator = self.scope.worker().activator_for(Rc::clone(&address));
+        let waker = self.scope.worker().sync_activator_for(address.to_vec());
+        let waker = Waker::from(Arc::new(TaskWaker(waker)));
+        let mailbox = Rc::new(RefCell::new(Mailbox::default()));
+        let is_source = task.source.is_some();
+        let batch_types = task.inputs.iter().map(|input| input.batch_type).collect::<Vec<_>>();
+        let mut inputs = Vec::new();
+        let mut channels = Vec::new();
+        for (index, input) in task.inputs.into_iter().enumerate() {
+            let all = !matches!(input.partitioning, Partitioning::Forward);
+            channels.push(if all { self.context.peers } else { 1 });
+            inputs.push(self.add_input(&mut builder, input));
+            builder.set_notify_for(index, FrontierInterest::IfCapability);
+        }
+        let (output, stream) = builder.new_output::<Packet>();
+        if task.is_last {
+            stream.probe_with(&self.probe);
+        } else {
+            self.streams.insert(id, stream);
+        }
+        let for_operator = |uid: &OperatorUid| self.operator_context(uid, &waker);
+        let chain = Chain::new(task.chain, &for_operator);
+        let handle_activator = activator.clone();
+        let (context, handle_mailbox) = (Rc::clone(&self.context), Rc::clone(&mailbox));
+        let built = match (task.source, chain) {
+            (_, Err(error)) => Err(error),
+            (Some(link), Ok(chain)) => {
+                let operator_context = &for_operator;
+                SourceTask::new(SourceParts {
+                    id,
+                    link,
+                    chain,
+                    context,
+                    mailbox,
+                    activator,
+                    operator_context,
+                })
+                .map(Runner::Source)
+            }
+            (None, Ok(chain)) => {
+                let guarantee = if self.spec.exactly_once {
+                    Guarantee::ExactlyOnce
+                } else {
+                    Guarantee::AtLeastOnce
+                };
+                let count = channels.iter().sum();
+                let alignment = Alignment::new(count, guarantee);
+                let parts = OperatorParts {
+                    id,
+                    chain,
+                    context,
+                    mailbox,
+                    activator,
+                    channels: count,
+                    batch_types,
+                    alignment,
+                };
+                Ok(Runner::Operator(OperatorTask::new(parts)))
+            }
+        };
+        let runner = built.map_err(|error| _ = self.error.get_or_insert(error)).ok();
+        let handle = TaskHandle { mailbox: handle_mailbox, activator: handle_activator, is_source };
+        self.handles.push(handle);
+        install(builder, runner, Inputs::new(inputs, &channels), output);
+    }
+
+    fn add_input(&self, builder: &mut OperatorBuilder<'scope, Round>, input: TaskInput) -> Drain {
+        let stream = self.streams[&input.from].clone();
+        let sender = self.context.worker as u32;
+        let spread = match input.partitioning {
+            Partitioning::Forward => return drain(builder.new_input(stream, Pipeline)),
+            Partitioning::Broadcast => Spread::Broadcast,
+            Partitioning::Route { router, .. } => Spread::Route(router(RouterContext {
+                sender: SubtaskIndex(sender),
+                parallelism: self.spec.parallelism,
+                max_parallelism: self.spec.max_parallelism,
+            })),
+        };
+        let pact = DistributorPact(move |_peers| PacketDistributor::new(sender, spread));
+        drain(builder.new_input(stream, pact))
+    }
+
+    fn operator_context(&self, uid: &OperatorUid, waker: &Waker) -> UserResult<OperatorContext> {
+        let subtask = SubtaskIndex(self.context.worker as u32);
+        let spec = self.spec;
+        Ok(OperatorContext {
+            uid: uid.clone(),
+            subtask,
+            parallelism: spec.parallelism,
+            max_parallelism: spec.max_parallelism,
+            job: spec.job,
+            attempt: spec.attempt,
+            attempt_token: spec.attempt_token,
+            restored: spec.restored.state_of(uid, subtask)?,
+            tokio: spec.tokio.clone(),
+            waker: waker.clone(),
+            clock: Arc::clone(&spec.clock),
+        })
+    }
+
+    fn finish(self) -> Result<Dataflow, TaskError> {
+        match self.error {
+            Some(error) => Err(error),
+            None => Ok(Dataflow { tasks: self.handles, probe: self.probe, seen_round: 0 }),
+        }
+    }
+}
+
+/// Hides which kind of edge it is.
+fn drain<P: Pull<Message<Round, Packet>> + 'static>(
+    mut input: InputHandleCore<Round, Packet, P>,
+) -> Drain {
+    Box::new(move |take| input.for_each(|capability, packet| take(capability, packet)))
+}
+
+/// A task's receiving ends, with the number of the first channel of each.
+struct Inputs {
+    drains: Vec<(Drain, usize)>,
+    /// Whether each has one channel per worker, or one alone.
+    shared: Vec<bool>,
+}
+
+impl Inputs {
+    fn new(drains: Vec<Drain>, channels: &[usize]) -> Self {
+        let firsts = channels.iter().scan(0, |next, count| {
+            let first = *next;
+            *next += count;
+            Some(first)
+        });
+        let shared = channels.iter().map(|count| *count > 1).collect();
+        Self { drains: drains.into_iter().zip(firsts).collect(), shared }
+    }
+
+    fn receive(&mut self, task: &mut OperatorTask) {
+        for (input, (drain, first)) in self.drains.iter_mut().enumerate() {
+            let shared = self.shared[input];
+            drain(&mut |capability, packet| {
+                let sender = if shared { packet.sender as usize } else { 0 };
+                let body = std::mem::take(&mut packet.body);
+                task.receive(Received { channel: *first + sender, input, capability, body });
+            });
+        }
+    }
+}
+
+/// A task of either kind.
+enum Runner {
+    Source(SourceTask),
+    Operator(OperatorTask),
+}
+
+/// Gives the task to Timely.
+fn install(
+    builder: OperatorBuilder<'_, Round>,
+    runner: Option<Runner>,
+    mut inputs: Inputs,
+    mut output: pushers::Output<Round, Packet>,
+) {
+    builder.build_reschedule(move |capabilities| {
+        let mut runner = runner;
+        let mut capabilities = capabilities.into_iter();
+        let capability = capabilities.next().expect("the operator has one output");
+        match &mut runner {
+            Some(Runner::Source(task)) => task.hold(capability),
+            Some(Runner::Operator(task)) => task.hold(CapabilitySet::from_elem(capability)),
+            None => {}
+        }
+        move |frontiers| {
+            let mut session: Session<'_> = output.activate();
+            match &mut runner {
+                Some(Runner::Source(task)) => task.run(&mut session),
+                Some(Runner::Operator(task)) => {
+                    inputs.receive(task);
+                    task.run(&mut session, frontiers)
+                }
+                None => false,
+            }
+        }
+    });
+}
+
+/// The plan that `build` makes, for a look before anything starts.
+///
+/// # Errors
+///
+/// What the user's closure reports.
+pub(crate) fn plan_of(build: &crate::api::BuildPlan) -> Result<Plan, TaskError> {
+    let plan = SharedPlan::default();
+    caught(|| build(&plan)).map_err(TaskError::from)?;
+    Ok(Rc::try_unwrap(plan).map_or_else(|shared| shared.take(), RefCell::into_inner))
+}

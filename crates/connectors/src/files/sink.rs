@@ -30,6 +30,8 @@
 //! | while writing | `.inprogress` | `recover` deletes it, its records are written again |
 //! | after prepare, the checkpoint not complete | `.pending` | `recover` deletes it, likewise |
 //! | after the checkpoint, before or during commit | `.pending` or finished | the restore commits again |
+//!
+//! An attempt that fails while its process goes on deletes its own files up to prepare.
 
 mod commit;
 mod encoder;

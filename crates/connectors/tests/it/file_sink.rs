@@ -1,6 +1,10 @@
 //! Files out: exactly once, whenever the sink is killed.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize};
 use tidegate_connectors::files::{self, Encoder, FileSink};
@@ -37,6 +41,15 @@ fn visible(folder: &Path) -> Vec<Row> {
 
 fn hidden(folder: &Path) -> usize {
     names(folder).iter().filter(|name| name.starts_with('.')).count()
+}
+
+/// Waits until there are `count` hidden files: the thread of a dropped sink takes its time.
+fn wait_for_hidden(folder: &Path, count: usize) {
+    let begin = Instant::now();
+    while hidden(folder) != count {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", names(folder));
+        std::thread::yield_now();
+    }
 }
 
 #[test]
@@ -92,7 +105,7 @@ fn a_crash_at_each_step_loses_and_doubles_nothing() {
             job.recover().unwrap();
             let replayed = if crash >= Complete { 20 } else { 10 };
             assert_eq!(visible(folder.path()), rows(0..replayed), "{crash:?}");
-            assert_eq!(hidden(folder.path()), 0, "{crash:?}: leftovers are gone");
+            wait_for_hidden(folder.path(), 0);
             job.write(&rows(replayed..30)).unwrap();
             job.snapshot(3).unwrap();
             job.complete(3).unwrap();
@@ -136,6 +149,43 @@ fn a_checkpoint_that_failed_does_not_lose_its_files() {
     drop(job);
     start(&sink, &Attempt::new(1, &second)).recover().unwrap();
     assert_eq!(visible(folder.path()), rows(0..20));
+}
+
+#[test]
+fn what_a_killed_process_was_writing_is_swept() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = files::json_lines_sink::<Row>(folder.path());
+    let mut job = start(&sink, &Attempt::new(1, &[]));
+    job.write(&rows(0..3)).unwrap();
+    job.flush().unwrap();
+    wait_for_hidden(folder.path(), 1);
+    let leftover = folder.path().join(&names(folder.path())[0]);
+    // Dropping it is not being killed: it tidies up.
+    drop(job);
+    wait_for_hidden(folder.path(), 0);
+    fs::write(&leftover, "{\"id\":").unwrap();
+    start(&sink, &Attempt::new(1, &[])).recover().unwrap();
+    assert_eq!(names(folder.path()), [""; 0]);
+}
+
+#[test]
+fn a_commit_that_was_cut_short_is_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = files::json_lines_sink::<Row>(folder.path()).roll_size(100);
+    let mut job = start(&sink, &Attempt::new(2, &[]));
+    job.write(&rows(0..500)).unwrap();
+    let snapshot = job.snapshot(1).unwrap();
+    drop(job);
+    let pending = names(folder.path());
+    assert!(pending.len() > 5, "{pending:?}");
+    for name in pending.iter().step_by(2) {
+        let (finished, _) = name[1..].split_once(".jsonl").unwrap();
+        let finished = folder.path().join(format!("{finished}.jsonl"));
+        fs::rename(folder.path().join(name), finished).unwrap();
+    }
+    start(&sink, &Attempt::new(1, &snapshot)).recover().unwrap();
+    assert_eq!(visible(folder.path()), rows(0..500));
+    assert_eq!(hidden(folder.path()), 0);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -9,22 +10,34 @@ use tidegate_connectors::files;
 
 use crate::harness::SourceJob;
 
+/// Lets a whole file appear at once.
+fn move_in(folder: &Path, name: &str, content: &str) {
+    let hidden = folder.join(format!(".{name}"));
+    fs::write(&hidden, content).expect("written");
+    fs::rename(hidden, folder.join(name)).expect("moved");
+}
+
 #[test]
 fn new_files_are_found_and_old_ones_not_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let source = files::text(folder.path()).watch(Duration::from_millis(20));
     let mut job = SourceJob::start(&source, 2, &[]).unwrap();
-    fs::write(folder.path().join("a.txt"), "one\n").unwrap();
+    move_in(folder.path(), "a.txt", "one\n");
     assert_eq!(job.read(1, 10).unwrap(), ["one"]);
-    fs::write(folder.path().join(".b"), "two\n").unwrap();
-    fs::rename(folder.path().join(".b"), folder.path().join("b.txt")).unwrap();
+    move_in(folder.path(), "b.txt", "two\n");
     assert_eq!(job.read(1, 10).unwrap(), ["two"]);
     let snapshot = job.snapshot();
     drop(job);
     let mut job = SourceJob::start(&source, 3, &snapshot).unwrap();
-    fs::write(folder.path().join(".c"), "three\n").unwrap();
-    fs::rename(folder.path().join(".c"), folder.path().join("c.txt")).unwrap();
+    move_in(folder.path(), "c.txt", "three\n");
     assert_eq!(job.read(1, 10).unwrap(), ["three"]);
+}
+
+#[test]
+fn a_watched_folder_must_exist() {
+    let source = files::text("/nowhere").watch(Duration::from_millis(20));
+    let error = SourceJob::start(&source, 1, &[]).unwrap().read(1, 10).unwrap_err();
+    assert!(error.starts_with("no file to read at `/nowhere`: "), "{error}");
 }
 
 #[test]

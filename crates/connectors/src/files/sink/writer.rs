@@ -140,8 +140,10 @@ impl Files {
                 if !self.closed.is_empty() {
                     sync_folder(&self.dir)?;
                 }
-                // Nobody waits if the attempt has ended meanwhile.
-                let _ = reply.send(std::mem::take(&mut self.closed));
+                // Nobody waits if the attempt has ended meanwhile: then no snapshot can hold them.
+                if let Err(unclaimed) = reply.send(std::mem::take(&mut self.closed)) {
+                    self.closed = unclaimed;
+                }
                 Ok(())
             }
         }
@@ -168,6 +170,19 @@ impl Files {
             .map_err(FileError::io("close", path.display()))?;
         self.closed.push(PendingFile { pending, finished, length });
         Ok(())
+    }
+}
+
+/// An attempt that is given up while its process goes on leaves nothing behind but what it has
+/// handed over, even if the next attempt has looked for leftovers already.
+impl Drop for Files {
+    fn drop(&mut self) {
+        let open = self.open.take().map(|open| open.names.in_progress);
+        let closed = self.closed.drain(..).map(|file| file.pending);
+        for name in open.into_iter().chain(closed) {
+            // If this fails it is for a later attempt to delete it.
+            let _ = fs::remove_file(self.dir.join(name));
+        }
     }
 }
 

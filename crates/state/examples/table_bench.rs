@@ -11,8 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidegate_state::{KeyedTable, SharedGroup};
+use tidegate_state::{KeyedTable, SharedGroup, hash_keys};
 use tidegate_types::{KeyGroupRange, KeyHash, MaxParallelism};
+
+/// Records in a batch.
+const BATCH: u64 = 1024;
 
 /// Uniform keys from a small generator, the same for every contender.
 struct Keys {
@@ -54,7 +57,8 @@ fn plain(keys: u64, updates: u64) -> f64 {
     rate(updates, started)
 }
 
-fn quiet(keys: u64, updates: u64, groups: u32) -> f64 {
+/// Hash and update, record by record.
+fn one_by_one(keys: u64, updates: u64, groups: u32) -> f64 {
     let mut table = table(keys, groups);
     let (mut source, started) = (Keys::new(keys), Instant::now());
     for _ in 0..updates {
@@ -65,25 +69,51 @@ fn quiet(keys: u64, updates: u64, groups: u32) -> f64 {
     rate(updates, started)
 }
 
+/// A batch as operators get it.
+#[derive(Default)]
+struct Batch {
+    keys: Vec<u64>,
+    hashes: Vec<KeyHash>,
+}
+
+impl Batch {
+    fn update(&mut self, source: &mut Keys, table: &mut KeyedTable<u64, u64>) {
+        self.keys.clear();
+        self.keys.extend((0..BATCH).map(|_| source.next()));
+        hash_keys(&self.keys, &mut self.hashes);
+        for (key, hash) in self.keys.iter().zip(&self.hashes) {
+            *table.get_or_insert_with(*hash, key, || 0) += 1;
+        }
+    }
+}
+
+/// Hash a batch, then update.
+fn batched(keys: u64, updates: u64, groups: u32) -> f64 {
+    let (mut table, mut batch) = (table(keys, groups), Batch::default());
+    let (mut source, started) = (Keys::new(keys), Instant::now());
+    for _ in 0..updates / BATCH {
+        batch.update(&mut source, &mut table);
+    }
+    black_box(&table);
+    rate(updates, started)
+}
+
 /// With a share each second that another thread encodes. Returns the longest share too.
 fn snapshotted(keys: u64, updates: u64, groups: u32) -> (f64, Duration, Vec<Duration>) {
-    let mut table = table(keys, groups);
+    let (mut table, mut batch) = (table(keys, groups), Batch::default());
     let (sender, receiver) = mpsc::channel();
     let encoder = thread::spawn(move || receiver.into_iter().map(encode).collect::<Vec<_>>());
     let (mut source, started) = (Keys::new(keys), Instant::now());
     let (mut longest, mut next) = (Duration::ZERO, Duration::from_millis(500));
-    for batch in 0..updates / 1024 {
-        if batch % 64 == 0 && started.elapsed() >= next {
+    for _ in 0..updates / BATCH {
+        if started.elapsed() >= next {
             next += Duration::from_secs(1);
             let barrier = Instant::now();
             let shared = table.share();
             longest = longest.max(barrier.elapsed());
             sender.send(shared).expect("the encoder runs until the sender is dropped");
         }
-        for _ in 0..1024 {
-            let key = source.next();
-            *table.get_or_insert_with(KeyHash::of(&key), &key, || 0) += 1;
-        }
+        batch.update(&mut source, &mut table);
     }
     let rate = rate(updates, started);
     drop(sender);
@@ -114,11 +144,14 @@ fn main() {
     let groups = arguments.next().and_then(|n| u32::try_from(n).ok()).unwrap_or(128);
     for round in 0..3 {
         let base = plain(keys, updates);
-        let table = quiet(keys, updates, groups);
+        let single = one_by_one(keys, updates, groups);
+        let table = batched(keys, updates, groups);
         let (shared, longest, encodings) = snapshotted(keys, updates, groups);
         println!(
-            "round {round}: plain {base:.1} M/s, table {table:.1} M/s ({:.2}), with snapshots \
-             {shared:.1} M/s ({:.2}), longest share {longest:?}, encodings {encodings:.1?}",
+            "round {round}: plain {base:.1} M/s, table {single:.1} M/s ({:.2}), in batches \
+             {table:.1} M/s ({:.2}), with snapshots {shared:.1} M/s ({:.2}), longest share \
+             {longest:.1?}, encodings {encodings:.1?}",
+            single / base,
             table / base,
             shared / base,
         );

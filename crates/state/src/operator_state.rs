@@ -97,8 +97,8 @@ fn decode_item<V: StateValue>(
 ) -> Result<V, StateError> {
     let incompatible = |stored: &str, source| StateError::Incompatible {
         state: name.to_owned(),
-        stored: format!("operator state of `{stored}`"),
-        declared: format!("operator state of `{declared}`"),
+        stored: format!("`{stored}` (operator state)"),
+        declared: format!("`{declared}` (operator state)"),
         source,
     };
     let stored: String =

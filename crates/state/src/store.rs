@@ -75,7 +75,7 @@ impl Declaration {
 
 fn in_words(kind: &str, value_type: &str, ttl_ms: Option<u64>) -> String {
     let ttl = if ttl_ms.is_some() { " with TTL" } else { "" };
-    format!("{kind} state of `{value_type}`{ttl}")
+    format!("`{value_type}` ({kind} state{ttl})")
 }
 
 /// Keyed state to restore from: a segment of the snapshot, and which of its key groups to take.

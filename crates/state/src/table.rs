@@ -315,6 +315,15 @@ fn rehash<K: Key, V>(entry: &(K, V)) -> u64 {
     KeyHash::of(&entry.0).0
 }
 
+/// Hashes the keys of a batch into `hashes`, in their order, instead of what it held.
+///
+/// A table that does not fit the caches answers up to half as fast again when hashing is a pass of
+/// its own: the processor then has lookups of more records under way at once.
+pub fn hash_keys<'a, K: Key>(keys: impl IntoIterator<Item = &'a K>, hashes: &mut Vec<KeyHash>) {
+    hashes.clear();
+    hashes.extend(keys.into_iter().map(KeyHash::of));
+}
+
 /// Where an incremental [`KeyedTable::sweep`] goes on.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SweepCursor {

@@ -9,11 +9,19 @@ use super::*;
 
 const MAX: u32 = 16;
 
-struct Fixed(u64);
+/// A clock that the test moves.
+#[derive(Default)]
+struct Hand(std::sync::atomic::AtomicU64);
 
-impl Clock for Fixed {
+impl Hand {
+    fn set(&self, millis: u64) {
+        self.0.store(millis, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+impl Clock for Hand {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0)
+        Timestamp(self.0.load(std::sync::atomic::Ordering::Relaxed))
     }
 }
 
@@ -28,7 +36,7 @@ fn ranges(parallelism: u32) -> Vec<KeyGroupRange> {
 }
 
 fn backend<K: Key>(range: KeyGroupRange) -> KeyedBackend<K> {
-    KeyedBackend::new(range, max(), Arc::new(Fixed(1_000)))
+    KeyedBackend::new(range, max(), Arc::new(Hand::default()))
 }
 
 /// A snapshot of one subtask, as it would lie in a file.
@@ -225,8 +233,8 @@ fn a_value_of_another_type_is_refused_with_both_descriptions() {
     assert_eq!(error.kind(), ErrorKind::Incompatible);
     assert_eq!(
         error.to_string(),
-        "the state `it` is value state of `(u64, String)` in the snapshot, and value state of \
-         `(u64, Option<u8>)` in the program"
+        "the state `it` is `(u64, String)` (value state) in the snapshot, and `(u64, Option<u8>)` \
+         (value state) in the program"
     );
 }
 
@@ -236,13 +244,13 @@ fn another_kind_and_another_use_of_ttl_are_refused() {
     let mut list = backend::<String>(all_groups());
     let _state = list.list_state::<u64>("it", None).unwrap();
     let error = list.restore(&[saved.source(all_groups())]).unwrap_err();
-    assert!(error.to_string().contains("and list state of `List<u64>`"), "{error}");
+    assert!(error.to_string().contains("and `List<u64>` (list state) in"), "{error}");
 
     let mut timed = backend::<String>(all_groups());
     let ttl = StateTtl::new(std::time::Duration::from_millis(1));
     let _state = timed.value_state::<u64>("it", Some(ttl)).unwrap();
     let error = timed.restore(&[saved.source(all_groups())]).unwrap_err();
-    assert!(error.to_string().ends_with("value state of `u64` with TTL in the program"), "{error}");
+    assert!(error.to_string().ends_with("`u64` (value state with TTL) in the program"), "{error}");
 }
 
 #[test]
@@ -341,4 +349,41 @@ fn a_single_table_is_restored_from_its_own_snapshot() {
         count += part.table().len();
     }
     assert_eq!(count, 500);
+}
+
+#[test]
+fn what_has_expired_is_neither_encoded_nor_restored() {
+    let ttl = Some(StateTtl::new(std::time::Duration::from_millis(10)));
+    let hand = Arc::new(Hand::default());
+    let declare = || {
+        let mut backend = KeyedBackend::<u8>::new(all_groups(), max(), hand.clone());
+        let value = backend.value_state::<char>("value", ttl).unwrap();
+        let list = backend.list_state::<char>("list", ttl).unwrap();
+        (backend, value, list)
+    };
+    let entries = |saved: &Saved| {
+        let source = saved.source(all_groups());
+        source.segment.blocks_in(all_groups()).map(|block| block.entries).sum::<u64>()
+    };
+    let (mut backend, mut value, mut list) = declare();
+    backend.set_current_key(1);
+    value.set('a');
+    list.add('a');
+    hand.set(5);
+    backend.update_now();
+    list.add('b');
+    backend.set_current_key(2);
+    value.set('b');
+    let early = Saved::of(&mut backend);
+    assert_eq!(entries(&early), 3);
+    hand.set(12);
+    assert_eq!(entries(&Saved::of(&mut backend)), 2);
+
+    let (mut restored, value, list) = declare();
+    restored.restore(&[early.source(all_groups())]).unwrap();
+    restored.set_current_key(1);
+    assert_eq!((value.get(), list.get()), (None, vec!['b']));
+    assert_eq!(entries(&Saved::of(&mut restored)), 2);
+    hand.set(15);
+    assert_eq!(entries(&Saved::of(&mut restored)), 0);
 }

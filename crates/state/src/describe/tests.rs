@@ -22,6 +22,13 @@ struct Stats {
 struct Meters(f64);
 
 #[derive(Deserialize)]
+struct Renamed {
+    _a: u8,
+    #[serde(alias = "_old")]
+    _b: u16,
+}
+
+#[derive(Deserialize)]
 struct Marker;
 
 #[derive(Deserialize)]
@@ -95,6 +102,7 @@ fn structs_and_enums() {
     );
     assert_eq!(type_description::<Meters>(), "Meters(f64)");
     assert_eq!(type_description::<Marker>(), "Marker");
+    assert_eq!(type_description::<Renamed>(), "Renamed(u8, u16)");
     assert_eq!(
         type_description::<Event>(),
         "Event { Opened | Moved(i32, i32) | Renamed { to: String } | Measured(Meters(f64)) }"

@@ -256,6 +256,15 @@ impl<'a> Tracer<'a> {
     }
 }
 
+/// The names count aliases too: if there are any, it can't be told which name is whose.
+fn with_names(names: &[&'static str], shapes: Vec<Shape>) -> Body {
+    if names.len() == shapes.len() {
+        Body::Fields(names.iter().copied().zip(shapes).collect())
+    } else {
+        Body::Tuple(shapes)
+    }
+}
+
 /// Texts that types which parse one accept: numbers, times, dates, addresses, ids.
 const TEXTS: &[&str] = &[
     "",
@@ -402,8 +411,7 @@ impl<'de> de::Deserializer<'de> for Tracer<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        let body = |shapes: Vec<Shape>| Body::Fields(fields.iter().copied().zip(shapes).collect());
-        self.named(name, fields.len(), visitor, body)
+        self.named(name, fields.len(), visitor, |shapes| with_names(fields, shapes))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -544,7 +552,6 @@ impl<'de> de::VariantAccess<'de> for Variant<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        let body = |shapes: Vec<Shape>| Body::Fields(fields.iter().copied().zip(shapes).collect());
-        self.elements(fields.len(), visitor, body)
+        self.elements(fields.len(), visitor, |shapes| with_names(fields, shapes))
     }
 }

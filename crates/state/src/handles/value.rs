@@ -6,9 +6,28 @@ use crate::{StateTtl, StateValue, cell::CurrentValue, handles::Backing, ttl::Tim
 
 /// One value per key.
 ///
-/// ```ignore
-/// let seen = self.count.get().unwrap_or(0);
-/// self.count.set(seen + 1);
+/// ```
+/// use tidegate_state::ValueState;
+///
+/// struct Counter {
+///     seen: ValueState<u64>,
+/// }
+///
+/// impl Counter {
+///     fn on_record(&mut self) -> u64 {
+///         self.seen.set(self.seen.get().unwrap_or(0) + 1);
+///         self.seen.get().unwrap_or(0)
+///     }
+/// }
+/// ```
+///
+/// A value can't be written while it is being read:
+///
+/// ```compile_fail,E0502
+/// # use tidegate_state::ValueState;
+/// fn double(value: &mut ValueState<u64>) {
+///     value.with(|now| value.set(now.copied().unwrap_or(0) * 2));
+/// }
 /// ```
 pub struct ValueState<V> {
     pub(crate) backing: Backing<V, Timed<V>>,

@@ -39,8 +39,8 @@ fn an_item_of_another_type_is_refused_with_both_descriptions() {
     assert_eq!(error.kind(), ErrorKind::Incompatible);
     assert_eq!(
         error.to_string(),
-        "the state `numbers` is operator state of `u64` in the snapshot, and operator state of \
-         `i64` in the program"
+        "the state `numbers` is `u64` (operator state) in the snapshot, and `i64` (operator state) \
+         in the program"
     );
 }
 

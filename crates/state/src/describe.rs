@@ -23,6 +23,7 @@
 //! string) is replaced by the next candidate in the next pass. A type that asks what the bytes
 //! hold, or refuses every candidate, can't be traced: its Rust name stands for it.
 
+mod memory;
 mod shape;
 mod trace;
 

@@ -73,6 +73,11 @@ enum Untagged {
 }
 
 #[derive(Deserialize)]
+struct Endless {
+    _inner: Box<Endless>,
+}
+
+#[derive(Deserialize)]
 struct Flight {
     _from: (NonZeroU32, Date),
     _to: Date,
@@ -135,4 +140,5 @@ fn values_that_a_type_refuses() {
 #[test]
 fn a_type_that_cannot_be_traced_goes_by_its_name() {
     assert_eq!(type_description::<Untagged>(), std::any::type_name::<Untagged>());
+    assert_eq!(type_description::<Endless>(), std::any::type_name::<Endless>());
 }

@@ -4,181 +4,34 @@
 //!
 //! - INV-ENDS: inside a type that contains itself, options are none, collections empty, and an
 //!   enum's variant is one that is not being traced already, so that every pass ends; a type that
-//!   has no such way out runs into [`STEPS`].
+//!   has no such way out runs into the limits of [`Memory`].
 
-use std::{
-    any::type_name,
-    cell::{Cell, RefCell},
-    collections::HashMap,
-    fmt,
-};
+use std::{any::type_name, fmt};
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
 
-use super::shape::{Body, Shape};
+use super::{
+    memory::Memory,
+    shape::{Body, Shape},
+};
 
-/// How many passes a type gets, and how many questions it may ask in one of them.
+/// How many passes a type gets.
 const PASSES: usize = 1_000;
-const STEPS: usize = 100_000;
 
 /// The shape of `T`, `None` if it can't be traced.
 pub(super) fn trace<T: DeserializeOwned>() -> Option<Shape> {
-    let state = State::default();
+    let state = Memory::default();
     for _ in 0..PASSES {
         state.begin_pass();
         let mut shape = Shape::Unknown;
-        match T::deserialize(state.tracer("", &mut shape)) {
+        let tracer = Tracer::at(&state, String::new(), &mut shape);
+        match T::deserialize(tracer) {
             Ok(_) if state.complete() => return Some(state.with_all_variants(shape)),
             Ok(_) => {}
             Err(_) => state.try_next_candidate()?,
         }
     }
     None
-}
-
-/// What is known of an enum.
-struct KnownEnum {
-    variants: &'static [&'static str],
-    bodies: Vec<Option<Body>>,
-}
-
-/// What passes leave to the next.
-#[derive(Default)]
-struct State {
-    /// Which candidate to answer with, for each question that has been refused before.
-    candidates: RefCell<HashMap<String, usize>>,
-    enums: RefCell<HashMap<&'static str, KnownEnum>>,
-    /// The last question with candidates in this pass, and how many it has.
-    last: RefCell<Option<(String, usize)>>,
-    /// The structs and enums around the current place: identity, and variant if any.
-    around: RefCell<Vec<(&'static str, Option<usize>)>>,
-    steps: Cell<usize>,
-}
-
-impl State {
-    fn begin_pass(&self) {
-        self.steps.set(0);
-        self.around.borrow_mut().clear();
-        *self.last.borrow_mut() = None;
-    }
-
-    fn complete(&self) -> bool {
-        self.enums.borrow().values().all(|known| known.bodies.iter().all(Option::is_some))
-    }
-
-    /// After a refusal, which follows the answer that is refused.
-    fn try_next_candidate(&self) -> Option<()> {
-        let (path, count) = self.last.borrow_mut().take()?;
-        let mut candidates = self.candidates.borrow_mut();
-        let choice = candidates.entry(path).or_insert(0);
-        *choice += 1;
-        (*choice < count).then_some(())
-    }
-
-    fn tracer<'a>(&'a self, path: &str, shape: &'a mut Shape) -> Tracer<'a> {
-        Tracer { state: self, path: path.to_owned(), shape }
-    }
-
-    /// Whether the current place is inside a type that contains itself.
-    fn inside_itself(&self) -> bool {
-        let around = self.around.borrow();
-        around
-            .iter()
-            .enumerate()
-            .any(|(i, (identity, _))| around[..i].iter().any(|(outer, _)| outer == identity))
-    }
-
-    fn is_around(&self, identity: &str) -> bool {
-        self.around.borrow().iter().any(|(outer, _)| *outer == identity)
-    }
-
-    /// The answer to the question at `path`: the first candidate that has not been refused.
-    fn choose<T: Copy>(&self, path: &str, candidates: &[T]) -> T {
-        let choice = self.candidates.borrow().get(path).copied().unwrap_or(0);
-        *self.last.borrow_mut() = Some((path.to_owned(), candidates.len()));
-        candidates[choice.min(candidates.len() - 1)]
-    }
-
-    /// Which variant to go through: one not seen yet, and inside itself one that leads out.
-    fn choose_variant(
-        &self,
-        identity: &'static str,
-        variants: &'static [&'static str],
-    ) -> Option<usize> {
-        let mut enums = self.enums.borrow_mut();
-        let known = enums
-            .entry(identity)
-            .or_insert_with(|| KnownEnum { variants, bodies: vec![None; variants.len()] });
-        if !self.is_around(identity) {
-            return Some(known.bodies.iter().position(Option::is_none).unwrap_or(0));
-        }
-        let unit = known.bodies.iter().position(|body| *body == Some(Body::Unit));
-        let around = self.around.borrow();
-        let in_progress = |variant: usize| around.contains(&(identity, Some(variant)));
-        unit.or_else(|| (0..variants.len()).find(|variant| !in_progress(*variant)))
-    }
-
-    fn note_variant(&self, identity: &'static str, variant: usize, body: Body) {
-        if let Some(known) = self.enums.borrow_mut().get_mut(identity) {
-            known.bodies[variant].get_or_insert(body);
-        }
-    }
-
-    /// Puts every variant into the enums of `shape`, which holds those of the last pass.
-    fn with_all_variants(&self, shape: Shape) -> Shape {
-        self.complete_shape(shape, &mut Vec::new())
-    }
-
-    fn complete_shape(&self, shape: Shape, within: &mut Vec<&'static str>) -> Shape {
-        match shape {
-            Shape::Option(inner) => Shape::Option(Box::new(self.complete_shape(*inner, within))),
-            Shape::List(inner) => Shape::List(Box::new(self.complete_shape(*inner, within))),
-            Shape::Map(key, value) => Shape::Map(
-                Box::new(self.complete_shape(*key, within)),
-                Box::new(self.complete_shape(*value, within)),
-            ),
-            Shape::Tuple(parts) => Shape::Tuple(self.complete_shapes(parts, within)),
-            Shape::Named { identity, name, .. } if within.contains(&identity) => {
-                Shape::Recursion(name)
-            }
-            Shape::Named { identity, name, body } => {
-                within.push(identity);
-                let body = self.complete_body(identity, body, within);
-                within.pop();
-                Shape::Named { identity, name, body }
-            }
-            leaf => leaf,
-        }
-    }
-
-    fn complete_shapes(&self, shapes: Vec<Shape>, within: &mut Vec<&'static str>) -> Vec<Shape> {
-        shapes.into_iter().map(|shape| self.complete_shape(shape, within)).collect()
-    }
-
-    fn complete_body(
-        &self,
-        identity: &'static str,
-        body: Body,
-        within: &mut Vec<&'static str>,
-    ) -> Body {
-        match body {
-            Body::Unit => Body::Unit,
-            Body::Tuple(parts) => Body::Tuple(self.complete_shapes(parts, within)),
-            Body::Fields(fields) => {
-                let complete = |(name, shape)| (name, self.complete_shape(shape, within));
-                Body::Fields(fields.into_iter().map(complete).collect())
-            }
-            Body::Variants(_) => {
-                let known = self.enums.borrow();
-                let Some(known) = known.get(identity) else { return Body::Unit };
-                let variants = known.variants.iter().zip(&known.bodies).map(|(name, body)| {
-                    let body = body.clone().map(|body| self.complete_body("", body, within));
-                    (*name, body)
-                });
-                Body::Variants(variants.collect())
-            }
-        }
-    }
 }
 
 /// The type asked for something that can't be made up, or refused what it got.
@@ -201,27 +54,24 @@ impl de::Error for Refused {
 
 /// Answers one question and notes in `shape` what it was.
 struct Tracer<'a> {
-    state: &'a State,
+    state: &'a Memory,
     path: String,
     shape: &'a mut Shape,
 }
 
 impl<'a> Tracer<'a> {
+    fn at(state: &'a Memory, path: String, shape: &'a mut Shape) -> Self {
+        Self { state, path, shape }
+    }
+
     fn leaf<T: Copy>(self, name: &'static str, candidates: &[T]) -> Result<T, Refused> {
-        let steps = self.state.steps.get() + 1;
-        self.state.steps.set(steps);
         *self.shape = Shape::Leaf(name);
-        if steps > STEPS {
-            // No other candidate can help.
-            *self.state.last.borrow_mut() = None;
-            return Err(Refused);
-        }
-        Ok(self.state.choose(&self.path, candidates))
+        self.state.choose(&self.path, candidates).ok_or(Refused)
     }
 
     /// Goes through the elements of a tuple or struct.
     fn elements<'de, V: Visitor<'de>>(
-        state: &'a State,
+        state: &'a Memory,
         path: String,
         count: usize,
         visitor: V,
@@ -241,12 +91,11 @@ impl<'a> Tracer<'a> {
     ) -> Result<V::Value, Refused> {
         let identity = type_name::<V>();
         let recursion = self.state.is_around(identity);
-        self.state.around.borrow_mut().push((identity, None));
-        if self.state.around.borrow().len() > 500 {
+        if !self.state.enter(identity, None) {
             return Err(Refused);
         }
         let (value, shapes) = Self::elements(self.state, self.path, count, visitor)?;
-        self.state.around.borrow_mut().pop();
+        self.state.leave();
         *self.shape = if recursion {
             Shape::Recursion(name)
         } else {
@@ -323,7 +172,7 @@ impl<'de> de::Deserializer<'de> for Tracer<'_> {
 
     fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Refused> {
         // Neither could the native form: it doesn't say what its bytes hold.
-        *self.state.last.borrow_mut() = None;
+        self.state.give_up();
         Err(Refused)
     }
 
@@ -340,7 +189,7 @@ impl<'de> de::Deserializer<'de> for Tracer<'_> {
             return visitor.visit_none();
         }
         let mut inner = Shape::Unknown;
-        let value = visitor.visit_some(self.state.tracer(&(self.path + "?"), &mut inner));
+        let value = visitor.visit_some(Tracer::at(self.state, self.path + "?", &mut inner));
         *self.shape = Shape::Option(Box::new(inner));
         value
     }
@@ -421,14 +270,13 @@ impl<'de> de::Deserializer<'de> for Tracer<'_> {
         visitor: V,
     ) -> Result<V::Value, Refused> {
         let identity = type_name::<V>();
-        let Some(variant) = self.state.choose_variant(identity, variants) else {
-            *self.state.last.borrow_mut() = None;
+        let variant = self.state.choose_variant(identity, variants).ok_or(Refused)?;
+        if !self.state.enter(identity, Some(variant)) {
             return Err(Refused);
-        };
-        self.state.around.borrow_mut().push((identity, Some(variant)));
+        }
         let path = format!("{}/{variant}", self.path);
         let value = visitor.visit_enum(Variant { state: self.state, path, identity, variant })?;
-        self.state.around.borrow_mut().pop();
+        self.state.leave();
         *self.shape = Shape::Named { identity, name, body: Body::Variants(Vec::new()) };
         Ok(value)
     }
@@ -440,7 +288,7 @@ impl<'de> de::Deserializer<'de> for Tracer<'_> {
 
 /// The elements of a sequence, tuple or struct, or the keys and values of a map.
 struct Elements<'a> {
-    state: &'a State,
+    state: &'a Memory,
     path: String,
     count: usize,
     shapes: &'a mut Vec<Shape>,
@@ -454,7 +302,7 @@ impl Elements<'_> {
         }
         let mut shape = Shape::Unknown;
         let path = format!("{}.{place}", self.path);
-        let value = seed.deserialize(self.state.tracer(&path, &mut shape))?;
+        let value = seed.deserialize(Tracer::at(self.state, path, &mut shape))?;
         self.shapes.push(shape);
         Ok(Some(value))
     }
@@ -488,7 +336,7 @@ impl<'de> de::MapAccess<'de> for Elements<'_> {
 
 /// One variant of an enum.
 struct Variant<'a> {
-    state: &'a State,
+    state: &'a Memory,
     path: String,
     identity: &'static str,
     variant: usize,
@@ -536,7 +384,7 @@ impl<'de> de::VariantAccess<'de> for Variant<'_> {
         let inside_itself = self.state.inside_itself();
         let mut shape = Shape::Unknown;
         let path = format!("{}.0", self.path);
-        let value = seed.deserialize(self.state.tracer(&path, &mut shape))?;
+        let value = seed.deserialize(Tracer::at(self.state, path, &mut shape))?;
         if !inside_itself {
             self.note(Body::Tuple(vec![shape]));
         }

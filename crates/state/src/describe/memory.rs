@@ -1,0 +1,184 @@
+//! What the passes over a type know: the candidates refused, the variants seen, the types around.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+};
+
+use super::shape::{Body, Shape};
+
+/// How many questions a type may ask in one pass, and how deep it may go.
+const STEPS: usize = 100_000;
+const DEPTH: usize = 500;
+
+/// What is known of an enum.
+struct KnownEnum {
+    variants: &'static [&'static str],
+    bodies: Vec<Option<Body>>,
+}
+
+/// What one pass knows, and what it leaves to the next.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// Which candidate to answer with, for each question that has been refused before.
+    candidates: RefCell<HashMap<String, usize>>,
+    enums: RefCell<HashMap<&'static str, KnownEnum>>,
+    /// The last question with candidates in this pass, and how many it has.
+    last: RefCell<Option<(String, usize)>>,
+    /// The structs and enums around the current place: identity, and variant if any.
+    around: RefCell<Vec<(&'static str, Option<usize>)>>,
+    steps: Cell<usize>,
+}
+
+impl Memory {
+    pub(super) fn begin_pass(&self) {
+        self.steps.set(0);
+        self.around.borrow_mut().clear();
+        *self.last.borrow_mut() = None;
+    }
+
+    pub(super) fn complete(&self) -> bool {
+        self.enums.borrow().values().all(|known| known.bodies.iter().all(Option::is_some))
+    }
+
+    /// After a refusal, which follows the answer that is refused.
+    pub(super) fn try_next_candidate(&self) -> Option<()> {
+        let (path, count) = self.last.borrow_mut().take()?;
+        let mut candidates = self.candidates.borrow_mut();
+        let choice = candidates.entry(path).or_insert(0);
+        *choice += 1;
+        (*choice < count).then_some(())
+    }
+
+    /// Whether the current place is inside a type that contains itself.
+    pub(super) fn inside_itself(&self) -> bool {
+        let around = self.around.borrow();
+        around
+            .iter()
+            .enumerate()
+            .any(|(i, (identity, _))| around[..i].iter().any(|(outer, _)| outer == identity))
+    }
+
+    pub(super) fn is_around(&self, identity: &str) -> bool {
+        self.around.borrow().iter().any(|(outer, _)| *outer == identity)
+    }
+
+    /// Goes into a struct or a variant; `false` if that is too deep.
+    pub(super) fn enter(&self, identity: &'static str, variant: Option<usize>) -> bool {
+        let mut around = self.around.borrow_mut();
+        around.push((identity, variant));
+        let fits = around.len() <= DEPTH;
+        if !fits {
+            self.give_up();
+        }
+        fits
+    }
+
+    pub(super) fn leave(&self) {
+        self.around.borrow_mut().pop();
+    }
+
+    /// No other candidate would help.
+    pub(super) fn give_up(&self) {
+        *self.last.borrow_mut() = None;
+    }
+
+    /// The answer to the question at `path`: the first candidate that has not been refused. `None`
+    /// after too many questions.
+    pub(super) fn choose<T: Copy>(&self, path: &str, candidates: &[T]) -> Option<T> {
+        self.steps.set(self.steps.get() + 1);
+        if self.steps.get() > STEPS {
+            self.give_up();
+            return None;
+        }
+        let choice = self.candidates.borrow().get(path).copied().unwrap_or(0);
+        *self.last.borrow_mut() = Some((path.to_owned(), candidates.len()));
+        candidates.get(choice).copied()
+    }
+
+    /// Which variant to go through: one not seen yet, and inside itself one that leads out. `None`
+    /// if there is none.
+    pub(super) fn choose_variant(
+        &self,
+        identity: &'static str,
+        variants: &'static [&'static str],
+    ) -> Option<usize> {
+        let mut enums = self.enums.borrow_mut();
+        let known = enums
+            .entry(identity)
+            .or_insert_with(|| KnownEnum { variants, bodies: vec![None; variants.len()] });
+        if !self.is_around(identity) {
+            return Some(known.bodies.iter().position(Option::is_none).unwrap_or(0));
+        }
+        let unit = known.bodies.iter().position(|body| *body == Some(Body::Unit));
+        let around = self.around.borrow();
+        let in_progress = |variant: usize| around.contains(&(identity, Some(variant)));
+        let way_out = unit.or_else(|| (0..variants.len()).find(|variant| !in_progress(*variant)));
+        if way_out.is_none() {
+            self.give_up();
+        }
+        way_out
+    }
+
+    pub(super) fn note_variant(&self, identity: &'static str, variant: usize, body: Body) {
+        if let Some(known) = self.enums.borrow_mut().get_mut(identity) {
+            known.bodies[variant].get_or_insert(body);
+        }
+    }
+
+    /// Puts every variant into the enums of `shape`, which holds those of the last pass.
+    pub(super) fn with_all_variants(&self, shape: Shape) -> Shape {
+        self.complete_shape(shape, &mut Vec::new())
+    }
+
+    fn complete_shape(&self, shape: Shape, within: &mut Vec<&'static str>) -> Shape {
+        match shape {
+            Shape::Option(inner) => Shape::Option(Box::new(self.complete_shape(*inner, within))),
+            Shape::List(inner) => Shape::List(Box::new(self.complete_shape(*inner, within))),
+            Shape::Map(key, value) => Shape::Map(
+                Box::new(self.complete_shape(*key, within)),
+                Box::new(self.complete_shape(*value, within)),
+            ),
+            Shape::Tuple(parts) => Shape::Tuple(self.complete_shapes(parts, within)),
+            Shape::Named { identity, name, .. } if within.contains(&identity) => {
+                Shape::Recursion(name)
+            }
+            Shape::Named { identity, name, body } => {
+                within.push(identity);
+                let body = self.complete_body(identity, body, within);
+                within.pop();
+                Shape::Named { identity, name, body }
+            }
+            leaf => leaf,
+        }
+    }
+
+    fn complete_shapes(&self, shapes: Vec<Shape>, within: &mut Vec<&'static str>) -> Vec<Shape> {
+        shapes.into_iter().map(|shape| self.complete_shape(shape, within)).collect()
+    }
+
+    fn complete_body(
+        &self,
+        identity: &'static str,
+        body: Body,
+        within: &mut Vec<&'static str>,
+    ) -> Body {
+        match body {
+            Body::Unit => Body::Unit,
+            Body::Tuple(parts) => Body::Tuple(self.complete_shapes(parts, within)),
+            Body::Fields(fields) => {
+                let complete = |(name, shape)| (name, self.complete_shape(shape, within));
+                Body::Fields(fields.into_iter().map(complete).collect())
+            }
+            Body::Variants(_) => {
+                let known = self.enums.borrow();
+                let Some(known) = known.get(identity) else { return Body::Unit };
+                let variants = known.variants.iter().zip(&known.bodies).map(|(name, body)| {
+                    let body = body.clone().map(|body| self.complete_body("", body, within));
+                    (*name, body)
+                });
+                Body::Variants(variants.collect())
+            }
+        }
+    }
+}

@@ -22,7 +22,7 @@
 //!
 //! # Not here
 //!
-//! Names, bytes and restoring: see [`crate::store`]. Handles for user code: see [`crate::handles`].
+//! Names, bytes and restoring: see `store.rs`. Handles for user code: see [`crate::handles`].
 
 use std::{fmt, sync::Arc};
 

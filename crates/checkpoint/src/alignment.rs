@@ -5,6 +5,12 @@
 //! packets aside, until the barriers of all other channels have come. At least once: nothing is
 //! blocked, and several snapshots may be counted at once.
 //!
+//! # Protocol
+//!
+//! The caller consumes the packets of a channel in their order. After every barrier it takes up
+//! what it has set aside, ahead of what arrived later: not only a snapshot lets channels go on, but
+//! also a barrier that gives an earlier snapshot up.
+//!
 //! # Invariants
 //!
 //! - INV-EXACT: aligned, a snapshot holds exactly what precedes its barrier on every channel.
@@ -73,7 +79,8 @@ impl Alignment {
     /// `barrier` has come on `channel`.
     ///
     /// Aligned, a barrier that follows one which has not come yet elsewhere gives the earlier one
-    /// up: some sender has skipped it, so it will never be complete.
+    /// up: some sender has skipped it, so it will never be complete. Its barriers that are still to
+    /// come count for nothing, else their channels would wait for each other for ever.
     pub fn on_barrier(&mut self, channel: usize, barrier: Barrier) -> Decision {
         let id = barrier.checkpoint;
         if self.latest.is_some_and(|latest| id <= latest) {
@@ -81,6 +88,7 @@ impl Alignment {
         }
         if self.guarantee == Guarantee::ExactlyOnce {
             self.pending = self.pending.split_off(&id);
+            self.latest = id.get().checked_sub(1).map(CheckpointId);
         }
         let channels = self.ended.len();
         let pending = self.pending.entry(id);
@@ -169,6 +177,15 @@ mod tests {
         assert!(!alignment.is_blocked(0) && alignment.is_blocked(1));
         assert_eq!(alignment.on_barrier(0, barrier(2)), Decision::Snapshot(barrier(2)));
         assert_eq!(alignment.on_barrier(1, barrier(1)), Decision::Wait, "it was given up");
+    }
+
+    #[test]
+    fn a_barrier_that_was_given_up_blocks_nothing_when_it_comes_at_last() {
+        let mut alignment = Alignment::new(2, Guarantee::ExactlyOnce);
+        alignment.on_barrier(0, barrier(2));
+        assert_eq!(alignment.on_barrier(1, barrier(1)), Decision::Wait);
+        assert!(!alignment.is_blocked(1), "channel 0 waits for its next one");
+        assert_eq!(alignment.on_barrier(1, barrier(2)), Decision::Snapshot(barrier(2)));
     }
 
     #[test]

@@ -160,9 +160,9 @@ impl Coordinator {
             collecting.then(|| pending.triggered_at + self.config.timeout)
         });
         let may_trigger = self.phase == Phase::Running && self.has_room();
-        let triggers = [self.next_periodic, self.next_final].into_iter().flatten();
-        let triggers = triggers.map(|time| time.max(self.pause_end())).filter(|_| may_trigger);
-        expiries.chain(triggers).min()
+        let periodic = self.periodic_due().filter(|_| may_trigger);
+        let last = self.next_final.filter(|_| may_trigger);
+        expiries.chain(periodic).chain(last).min()
     }
 
     /// Takes in one event and tells what to do.
@@ -339,7 +339,7 @@ impl Coordinator {
                 let trigger = Trigger::Checkpoint;
                 self.trigger(BarrierKind::Final, trigger, None, now, actions);
                 return;
-            } else if self.is_periodic_due(now) {
+            } else if self.periodic_due().is_some_and(|due| due <= now) {
                 self.next_periodic = self.config.interval.map(|interval| now + interval);
                 self.trigger(BarrierKind::Checkpoint, Trigger::Checkpoint, None, now, actions);
             } else {
@@ -355,19 +355,18 @@ impl Coordinator {
             && !self.pending.values().any(|pending| pending.kind == BarrierKind::Final)
     }
 
-    fn pause_end(&self) -> Timestamp {
-        self.latest_end.map_or(Timestamp(0), |end| end + self.config.min_pause)
-    }
-
-    fn is_periodic_due(&self, now: Timestamp) -> bool {
+    /// When the next periodic checkpoint is to be triggered, if another one follows.
+    fn periodic_due(&self) -> Option<Timestamp> {
         let ended = |attempt: &Attempt| {
             let all = attempt.inputs_ended == attempt.processes;
             // After the last input has ended only the final checkpoint follows.
             all || (attempt.any_ended && !self.config.checkpoints_after_tasks_finish)
         };
-        self.next_periodic.is_some_and(|due| due <= now)
-            && self.pause_end() <= now
-            && !self.attempt.as_ref().is_some_and(ended)
+        if self.attempt.as_ref().is_none_or(ended) {
+            return None;
+        }
+        let pause_end = self.latest_end.map(|end| end + self.config.min_pause);
+        self.next_periodic.map(|due| due.max(pause_end.unwrap_or_default()))
     }
 
     fn trigger_savepoint(

@@ -46,12 +46,19 @@ impl Retention {
     }
 
     /// Takes in a completed snapshot; tells which ones nobody needs any more.
+    ///
+    /// Manifests written at the same time may become durable in any order. What counts is the
+    /// order of the ids: sinks have committed what the latest one holds, and going back behind it
+    /// would commit the same again.
     pub(super) fn add(&mut self, snapshot: CompletedSnapshot) -> Vec<CompletedSnapshot> {
         if snapshot.is_savepoint() {
-            self.foreign = Some(snapshot);
+            if self.foreign.as_ref().is_none_or(|latest| latest.id < snapshot.id) {
+                self.foreign = Some(snapshot);
+            }
             return Vec::new();
         }
-        self.owned.push_back(snapshot);
+        let place = self.owned.partition_point(|other| other.id < snapshot.id);
+        self.owned.insert(place, snapshot);
         let surplus = self.owned.len().saturating_sub(self.num_retained);
         self.owned.drain(..surplus).collect()
     }

@@ -262,3 +262,28 @@ fn a_failure_report_is_passed_on() {
     let report = Report::Failed { process: ProcessIndex(0), failure: failure.clone() };
     assert_eq!(script.report(report), [Action::FailAttempt(failure)]);
 }
+
+#[test]
+fn manifests_that_become_durable_out_of_order_do_not_take_recovery_back() {
+    let mut script = Script::new(CoordinatorConfig { max_concurrent: 2, ..config() });
+    for (first, kind) in [(1, BarrierKind::Checkpoint), (3, BarrierKind::Savepoint)] {
+        for id in [first, first + 1] {
+            assert_eq!(triggered(&script.request(id, kind)), [id]);
+            script.ack(id, 0);
+            script.ack(id, 1);
+        }
+        script.durable(first + 1);
+        script.durable(first);
+        let point = script.coordinator.restore_point().map(|point| point.id);
+        assert_eq!(point, Some(CheckpointId(first + 1)));
+    }
+}
+
+#[test]
+fn no_deadline_lies_in_the_past_once_periodic_checkpoints_have_ended() {
+    let checkpoints_after_tasks_finish = false;
+    let mut script = Script::new(CoordinatorConfig { checkpoints_after_tasks_finish, ..config() });
+    script.report(Report::SubtaskEnded { process: ProcessIndex(0) });
+    assert_eq!(triggered(&script.at(1000)), NONE);
+    assert_eq!(script.coordinator.next_deadline(), None);
+}

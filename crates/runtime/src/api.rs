@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use futures::executor::block_on;
 use tidegate_core::plan::SharedPlan;
 use tidegate_types::{
     BarrierKind, CheckpointId, ErrorKind, JobId, MaxParallelism, Parallelism, Timestamp,
@@ -204,6 +205,46 @@ impl JobHandle {
         drain: bool,
     ) -> Result<String, String> {
         self.ask(|reply| Request::Savepoint { target, stop: Some(drain), reply }).await
+    }
+
+    /// As [`JobHandle::savepoint`], for a thread that may wait.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn savepoint_blocking(&self, target: Option<String>) -> Result<String, String> {
+        block_on(self.savepoint(target))
+    }
+
+    /// As [`JobHandle::stop_with_savepoint`], for a thread that may wait.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn stop_with_savepoint_blocking(
+        &self,
+        target: Option<String>,
+        drain: bool,
+    ) -> Result<String, String> {
+        block_on(self.stop_with_savepoint(target, drain))
+    }
+
+    /// As [`JobHandle::checkpoint`], for a thread that may wait.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn checkpoint_blocking(&self) -> Result<String, String> {
+        block_on(self.checkpoint())
+    }
+
+    /// As [`JobHandle::wait`], for a thread that may wait.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn wait_blocking(&self) -> Result<JobResult, JobError> {
+        block_on(self.wait())
     }
 
     /// Ends the job without a savepoint.

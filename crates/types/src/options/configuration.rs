@@ -177,6 +177,13 @@ impl Configuration {
         }
     }
 
+    /// Takes over the options of `defaults` that are not set here.
+    pub fn add_defaults(&mut self, defaults: &Self) {
+        for (key, entry) in &defaults.entries {
+            self.entries.entry(key.clone()).or_insert_with(|| entry.clone());
+        }
+    }
+
     /// Whether an option is set, from wherever.
     #[must_use]
     pub fn is_set(&self, key: &str) -> bool {

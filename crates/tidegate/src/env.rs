@@ -1,0 +1,56 @@
+//! Where a job's closure begins: sources and arguments.
+
+use std::{rc::Rc, sync::Arc};
+
+use tidegate_core::{
+    BatchType, Node, NodeKind, Source, plan::SharedPlan, source::source_operator,
+};
+use tidegate_types::options::JobOptions;
+
+use crate::stream::Stream;
+
+/// What a job's closure is handed: it makes sources, and knows the job's arguments.
+///
+/// The closure runs on every worker, and once before the start to check the plan; it must build
+/// the same streams each time.
+#[derive(Clone)]
+pub struct Env {
+    plan: SharedPlan,
+    arguments: Arc<[String]>,
+    options: Arc<JobOptions>,
+}
+
+impl Env {
+    pub(crate) fn new(
+        plan: &SharedPlan,
+        arguments: Arc<[String]>,
+        options: Arc<JobOptions>,
+    ) -> Self {
+        Self { plan: Rc::clone(plan), arguments, options }
+    }
+
+    /// The arguments that are the job's own: all that Tidegate does not know.
+    #[must_use]
+    pub fn args(&self) -> &[String] {
+        &self.arguments
+    }
+
+    /// What was configured.
+    #[must_use]
+    pub fn options(&self) -> &JobOptions {
+        &self.options
+    }
+
+    /// A stream of what `source` reads. Its positions are found again by `uid`.
+    pub fn source<S: Source>(&self, uid: &str, source: S) -> Stream<S::Item> {
+        let node = self.plan.borrow_mut().add(Node {
+            name: "source".to_owned(),
+            uid: Some(uid.into()),
+            keyed: false,
+            inputs: Vec::new(),
+            output: Some(BatchType::of::<S::Item>()),
+            kind: NodeKind::Source(Box::new(move |context| source_operator(source, context))),
+        });
+        Stream::new(&self.plan, node, self.options.watermark_interval)
+    }
+}

@@ -1,0 +1,256 @@
+//! A job: its name, its defaults, and how it is run.
+
+use std::{
+    process::ExitCode,
+    sync::{Arc, Once},
+};
+
+use tidegate_core::plan::SharedPlan;
+use tidegate_runtime::{ClusterSpec, JobError, JobHandle, JobResult, JobSpec, JobStatus};
+use tidegate_types::{
+    ErrorKind, JobId,
+    options::{Configuration, JobOptions, Origin},
+};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    Result, cli,
+    cli::CommandLine,
+    env::Env,
+    live::LiveLine,
+    signals,
+};
+
+/// What a job's closure is: it builds the streams, on every worker the same way.
+pub trait JobBuild: Fn(&Env) -> Result<()> + Send + Sync + 'static {}
+
+impl<F: Fn(&Env) -> Result<()> + Send + Sync + 'static> JobBuild for F {}
+
+/// The exit code for a command line or configuration that is wrong.
+const USAGE: u8 = 2;
+
+/// A job, to be run from a `main`, or to be started by a program or a test.
+#[derive(Clone, Debug)]
+pub struct Job {
+    name: String,
+    defaults: Configuration,
+    live_line: bool,
+    own_help: Option<String>,
+}
+
+impl Job {
+    /// A job with this name. Its id, by which its snapshots are found, follows from the name.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        let defaults = Configuration::new();
+        Self { name: name.into(), defaults, live_line: false, own_help: None }
+    }
+
+    /// Sets an option as this job's default, which counts less than anything that its user says.
+    #[must_use]
+    pub fn default_option(mut self, key: &str, value: impl ToString) -> Self {
+        self.defaults.set(key, &value.to_string(), Origin::Program);
+        self
+    }
+
+    /// Shows a live line while the job runs, if standard error is a terminal.
+    #[must_use]
+    pub fn live_line(mut self) -> Self {
+        self.live_line = true;
+        self
+    }
+
+    /// What `--help` says of the job's own arguments.
+    #[must_use]
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.own_help = Some(text.into());
+        self
+    }
+
+    /// The job's own arguments among those of this process, for what has to be known before the
+    /// job is run. A command line that is wrong has none; [`Job::run`] says what is wrong with it.
+    #[must_use]
+    pub fn own_arguments() -> Vec<String> {
+        cli::parse(std::env::args().skip(1)).map(|line| line.rest).unwrap_or_default()
+    }
+
+    /// Runs the job with this process's arguments to its end, and gives the exit code: 0 for a
+    /// good end, 1 for a failure, 2 for a wrong command line or configuration.
+    pub fn run(self, build: impl JobBuild) -> ExitCode {
+        self.run_and(build, |_| Ok(()))
+    }
+
+    /// As [`Job::run`], with something to do after a good end.
+    pub fn run_and(
+        self,
+        build: impl JobBuild,
+        then: impl FnOnce(&JobResult) -> Result<()>,
+    ) -> ExitCode {
+        let mut arguments = std::env::args();
+        let program = arguments.next().unwrap_or_else(|| self.name.clone());
+        let line = match cli::parse(arguments) {
+            Ok(line) => line,
+            Err(problem) => return usage(&format!("{problem} (--help tells more)")),
+        };
+        if line.help {
+            return say(&cli::help(&program, self.own_help.as_deref()));
+        }
+        start_logging();
+        let spec = match self.spec(line, build) {
+            Ok(spec) => spec,
+            Err(error) => return usage(&error.to_string()),
+        };
+        match self.run_watched(spec) {
+            Ok(result) => match then(&result) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(&tidegate_types::error::chain(error.as_ref())),
+            },
+            Err(error) => fail(&error.to_string()),
+        }
+    }
+
+    /// Runs the job with these arguments to its end.
+    ///
+    /// # Errors
+    ///
+    /// Why it did not start, or failed for good.
+    pub fn try_run<A: Into<String>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+        build: impl JobBuild,
+    ) -> std::result::Result<JobResult, JobError> {
+        tidegate_runtime::run(self.parsed(arguments, build)?)
+    }
+
+    /// Starts the job with these arguments.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not start.
+    pub fn start<A: Into<String>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+        build: impl JobBuild,
+    ) -> std::result::Result<JobHandle, JobError> {
+        tidegate_runtime::start(self.parsed(arguments, build)?)
+    }
+
+    fn parsed<A: Into<String>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+        build: impl JobBuild,
+    ) -> std::result::Result<JobSpec, JobError> {
+        let line = cli::parse(arguments.into_iter().map(Into::into)).map_err(invalid)?;
+        self.spec(line, build)
+    }
+
+    fn spec(
+        &self,
+        line: CommandLine,
+        build: impl JobBuild,
+    ) -> std::result::Result<JobSpec, JobError> {
+        let configuration = self.configuration(&line)?;
+        for warning in configuration.warnings() {
+            tracing::warn!("{}", warning.message);
+        }
+        let options = JobOptions::from_configuration(&configuration)
+            .map_err(|error| invalid(error.to_string()))?;
+        let id = match &line.job_id {
+            Some(text) => text.parse().map_err(|error| invalid(format!("--job-id: {error}")))?,
+            None => JobId::from_name(&self.name),
+        };
+        let cluster = cluster(&line)?;
+        let arguments: Arc<[String]> = line.rest.into();
+        let shared = Arc::new(options.clone());
+        Ok(JobSpec {
+            name: self.name.clone(),
+            id,
+            parallelism: options.parallelism,
+            max_parallelism: options.max_parallelism,
+            options,
+            build: Arc::new(move |plan: &SharedPlan| {
+                build(&Env::new(plan, Arc::clone(&arguments), Arc::clone(&shared)))
+            }),
+            cluster,
+        })
+    }
+
+    /// The job's defaults, under files, under the environment, under the command line.
+    fn configuration(
+        &self,
+        line: &CommandLine,
+    ) -> std::result::Result<Configuration, JobError> {
+        let mut configuration = line.configuration.clone();
+        configuration.add_environment(std::env::vars());
+        for file in &line.config_files {
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| invalid(format!("--config: cannot read {file}: {error}")))?;
+            let added = configuration.add_yaml(&text, file);
+            added.map_err(|error| invalid(error.to_string()))?;
+        }
+        configuration.add_defaults(&self.defaults);
+        Ok(configuration)
+    }
+
+    fn run_watched(&self, spec: JobSpec) -> std::result::Result<JobResult, JobError> {
+        let handle = tidegate_runtime::start(spec)?;
+        signals::watch(&handle);
+        let live = self.live_line.then(|| LiveLine::start(&handle)).flatten();
+        let result = handle.wait_blocking();
+        if let Some(live) = live {
+            live.finish();
+        }
+        let result = result?;
+        if result.status == JobStatus::Canceled {
+            return Err(JobError::new(ErrorKind::User, "the job was cancelled"));
+        }
+        Ok(result)
+    }
+}
+
+fn invalid(message: String) -> JobError {
+    JobError::new(ErrorKind::Invalid, message)
+}
+
+fn cluster(line: &CommandLine) -> std::result::Result<Option<ClusterSpec>, JobError> {
+    match (&line.process_index, &line.addresses, &line.coordinator) {
+        (None, None, None) => Ok(None),
+        (Some(index), Some(addresses), Some(coordinator)) => {
+            let process = index.parse().map_err(|_| {
+                invalid(format!("--process-index: `{index}` is not a number from 0"))
+            })?;
+            let addresses = addresses.split(',').map(|address| address.trim().to_owned()).collect();
+            Ok(Some(ClusterSpec { process, addresses, coordinator: coordinator.clone() }))
+        }
+        _ => Err(invalid(
+            "--process-index, --addresses and --coordinator belong together: give all of them, or \
+             none for a single process"
+                .to_owned(),
+        )),
+    }
+}
+
+/// Logs to standard error; `TIDEGATE_LOG` says what, warnings by default.
+fn start_logging() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let filter = EnvFilter::try_from_env("TIDEGATE_LOG").unwrap_or_else(|_| "warn".into());
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    });
+}
+
+#[expect(clippy::print_stdout, reason = "help is what was asked for")]
+fn say(text: &str) -> ExitCode {
+    println!("{text}");
+    ExitCode::SUCCESS
+}
+
+fn usage(problem: &str) -> ExitCode {
+    eprintln!("error: {problem}");
+    ExitCode::from(USAGE)
+}
+
+fn fail(problem: &str) -> ExitCode {
+    eprintln!("error: {problem}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,92 @@
+//! Streams by keys.
+
+use std::marker::PhantomData;
+
+use tidegate_core::{
+    Data, Operator, OperatorContext, Partitioning,
+    plan::{Edge, RouterContext},
+    router::KeyRouter,
+};
+use tidegate_state::{AggregateFunction, Key, StateValue};
+
+use crate::{
+    Result,
+    operators::{
+        fold::{Aggregate, FoldOperator, Reduce},
+        process::{KeyedProcess, ProcessOperator, States},
+    },
+    stream::Stream,
+};
+
+/// A stream whose records each have a key, which `F` selects. State belongs to a key.
+#[derive(Clone)]
+pub struct KeyedStream<K, T, F> {
+    stream: Stream<T>,
+    select: F,
+    key: PhantomData<fn() -> K>,
+}
+
+impl<K, T: Data, F> KeyedStream<K, T, F> {
+    pub(crate) fn new(stream: Stream<T>, select: F) -> Self {
+        Self { stream, select, key: PhantomData }
+    }
+}
+
+impl<K: Key, T: Data, F: Fn(&T) -> K + Clone + 'static> KeyedStream<K, T, F> {
+    /// The running result of `reduce` for each key: the first record of a key is its first value,
+    /// each later one is reduced into it, and the new value is emitted for every record.
+    pub fn reduce(
+        &self,
+        uid: &str,
+        reduce: impl Fn(&mut T, T) -> Result<()> + 'static,
+    ) -> Stream<T>
+    where
+        T: StateValue,
+    {
+        let select = self.select.clone();
+        self.then("reduce", uid, move |context| {
+            Ok(Box::new(FoldOperator::new("value", select, Reduce(reduce), &context)?))
+        })
+    }
+
+    /// The running result of `function` for each key, emitted with the key for every record.
+    pub fn aggregate<A>(&self, uid: &str, function: A) -> Stream<(K, A::Out)>
+    where
+        A: AggregateFunction<T>,
+        A::Out: Data,
+    {
+        let select = self.select.clone();
+        self.then("aggregate", uid, move |context| {
+            Ok(Box::new(FoldOperator::new("accumulator", select, Aggregate(function), &context)?))
+        })
+    }
+
+    /// Processes records with any number of states by key, and timers. `make` declares the states
+    /// and makes the function; it runs once per subtask.
+    pub fn process<P: KeyedProcess<K, T>>(
+        &self,
+        uid: &str,
+        make: impl FnOnce(&mut States<'_, K>) -> Result<P> + 'static,
+    ) -> Stream<P::Out> {
+        let select = self.select.clone();
+        self.then("process", uid, move |context| {
+            Ok(Box::new(ProcessOperator::new(select, make, context)?))
+        })
+    }
+
+    /// An operator behind the exchange by key group.
+    fn then<U: Data>(
+        &self,
+        name: &str,
+        uid: &str,
+        make: impl FnOnce(OperatorContext) -> Result<Box<dyn Operator>> + 'static,
+    ) -> Stream<U> {
+        let select = self.select.clone();
+        let router = Box::new(move |context: RouterContext| {
+            Box::new(KeyRouter::new(select, context.parallelism, context.max_parallelism)) as _
+        });
+        let partitioning = Partitioning::Route { name: "hash", router };
+        let inputs = vec![Edge { from: self.stream.node(), partitioning }];
+        self.stream.add(name, Some(uid), true, inputs, make)
+    }
+}

@@ -1,0 +1,137 @@
+//! Reduce and aggregate: one value per key, and the new one out for every record.
+//!
+//! The hot path of most jobs: per record one key selection, one hash, one access to the table.
+
+use std::marker::PhantomData;
+
+use tidegate_core::{
+    Batch, Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, batch::typed,
+};
+use tidegate_state::{AggregateFunction, Key, SingleTable, StateValue};
+use tidegate_types::{Barrier, KeyGroupRange, KeyHash};
+
+use super::{keyed_snapshot, restore_keyed};
+use crate::Result;
+
+/// How a record changes the value of its key, and what comes out.
+pub(crate) trait Fold<K, T>: 'static {
+    /// What is kept.
+    type Value: StateValue;
+    /// What comes out.
+    type Out: Data;
+
+    /// Whether the first record of a key is not its first value already.
+    fn first(&self, record: &T) -> (Self::Value, bool);
+
+    /// Takes a record in.
+    fn add(&self, value: &mut Self::Value, record: T) -> Result<()>;
+
+    /// What comes out now.
+    fn out(&self, key: K, value: &Self::Value) -> Result<Self::Out>;
+}
+
+/// Records reduce into one of their own type.
+pub(crate) struct Reduce<F>(pub(crate) F);
+
+impl<K, T: Data + StateValue, F: Fn(&mut T, T) -> Result<()> + 'static> Fold<K, T> for Reduce<F> {
+    type Value = T;
+    type Out = T;
+
+    fn first(&self, record: &T) -> (T, bool) {
+        (record.clone(), false)
+    }
+
+    fn add(&self, value: &mut T, record: T) -> Result<()> {
+        (self.0)(value, record)
+    }
+
+    fn out(&self, _key: K, value: &T) -> Result<T> {
+        Ok(value.clone())
+    }
+}
+
+/// Records go into an accumulator.
+pub(crate) struct Aggregate<A>(pub(crate) A);
+
+impl<K: Key, T, A: AggregateFunction<T>> Fold<K, T> for Aggregate<A>
+where
+    A::Out: Data,
+{
+    type Value = A::Acc;
+    type Out = (K, A::Out);
+
+    #[inline]
+    fn first(&self, _record: &T) -> (A::Acc, bool) {
+        (self.0.create(), true)
+    }
+
+    #[inline]
+    fn add(&self, value: &mut A::Acc, record: T) -> Result<()> {
+        self.0.add(value, record)
+    }
+
+    #[inline]
+    fn out(&self, key: K, value: &A::Acc) -> Result<(K, A::Out)> {
+        Ok((key, self.0.result(value)?))
+    }
+}
+
+/// One subtask of a fold.
+pub(crate) struct FoldOperator<K, T, S, F: Fold<K, T>> {
+    select: S,
+    fold: F,
+    table: SingleTable<K, F::Value>,
+    range: KeyGroupRange,
+    types: PhantomData<fn(T)>,
+}
+
+impl<K: Key, T: Data, S: Fn(&T) -> K, F: Fold<K, T>> FoldOperator<K, T, S, F> {
+    pub(crate) fn new(
+        state: &str,
+        select: S,
+        fold: F,
+        context: &OperatorContext,
+    ) -> Result<Self> {
+        let range = context.key_groups();
+        let mut table = SingleTable::new(state, range, context.max_parallelism);
+        restore_keyed(&context.uid, &context.restored, |sources| table.restore(sources))?;
+        Ok(Self { select, fold, table, range, types: PhantomData })
+    }
+
+    #[inline]
+    fn on_record(&mut self, record: T) -> Result<F::Out> {
+        let key = (self.select)(&record);
+        let hash = KeyHash::of(&key);
+        let mut add = true;
+        let (fold, table) = (&self.fold, self.table.table_mut());
+        let value = table.get_or_insert_with(hash, &key, || {
+            let (value, takes_first) = fold.first(&record);
+            add = takes_first;
+            value
+        });
+        if add {
+            fold.add(value, record)?;
+        }
+        fold.out(key, value)
+    }
+}
+
+impl<K, T, S, F> Operator for FoldOperator<K, T, S, F>
+where
+    K: Key,
+    T: Data,
+    S: Fn(&T) -> K + 'static,
+    F: Fold<K, T>,
+{
+    fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
+        let Batch { records, times } = typed::<T>(batch);
+        let results = records.into_iter().map(|record| self.on_record(record));
+        let records = results.collect::<Result<Vec<_>>>()?;
+        out.emit(Box::new(Batch { records, times }))
+    }
+
+    fn snapshot(&mut self, _barrier: Barrier) -> Result<OperatorSnapshot> {
+        let snapshot = self.table.snapshot();
+        Ok(keyed_snapshot(self.table.key_type(), self.range, snapshot))
+    }
+}

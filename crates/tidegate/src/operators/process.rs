@@ -1,0 +1,282 @@
+//! Functions with any number of states by key, and timers.
+
+use std::marker::PhantomData;
+
+use tidegate_core::{
+    Batch, Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, batch::typed,
+};
+use tidegate_state::{
+    AggregateFunction, AggregatingState, DueTimer, Key, KeyedBackend, ListState, MapState,
+    ReducingState, StateTtl, StateValue, TimeDomain, ValueState,
+};
+use tidegate_types::{Barrier, EventTime, Timestamp};
+
+use super::{keyed_snapshot, restore_keyed};
+use crate::Result;
+
+/// Declares the states of a keyed function, by name. A name may be used once.
+pub struct States<'a, K> {
+    backend: &'a mut KeyedBackend<K>,
+    ttl: Option<StateTtl>,
+}
+
+impl<K: Key> States<'_, K> {
+    /// Declares states whose values expire.
+    #[must_use]
+    pub fn with_ttl(&mut self, ttl: StateTtl) -> States<'_, K> {
+        States { backend: self.backend, ttl: Some(ttl) }
+    }
+
+    /// Declares one value per key.
+    ///
+    /// # Errors
+    ///
+    /// When the name is taken.
+    pub fn value<V: StateValue>(&mut self, name: &str) -> Result<ValueState<V>> {
+        Ok(self.backend.value_state(name, self.ttl)?)
+    }
+
+    /// Declares a list per key.
+    ///
+    /// # Errors
+    ///
+    /// When the name is taken.
+    pub fn list<V: StateValue>(&mut self, name: &str) -> Result<ListState<V>> {
+        Ok(self.backend.list_state(name, self.ttl)?)
+    }
+
+    /// Declares a map per key.
+    ///
+    /// # Errors
+    ///
+    /// When the name is taken.
+    pub fn map<UK: Key, UV: StateValue>(&mut self, name: &str) -> Result<MapState<UK, UV>> {
+        Ok(self.backend.map_state(name, self.ttl)?)
+    }
+
+    /// Declares one value per key, into which what is added is reduced.
+    ///
+    /// # Errors
+    ///
+    /// When the name is taken.
+    pub fn reducing<V: StateValue>(
+        &mut self,
+        name: &str,
+        reduce: impl Fn(V, V) -> Result<V> + 'static,
+    ) -> Result<ReducingState<V>> {
+        Ok(self.backend.reducing_state(name, self.ttl, reduce)?)
+    }
+
+    /// Declares one accumulator per key, into which what is added is aggregated.
+    ///
+    /// # Errors
+    ///
+    /// When the name is taken.
+    pub fn aggregating<In, A: AggregateFunction<In>>(
+        &mut self,
+        name: &str,
+        function: A,
+    ) -> Result<AggregatingState<A, In>> {
+        Ok(self.backend.aggregating_state(name, self.ttl, function)?)
+    }
+}
+
+/// A timer that has fired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timer {
+    /// The time that it was set for, in milliseconds since 1970-01-01 00:00 UTC.
+    pub time: i64,
+    /// Whether that was event time or processing time.
+    pub domain: TimeDomain,
+}
+
+/// A function over records by key (Flink's `KeyedProcessFunction`). State handles in it speak of
+/// the key of the record, or of the timer, that it is called with.
+pub trait KeyedProcess<K, In>: 'static {
+    /// What it emits.
+    type Out: Data;
+
+    /// Takes in a record.
+    ///
+    /// # Errors
+    ///
+    /// Anything; it fails the attempt, with the operator's uid in the message.
+    fn on_record(&mut self, record: In, context: &mut ProcessContext<'_, K, Self::Out>) -> Result<()>;
+
+    /// A timer of the current key has fired.
+    ///
+    /// # Errors
+    ///
+    /// As [`KeyedProcess::on_record`].
+    fn on_timer(&mut self, timer: Timer, context: &mut ProcessContext<'_, K, Self::Out>) -> Result<()> {
+        let _ = (timer, context);
+        Ok(())
+    }
+}
+
+/// What a keyed function can do besides its state.
+pub struct ProcessContext<'a, K, Out> {
+    key: &'a K,
+    backend: &'a mut KeyedBackend<K>,
+    out: &'a mut Batch<Out>,
+    timestamp: Option<EventTime>,
+    watermark: EventTime,
+    now: Timestamp,
+}
+
+impl<K: Key, Out> ProcessContext<'_, K, Out> {
+    /// The current key.
+    #[must_use]
+    pub fn key(&self) -> &K {
+        self.key
+    }
+
+    /// The record's, or the timer's, event time, if the stream has any.
+    #[must_use]
+    pub fn timestamp(&self) -> Option<EventTime> {
+        self.timestamp
+    }
+
+    /// No record with an earlier event time follows.
+    #[must_use]
+    pub fn watermark(&self) -> EventTime {
+        self.watermark
+    }
+
+    /// The wall-clock time, as of the current batch.
+    #[must_use]
+    pub fn processing_time(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Emits a record, with the current event time if there is one.
+    pub fn emit(&mut self, record: Out) {
+        self.out.push_at(record, self.timestamp);
+    }
+
+    /// Sets a timer of the current key, once for each time; it fires when the watermark passes. One
+    /// at [`EventTime::MAX`] fires at the end of the input, or when the job is drained.
+    pub fn set_event_timer(&mut self, time: EventTime) {
+        self.backend.register_timer(TimeDomain::EventTime, time.millis());
+    }
+
+    /// Deletes a timer of the current key.
+    pub fn delete_event_timer(&mut self, time: EventTime) {
+        self.backend.delete_timer(TimeDomain::EventTime, time.millis());
+    }
+
+    /// Sets a timer of the current key, once for each time; it fires at that wall-clock time.
+    pub fn set_processing_timer(&mut self, time: Timestamp) {
+        self.backend.register_timer(TimeDomain::ProcessingTime, signed(time));
+    }
+
+    /// Deletes a timer of the current key.
+    pub fn delete_processing_timer(&mut self, time: Timestamp) {
+        self.backend.delete_timer(TimeDomain::ProcessingTime, signed(time));
+    }
+}
+
+fn signed(time: Timestamp) -> i64 {
+    i64::try_from(time.millis()).unwrap_or(i64::MAX)
+}
+
+/// One subtask of a keyed function.
+pub(crate) struct ProcessOperator<K, T, S, P: KeyedProcess<K, T>> {
+    select: S,
+    function: P,
+    backend: KeyedBackend<K>,
+    watermark: EventTime,
+    /// Whether the stream has event times.
+    timed: bool,
+    out: Batch<P::Out>,
+    types: PhantomData<fn(T)>,
+}
+
+impl<K: Key, T: Data, S: Fn(&T) -> K + 'static, P: KeyedProcess<K, T>> ProcessOperator<K, T, S, P> {
+    pub(crate) fn new(
+        select: S,
+        make: impl FnOnce(&mut States<'_, K>) -> Result<P>,
+        context: OperatorContext,
+    ) -> Result<Self> {
+        let range = context.key_groups();
+        let mut backend = KeyedBackend::new(range, context.max_parallelism, context.clock);
+        let function = make(&mut States { backend: &mut backend, ttl: None })?;
+        restore_keyed(&context.uid, &context.restored, |sources| backend.restore(sources))?;
+        let (watermark, timed, out) = (EventTime::MIN, false, Batch::default());
+        Ok(Self { select, function, backend, watermark, timed, out, types: PhantomData })
+    }
+
+    fn fire(&mut self, domain: TimeDomain, up_to: i64, out: &mut dyn Output) -> Result<()> {
+        let now = self.backend.update_now();
+        while let Some(DueTimer { key, hash, time }) = self.backend.pop_due(domain, up_to) {
+            self.backend.set_current(hash, key.clone());
+            let timestamp = self.timed.then_some(match domain {
+                TimeDomain::EventTime => EventTime(time),
+                TimeDomain::ProcessingTime => self.watermark,
+            });
+            let mut context = ProcessContext {
+                key: &key,
+                backend: &mut self.backend,
+                out: &mut self.out,
+                timestamp,
+                watermark: self.watermark,
+                now,
+            };
+            self.function.on_timer(Timer { time, domain }, &mut context)?;
+        }
+        self.flush(out)
+    }
+
+    fn flush(&mut self, out: &mut dyn Output) -> Result<()> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        out.emit(Box::new(std::mem::take(&mut self.out)))
+    }
+}
+
+impl<K, T, S, P> Operator for ProcessOperator<K, T, S, P>
+where
+    K: Key,
+    T: Data,
+    S: Fn(&T) -> K + 'static,
+    P: KeyedProcess<K, T>,
+{
+    fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
+        let now = self.backend.update_now();
+        for (record, timestamp) in typed::<T>(batch).into_timed() {
+            let key = (self.select)(&record);
+            self.timed = timestamp.is_some();
+            self.backend.set_current_key(key.clone());
+            let mut context = ProcessContext {
+                key: &key,
+                backend: &mut self.backend,
+                out: &mut self.out,
+                timestamp,
+                watermark: self.watermark,
+                now,
+            };
+            self.function.on_record(record, &mut context)?;
+        }
+        self.flush(out)
+    }
+
+    fn on_watermark(&mut self, watermark: EventTime, out: &mut dyn Output) -> Result<()> {
+        self.watermark = watermark;
+        self.fire(TimeDomain::EventTime, watermark.millis(), out)
+    }
+
+    fn on_wakeup(&mut self, now: Timestamp, out: &mut dyn Output) -> Result<()> {
+        self.fire(TimeDomain::ProcessingTime, signed(now), out)
+    }
+
+    fn next_wakeup(&self) -> Option<Timestamp> {
+        let time = self.backend.next_timer(TimeDomain::ProcessingTime)?;
+        Some(Timestamp(u64::try_from(time).unwrap_or(0)))
+    }
+
+    fn snapshot(&mut self, _barrier: Barrier) -> Result<OperatorSnapshot> {
+        let snapshot = self.backend.snapshot();
+        Ok(keyed_snapshot(self.backend.key_type(), self.backend.range(), snapshot))
+    }
+}

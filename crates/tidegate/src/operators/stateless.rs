@@ -1,0 +1,122 @@
+//! Operators that keep nothing.
+
+use std::marker::PhantomData;
+
+use tidegate_core::{
+    Batch, Data, ErasedBatch, Operator, Output,
+    batch::{TARGET_LEN, typed},
+};
+
+use crate::Result;
+
+/// Makes one record of each.
+pub(crate) struct Map<T, U, F> {
+    function: F,
+    types: PhantomData<fn(T) -> U>,
+}
+
+impl<T, U, F> Map<T, U, F> {
+    pub(crate) fn new(function: F) -> Self {
+        Self { function, types: PhantomData }
+    }
+}
+
+impl<T: Data, U: Data, F: FnMut(T) -> Result<U> + 'static> Operator for Map<T, U, F> {
+    fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
+        let Batch { records, times } = typed::<T>(batch);
+        let records = records.into_iter().map(&mut self.function).collect::<Result<Vec<U>>>()?;
+        out.emit(Box::new(Batch { records, times }))
+    }
+}
+
+/// Lets some records through.
+pub(crate) struct Filter<T, F> {
+    function: F,
+    types: PhantomData<fn(T)>,
+}
+
+impl<T, F> Filter<T, F> {
+    pub(crate) fn new(function: F) -> Self {
+        Self { function, types: PhantomData }
+    }
+}
+
+impl<T: Data, F: FnMut(&T) -> Result<bool> + 'static> Operator for Filter<T, F> {
+    fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
+        let mut kept = Batch::default();
+        for (record, time) in typed::<T>(batch).into_timed() {
+            if (self.function)(&record)? {
+                kept.push_at(record, time);
+            }
+        }
+        out.emit(Box::new(kept))
+    }
+}
+
+/// Makes any number of records of each.
+pub(crate) struct FlatMap<T, I, F> {
+    function: F,
+    types: PhantomData<fn(T) -> I>,
+}
+
+impl<T, I, F> FlatMap<T, I, F> {
+    pub(crate) fn new(function: F) -> Self {
+        Self { function, types: PhantomData }
+    }
+}
+
+impl<T, U, I, F> Operator for FlatMap<T, I, F>
+where
+    T: Data,
+    U: Data,
+    I: IntoIterator<Item = U> + 'static,
+    F: FnMut(T) -> Result<I> + 'static,
+{
+    fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
+        let mut made = Batch::default();
+        for (record, time) in typed::<T>(batch).into_timed() {
+            for next in (self.function)(record)? {
+                made.push_at(next, time);
+                if made.len() >= TARGET_LEN {
+                    out.emit(Box::new(std::mem::take(&mut made)))?;
+                }
+            }
+        }
+        out.emit(Box::new(made))
+    }
+}
+
+/// Shows each record to a function.
+pub(crate) struct Inspect<T, F> {
+    function: F,
+    types: PhantomData<fn(T)>,
+}
+
+impl<T, F> Inspect<T, F> {
+    pub(crate) fn new(function: F) -> Self {
+        Self { function, types: PhantomData }
+    }
+}
+
+impl<T: Data, F: FnMut(&T) -> Result<()> + 'static> Operator for Inspect<T, F> {
+    fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
+        let batch = typed::<T>(batch);
+        batch.records.iter().try_for_each(&mut self.function)?;
+        out.emit(Box::new(batch))
+    }
+}
+
+/// Passes everything on: the end of an exchange, or of a union.
+pub(crate) struct Identity<T>(PhantomData<fn(T)>);
+
+impl<T> Default for Identity<T> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T: Data> Operator for Identity<T> {
+    fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
+        out.emit(batch)
+    }
+}

@@ -1,0 +1,103 @@
+//! Functions with state that belongs to a subtask, not to a key.
+
+use std::marker::PhantomData;
+
+use tidegate_core::{
+    Batch, Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, batch::typed,
+};
+use tidegate_state::{OperatorBackend, OperatorListState, Redistribution, StateValue};
+use tidegate_types::{Barrier, EventTime};
+use tracing::warn;
+
+use crate::Result;
+
+/// Declares the states of a function without keys, by name. A name may be used once.
+pub struct OperatorStates {
+    backend: OperatorBackend,
+}
+
+impl OperatorStates {
+    /// Declares a list. When the parallelism changes its items are spread as `redistribution` says:
+    /// evenly over all subtasks, or all of them to each.
+    ///
+    /// # Errors
+    ///
+    /// When the name is taken, or the snapshot's items are of another type.
+    pub fn list<V: StateValue>(
+        &mut self,
+        name: &str,
+        redistribution: Redistribution,
+    ) -> Result<OperatorListState<V>> {
+        Ok(self.backend.list_state(name, redistribution)?)
+    }
+}
+
+/// A function over records without keys.
+pub trait UnkeyedProcess<In>: 'static {
+    /// What it emits.
+    type Out: Data;
+
+    /// Takes in a record.
+    ///
+    /// # Errors
+    ///
+    /// Anything; it fails the attempt, with the operator's uid in the message.
+    fn on_record(&mut self, record: In, context: &mut UnkeyedContext<'_, Self::Out>) -> Result<()>;
+}
+
+/// What a function without keys can do besides its state.
+pub struct UnkeyedContext<'a, Out> {
+    out: &'a mut Batch<Out>,
+    timestamp: Option<EventTime>,
+}
+
+impl<Out> UnkeyedContext<'_, Out> {
+    /// The record's event time, if the stream has any.
+    #[must_use]
+    pub fn timestamp(&self) -> Option<EventTime> {
+        self.timestamp
+    }
+
+    /// Emits a record, with the current event time if there is one.
+    pub fn emit(&mut self, record: Out) {
+        self.out.push_at(record, self.timestamp);
+    }
+}
+
+/// One subtask of a function without keys.
+pub(crate) struct UnkeyedOperator<T, P> {
+    function: P,
+    states: OperatorStates,
+    types: PhantomData<fn(T)>,
+}
+
+impl<T, P: UnkeyedProcess<T>> UnkeyedOperator<T, P> {
+    pub(crate) fn new(
+        context: &OperatorContext,
+        make: impl FnOnce(&mut OperatorStates) -> Result<P>,
+    ) -> Result<Self> {
+        let backend = OperatorBackend::new(context.restored.lists.clone());
+        let mut states = OperatorStates { backend };
+        let function = make(&mut states)?;
+        for name in states.backend.undeclared() {
+            warn!(operator = %context.uid, state = name, "the program does not declare this state any more; it is dropped");
+        }
+        Ok(Self { function, states, types: PhantomData })
+    }
+}
+
+impl<T: Data, P: UnkeyedProcess<T>> Operator for UnkeyedOperator<T, P> {
+    fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
+        let mut emitted = Batch::default();
+        for (record, timestamp) in typed::<T>(batch).into_timed() {
+            let mut context = UnkeyedContext { out: &mut emitted, timestamp };
+            self.function.on_record(record, &mut context)?;
+        }
+        out.emit(Box::new(emitted))
+    }
+
+    fn snapshot(&mut self, _barrier: Barrier) -> Result<OperatorSnapshot> {
+        let lists = self.states.backend.snapshot()?;
+        Ok(OperatorSnapshot { lists, ..OperatorSnapshot::default() })
+    }
+}

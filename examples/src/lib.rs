@@ -1,1 +1,0 @@
-//! Example jobs of Tidegate: see `flights.rs` and `wordcount.rs` beside this package.

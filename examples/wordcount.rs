@@ -1,0 +1,86 @@
+//! How often each word occurs in text files: `wordcount -- 'books/*.txt'`.
+//!
+//! ```text
+//!   lines --> words --> key by word --> count --> counts, at the end of the input
+//! ```
+
+use std::process::ExitCode;
+
+use tidegate::{files, prelude::*};
+use tidegate_examples::{argument, clean, job, output_folder, read_results};
+
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/*.txt");
+
+/// Counts a word, and tells the count when the input has ended.
+struct CountWord {
+    count: ValueState<u64>,
+}
+
+impl KeyedProcess<String, String> for CountWord {
+    type Out = (String, u64);
+
+    fn on_record(
+        &mut self,
+        _word: String,
+        context: &mut ProcessContext<'_, String, (String, u64)>,
+    ) -> tidegate::Result<()> {
+        context.set_event_timer(EventTime::MAX);
+        self.count.modify_or(|| 0, |count| *count += 1);
+        Ok(())
+    }
+
+    fn on_timer(
+        &mut self,
+        _timer: Timer,
+        context: &mut ProcessContext<'_, String, (String, u64)>,
+    ) -> tidegate::Result<()> {
+        if let Some(count) = self.count.take() {
+            context.emit((context.key().clone(), count));
+        }
+        Ok(())
+    }
+}
+
+fn words(line: String) -> tidegate::Result<Vec<String>> {
+    let words = line.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    Ok(words.map(str::to_lowercase).collect())
+}
+
+fn main() -> ExitCode {
+    let output = output_folder(&Job::own_arguments(), "wordcount");
+    if let Err(error) = clean(&output, &["counts"]) {
+        eprintln!("error: can't clean {}: {error}", output.display());
+        return ExitCode::FAILURE;
+    }
+    let counts = output.join("counts");
+    let results = counts.clone();
+    job("wordcount", &output)
+        .help("  --input PATH  text files: a file, a folder or a pattern\n  --rate N      lines per second, to watch it\n  --out DIR     where results go (out/wordcount)")
+        .run_and(
+            move |env| {
+                let input = argument(env.args(), "--input").unwrap_or_else(|| DATA.to_owned());
+                let mut source = files::text(input);
+                if let Some(rate) = argument(env.args(), "--rate") {
+                    source = source.rate(rate.parse()?);
+                }
+                env.source("lines", source)
+                    .flat_map(words)
+                    .key_by(|word: &String| word.clone())
+                    .process("count", |states| Ok(CountWord { count: states.value("count")? }))
+                    .sink("counts", files::json_lines_sink(&counts));
+                Ok(())
+            },
+            |_| print_table(read_results(&results)?, &results),
+        )
+}
+
+/// The ten most frequent words, and where all of them lie.
+#[expect(clippy::print_stdout, reason = "the table is what the example is for")]
+fn print_table(mut counts: Vec<(String, u64)>, results: &std::path::Path) -> tidegate::Result<()> {
+    counts.sort_by(|(a, n), (b, m)| m.cmp(n).then_with(|| a.cmp(b)));
+    for (word, count) in counts.iter().take(10) {
+        println!("{count:>7}  {word}");
+    }
+    println!("{} words; all of them in {}", counts.len(), results.display());
+    Ok(())
+}

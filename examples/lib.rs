@@ -52,7 +52,10 @@ pub fn job(name: &str, output: &Path) -> Job {
     Job::new(name)
         .default_option("execution.checkpointing.interval", "1 s")
         .default_option("execution.checkpointing.dir", output.join("checkpoints").display())
-        .default_option("execution.checkpointing.savepoint-dir", output.join("savepoints").display())
+        .default_option(
+            "execution.checkpointing.savepoint-dir",
+            output.join("savepoints").display(),
+        )
         .live_line()
 }
 

@@ -151,7 +151,9 @@ fn find(argument: &str) -> Option<(&'static Flag, &'static str, Option<&str>)> {
                 _ if is_long => Some((flag, *name, Some(rest.strip_prefix('=')?))),
                 _ if flag.value.is_empty() => None,
                 // `-s` must not swallow a job's own `-size`.
-                _ if *name == "-D" || rest.starts_with(|c: char| c.is_ascii_digit() || c == '=') => {
+                _ if *name == "-D"
+                    || rest.starts_with(|c: char| c.is_ascii_digit() || c == '=') =>
+                {
                     Some((flag, *name, Some(rest.strip_prefix('=').unwrap_or(rest))))
                 }
                 _ => None,

@@ -2,9 +2,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use tidegate_core::{
-    BatchType, Node, NodeKind, Source, plan::SharedPlan, source::source_operator,
-};
+use tidegate_core::{BatchType, Node, NodeKind, Source, plan::SharedPlan, source::source_operator};
 use tidegate_types::options::JobOptions;
 
 use crate::stream::Stream;

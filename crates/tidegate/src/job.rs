@@ -13,13 +13,7 @@ use tidegate_types::{
 };
 use tracing_subscriber::EnvFilter;
 
-use crate::{
-    Result, cli,
-    cli::CommandLine,
-    env::Env,
-    live::LiveLine,
-    signals,
-};
+use crate::{Result, cli, cli::CommandLine, env::Env, live::LiveLine, signals};
 
 /// What a job's closure is: it builds the streams, on every worker the same way.
 pub trait JobBuild: Fn(&Env) -> Result<()> + Send + Sync + 'static {}
@@ -176,10 +170,7 @@ impl Job {
     }
 
     /// The job's defaults, under files, under the environment, under the command line.
-    fn configuration(
-        &self,
-        line: &CommandLine,
-    ) -> std::result::Result<Configuration, JobError> {
+    fn configuration(&self, line: &CommandLine) -> std::result::Result<Configuration, JobError> {
         let mut configuration = line.configuration.clone();
         configuration.add_environment(std::env::vars());
         for file in &line.config_files {

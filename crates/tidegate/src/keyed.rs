@@ -35,11 +35,7 @@ impl<K, T: Data, F> KeyedStream<K, T, F> {
 impl<K: Key, T: Data, F: Fn(&T) -> K + Clone + 'static> KeyedStream<K, T, F> {
     /// The running result of `reduce` for each key: the first record of a key is its first value,
     /// each later one is reduced into it, and the new value is emitted for every record.
-    pub fn reduce(
-        &self,
-        uid: &str,
-        reduce: impl Fn(&mut T, T) -> Result<()> + 'static,
-    ) -> Stream<T>
+    pub fn reduce(&self, uid: &str, reduce: impl Fn(&mut T, T) -> Result<()> + 'static) -> Stream<T>
     where
         T: StateValue,
     {

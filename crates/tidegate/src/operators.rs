@@ -22,11 +22,12 @@ use crate::Result;
 fn restore_keyed(
     uid: &tidegate_types::OperatorUid,
     restored: &RestoredState,
-    restore: impl FnOnce(&[RestoreSource<'_>]) -> std::result::Result<Vec<String>, tidegate_state::StateError>,
+    restore: impl FnOnce(
+        &[RestoreSource<'_>],
+    ) -> std::result::Result<Vec<String>, tidegate_state::StateError>,
 ) -> Result<()> {
-    let source = |keyed: &'_ tidegate_core::RestoredKeyed| {
-        KeyedSegmentReader::open(keyed.segment.clone())
-    };
+    let source =
+        |keyed: &'_ tidegate_core::RestoredKeyed| KeyedSegmentReader::open(keyed.segment.clone());
     let readers = restored.keyed.iter().map(source).collect::<std::result::Result<Vec<_>, _>>()?;
     let sources = readers.into_iter().zip(&restored.keyed).map(|(segment, keyed)| RestoreSource {
         segment,

@@ -90,7 +90,8 @@ impl<T: Data> Stream<T> {
     /// The records of this and all `others`.
     pub fn union(&self, others: &[&Stream<T>]) -> Stream<T> {
         let all = std::iter::once(self).chain(others.iter().copied());
-        let inputs = all.map(|stream| Edge { from: stream.node, partitioning: Partitioning::Forward });
+        let inputs =
+            all.map(|stream| Edge { from: stream.node, partitioning: Partitioning::Forward });
         let inputs = inputs.collect();
         self.add("union", None, false, inputs, |_| Ok(Box::new(Identity::<T>::default())))
     }
@@ -194,7 +195,9 @@ impl<T: Data> Stream<T> {
 
 impl<T: Data> Stream<tidegate_connectors::files::Parsed<T>> {
     /// The records that could be read, and those that could not.
-    pub fn split_dead_letters(&self) -> (Stream<T>, Stream<tidegate_connectors::files::DeadLetter>) {
+    pub fn split_dead_letters(
+        &self,
+    ) -> (Stream<T>, Stream<tidegate_connectors::files::DeadLetter>) {
         use tidegate_connectors::files::Parsed;
         let good = self.flat_map(|parsed| {
             Ok(match parsed {

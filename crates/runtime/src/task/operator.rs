@@ -6,7 +6,7 @@ use tidegate_checkpoint::alignment::{Alignment, Decision};
 use tidegate_core::{BatchType, Readiness};
 use tidegate_types::{Barrier, EventTime, UserResult};
 use timely::{
-    dataflow::operators::{CapabilitySet, InputCapability},
+    dataflow::operators::{Capability, CapabilitySet, InputCapability},
     progress::frontier::{Antichain, MutableAntichain},
     scheduling::Activator,
 };
@@ -51,6 +51,8 @@ pub(crate) struct OperatorTask {
     holding: Option<InputCapability<Round>>,
     /// There while an operator wants to be woken, since it may emit then.
     wake_capability: CapabilitySet<Round>,
+    /// See [`Round::last`]. Never used to send with.
+    keep_alive: Option<Capability<Round>>,
     outbox: Outbox,
     batch_types: Vec<BatchType>,
     open_channels: usize,
@@ -87,6 +89,7 @@ impl OperatorTask {
             watermarks: Watermarks::new(parts.channels),
             holding: None,
             wake_capability: CapabilitySet::new(),
+            keep_alive: None,
             outbox: Outbox::default(),
             batch_types: parts.batch_types,
             open_channels: parts.channels,
@@ -98,9 +101,11 @@ impl OperatorTask {
         }
     }
 
-    /// Takes hold of what it emits with when it is woken before its first packet.
-    pub(crate) fn hold(&mut self, capability: CapabilitySet<Round>) {
-        self.wake_capability = capability;
+    /// Takes hold of what it emits with when it is woken before its first packet, and of what
+    /// keeps Timely from dropping it.
+    pub(crate) fn hold(&mut self, capability: Capability<Round>) {
+        self.keep_alive = Some(capability.delayed(&Round::last(self.context.worker)));
+        self.wake_capability = CapabilitySet::from_elem(capability);
     }
 
     pub(crate) fn receive(&mut self, packet: Received) {

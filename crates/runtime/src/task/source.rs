@@ -136,11 +136,17 @@ impl SourceTask {
     /// Emits in the round that flow control is in now.
     fn follow_round(&mut self) {
         let round = Round::of(self.context.worker, self.context.flow.borrow().round());
+        let over = self.has_sent_end();
         if let Some(capability) = &mut self.capability
             && *capability.time() != round
+            && !over
         {
             capability.downgrade(&round);
         }
+    }
+
+    fn has_sent_end(&self) -> bool {
+        matches!(self.phase, Phase::Ended | Phase::Flushing { then: After::Ended, .. })
     }
 
     fn take_completions(&mut self) {
@@ -254,7 +260,9 @@ impl SourceTask {
             return Ok(true);
         }
         self.snapshot(barrier, then == After::Ended)?;
-        if let Some(capability) = &self.capability {
+        if let Some(capability) = &self.capability
+            && then == After::Running
+        {
             send(Body::Control(Control::Barrier(barrier)), &self.context, session, capability);
         }
         self.phase = match (then, barrier.kind) {
@@ -297,8 +305,9 @@ impl SourceTask {
         self.chain.on_watermark(EventTime::MAX, &mut self.outbox)?;
         self.chain.on_end(&mut self.outbox)?;
         self.emit(session);
-        if let Some(capability) = self.capability.take() {
-            send(Body::Control(Control::End), &self.context, session, &capability);
+        if let Some(capability) = &mut self.capability {
+            send(Body::Control(Control::End), &self.context, session, capability);
+            capability.downgrade(&Round::last(self.context.worker));
         }
         self.context.flow.borrow_mut().pause();
         self.phase = Phase::Ended;

@@ -18,7 +18,7 @@ use timely::{
             pushers,
         },
         operators::{
-            CapabilitySet, InputCapability, Probe,
+            InputCapability, Probe,
             generic::{InputHandleCore, builder_rc::OperatorBuilder},
         },
     },
@@ -259,7 +259,7 @@ fn install(
         let capability = capabilities.next().expect("the operator has one output");
         match &mut runner {
             Some(Runner::Source(task)) => task.hold(capability),
-            Some(Runner::Operator(task)) => task.hold(CapabilitySet::from_elem(capability)),
+            Some(Runner::Operator(task)) => task.hold(capability),
             None => {}
         }
         move |frontiers| {

@@ -86,12 +86,7 @@ pub(crate) struct FoldOperator<K, T, S, F: Fold<K, T>> {
 }
 
 impl<K: Key, T: Data, S: Fn(&T) -> K, F: Fold<K, T>> FoldOperator<K, T, S, F> {
-    pub(crate) fn new(
-        state: &str,
-        select: S,
-        fold: F,
-        context: &OperatorContext,
-    ) -> Result<Self> {
+    pub(crate) fn new(state: &str, select: S, fold: F, context: &OperatorContext) -> Result<Self> {
         let range = context.key_groups();
         let mut table = SingleTable::new(state, range, context.max_parallelism);
         restore_keyed(&context.uid, &context.restored, |sources| table.restore(sources))?;

@@ -101,14 +101,22 @@ pub trait KeyedProcess<K, In>: 'static {
     /// # Errors
     ///
     /// Anything; it fails the attempt, with the operator's uid in the message.
-    fn on_record(&mut self, record: In, context: &mut ProcessContext<'_, K, Self::Out>) -> Result<()>;
+    fn on_record(
+        &mut self,
+        record: In,
+        context: &mut ProcessContext<'_, K, Self::Out>,
+    ) -> Result<()>;
 
     /// A timer of the current key has fired.
     ///
     /// # Errors
     ///
     /// As [`KeyedProcess::on_record`].
-    fn on_timer(&mut self, timer: Timer, context: &mut ProcessContext<'_, K, Self::Out>) -> Result<()> {
+    fn on_timer(
+        &mut self,
+        timer: Timer,
+        context: &mut ProcessContext<'_, K, Self::Out>,
+    ) -> Result<()> {
         let _ = (timer, context);
         Ok(())
     }

@@ -9,13 +9,17 @@
 //! Both results are written exactly once: kill the job with `kill -9`, start it again with
 //! `--from-savepoint latest`, and no flight is lost or counted twice.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use serde::{Deserialize, Serialize};
 use tidegate::{files, prelude::*};
-use tidegate_examples::{argument, clean, job, output_folder, read_results};
+use tidegate_examples::{argument, job, output_folder, prepare, rate, read_results};
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/flights.csv.zst");
+const NAMES: [&str; 3] = ["--data", "--rate", "--out"];
+const HELP: &str = "  --data PATH  another file
+  --rate N     flights per second, to watch it
+  --out DIR    where results go (out/flights)";
 
 /// The columns that are needed; others are left out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -95,42 +99,38 @@ impl KeyedProcess<(String, u8), Flight> for Summarize {
     }
 }
 
+fn build(env: &Env, output: &Path) -> tidegate::Result<()> {
+    let data = argument(env.args(), "--data").unwrap_or_else(|| DATA.to_owned());
+    let mut source = files::csv::<Flight>(data).null_literal("NA");
+    if let Some(rate) = rate(env.args())? {
+        source = source.rate(rate);
+    }
+    let flights = env.source("flights", source);
+    flights
+        .key_by(|flight: &Flight| (flight.carrier.clone(), flight.month))
+        .process("by-carrier-and-month", |states| Ok(Summarize { totals: states.value("totals")? }))
+        .sink("summary", files::json_lines_sink(output.join("summary")));
+    flights
+        .filter(|flight| Ok(flight.dep_time.is_none()))
+        .sink("cancelled", files::json_lines_sink(output.join("cancelled")));
+    Ok(())
+}
+
 fn main() -> ExitCode {
     let output = output_folder(&Job::own_arguments(), "flights");
-    if let Err(error) = clean(&output, &["summary", "cancelled"]) {
-        eprintln!("error: can't clean {}: {error}", output.display());
+    let job = job("flights", &output).help(HELP);
+    if let Err(error) = prepare(&job, &NAMES, &output, &["summary", "cancelled"]) {
+        eprintln!("error: {error}");
         return ExitCode::FAILURE;
     }
-    let (summary, cancelled) = (output.join("summary"), output.join("cancelled"));
-    let results = summary.clone();
-    job("flights", &output)
-        .help("  --rate N     flights per second, to watch it\n  --data PATH  another file\n  --out DIR    where results go (out/flights)")
-        .run_and(
-            move |env| {
-                let data = argument(env.args(), "--data").unwrap_or_else(|| DATA.to_owned());
-                let mut source = files::csv::<Flight>(data).null_literal("NA");
-                if let Some(rate) = argument(env.args(), "--rate") {
-                    source = source.rate(rate.parse()?);
-                }
-                let flights = env.source("flights", source);
-                flights
-                    .key_by(|flight: &Flight| (flight.carrier.clone(), flight.month))
-                    .process("by-carrier-and-month", |states| {
-                        Ok(Summarize { totals: states.value("totals")? })
-                    })
-                    .sink("summary", files::json_lines_sink(&summary));
-                flights
-                    .filter(|flight| Ok(flight.dep_time.is_none()))
-                    .sink("cancelled", files::json_lines_sink(&cancelled));
-                Ok(())
-            },
-            |_| print_table(read_results(&results)?, &output),
-        )
+    let results = output.clone();
+    job.run_and(move |env| build(env, &output), |_| print_table(&results))
 }
 
 /// A line per carrier, and where all of it lies.
 #[expect(clippy::print_stdout, reason = "the table is what the example is for")]
-fn print_table(mut rows: Vec<Summary>, output: &std::path::Path) -> tidegate::Result<()> {
+fn print_table(output: &Path) -> tidegate::Result<()> {
+    let mut rows = read_results::<Summary>(&output.join("summary"))?;
     rows.sort_by(|a, b| (&a.carrier, a.month).cmp(&(&b.carrier, b.month)));
     println!("carrier  flights  cancelled  worst delay (min)");
     for months in rows.chunk_by(|a, b| a.carrier == b.carrier) {

@@ -2,17 +2,34 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
 use serde::de::DeserializeOwned;
 use tidegate::{Job, Result};
 
-/// The value of `--name` among the example's own arguments.
+/// The value of `--name value` or `--name=value` among the example's own arguments.
 #[must_use]
 pub fn argument(arguments: &[String], name: &str) -> Option<String> {
-    let place = arguments.iter().position(|argument| argument == name)?;
-    arguments.get(place + 1).cloned()
+    let mut following = arguments.iter().skip_while(|argument| name_of(argument) != name);
+    match following.next()?.split_once('=') {
+        Some((_, value)) => Some(value.to_owned()),
+        None => following.next().cloned(),
+    }
+}
+
+/// The value of `--rate`, if there is one.
+///
+/// # Errors
+///
+/// When it is not a number of records per second.
+pub fn rate(arguments: &[String]) -> Result<Option<u64>> {
+    let Some(text) = argument(arguments, "--rate") else { return Ok(None) };
+    match text.parse() {
+        Ok(rate) if rate > 0 => Ok(Some(rate)),
+        _ => Err(format!("`{text}` is not a --rate: expected records per second, from 1").into()),
+    }
 }
 
 /// Where an example writes: `--out`, or `out/<name>` in the current folder.
@@ -21,26 +38,43 @@ pub fn output_folder(arguments: &[String], name: &str) -> PathBuf {
     argument(arguments, "--out").map_or_else(|| Path::new("out").join(name), PathBuf::from)
 }
 
-/// Whether this run goes on from a snapshot, and not from nothing.
-#[must_use]
-pub fn restores() -> bool {
-    let goes_on = |argument: String| argument.starts_with("--from-savepoint") || argument == "-s";
-    std::env::args().any(goes_on)
+fn name_of(argument: &str) -> &str {
+    argument.split_once('=').map_or(argument, |(name, _)| name)
 }
 
-/// Takes away the results of an earlier run, unless this one goes on from it.
+/// Gets ready for a run: refuses arguments other than `--name value` for the `names`, and if the
+/// run starts from nothing, takes away the `results` of an earlier one, and its checkpoints with
+/// them: whoever went on from those would miss what is gone.
 ///
 /// # Errors
 ///
-/// When they can't be removed.
-pub fn clean(folder: &Path, results: &[&str]) -> Result<()> {
-    if restores() {
+/// What is wrong with the arguments, or why something can't be removed.
+pub fn prepare(job: &Job, names: &[&str], output: &Path, results: &[&str]) -> Result<()> {
+    let arguments = Job::own_arguments();
+    check(&arguments, names)?;
+    rate(&arguments)?;
+    if !job.starts_afresh() {
         return Ok(());
     }
-    for name in results {
-        match fs::remove_dir_all(folder.join(name)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
+    for folder in results.iter().chain(&["checkpoints"]).map(|name| output.join(name)) {
+        match fs::remove_dir_all(&folder) {
+            Ok(()) => eprintln!("starting from nothing: removed {}", folder.display()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(format!("can't remove {}: {error}", folder.display()).into()),
+        }
+    }
+    Ok(())
+}
+
+fn check(arguments: &[String], names: &[&str]) -> Result<()> {
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        let name = name_of(argument);
+        if !names.contains(&name) {
+            return Err(format!("unknown argument `{argument}` (--help tells more)").into());
+        }
+        if name == argument && rest.next().is_none() {
+            return Err(format!("{name} needs a value (--help tells more)").into());
         }
     }
     Ok(())

@@ -1,15 +1,19 @@
-//! How often each word occurs in text files: `wordcount -- 'books/*.txt'`.
+//! How often each word occurs in text files: `wordcount -- --input 'books/*.txt'`.
 //!
 //! ```text
 //!   lines --> words --> key by word --> count --> counts, at the end of the input
 //! ```
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use tidegate::{files, prelude::*};
-use tidegate_examples::{argument, clean, job, output_folder, read_results};
+use tidegate_examples::{argument, job, output_folder, prepare, rate, read_results};
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/*.txt");
+const NAMES: [&str; 3] = ["--input", "--rate", "--out"];
+const HELP: &str = "  --input PATH  text files: a file, a folder or a pattern
+  --rate N      lines per second, to watch it
+  --out DIR     where results go (out/wordcount)";
 
 /// Counts a word, and tells the count when the input has ended.
 struct CountWord {
@@ -46,37 +50,35 @@ fn words(line: String) -> tidegate::Result<Vec<String>> {
     Ok(words.map(str::to_lowercase).collect())
 }
 
+fn build(env: &Env, output: &Path) -> tidegate::Result<()> {
+    let input = argument(env.args(), "--input").unwrap_or_else(|| DATA.to_owned());
+    let mut source = files::text(input);
+    if let Some(rate) = rate(env.args())? {
+        source = source.rate(rate);
+    }
+    env.source("lines", source)
+        .flat_map(words)
+        .key_by(|word: &String| word.clone())
+        .process("count", |states| Ok(CountWord { count: states.value("count")? }))
+        .sink("counts", files::json_lines_sink(output.join("counts")));
+    Ok(())
+}
+
 fn main() -> ExitCode {
     let output = output_folder(&Job::own_arguments(), "wordcount");
-    if let Err(error) = clean(&output, &["counts"]) {
-        eprintln!("error: can't clean {}: {error}", output.display());
+    let job = job("wordcount", &output).help(HELP);
+    if let Err(error) = prepare(&job, &NAMES, &output, &["counts"]) {
+        eprintln!("error: {error}");
         return ExitCode::FAILURE;
     }
-    let counts = output.join("counts");
-    let results = counts.clone();
-    job("wordcount", &output)
-        .help("  --input PATH  text files: a file, a folder or a pattern\n  --rate N      lines per second, to watch it\n  --out DIR     where results go (out/wordcount)")
-        .run_and(
-            move |env| {
-                let input = argument(env.args(), "--input").unwrap_or_else(|| DATA.to_owned());
-                let mut source = files::text(input);
-                if let Some(rate) = argument(env.args(), "--rate") {
-                    source = source.rate(rate.parse()?);
-                }
-                env.source("lines", source)
-                    .flat_map(words)
-                    .key_by(|word: &String| word.clone())
-                    .process("count", |states| Ok(CountWord { count: states.value("count")? }))
-                    .sink("counts", files::json_lines_sink(&counts));
-                Ok(())
-            },
-            |_| print_table(read_results(&results)?, &results),
-        )
+    let results = output.join("counts");
+    job.run_and(move |env| build(env, &output), |_| print_table(&results))
 }
 
 /// The ten most frequent words, and where all of them lie.
 #[expect(clippy::print_stdout, reason = "the table is what the example is for")]
-fn print_table(mut counts: Vec<(String, u64)>, results: &std::path::Path) -> tidegate::Result<()> {
+fn print_table(results: &Path) -> tidegate::Result<()> {
+    let mut counts = read_results::<(String, u64)>(results)?;
     counts.sort_by(|(a, n), (b, m)| m.cmp(n).then_with(|| a.cmp(b)));
     for (word, count) in counts.iter().take(10) {
         println!("{count:>7}  {word}");

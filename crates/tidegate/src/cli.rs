@@ -105,7 +105,7 @@ const FLAGS: &[Flag] = &[
         help: "Where the first process's coordinator listens.",
         effect: Effect::Coordinator,
     },
-    Flag { names: &["--help"], value: "", help: "Print this and end.", effect: Effect::Help },
+    Flag { names: &["--help", "-h"], value: "", help: "Print this and end.", effect: Effect::Help },
 ];
 
 /// Splits a command line into Tidegate's part and the job's own. What follows `--` is the job's.

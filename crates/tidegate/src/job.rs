@@ -1,6 +1,7 @@
 //! A job: its name, its defaults, and how it is run.
 
 use std::{
+    io::Write,
     process::ExitCode,
     sync::{Arc, Once},
 };
@@ -65,7 +66,19 @@ impl Job {
     /// job is run. A command line that is wrong has none; [`Job::run`] says what is wrong with it.
     #[must_use]
     pub fn own_arguments() -> Vec<String> {
-        cli::parse(std::env::args().skip(1)).map(|line| line.rest).unwrap_or_default()
+        cli::parse(process_arguments()).map(|line| line.rest).unwrap_or_default()
+    }
+
+    /// Whether [`Job::run`] would start it from nothing: not from a snapshot, not with a command
+    /// line that is wrong, not to print help, and not as another process than the first of several.
+    /// Only then may results of an earlier run be cleared away.
+    #[must_use]
+    pub fn starts_afresh(&self) -> bool {
+        let Ok(line) = cli::parse(process_arguments()) else { return false };
+        let is_first = line.process_index.as_deref().is_none_or(|index| index == "0");
+        let configuration = self.configuration(&line).ok();
+        let options = configuration.and_then(|all| JobOptions::from_configuration(&all).ok());
+        !line.help && is_first && options.is_some_and(|options| options.recovery.path.is_none())
     }
 
     /// Runs the job with this process's arguments to its end, and gives the exit code: 0 for a
@@ -80,14 +93,13 @@ impl Job {
         build: impl JobBuild,
         then: impl FnOnce(&JobResult) -> Result<()>,
     ) -> ExitCode {
-        let mut arguments = std::env::args();
-        let program = arguments.next().unwrap_or_else(|| self.name.clone());
-        let line = match cli::parse(arguments) {
+        let line = match cli::parse(process_arguments()) {
             Ok(line) => line,
             Err(problem) => return usage(&format!("{problem} (--help tells more)")),
         };
         if line.help {
-            return say(&cli::help(&program, self.own_help.as_deref()));
+            let program = std::env::args_os().next().unwrap_or_else(|| self.name.clone().into());
+            return say(&cli::help(&program.to_string_lossy(), self.own_help.as_deref()));
         }
         start_logging();
         let spec = match self.spec(line, build) {
@@ -172,7 +184,10 @@ impl Job {
     /// The job's defaults, under files, under the environment, under the command line.
     fn configuration(&self, line: &CommandLine) -> std::result::Result<Configuration, JobError> {
         let mut configuration = line.configuration.clone();
-        configuration.add_environment(std::env::vars());
+        // What is not UTF-8 is no option: `std::env::vars` would panic over it.
+        configuration.add_environment(std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }));
         for file in &line.config_files {
             let text = std::fs::read_to_string(file)
                 .map_err(|error| invalid(format!("--config: cannot read {file}: {error}")))?;
@@ -197,6 +212,12 @@ impl Job {
         }
         Ok(result)
     }
+}
+
+/// This process's arguments without its own name. What is not UTF-8 is no argument of Tidegate's and
+/// is handed on as well as it can be.
+fn process_arguments() -> impl Iterator<Item = String> {
+    std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned())
 }
 
 fn invalid(message: String) -> JobError {
@@ -225,14 +246,18 @@ fn cluster(line: &CommandLine) -> std::result::Result<Option<ClusterSpec>, JobEr
 fn start_logging() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let filter = EnvFilter::try_from_env("TIDEGATE_LOG").unwrap_or_else(|_| "warn".into());
+        let wanted = std::env::var("TIDEGATE_LOG").unwrap_or_else(|_| "warn".to_owned());
+        let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|problem| {
+            eprintln!("warning: TIDEGATE_LOG is `{wanted}`, which is no filter: {problem}");
+            "warn".into()
+        });
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     });
 }
 
-#[expect(clippy::print_stdout, reason = "help is what was asked for")]
 fn say(text: &str) -> ExitCode {
-    println!("{text}");
+    // Who has closed the pipe has read enough.
+    let _ = std::io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }
 

@@ -2,7 +2,10 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use tidegate_core::{BatchType, Node, NodeKind, Source, plan::SharedPlan, source::source_operator};
+use tidegate_connectors::generator::Generator;
+use tidegate_core::{
+    BatchType, Data, Node, NodeKind, Source, plan::SharedPlan, source::source_operator,
+};
 use tidegate_types::options::JobOptions;
 
 use crate::stream::Stream;
@@ -50,5 +53,30 @@ impl Env {
             kind: NodeKind::Source(Box::new(move |context| source_operator(source, context))),
         });
         Stream::new(&self.plan, node, self.options.watermark_interval)
+    }
+
+    /// A stream of these records, which must be the same each time. At parallelism 1 they come in
+    /// their order.
+    ///
+    /// ```
+    /// use tidegate::{collect::Collector, prelude::*};
+    ///
+    /// let counts = Collector::default();
+    /// let sink = counts.clone();
+    /// Job::new("letters").try_run(["--parallelism", "1"], move |env| {
+    ///     env.from_collection("letters", vec!['a', 'b', 'a'])
+    ///         .key_by(|letter: &char| *letter)
+    ///         .aggregate("count", Count)
+    ///         .sink("counts", sink.exactly_once_sink());
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(counts.take(), [('a', 1), ('b', 1), ('a', 2)]);
+    /// # Ok::<(), JobError>(())
+    /// ```
+    pub fn from_collection<T: Data>(&self, uid: &str, records: Vec<T>) -> Stream<T> {
+        let count = Some(records.len() as u64);
+        let records = Rc::<[T]>::from(records);
+        // The generator asks for indices below the count only.
+        self.source(uid, Generator::new(count, move |index| records[index as usize].clone()))
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Each works batch by batch in a tight loop: a virtual call per batch, none per record.
 
+mod emitted;
 pub(crate) mod fold;
 pub mod process;
 pub(crate) mod stateless;
@@ -55,3 +56,6 @@ fn keyed_snapshot(
         ..OperatorSnapshot::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use tidegate_core::{
-    Batch, Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, batch::typed,
+    Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, batch::typed,
 };
 use tidegate_state::{
     AggregateFunction, AggregatingState, DueTimer, Key, KeyedBackend, ListState, MapState,
@@ -11,7 +11,7 @@ use tidegate_state::{
 };
 use tidegate_types::{Barrier, EventTime, Timestamp};
 
-use super::{keyed_snapshot, restore_keyed};
+use super::{emitted::Emitted, keyed_snapshot, restore_keyed};
 use crate::Result;
 
 /// Declares the states of a keyed function, by name. A name may be used once.
@@ -126,13 +126,13 @@ pub trait KeyedProcess<K, In>: 'static {
 pub struct ProcessContext<'a, K, Out> {
     key: &'a K,
     backend: &'a mut KeyedBackend<K>,
-    out: &'a mut Batch<Out>,
+    out: &'a mut Emitted<Out>,
     timestamp: Option<EventTime>,
     watermark: EventTime,
     now: Timestamp,
 }
 
-impl<K: Key, Out> ProcessContext<'_, K, Out> {
+impl<K: Key, Out: Data> ProcessContext<'_, K, Out> {
     /// The current key.
     #[must_use]
     pub fn key(&self) -> &K {
@@ -159,7 +159,12 @@ impl<K: Key, Out> ProcessContext<'_, K, Out> {
 
     /// Emits a record, with the current event time if there is one.
     pub fn emit(&mut self, record: Out) {
-        self.out.push_at(record, self.timestamp);
+        self.out.push(record, self.timestamp);
+    }
+
+    /// Emits a record with an event time of its own.
+    pub fn emit_at(&mut self, record: Out, time: EventTime) {
+        self.out.push(record, Some(time));
     }
 
     /// Sets a timer of the current key, once for each time; it fires when the watermark passes. One
@@ -196,7 +201,7 @@ pub(crate) struct ProcessOperator<K, T, S, P: KeyedProcess<K, T>> {
     watermark: EventTime,
     /// Whether the stream has event times.
     timed: bool,
-    out: Batch<P::Out>,
+    out: Emitted<P::Out>,
     types: PhantomData<fn(T)>,
 }
 
@@ -210,7 +215,7 @@ impl<K: Key, T: Data, S: Fn(&T) -> K + 'static, P: KeyedProcess<K, T>> ProcessOp
         let mut backend = KeyedBackend::new(range, context.max_parallelism, context.clock);
         let function = make(&mut States { backend: &mut backend, ttl: None })?;
         restore_keyed(&context.uid, &context.restored, |sources| backend.restore(sources))?;
-        let (watermark, timed, out) = (EventTime::MIN, false, Batch::default());
+        let (watermark, timed, out) = (EventTime::MIN, false, Emitted::default());
         Ok(Self { select, function, backend, watermark, timed, out, types: PhantomData })
     }
 
@@ -231,15 +236,9 @@ impl<K: Key, T: Data, S: Fn(&T) -> K + 'static, P: KeyedProcess<K, T>> ProcessOp
                 now,
             };
             self.function.on_timer(Timer { time, domain }, &mut context)?;
+            self.out.hand_on(out)?;
         }
-        self.flush(out)
-    }
-
-    fn flush(&mut self, out: &mut dyn Output) -> Result<()> {
-        if self.out.is_empty() {
-            return Ok(());
-        }
-        out.emit(Box::new(std::mem::take(&mut self.out)))
+        self.out.flush(out)
     }
 }
 
@@ -265,8 +264,9 @@ where
                 now,
             };
             self.function.on_record(record, &mut context)?;
+            self.out.hand_on(out)?;
         }
-        self.flush(out)
+        self.out.flush(out)
     }
 
     fn on_watermark(&mut self, watermark: EventTime, out: &mut dyn Output) -> Result<()> {

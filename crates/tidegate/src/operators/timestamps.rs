@@ -106,7 +106,12 @@ impl<T: Data, F: FnMut(&T) -> Result<EventTime> + 'static> Operator for AssignTi
 
     /// Only the final one counts; others belong to event times that this operator replaces.
     fn on_watermark(&mut self, watermark: EventTime, out: &mut dyn Output) -> Result<()> {
-        if watermark == EventTime::MAX { out.watermark(watermark) } else { Ok(()) }
+        if watermark < EventTime::MAX {
+            return Ok(());
+        }
+        // No watermark of a drained stream may fall behind this one.
+        self.emitted = watermark;
+        out.watermark(watermark)
     }
 
     fn forwards_watermarks(&self) -> bool {

@@ -3,12 +3,13 @@
 use std::marker::PhantomData;
 
 use tidegate_core::{
-    Batch, Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, batch::typed,
+    Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, batch::typed,
 };
 use tidegate_state::{OperatorBackend, OperatorListState, Redistribution, StateValue};
 use tidegate_types::{Barrier, EventTime};
 use tracing::warn;
 
+use super::emitted::Emitted;
 use crate::Result;
 
 /// Declares the states of a function without keys, by name. A name may be used once.
@@ -47,11 +48,11 @@ pub trait UnkeyedProcess<In>: 'static {
 
 /// What a function without keys can do besides its state.
 pub struct UnkeyedContext<'a, Out> {
-    out: &'a mut Batch<Out>,
+    out: &'a mut Emitted<Out>,
     timestamp: Option<EventTime>,
 }
 
-impl<Out> UnkeyedContext<'_, Out> {
+impl<Out: Data> UnkeyedContext<'_, Out> {
     /// The record's event time, if the stream has any.
     #[must_use]
     pub fn timestamp(&self) -> Option<EventTime> {
@@ -60,14 +61,20 @@ impl<Out> UnkeyedContext<'_, Out> {
 
     /// Emits a record, with the current event time if there is one.
     pub fn emit(&mut self, record: Out) {
-        self.out.push_at(record, self.timestamp);
+        self.out.push(record, self.timestamp);
+    }
+
+    /// Emits a record with an event time of its own.
+    pub fn emit_at(&mut self, record: Out, time: EventTime) {
+        self.out.push(record, Some(time));
     }
 }
 
 /// One subtask of a function without keys.
-pub(crate) struct UnkeyedOperator<T, P> {
+pub(crate) struct UnkeyedOperator<T, P: UnkeyedProcess<T>> {
     function: P,
     states: OperatorStates,
+    out: Emitted<P::Out>,
     types: PhantomData<fn(T)>,
 }
 
@@ -82,18 +89,18 @@ impl<T, P: UnkeyedProcess<T>> UnkeyedOperator<T, P> {
         for name in states.backend.undeclared() {
             warn!(operator = %context.uid, state = name, "the program does not declare this state any more; it is dropped");
         }
-        Ok(Self { function, states, types: PhantomData })
+        Ok(Self { function, states, out: Emitted::default(), types: PhantomData })
     }
 }
 
 impl<T: Data, P: UnkeyedProcess<T>> Operator for UnkeyedOperator<T, P> {
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
-        let mut emitted = Batch::default();
         for (record, timestamp) in typed::<T>(batch).into_timed() {
-            let mut context = UnkeyedContext { out: &mut emitted, timestamp };
+            let mut context = UnkeyedContext { out: &mut self.out, timestamp };
             self.function.on_record(record, &mut context)?;
+            self.out.hand_on(out)?;
         }
-        out.emit(Box::new(emitted))
+        self.out.flush(out)
     }
 
     fn snapshot(&mut self, _barrier: Barrier) -> Result<OperatorSnapshot> {

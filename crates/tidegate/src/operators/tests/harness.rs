@@ -1,0 +1,167 @@
+//! Makes and drives one subtask of an operator, and moves its state between parallelisms.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Waker,
+};
+
+use tidegate_core::{
+    Batch, Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, RestoredKeyed,
+    RestoredState, batch::typed,
+};
+use tidegate_snapshot::segment::KeyedSegmentWriter;
+use tidegate_types::{
+    AttemptId, Barrier, BarrierKind, CheckpointId, Clock, EventTime, JobId, KeyGroupRange,
+    MaxParallelism, Parallelism, SubtaskIndex, Timestamp,
+};
+
+use crate::Result;
+
+/// What came out, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Seen<T> {
+    Batch(Batch<T>),
+    Watermark(i64),
+    Idle,
+}
+
+/// Collects what an operator puts out.
+pub(super) struct Collect<T>(pub(super) Vec<Seen<T>>);
+
+impl<T: Data> Output for Collect<T> {
+    fn emit(&mut self, batch: ErasedBatch) -> Result<()> {
+        if !batch.is_empty() {
+            self.0.push(Seen::Batch(typed(batch)));
+        }
+        Ok(())
+    }
+
+    fn watermark(&mut self, watermark: EventTime) -> Result<()> {
+        self.0.push(Seen::Watermark(watermark.millis()));
+        Ok(())
+    }
+
+    fn idle(&mut self) -> Result<()> {
+        self.0.push(Seen::Idle);
+        Ok(())
+    }
+}
+
+impl<T: Data> Collect<T> {
+    pub(super) fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Takes all batches out, as one.
+    pub(super) fn take(&mut self) -> Vec<(T, Option<i64>)> {
+        let batches = self.0.drain(..).filter_map(|seen| match seen {
+            Seen::Batch(batch) => Some(batch.into_timed()),
+            Seen::Watermark(_) | Seen::Idle => None,
+        });
+        batches.flatten().map(|(record, time)| (record, time.map(EventTime::millis))).collect()
+    }
+
+    /// Takes all records out.
+    pub(super) fn records(&mut self) -> Vec<T> {
+        self.take().into_iter().map(|(record, _)| record).collect()
+    }
+}
+
+/// A clock that stands still until it is set.
+#[derive(Default)]
+pub(super) struct SetClock(AtomicU64);
+
+impl SetClock {
+    pub(super) fn set(&self, millis: u64) {
+        self.0.store(millis, Ordering::Relaxed);
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// What the subtasks of one operator share.
+pub(super) struct Bench {
+    tokio: tokio::runtime::Runtime,
+    pub(super) clock: Arc<SetClock>,
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        let tokio = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        Self { tokio, clock: Arc::default() }
+    }
+
+    /// The context of the only subtask.
+    pub(super) fn context(&self) -> OperatorContext {
+        self.context_of(0, 1, RestoredState::default())
+    }
+
+    pub(super) fn context_of(
+        &self,
+        subtask: u32,
+        parallelism: u32,
+        restored: RestoredState,
+    ) -> OperatorContext {
+        OperatorContext {
+            uid: "tested".into(),
+            subtask: SubtaskIndex(subtask),
+            parallelism: Parallelism::new(parallelism).expect("at least 1"),
+            max_parallelism: MaxParallelism::new(128).expect("in range"),
+            job: JobId::from_name("test"),
+            attempt: AttemptId(0),
+            attempt_token: 1,
+            restored,
+            tokio: self.tokio.handle().clone(),
+            waker: Waker::noop().clone(),
+            clock: Arc::<SetClock>::clone(&self.clock),
+        }
+    }
+}
+
+/// The snapshot of a subtask, as another subtask that owns `groups` is handed it.
+pub(super) fn restored(
+    operator: &mut dyn Operator,
+    groups: impl Fn(KeyGroupRange) -> KeyGroupRange,
+) -> RestoredState {
+    let barrier = Barrier { checkpoint: CheckpointId(1), kind: BarrierKind::Checkpoint };
+    let snapshot = operator.snapshot(barrier).expect("snapshots");
+    let OperatorSnapshot { key_type, states, keyed, lists, .. } = snapshot;
+    let keyed = keyed.map(|(range, keyed)| {
+        let mut writer = KeyedSegmentWriter::new(range);
+        keyed.encode(&mut writer).expect("encodes");
+        RestoredKeyed {
+            segment: writer.finish().into(),
+            groups: groups(range),
+            states: states.into(),
+            key_type: key_type.expect("keyed state has a key type"),
+        }
+    });
+    let checkpoint = Some(CheckpointId(1));
+    RestoredState { checkpoint, keyed: keyed.into_iter().collect(), lists, finished: false }
+}
+
+/// Gives an operator records without event times.
+pub(super) fn feed<T: Data>(
+    operator: &mut dyn Operator,
+    records: impl IntoIterator<Item = T>,
+    out: &mut dyn Output,
+) {
+    let batch = Batch::from(records.into_iter().collect::<Vec<_>>());
+    operator.on_batch(Box::new(batch), out).expect("takes the records");
+}
+
+/// A batch of records with event times.
+pub(super) fn timed<T: Data>(records: impl IntoIterator<Item = (T, i64)>) -> ErasedBatch {
+    let mut batch = Batch::default();
+    for (record, time) in records {
+        batch.push_at(record, Some(EventTime(time)));
+    }
+    Box::new(batch)
+}

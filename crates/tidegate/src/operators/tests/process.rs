@@ -1,0 +1,171 @@
+use std::time::Duration;
+
+use tidegate_core::{Operator, OperatorContext, batch::TARGET_LEN};
+use tidegate_state::{StateTtl, TimeDomain, ValueState};
+use tidegate_types::{EventTime, Timestamp};
+
+use super::{
+    super::process::{KeyedProcess, ProcessContext, ProcessOperator, Timer},
+    harness::{Bench, Collect, Seen, feed, restored, timed},
+};
+use crate::Result;
+
+/// Counts records per key and tells the count when a timer fires.
+struct Counter {
+    count: ValueState<u64>,
+    timer: fn(&u64, &mut ProcessContext<'_, u64, Told>),
+}
+
+/// Key, count, and the timer's time.
+type Told = (u64, u64, i64);
+
+impl KeyedProcess<u64, u64> for Counter {
+    type Out = Told;
+
+    fn on_record(
+        &mut self,
+        record: u64,
+        context: &mut ProcessContext<'_, u64, Told>,
+    ) -> Result<()> {
+        assert_eq!(*context.key(), record % 10);
+        self.count.modify_or(|| 0, |count| *count += 1);
+        (self.timer)(&record, context);
+        Ok(())
+    }
+
+    fn on_timer(
+        &mut self,
+        timer: Timer,
+        context: &mut ProcessContext<'_, u64, Told>,
+    ) -> Result<()> {
+        let count = self.count.get().unwrap_or(0);
+        context.emit((*context.key(), count, timer.time));
+        Ok(())
+    }
+}
+
+fn counter(
+    context: OperatorContext,
+    ttl: Option<StateTtl>,
+    timer: fn(&u64, &mut ProcessContext<'_, u64, Told>),
+) -> impl Operator {
+    let make = move |states: &mut super::super::process::States<'_, u64>| {
+        let count = match ttl {
+            Some(ttl) => states.with_ttl(ttl).value("count")?,
+            None => states.value("count")?,
+        };
+        Ok(Counter { count, timer })
+    };
+    ProcessOperator::new(|record: &u64| record % 10, make, context).expect("made")
+}
+
+fn at_record_time(_: &u64, context: &mut ProcessContext<'_, u64, Told>) {
+    let time = context.timestamp().expect("the stream has event times");
+    context.set_event_timer(time);
+}
+
+fn at_the_end(_: &u64, context: &mut ProcessContext<'_, u64, Told>) {
+    context.set_event_timer(EventTime::MAX);
+}
+
+#[test]
+fn event_timers_fire_in_order_once_the_watermark_has_reached_them() {
+    let (bench, mut out) = (Bench::new(), Collect::<Told>::new());
+    let mut operator = counter(bench.context(), None, at_record_time);
+    operator.on_batch(timed([(3_u64, 30), (1, 10), (2, 20), (11, 10)]), &mut out).expect("counts");
+    operator.on_watermark(EventTime(9), &mut out).expect("nothing is due");
+    assert_eq!(out.take(), []);
+    operator.on_watermark(EventTime(20), &mut out).expect("fires");
+    assert_eq!(out.take(), [((1, 2, 10), Some(10)), ((2, 1, 20), Some(20))]);
+    operator.on_watermark(EventTime::MAX, &mut out).expect("fires");
+    assert_eq!(out.take(), [((3, 1, 30), Some(30))]);
+}
+
+#[test]
+fn a_timer_at_the_end_of_time_fires_once_with_the_final_watermark() {
+    let (bench, mut out) = (Bench::new(), Collect::<Told>::new());
+    let mut operator = counter(bench.context(), None, at_the_end);
+    feed(&mut operator, [1_u64, 1, 2], &mut out);
+    operator.on_watermark(EventTime(i64::MAX - 1), &mut out).expect("nothing is due");
+    assert_eq!(out.take(), []);
+    operator.on_watermark(EventTime::MAX, &mut out).expect("fires");
+    let mut told = out.take();
+    told.sort_unstable();
+    let end = i64::MAX;
+    assert_eq!(told, [((1, 2, end), None), ((2, 1, end), None)], "no times on a stream without");
+    operator.on_watermark(EventTime::MAX, &mut out).expect("is repeated after a restore");
+    assert_eq!(out.take(), []);
+}
+
+#[test]
+fn processing_timers_fire_at_their_wall_clock_time() {
+    let (bench, mut out) = (Bench::new(), Collect::<Told>::new());
+    bench.clock.set(1_000);
+    let mut operator = counter(bench.context(), None, |record, context| {
+        let due = Timestamp(context.processing_time().millis() + record);
+        context.set_processing_timer(due);
+    });
+    assert_eq!(operator.next_wakeup(), None);
+    feed(&mut operator, [7_u64, 5], &mut out);
+    assert_eq!(operator.next_wakeup(), Some(Timestamp(1_005)));
+    operator.on_wakeup(Timestamp(1_006), &mut out).expect("fires");
+    assert_eq!(out.records(), [(5, 1, 1_005)]);
+    assert_eq!(operator.next_wakeup(), Some(Timestamp(1_007)));
+}
+
+#[test]
+fn state_and_timers_survive_a_restore() {
+    let (bench, mut out) = (Bench::new(), Collect::<Told>::new());
+    let mut before = counter(bench.context(), None, at_the_end);
+    feed(&mut before, [4_u64, 14], &mut out);
+    let taken = restored(&mut before, |range| range);
+    let mut after = counter(bench.context_of(0, 1, taken), None, at_the_end);
+    feed(&mut after, [24_u64], &mut out);
+    after.on_watermark(EventTime::MAX, &mut out).expect("fires");
+    assert_eq!(out.records(), [(4, 3, i64::MAX)]);
+}
+
+#[test]
+fn values_expire_by_the_clock() {
+    let (bench, mut out) = (Bench::new(), Collect::<Told>::new());
+    let ttl = StateTtl::new(Duration::from_millis(100));
+    let mut operator = counter(bench.context(), Some(ttl), at_the_end);
+    feed(&mut operator, [1_u64], &mut out);
+    bench.clock.set(200);
+    feed(&mut operator, [1_u64], &mut out);
+    operator.on_watermark(EventTime::MAX, &mut out).expect("fires");
+    assert_eq!(out.records(), [(1, 1, i64::MAX)]);
+}
+
+/// Emits each record as often as it says, with and without a time of its own.
+struct Burst;
+
+impl KeyedProcess<u64, u64> for Burst {
+    type Out = u64;
+
+    fn on_record(&mut self, record: u64, context: &mut ProcessContext<'_, u64, u64>) -> Result<()> {
+        (0..record).for_each(|n| context.emit(n));
+        context.emit_at(record, EventTime(1));
+        Ok(())
+    }
+
+    fn on_timer(&mut self, timer: Timer, _: &mut ProcessContext<'_, u64, u64>) -> Result<()> {
+        Err(format!("no {:?} timer was set", timer.domain == TimeDomain::EventTime).into())
+    }
+}
+
+#[test]
+fn batches_stay_small_and_have_event_times_for_all_records_or_none() {
+    let (bench, mut out) = (Bench::new(), Collect::<u64>::new());
+    let make = |_: &mut super::super::process::States<'_, u64>| Ok(Burst);
+    let mut operator = ProcessOperator::new(|n: &u64| *n, make, bench.context()).expect("made");
+    feed(&mut operator, [3000_u64, 2], &mut out);
+    for seen in &out.0 {
+        let Seen::Batch(batch) = seen else { panic!("only batches come out") };
+        assert!(batch.len() <= TARGET_LEN);
+        assert!(batch.times.as_ref().is_none_or(|times| times.len() == batch.len()));
+    }
+    let mut expected = (0..3000).map(|n| (n, None)).collect::<Vec<_>>();
+    expected.extend([(3000, Some(1)), (0, None), (1, None), (2, Some(1))]);
+    assert_eq!(out.take(), expected);
+}

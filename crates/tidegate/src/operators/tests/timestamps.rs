@@ -1,0 +1,81 @@
+use std::{sync::Arc, time::Duration};
+
+use tidegate_core::Operator;
+use tidegate_types::{EventTime, Timestamp};
+
+use super::{
+    super::timestamps::{AssignTimestamps, WatermarkStrategy},
+    harness::{Bench, Collect, Seen, feed},
+};
+
+const INTERVAL: Duration = Duration::from_millis(200);
+
+fn assigner(bench: &Bench, strategy: WatermarkStrategy) -> impl Operator + use<> {
+    let clock = Arc::clone(&bench.clock);
+    AssignTimestamps::new(|time: &i64| Ok(EventTime(*time)), strategy, INTERVAL, clock)
+}
+
+fn watermarks(out: &mut Collect<i64>) -> Vec<i64> {
+    let watermark = |seen| match seen {
+        Seen::Watermark(time) => Some(time),
+        Seen::Batch(_) | Seen::Idle => None,
+    };
+    out.0.drain(..).filter_map(watermark).collect()
+}
+
+#[test]
+fn the_watermark_lags_by_the_bound_and_a_millisecond_and_never_falls() {
+    let (bench, mut out) = (Bench::new(), Collect::new());
+    let bound = WatermarkStrategy::bounded_out_of_orderness(Duration::from_millis(50));
+    let mut assign = assigner(&bench, bound);
+    feed(&mut assign, [100_i64, 300, 200], &mut out);
+    assert_eq!(out.take(), [(100, Some(100)), (300, Some(300)), (200, Some(200))]);
+    bench.clock.set(200);
+    feed(&mut assign, [250_i64], &mut out);
+    assert_eq!(watermarks(&mut out), [249], "300 - 50 - 1");
+    bench.clock.set(400);
+    feed(&mut assign, [260_i64], &mut out);
+    assert_eq!(watermarks(&mut out), [] as [i64; 0], "nothing new to say");
+}
+
+#[test]
+fn watermarks_come_at_most_once_per_interval_and_without_records_too() {
+    let (bench, mut out) = (Bench::new(), Collect::new());
+    let mut assign = assigner(&bench, WatermarkStrategy::monotonous());
+    assert_eq!(assign.next_wakeup(), None, "there is nothing to say yet");
+    feed(&mut assign, [100_i64], &mut out);
+    feed(&mut assign, [101_i64], &mut out);
+    assert_eq!(watermarks(&mut out), [] as [i64; 0]);
+    assert_eq!(assign.next_wakeup(), Some(Timestamp(200)));
+    assign.on_wakeup(Timestamp(200), &mut out).expect("speaks");
+    assert_eq!(watermarks(&mut out), [100]);
+    assert_eq!(assign.next_wakeup(), None);
+}
+
+#[test]
+fn only_the_final_watermark_passes_and_none_follows_it() {
+    let (bench, mut out) = (Bench::new(), Collect::new());
+    let mut assign = assigner(&bench, WatermarkStrategy::monotonous());
+    assert!(!assign.forwards_watermarks());
+    feed(&mut assign, [100_i64], &mut out);
+    assign.on_watermark(EventTime(50), &mut out).expect("is swallowed");
+    assign.on_watermark(EventTime::MAX, &mut out).expect("passes");
+    assign.on_wakeup(Timestamp(200), &mut out).expect("keeps silent");
+    assert_eq!(watermarks(&mut out), [i64::MAX]);
+}
+
+#[test]
+fn a_silent_subtask_says_once_that_it_is_idle() {
+    let (bench, mut out) = (Bench::new(), Collect::<i64>::new());
+    let strategy = WatermarkStrategy::monotonous().with_idleness(Duration::from_millis(500));
+    let mut assign = assigner(&bench, strategy);
+    assert_eq!(assign.next_wakeup(), Some(Timestamp(500)));
+    for now in [499, 500, 900] {
+        assign.on_wakeup(Timestamp(now), &mut out).expect("looks");
+    }
+    assert_eq!(out.0, [Seen::Idle]);
+    bench.clock.set(1_000);
+    feed(&mut assign, [1_i64], &mut out);
+    assign.on_wakeup(Timestamp(1_200), &mut out).expect("speaks of the record's time");
+    assert_eq!(assign.next_wakeup(), Some(Timestamp(1_500)), "it may fall silent again");
+}

@@ -25,13 +25,6 @@ impl Round {
     /// Before every round of every worker.
     pub(crate) const START: Self = Self { owner: 0, number: 0 };
 
-    /// The round in which a worker's tasks stay when they have nothing more to emit. It comes after
-    /// all others and is never waited for. Without it Timely would take a task for complete, and
-    /// drop it, though it has snapshots still to take and commits to make.
-    pub(crate) fn last(worker: usize) -> Self {
-        Self::of(worker, u64::MAX)
-    }
-
     /// Round `number` of the worker with this index.
     pub(crate) fn of(worker: usize, number: u64) -> Self {
         Self { owner: worker as u32 + 1, number }

@@ -103,6 +103,8 @@ pub(crate) fn run(
     let built = build::dataflow(worker, spec, &context);
     let result = match built {
         Ok((mut dataflow, waker)) => {
+            // Every task lets go of the round before all others in its first turn.
+            dataflow.tasks.iter().for_each(|task| task.activator.activate());
             // Nobody may be left to take it when the attempt ends as it begins.
             let _ = seat.waker.send(waker);
             dataflow.run(worker, spec, seat, &context);

@@ -51,8 +51,6 @@ pub(crate) struct OperatorTask {
     holding: Option<InputCapability<Round>>,
     /// There while an operator wants to be woken, since it may emit then.
     wake_capability: CapabilitySet<Round>,
-    /// See [`Round::last`]. Never used to send with.
-    keep_alive: Option<Capability<Round>>,
     outbox: Outbox,
     batch_types: Vec<BatchType>,
     open_channels: usize,
@@ -89,7 +87,6 @@ impl OperatorTask {
             watermarks: Watermarks::new(parts.channels),
             holding: None,
             wake_capability: CapabilitySet::new(),
-            keep_alive: None,
             outbox: Outbox::default(),
             batch_types: parts.batch_types,
             open_channels: parts.channels,
@@ -101,10 +98,8 @@ impl OperatorTask {
         }
     }
 
-    /// Takes hold of what it emits with when it is woken before its first packet, and of what
-    /// keeps Timely from dropping it.
+    /// Takes hold of what it emits with when it is woken before its first packet.
     pub(crate) fn hold(&mut self, capability: Capability<Round>) {
-        self.keep_alive = Some(capability.delayed(&Round::last(self.context.worker)));
         self.wake_capability = CapabilitySet::from_elem(capability);
     }
 

@@ -136,17 +136,11 @@ impl SourceTask {
     /// Emits in the round that flow control is in now.
     fn follow_round(&mut self) {
         let round = Round::of(self.context.worker, self.context.flow.borrow().round());
-        let over = self.has_sent_end();
         if let Some(capability) = &mut self.capability
             && *capability.time() != round
-            && !over
         {
             capability.downgrade(&round);
         }
-    }
-
-    fn has_sent_end(&self) -> bool {
-        matches!(self.phase, Phase::Ended | Phase::Flushing { then: After::Ended, .. })
     }
 
     fn take_completions(&mut self) {
@@ -260,9 +254,7 @@ impl SourceTask {
             return Ok(true);
         }
         self.snapshot(barrier, then == After::Ended)?;
-        if let Some(capability) = &self.capability
-            && then == After::Running
-        {
+        if let Some(capability) = &self.capability {
             send(Body::Control(Control::Barrier(barrier)), &self.context, session, capability);
         }
         self.phase = match (then, barrier.kind) {
@@ -305,9 +297,8 @@ impl SourceTask {
         self.chain.on_watermark(EventTime::MAX, &mut self.outbox)?;
         self.chain.on_end(&mut self.outbox)?;
         self.emit(session);
-        if let Some(capability) = &mut self.capability {
-            send(Body::Control(Control::End), &self.context, session, capability);
-            capability.downgrade(&Round::last(self.context.worker));
+        if let Some(capability) = self.capability.take() {
+            send(Body::Control(Control::End), &self.context, session, &capability);
         }
         self.context.flow.borrow_mut().pause();
         self.phase = Phase::Ended;

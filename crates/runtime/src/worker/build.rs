@@ -23,6 +23,7 @@ use timely::{
         },
     },
     progress::operate::FrontierInterest,
+    scheduling::Activator,
     worker::Worker,
 };
 
@@ -117,7 +118,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
         }
         let for_operator = |uid: &OperatorUid| self.operator_context(uid, &waker);
         let chain = Chain::new(task.chain, &for_operator);
-        let handle_activator = activator.clone();
+        let (handle_activator, again) = (activator.clone(), activator.clone());
         let (context, handle_mailbox) = (Rc::clone(&self.context), Rc::clone(&mailbox));
         let built = match (task.source, chain) {
             (_, Err(error)) => Err(error),
@@ -158,7 +159,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
         let runner = built.map_err(|error| _ = self.error.get_or_insert(error)).ok();
         let handle = TaskHandle { mailbox: handle_mailbox, activator: handle_activator, is_source };
         self.handles.push(handle);
-        install(builder, runner, Inputs::new(inputs, &channels), output);
+        install(builder, runner, Inputs::new(inputs, &channels), output, again);
     }
 
     fn add_input(&self, builder: &mut OperatorBuilder<'scope, Round>, input: TaskInput) -> Drain {
@@ -252,6 +253,7 @@ fn install(
     runner: Option<Runner>,
     mut inputs: Inputs,
     mut output: pushers::Output<Round, Packet>,
+    again: Activator,
 ) {
     builder.build_reschedule(move |capabilities| {
         let mut runner = runner;
@@ -264,14 +266,20 @@ fn install(
         }
         move |frontiers| {
             let mut session: Session<'_> = output.activate();
-            match &mut runner {
+            let wants_more = match &mut runner {
                 Some(Runner::Source(task)) => task.run(&mut session),
                 Some(Runner::Operator(task)) => {
                     inputs.receive(task);
                     task.run(&mut session, frontiers)
                 }
                 None => false,
+            };
+            if wants_more {
+                again.activate();
             }
+            // A task is never complete in Timely's eyes, which would drop it: when all its input
+            // has ended it still has snapshots to take and commits to make.
+            true
         }
     });
 }

@@ -97,7 +97,7 @@ pub struct JobStats {
     pub progress: Option<(u64, u64)>,
     /// When this attempt was started.
     pub attempt_started: Timestamp,
-    /// When this attempt's sources emitted their first record in this process.
+    /// When the first record of this attempt and process had passed through all operators.
     pub first_record: Option<Timestamp>,
     /// The snapshot it has been restored from, if any.
     pub restored: Option<(CheckpointId, String)>,

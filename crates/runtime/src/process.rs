@@ -172,6 +172,11 @@ impl Process {
             }
             Command::Aborted { checkpoint } => {
                 self.workers.send(WorkerCommand::Aborted(checkpoint));
+                // The answer tells that nothing of this process will be written for it any more.
+                if self.collecting.remove(&checkpoint).is_some() {
+                    let (process, reason) = (self.spec.process, "aborted".to_owned());
+                    self.report(Report::Declined { checkpoint, process, reason });
+                }
             }
             Command::Finish | Command::Cancel => {}
         }

@@ -128,7 +128,7 @@ pub(crate) enum TaskReport {
     Commits(CheckpointId, Vec<(OperatorUid, BoxFuture<'static, UserResult<()>>)>),
     /// It has failed.
     Failed(TaskError),
-    /// Its source has emitted its first record.
+    /// The first record of one of its worker's sources has left the dataflow.
     FirstRecord,
 }
 

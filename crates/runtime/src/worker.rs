@@ -78,6 +78,7 @@ struct Dataflow {
     tasks: Vec<TaskHandle>,
     probe: ProbeHandle<Round>,
     seen_round: u64,
+    first_record_left: bool,
 }
 
 /// Runs the worker until it is told to close.
@@ -161,6 +162,9 @@ impl Dataflow {
         let left = flow.observe(frontier, Instant::now());
         let round = std::mem::replace(&mut self.seen_round, flow.round());
         if left {
+            if !std::mem::replace(&mut self.first_record_left, true) {
+                context.report(TaskId(0), TaskReport::FirstRecord);
+            }
             let longest = flow.longest_trip().as_micros() as u64;
             context.counters.in_flight_max_us.fetch_max(longest, Ordering::Relaxed);
         }

@@ -55,7 +55,6 @@ pub(crate) struct SourceTask {
     mailbox: Rc<RefCell<Mailbox>>,
     activator: Activator,
     capability: Option<Capability<Round>>,
-    emitted_any: bool,
 }
 
 /// What a source task is built from.
@@ -86,7 +85,6 @@ impl SourceTask {
             mailbox: parts.mailbox,
             activator: parts.activator,
             capability: None,
-            emitted_any: false,
         })
     }
 
@@ -195,9 +193,6 @@ impl SourceTask {
         let records = out.records;
         if records > 0 {
             self.context.counters.add_records(records);
-            if !std::mem::replace(&mut self.emitted_any, true) {
-                self.context.report(self.id, TaskReport::FirstRecord);
-            }
         }
         if let Some(progress) = self.source.progress() {
             self.context.counters.progress_done.store(progress.done, Ordering::Relaxed);

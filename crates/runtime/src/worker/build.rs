@@ -199,7 +199,12 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
     fn finish(self) -> Result<Dataflow, TaskError> {
         match self.error {
             Some(error) => Err(error),
-            None => Ok(Dataflow { tasks: self.handles, probe: self.probe, seen_round: 0 }),
+            None => Ok(Dataflow {
+                tasks: self.handles,
+                probe: self.probe,
+                seen_round: 0,
+                first_record_left: false,
+            }),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use tidegate_core::{
     Batch, Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, batch::typed,
 };
-use tidegate_state::{AggregateFunction, Key, SingleTable, StateValue};
+use tidegate_state::{AggregateFunction, Key, SingleTable, StateValue, table::hash_keys};
 use tidegate_types::{Barrier, KeyGroupRange, KeyHash};
 
 use super::{keyed_snapshot, restore_keyed};
@@ -82,6 +82,9 @@ pub(crate) struct FoldOperator<K, T, S, F: Fold<K, T>> {
     fold: F,
     table: SingleTable<K, F::Value>,
     range: KeyGroupRange,
+    /// The keys of the batch at hand, and their hashes; kept for their memory alone.
+    keys: Vec<K>,
+    hashes: Vec<KeyHash>,
     types: PhantomData<fn(T)>,
 }
 
@@ -90,24 +93,31 @@ impl<K: Key, T: Data, S: Fn(&T) -> K, F: Fold<K, T>> FoldOperator<K, T, S, F> {
         let range = context.key_groups();
         let mut table = SingleTable::new(state, range, context.max_parallelism);
         restore_keyed(&context.uid, &context.restored, |sources| table.restore(sources))?;
-        Ok(Self { select, fold, table, range, types: PhantomData })
+        let (keys, hashes) = (Vec::new(), Vec::new());
+        Ok(Self { select, fold, table, range, keys, hashes, types: PhantomData })
     }
 
-    #[inline]
-    fn on_record(&mut self, record: T) -> Result<F::Out> {
-        let key = (self.select)(&record);
-        let hash = KeyHash::of(&key);
-        let mut add = true;
+    /// Hashing is a pass of its own, so that the processor has the lookups of many records under
+    /// way at once.
+    fn fold_batch(&mut self, records: Vec<T>) -> Result<Vec<F::Out>> {
+        self.keys.extend(records.iter().map(&self.select));
+        hash_keys(&self.keys, &mut self.hashes);
         let (fold, table) = (&self.fold, self.table.table_mut());
-        let value = table.get_or_insert_with(hash, &key, || {
-            let (value, takes_first) = fold.first(&record);
-            add = takes_first;
-            value
-        });
-        if add {
-            fold.add(value, record)?;
+        let mut results = Vec::with_capacity(records.len());
+        for ((record, key), hash) in records.into_iter().zip(self.keys.drain(..)).zip(&self.hashes)
+        {
+            let mut add = true;
+            let value = table.get_or_insert_with(*hash, &key, || {
+                let (value, takes_first) = fold.first(&record);
+                add = takes_first;
+                value
+            });
+            if add {
+                fold.add(value, record)?;
+            }
+            results.push(fold.out(key, value)?);
         }
-        fold.out(key, value)
+        Ok(results)
     }
 }
 
@@ -120,8 +130,7 @@ where
 {
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         let Batch { records, times } = typed::<T>(batch);
-        let results = records.into_iter().map(|record| self.on_record(record));
-        let records = results.collect::<Result<Vec<_>>>()?;
+        let records = self.fold_batch(records)?;
         out.emit(Box::new(Batch { records, times }))
     }
 

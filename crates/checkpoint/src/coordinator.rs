@@ -219,9 +219,16 @@ impl Coordinator {
         for checkpoint in std::mem::take(&mut self.abandoned).into_keys() {
             actions.push(Action::Discard { checkpoint });
         }
-        let waiting = self.requests.drain(..).map(|request| request.id);
-        for request in waiting.chain(self.stop_request.take()) {
-            actions.push(Action::Answer { request, result: Err(reason.to_owned()) });
+        for request in std::mem::take(&mut self.requests) {
+            actions.push(Action::Answer { request: request.id, result: Err(reason.to_owned()) });
+        }
+        if let Some(request) = self.stop_request.take() {
+            let point = self.retention.restore_point().map(|point| point.location.as_str());
+            let result = Err(format!(
+                "{reason}; the savepoint itself is complete, in {}, and the job goes on from it",
+                point.unwrap_or("memory")
+            ));
+            actions.push(Action::Answer { request, result });
         }
     }
 

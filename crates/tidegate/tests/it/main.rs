@@ -1,0 +1,4 @@
+//! The engine as a whole: real jobs, in this process and in processes that get killed.
+
+mod kill;
+mod support;

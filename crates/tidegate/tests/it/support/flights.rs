@@ -1,0 +1,104 @@
+//! What the example `flights` must write: computed here without any engine, in one loop.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+/// The columns that are needed, as the example writes those that were cancelled.
+#[derive(Debug, Serialize, Deserialize)]
+struct Flight {
+    month: u8,
+    day: u8,
+    dep_time: Option<u16>,
+    arr_delay: Option<i32>,
+    carrier: String,
+    flight: u32,
+}
+
+/// A result per carrier and month, as the example writes it.
+#[derive(Debug, Serialize)]
+struct Summary {
+    carrier: String,
+    month: u8,
+    flights: u64,
+    cancelled: u64,
+    mean_delay: Option<f64>,
+    worst_delay: Option<i32>,
+}
+
+/// All lines that the example must write, sorted.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Results {
+    pub(crate) summary: Vec<String>,
+    pub(crate) cancelled: Vec<String>,
+}
+
+impl Results {
+    /// What a run has written.
+    pub(crate) fn written_to(output: &Path) -> Self {
+        let lines = |name| super::folders::lines(&output.join(name));
+        Self { summary: lines("summary"), cancelled: lines("cancelled") }
+    }
+
+    /// What must come of the whole of the data.
+    pub(crate) fn expected() -> Self {
+        let mut delays = BTreeMap::<(String, u8), Vec<Option<i32>>>::new();
+        let mut cancelled = BTreeMap::<(String, u8), u64>::new();
+        let mut lines = Vec::new();
+        for flight in read() {
+            let key = (flight.carrier.clone(), flight.month);
+            delays.entry(key.clone()).or_default().push(flight.arr_delay);
+            if flight.dep_time.is_none() {
+                *cancelled.entry(key).or_default() += 1;
+                lines.push(json(&flight));
+            }
+        }
+        let summaries = delays.into_iter().map(|(key, delays)| {
+            let cancelled = cancelled.get(&key).copied().unwrap_or_default();
+            json(&summary(key, &delays, cancelled))
+        });
+        let mut results = Self { summary: summaries.collect(), cancelled: lines };
+        results.summary.sort();
+        results.cancelled.sort();
+        results
+    }
+}
+
+fn summary((carrier, month): (String, u8), delays: &[Option<i32>], cancelled: u64) -> Summary {
+    let arrived = delays.iter().flatten().copied().collect::<Vec<_>>();
+    let sum = arrived.iter().map(|delay| i64::from(*delay)).sum::<i64>();
+    Summary {
+        carrier,
+        month,
+        flights: delays.len() as u64,
+        cancelled,
+        mean_delay: (!arrived.is_empty()).then(|| sum as f64 / arrived.len() as f64),
+        worst_delay: arrived.into_iter().max(),
+    }
+}
+
+fn json(record: &impl Serialize) -> String {
+    serde_json::to_string(record).expect("the record has a form in JSON")
+}
+
+/// The example's own input.
+pub(crate) fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/data/flights.csv.zst")
+}
+
+fn read() -> impl Iterator<Item = Flight> {
+    let file = File::open(data()).expect("the data is part of the repository");
+    let decoder = zstd::Decoder::new(file).expect("it is compressed with zstd");
+    let mut reader = csv::Reader::from_reader(decoder);
+    let headers = reader.headers().expect("it has a header line").clone();
+    reader.into_records().map(move |row| {
+        let row = row.expect("it is CSV");
+        let known = row.iter().map(|field| if field == "NA" { "" } else { field });
+        let row = known.collect::<csv::StringRecord>();
+        row.deserialize(Some(&headers)).expect("every row has the columns")
+    })
+}

@@ -1,0 +1,94 @@
+//! Jobs as processes of their own.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::OnceLock,
+};
+
+use super::wait_for;
+
+/// A process that this test has started, and that it ends.
+pub(crate) struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `program`; what it says on standard error goes to `log`.
+    pub(crate) fn start(program: &Path, arguments: &[String], log: &Path) -> Self {
+        let errors = File::create(log).expect("the log can be written");
+        let child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(errors)
+            .spawn()
+            .expect("the program starts");
+        Self { child, log: log.to_owned() }
+    }
+
+    /// Its end, if it has come.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("the process is this one's child")
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        wait_for("a job's process to end", || self.ended())
+    }
+
+    /// Waits for its end, which must be a good one.
+    pub(crate) fn finish(mut self) {
+        let status = self.wait();
+        assert!(status.success(), "the job ended with {status}:\n{}", self.log());
+    }
+
+    /// SIGKILL, which nobody can catch. It must not have ended before.
+    pub(crate) fn kill(mut self) {
+        if let Some(status) = self.ended() {
+            panic!("the job was to be killed, but has ended with {status}:\n{}", self.log());
+        }
+        self.child.kill().expect("the process runs");
+        self.child.wait().expect("the process is this one's child");
+    }
+
+    /// What it has said on standard error.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).expect("the log can be read")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It has ended already unless the test has failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The example `flights`, built as this test is.
+pub(crate) fn flights() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("flights"))
+}
+
+fn build(example: &str) -> PathBuf {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--package", "tidegate-examples", "--example", example]);
+    cargo.args(["--message-format", "json-render-diagnostics"]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let output = cargo.output().expect("cargo starts");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "the example {example} does not build:\n{errors}");
+    let messages = String::from_utf8(output.stdout).expect("cargo speaks UTF-8");
+    let of_example = |line: &str| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        let is_example = message["target"]["name"] == example;
+        message["executable"].as_str().filter(|_| is_example).map(PathBuf::from)
+    };
+    messages.lines().find_map(of_example).expect("cargo tells where the example is")
+}

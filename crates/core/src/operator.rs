@@ -33,7 +33,7 @@ pub trait Output {
     /// What the operators behind report: hand it on with `?`.
     fn emit(&mut self, batch: ErasedBatch) -> UserResult<()>;
 
-    /// Declares that no record with an earlier event time follows. Only operators that assign
+    /// Declares that no record with this event time or an earlier one follows. Only operators that assign
     /// event times call this; the runtime forwards what it is handed otherwise.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ pub trait Operator: 'static {
     /// What the user's code or the operators behind `out` report; it fails the attempt.
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> UserResult<()>;
 
-    /// Learns that no record with an event time before `watermark` follows.
+    /// Learns that no record with the event time `watermark` or an earlier one follows.
     ///
     /// # Errors
     ///

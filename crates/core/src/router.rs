@@ -61,6 +61,10 @@ impl<T: Data, K: Serialize + 'static, F: Fn(&T) -> K + 'static> Router for KeyRo
         for (record, time) in batch.into_timed() {
             let receiver = self.receiver(&record);
             let partial = &mut self.partial[receiver];
+            // A batch has event times for all of its records, or for none.
+            if partial.times.is_some() != time.is_some() && !partial.is_empty() {
+                deliver(receiver, Box::new(std::mem::take(partial)));
+            }
             if partial.records.capacity() == 0 {
                 partial.records.reserve_exact(self.capacity);
             }
@@ -106,7 +110,23 @@ impl Router for RebalanceRouter {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_types::EventTime;
+
     use super::*;
+
+    #[test]
+    fn records_with_and_without_event_times_do_not_share_a_batch() {
+        let max = MaxParallelism::new(128).expect("in bounds");
+        let mut router = KeyRouter::new(|record: &u64| *record, Parallelism::ONE, max);
+        let mut got = Vec::new();
+        let mut deliver = |_: usize, batch: ErasedBatch| got.push(typed::<u64>(batch));
+        router.route(Box::new(Batch::from(vec![1])), &mut deliver);
+        let timed = Batch { records: vec![2], times: Some(vec![EventTime(2)]) };
+        router.route(Box::new(timed.clone()), &mut deliver);
+        router.route(Box::new(Batch::from(vec![3])), &mut deliver);
+        router.flush(&mut deliver);
+        assert_eq!(got, [Batch::from(vec![1]), timed, Batch::from(vec![3])]);
+    }
 
     #[test]
     fn every_record_reaches_the_owner_of_its_key_group_once() {

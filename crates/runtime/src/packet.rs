@@ -218,8 +218,7 @@ mod tests {
         packet.into_bytes(&mut bytes);
         assert_eq!(bytes.len(), packet.length_in_bytes());
         let mut slab = timely::bytes::arc::BytesMut::from(bytes);
-        let length = slab.len();
-        Packet::from_bytes(slab.extract_to(length).freeze())
+        Packet::from_bytes(slab.freeze())
     }
 
     #[test]

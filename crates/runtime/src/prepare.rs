@@ -137,8 +137,11 @@ pub(crate) async fn prepare(spec: JobSpec) -> Result<Prepared, JobError> {
     let stores = open_stores(&spec)?;
     let subdir = spec.options.checkpointing.create_subdir;
     let listed = stores.checkpoints.list(spec.id, subdir).await?;
-    let found = find_start(&spec, &stores, &listed).await?;
+    let savepoint = newest_savepoint(&spec, &stores).await?;
+    // Ids only grow, over runs too: a new one must not be taken for older than any that is there.
     let highest = listed.iter().map(|snapshot| snapshot.id).max();
+    let highest = highest.max(savepoint.as_ref().map(|(id, _)| *id));
+    let found = find_start(&spec, &stores, &listed, savepoint)?;
     sweep(&listed, &spec, found.is_none()).await;
     let Found { restored, owned, foreign } = match found {
         Some(start) => restore_from(start, &spec, &plan, &listed).await?,
@@ -177,10 +180,11 @@ struct Start {
     claim: bool,
 }
 
-async fn find_start(
+fn find_start(
     spec: &JobSpec,
     stores: &Stores,
     listed: &[ListedSnapshot],
+    savepoint: Option<(CheckpointId, SnapshotLocation)>,
 ) -> Result<Option<Start>, JobError> {
     let recovery = &spec.options.recovery;
     let Some(path) = &recovery.path else { return Ok(None) };
@@ -190,7 +194,6 @@ async fn find_start(
         return Ok(Some(Start { location, claim: claimed }));
     }
     let newest = listed.iter().filter(|snapshot| snapshot.complete).max_by_key(|found| found.id);
-    let savepoint = newest_savepoint(spec, stores).await?;
     match (newest, savepoint) {
         (Some(newest), Some((id, location))) if id > newest.id => {
             Ok(Some(Start { location, claim: claimed }))
@@ -220,7 +223,14 @@ async fn newest_savepoint(
     let Some(store) = &stores.savepoints else { return Ok(None) };
     let mut newest = None;
     for location in store.list_savepoints(spec.id).await? {
-        let manifest = location.load().await?;
+        let manifest = match location.load().await {
+            Ok(manifest) => manifest,
+            Err(error) => {
+                let error = tidegate_types::error::chain(&error);
+                warn!(job = %spec.id, %location, error, "a savepoint can't be read and is left out");
+                continue;
+            }
+        };
         if newest.as_ref().is_none_or(|(id, _)| *id < manifest.checkpoint) {
             newest = Some((manifest.checkpoint, location));
         }

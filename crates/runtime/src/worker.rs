@@ -155,7 +155,7 @@ impl Dataflow {
         let mut flow = context.flow.borrow_mut();
         let worker = context.worker;
         let frontier = self.probe.with_frontier(|frontier| {
-            let starting = frontier.iter().any(|round| *round == Round::START);
+            let starting = frontier.contains(&Round::START);
             let own = frontier.iter().filter_map(|round| round.number_for(worker)).min();
             if starting { 0 } else { own.unwrap_or(u64::MAX) }
         });

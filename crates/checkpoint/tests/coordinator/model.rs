@@ -137,6 +137,8 @@ impl Model {
         assert!(self.coordinator.is_settled());
         let point = self.coordinator.restore_point().map(|point| point.id);
         assert!(point >= self.committed, "restores {point:?}, committed {:?}", self.committed);
+        // What it holds is committed again, or now.
+        self.committed = point;
         if let Some(point) = point {
             assert!(self.store[&point].complete, "restores from {point}, which is not there");
         }

@@ -206,7 +206,8 @@ impl OperatorTask {
                 self.on_advance(advance)?;
             }
             Body::Control(Control::Barrier(barrier)) => {
-                return Ok(self.on_barrier(channel, barrier, capability));
+                self.on_barrier(channel, barrier, capability);
+                return Ok(());
             }
             Body::Control(Control::End) => {
                 return self.on_channel_end(channel, capability, session);

@@ -133,7 +133,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
                     activator,
                     operator_context,
                 })
-                .map(Runner::Source)
+                .map(|task| Runner::Source(Box::new(task)))
             }
             (None, Ok(chain)) => {
                 let guarantee = if self.spec.exactly_once {
@@ -153,7 +153,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
                     batch_types,
                     alignment,
                 };
-                Ok(Runner::Operator(OperatorTask::new(parts)))
+                Ok(Runner::Operator(Box::new(OperatorTask::new(parts))))
             }
         };
         let runner = built.map_err(|error| _ = self.error.get_or_insert(error)).ok();
@@ -248,8 +248,8 @@ impl Inputs {
 
 /// A task of either kind.
 enum Runner {
-    Source(SourceTask),
-    Operator(OperatorTask),
+    Source(Box<SourceTask>),
+    Operator(Box<OperatorTask>),
 }
 
 /// Gives the task to Timely.

@@ -120,10 +120,10 @@ mod tests {
         let mut router = KeyRouter::new(|record: &u64| *record, Parallelism::ONE, max);
         let mut got = Vec::new();
         let mut deliver = |_: usize, batch: ErasedBatch| got.push(typed::<u64>(batch));
-        router.route(Box::new(Batch::from(vec![1])), &mut deliver);
-        let timed = Batch { records: vec![2], times: Some(vec![EventTime(2)]) };
+        router.route(Box::new(Batch::from(vec![1_u64])), &mut deliver);
+        let timed = Batch { records: vec![2_u64], times: Some(vec![EventTime(2)]) };
         router.route(Box::new(timed.clone()), &mut deliver);
-        router.route(Box::new(Batch::from(vec![3])), &mut deliver);
+        router.route(Box::new(Batch::from(vec![3_u64])), &mut deliver);
         router.flush(&mut deliver);
         assert_eq!(got, [Batch::from(vec![1]), timed, Batch::from(vec![3])]);
     }

@@ -1,4 +1,5 @@
 //! The engine as a whole: real jobs, in this process and in processes that get killed.
 
 mod kill;
+mod panics;
 mod support;

@@ -143,7 +143,7 @@ pub(crate) struct World {
     pub(crate) snapshots: u64,
     /// Every snapshot that has been complete since the job was started by hand, or was there then.
     durable: BTreeSet<CheckpointId>,
-    /// The latest snapshot that sinks were told to commit.
+    /// The latest snapshot that sinks were told to commit, or restored from.
     committed: Option<CheckpointId>,
     /// Who has answered for which snapshot.
     answered: BTreeSet<(u64, usize, CheckpointId)>,

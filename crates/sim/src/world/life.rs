@@ -171,6 +171,8 @@ impl World {
         self.demand(from >= committed, || {
             format!("goes back to {from:?}, and {committed:?} is committed")
         });
+        // What the snapshot holds is committed again, or now.
+        self.committed = committed.max(from);
         let parallelism = *one_of(&mut self.schedule.random, &[1, 1, 2, 2, 3, 4]);
         let parallelism = Parallelism::new(parallelism).expect("it is not 0");
         let processes = *one_of(&mut self.schedule.random, &[1, 2, 3]);

@@ -52,7 +52,7 @@ impl Trouble {
         failures.left -= 1;
         let left = failures.left;
         drop(failures);
-        assert!(left % 2 == 0, "a panic, with {left} failures to come");
+        assert!(left.is_multiple_of(2), "a panic, with {left} failures to come");
         Err(format!("an error, with {left} failures to come").into())
     }
 

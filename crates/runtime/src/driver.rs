@@ -219,6 +219,8 @@ impl Driver {
     }
 
     async fn run_attempt(&mut self, restored: Restored) -> AttemptEnd {
+        // A stop whose attempt failed has not stopped the job.
+        self.stopped_with = None;
         self.max_parallelism = restored.max_parallelism;
         self.stats.update(|stats| {
             stats.attempt_started = self.clock.now();

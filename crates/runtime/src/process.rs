@@ -52,11 +52,20 @@ pub(crate) struct ProcessSpec {
 }
 
 /// A snapshot whose parts are coming in.
+///
+/// Parts may come before the trigger does: when all sources of this process have ended, barriers
+/// come from other processes alone.
 struct Collecting {
-    target: String,
+    /// Where it goes, once the trigger has said so.
+    target: Option<String>,
     begun: std::time::Instant,
     parts: Vec<EncodedPart>,
-    expected: usize,
+}
+
+impl Default for Collecting {
+    fn default() -> Self {
+        Self { target: None, begun: std::time::Instant::now(), parts: Vec::new() }
+    }
 }
 
 /// What the process's own jobs on Tokio come back with.
@@ -85,6 +94,7 @@ pub(crate) struct Process {
     reports: mpsc::UnboundedSender<Report>,
     jobs: JoinSet<Done>,
     collecting: BTreeMap<CheckpointId, Collecting>,
+    highest_trigger: Option<CheckpointId>,
     /// By completed snapshot, how many answers of tasks and how many commits are awaited.
     committing: BTreeMap<CheckpointId, (usize, usize)>,
     ended: HashSet<(TaskId, usize)>,
@@ -106,6 +116,7 @@ impl Process {
             reports,
             jobs: JoinSet::new(),
             collecting: BTreeMap::new(),
+            highest_trigger: None,
             committing: BTreeMap::new(),
             ended: HashSet::new(),
             first_record: Some(first_record),
@@ -160,11 +171,11 @@ impl Process {
     fn on_command(&mut self, command: Command) {
         match command {
             Command::Trigger { barrier, target } => {
-                let begun = std::time::Instant::now();
-                let (parts, expected) = (Vec::new(), self.subtasks());
-                let collecting = Collecting { target, begun, parts, expected };
-                self.collecting.insert(barrier.checkpoint, collecting);
+                let checkpoint = barrier.checkpoint;
+                self.highest_trigger = self.highest_trigger.max(Some(checkpoint));
+                self.collecting.entry(checkpoint).or_default().target = Some(target);
                 self.workers.send(WorkerCommand::Trigger(barrier));
+                self.write_if_whole(checkpoint);
             }
             Command::Completed { checkpoint } => {
                 self.committing.insert(checkpoint, (self.subtasks(), 0));
@@ -264,12 +275,12 @@ impl Process {
         let process = self.spec.process;
         match part {
             Ok(part) => {
-                let Some(collecting) = self.collecting.get_mut(&checkpoint) else { return };
-                collecting.parts.push(part);
-                if collecting.parts.len() == collecting.expected
-                    && let Some(collecting) = self.collecting.remove(&checkpoint)
-                {
-                    self.write(checkpoint, collecting);
+                // One that has been triggered and is not collected any more was given up.
+                let given_up = self.highest_trigger >= Some(checkpoint)
+                    && !self.collecting.contains_key(&checkpoint);
+                if !given_up {
+                    self.collecting.entry(checkpoint).or_default().parts.push(part);
+                    self.write_if_whole(checkpoint);
                 }
             }
             Err(EncodeFailure::Declined(reason)) => {
@@ -283,10 +294,21 @@ impl Process {
         }
     }
 
+    /// Goes on to write once all parts are there and it is known where to.
+    fn write_if_whole(&mut self, checkpoint: CheckpointId) {
+        let Some(collecting) = self.collecting.get(&checkpoint) else { return };
+        if collecting.parts.len() == self.subtasks()
+            && let Some(target) = collecting.target.clone()
+            && let Some(collecting) = self.collecting.remove(&checkpoint)
+        {
+            self.write(checkpoint, &target, collecting);
+        }
+    }
+
     /// Writes the process's file and acknowledges.
-    fn write(&mut self, checkpoint: CheckpointId, collecting: Collecting) {
+    fn write(&mut self, checkpoint: CheckpointId, target: &str, collecting: Collecting) {
         let process = self.spec.process;
-        let location = self.location(&collecting.target);
+        let location = self.location(target);
         let name = format!("state-{process}-{:016x}", self.spec.attempt_token);
         let assembled = assemble(collecting.parts, &name, self.spec.inline_threshold);
         self.jobs.spawn(async move {

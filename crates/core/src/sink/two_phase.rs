@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::{SinkContext, TwoPhaseSink, TwoPhaseWriter, plain::Inbox};
 use crate::{
-    batch::ErasedBatch,
+    batch::{Data, ErasedBatch},
     context::OperatorContext,
     operator::{Operator, OperatorSnapshot, Output, Readiness},
 };
@@ -34,8 +34,9 @@ pub fn two_phase_operator<S: TwoPhaseSink>(
 ) -> UserResult<Box<dyn Operator>> {
     let recovery = start_recovery(&sink, context)?;
     let writer = sink.writer(SinkContext::from(context))?;
-    let prepared = Arc::default();
-    Ok(Box::new(TwoPhase { sink, inbox: Inbox::new(writer), prepared, previous: None, recovery }))
+    let inbox = Inbox::new(writer);
+    let (ledger, previous, previous_commit) = (Arc::default(), None, None);
+    Ok(Box::new(TwoPhase { sink, inbox, ledger, previous, previous_commit, recovery }))
 }
 
 /// Commits what the snapshot holds and then aborts leftovers. One subtask does so for all, since
@@ -72,23 +73,59 @@ fn start_recovery<S: TwoPhaseSink>(
     Ok(Some(recovery))
 }
 
-/// By checkpoint, what was prepared for it. Shared with the futures that fill it in.
-type Prepared<C> = Arc<Mutex<BTreeMap<CheckpointId, Vec<C>>>>;
+/// What is written and not known to be committed, by the checkpoint that it was prepared for.
+/// Shared with the futures that prepare and commit.
+struct Ledger<C> {
+    /// Waits for its checkpoint, or a later one, to complete.
+    prepared: BTreeMap<CheckpointId, Vec<C>>,
+    /// Is being committed. A crash may come before that is done, and the job be restored from a
+    /// snapshot taken meanwhile: snapshots leave these out only when they are committed.
+    committing: BTreeMap<CheckpointId, Vec<C>>,
+}
+
+impl<C> Default for Ledger<C> {
+    fn default() -> Self {
+        Self { prepared: BTreeMap::new(), committing: BTreeMap::new() }
+    }
+}
+
+impl<C: Data> Ledger<C> {
+    /// INV-CARRY: everything up to this checkpoint, whether or not earlier ones completed.
+    fn carried(&self, checkpoint: CheckpointId) -> impl Iterator<Item = &C> {
+        let prepared = self.prepared.range(..=checkpoint);
+        self.committing.iter().chain(prepared).flat_map(|(_, committables)| committables)
+    }
+
+    /// Moves what belongs to a completed checkpoint on; tells what it is, and for which ones.
+    fn begin_commit(&mut self, checkpoint: CheckpointId) -> (Vec<CheckpointId>, Vec<C>) {
+        let later = self.prepared.split_off(&checkpoint.next());
+        let ready = std::mem::replace(&mut self.prepared, later);
+        let ids = ready.keys().copied().collect();
+        let committables = ready.values().flatten().cloned().collect();
+        self.committing.extend(ready);
+        (ids, committables)
+    }
+}
 
 struct TwoPhase<S: TwoPhaseSink> {
     sink: S,
     inbox: Inbox<S::Writer>,
-    prepared: Prepared<S::Committable>,
+    ledger: Arc<Mutex<Ledger<S::Committable>>>,
     /// Resolves when the previous `prepare` has: with several checkpoints in flight a later one
     /// must not be acknowledged without the committables of an earlier one (INV-CARRY).
     previous: Option<oneshot::Receiver<()>>,
+    /// Resolves when the previous commit is done: a checkpoint is committed only when all that
+    /// precedes it is.
+    previous_commit: Option<oneshot::Receiver<()>>,
     /// There while restored committables are being committed and leftovers aborted.
     recovery: Option<oneshot::Receiver<UserResult<()>>>,
 }
 
 impl<S: TwoPhaseSink> TwoPhase<S> {
     fn poll_recovered(&mut self) -> UserResult<Readiness> {
-        let Some(recovery) = &mut self.recovery else { return Ok(Readiness::Ready) };
+        let Some(recovery) = &mut self.recovery else {
+            return Ok(Readiness::Ready);
+        };
         match recovery.try_recv() {
             Ok(result) => {
                 self.recovery = None;
@@ -124,7 +161,7 @@ impl<S: TwoPhaseSink> Operator for TwoPhase<S> {
     fn snapshot(&mut self, barrier: Barrier) -> UserResult<OperatorSnapshot> {
         let checkpoint = barrier.checkpoint;
         let preparing = self.inbox.writer.prepare(checkpoint);
-        let prepared = Arc::clone(&self.prepared);
+        let ledger = Arc::clone(&self.ledger);
         let (done, next_previous) = oneshot::channel();
         let previous = self.previous.replace(next_previous);
         let pending = async move {
@@ -133,11 +170,9 @@ impl<S: TwoPhaseSink> Operator for TwoPhase<S> {
                 // It is dropped only when it failed, and then the whole attempt fails.
                 let _ = previous.await;
             }
-            let mut prepared = lock(&prepared);
-            prepared.insert(checkpoint, new);
-            // INV-CARRY: everything up to this checkpoint, whether or not earlier ones completed.
-            let carried = prepared.range(..=checkpoint).flat_map(|(_, committables)| committables);
-            let items = carried.map(|committable| {
+            let mut ledger = lock(&ledger);
+            ledger.prepared.insert(checkpoint, new);
+            let items = ledger.carried(checkpoint).map(|committable| {
                 let mut bytes = Vec::new();
                 codec::encode(committable, &mut bytes).map(|()| bytes.into())
             });
@@ -154,11 +189,26 @@ impl<S: TwoPhaseSink> Operator for TwoPhase<S> {
         &mut self,
         checkpoint: CheckpointId,
     ) -> Option<BoxFuture<'static, UserResult<()>>> {
-        let mut prepared = lock(&self.prepared);
-        let later = prepared.split_off(&checkpoint.next());
-        let ready = std::mem::replace(&mut *prepared, later);
-        let ready = ready.into_values().flatten().collect::<Vec<_>>();
-        (!ready.is_empty()).then(|| self.sink.commit(ready))
+        let (ids, committables) = lock(&self.ledger).begin_commit(checkpoint);
+        let commit = (!committables.is_empty()).then(|| self.sink.commit(committables));
+        let (done, next_previous) = oneshot::channel();
+        let previous = self.previous_commit.replace(next_previous);
+        let ledger = Arc::clone(&self.ledger);
+        Some(Box::pin(async move {
+            if let Some(commit) = commit {
+                commit.await?;
+            }
+            if let Some(previous) = previous {
+                previous.await.map_err(|_| "an earlier commit has failed")?;
+            }
+            let mut ledger = lock(&ledger);
+            ids.iter().for_each(|id| {
+                ledger.committing.remove(id);
+            });
+            // Nobody waits if no later checkpoint has completed.
+            let _ = done.send(());
+            Ok(())
+        }))
     }
 }
 
@@ -167,3 +217,6 @@ impl<S: TwoPhaseSink> Operator for TwoPhase<S> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

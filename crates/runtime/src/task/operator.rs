@@ -232,6 +232,8 @@ impl OperatorTask {
     fn on_barrier(&mut self, channel: usize, barrier: Barrier, capability: InputCapability<Round>) {
         self.aligning_since.get_or_insert_with(Instant::now);
         let decision = self.alignment.on_barrier(channel, barrier);
+        // A newer barrier may have given an older snapshot up, whose channels are free then.
+        self.inbox.take_up();
         self.follow(decision, Some(capability));
     }
 

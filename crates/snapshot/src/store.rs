@@ -4,26 +4,30 @@
 //!
 //! A crash between the files and `_metadata` leaves a folder without `_metadata`, which nobody
 //! takes for a snapshot and [`SnapshotStore::list`] reports as not complete, to be swept. Deleting
-//! begins with `_metadata`, so that a crash in between leaves the same.
+//! begins with `_metadata`, so that a crash in between leaves the same. On a local disk a write
+//! that a crash cut short leaves a staged file, which `object_store` hides from its listings: there
+//! the folder goes as a whole.
 
+mod delete;
 mod location;
 mod open;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
-use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use tidegate_types::{CheckpointId, JobId};
 
 pub use location::{LoadedSnapshot, SnapshotLocation};
 
-use crate::{StoreError, manifest::METADATA};
+use crate::StoreError;
 
 /// A place where snapshots are kept. Cheap to clone.
 #[derive(Clone)]
 pub struct SnapshotStore {
     store: Arc<dyn ObjectStore>,
     base: Path,
+    /// Where the store's root lies, if that is on a local disk.
+    root: Option<PathBuf>,
     /// What a person calls it.
     name: String,
 }
@@ -65,7 +69,7 @@ impl SnapshotStore {
     /// Takes a store that is open already, for tests.
     #[must_use]
     pub fn from_object_store(store: Arc<dyn ObjectStore>, name: &str) -> Self {
-        Self { store, base: Path::default(), name: name.to_owned() }
+        Self { store, base: Path::default(), root: None, name: name.to_owned() }
     }
 
     /// The same place, with every operation going through `decorate`, for tests.
@@ -74,8 +78,7 @@ impl SnapshotStore {
         &self,
         decorate: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
     ) -> Self {
-        let store = decorate(Arc::clone(&self.store));
-        Self { store, base: self.base.clone(), name: self.name.clone() }
+        Self { store: decorate(Arc::clone(&self.store)), ..self.clone() }
     }
 
     /// What a person calls it: a path or a URL. Every location in it begins with this.
@@ -122,7 +125,7 @@ impl SnapshotStore {
     }
 
     fn location(&self, path: Path, name: String) -> SnapshotLocation {
-        SnapshotLocation { store: Arc::clone(&self.store), path, name }
+        SnapshotLocation { store: Arc::clone(&self.store), path, root: self.root.clone(), name }
     }
 
     /// The checkpoint folders of a job, oldest first, complete or not.
@@ -143,11 +146,12 @@ impl SnapshotStore {
             Err(object_store::Error::NotFound { .. }) => return Ok(Vec::new()),
             Err(error) => return Err(StoreError::failed("list", self, error)),
         };
-        let ids = listing.common_prefixes.iter().filter_map(|path| {
-            path.parts().next_back()?.as_ref().strip_prefix("chk-")?.parse::<u64>().ok()
-        });
+        let ids = listing
+            .common_prefixes
+            .iter()
+            .filter_map(|path| checkpoint_of(path.parts().next_back()?.as_ref()));
         let mut found = Vec::new();
-        for id in ids.map(CheckpointId) {
+        for id in ids {
             let location = self.checkpoint(job, id, create_subdir);
             let complete = location.exists().await?;
             found.push(ListedSnapshot { id, complete, location });
@@ -192,18 +196,21 @@ impl SnapshotStore {
     }
 }
 
-/// Deletes everything below `folder`, `_metadata` first.
-async fn delete_below(store: &dyn ObjectStore, folder: &Path) -> object_store::Result<()> {
-    let delete = async |path: Path| match store.delete(&path).await {
-        Err(error) if !matches!(error, object_store::Error::NotFound { .. }) => Err(error),
-        _ => Ok(()),
+/// The checkpoint that a folder of this name is for, if we have made it: `chk-007` is not ours.
+fn checkpoint_of(folder: &str) -> Option<CheckpointId> {
+    let id = CheckpointId(folder.strip_prefix("chk-")?.parse().ok()?);
+    (folder == format!("chk-{id}")).then_some(id)
+}
+
+/// Whether a folder of this name is one that we make for a savepoint.
+fn is_savepoint(folder: &str) -> bool {
+    let is_hex = |text: &str, digits| {
+        text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     };
-    delete(folder.clone().join(METADATA)).await?;
-    let files = store.list(Some(folder)).map_ok(|file| file.location).boxed();
-    for path in files.try_collect::<Vec<_>>().await? {
-        delete(path).await?;
-    }
-    Ok(())
+    folder
+        .strip_prefix("savepoint-")
+        .and_then(|rest| rest.split_once('-'))
+        .is_some_and(|(job, random)| is_hex(job, 6) && is_hex(random, 12))
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! One snapshot's folder: written file by file, then committed; loaded, checked and deleted.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use object_store::{
     Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart, path::Path,
 };
 
-use super::{delete_below, open};
+use super::{delete::delete_below, open};
 use crate::{
     CommitError, SnapshotError, StoreError,
     manifest::{FileEntry, METADATA, Manifest, SegmentLocation, SegmentRef},
@@ -21,6 +21,8 @@ const WHOLE: u64 = 64 << 20;
 pub struct SnapshotLocation {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) path: Path,
+    /// Where the store's root lies, if that is on a local disk.
+    pub(super) root: Option<PathBuf>,
     /// What a person calls it: a path or a URL.
     pub(super) name: String,
 }
@@ -54,7 +56,7 @@ impl SnapshotLocation {
             return Err(SnapshotError::NoSuchFolder { path: text.to_owned() });
         }
         let store = open::store(folder, false)?;
-        Ok(Self { store: store.store, path: store.base, name: store.name })
+        Ok(Self { store: store.store, path: store.base, root: store.root, name: store.name })
     }
 
     fn file(&self, name: &str) -> (Path, String) {
@@ -177,7 +179,7 @@ impl SnapshotLocation {
     ///
     /// When the store does not answer.
     pub async fn delete(&self) -> Result<(), StoreError> {
-        let deleted = delete_below(self.store.as_ref(), &self.path).await;
+        let deleted = delete_below(self.store.as_ref(), &self.path, self.root.as_deref()).await;
         deleted.map_err(|error| StoreError::failed("delete", &self.name, error))
     }
 }

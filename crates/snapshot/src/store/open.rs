@@ -39,7 +39,7 @@ fn local(path: PathBuf, create: bool) -> Result<SnapshotStore, String> {
     // A completed checkpoint survives the loss of power; empty folders of deleted ones go.
     let store = store.with_fsync(true).with_automatic_cleanup(true);
     let name = path.display().to_string();
-    Ok(SnapshotStore { store: Arc::new(store), base: Path::default(), name })
+    Ok(SnapshotStore { store: Arc::new(store), base: Path::default(), root: Some(path), name })
 }
 
 /// One store per name in this process, so that a later attempt finds what an earlier one wrote.
@@ -50,7 +50,7 @@ fn memory(name: &str) -> SnapshotStore {
     // `memory://name/below`: the first part names the store, the rest is a folder in it.
     let (root, below) = name.split_once('/').unwrap_or((name, ""));
     let store: Arc<dyn ObjectStore> = Arc::clone(stores.entry(root.to_owned()).or_default()) as _;
-    SnapshotStore { store, base: Path::from(below), name: format!("memory://{name}") }
+    SnapshotStore { store, base: Path::from(below), root: None, name: format!("memory://{name}") }
 }
 
 /// Everything else is for `object_store` to know, configured by its own environment variables.
@@ -65,5 +65,5 @@ fn remote(url: &str) -> Result<SnapshotStore, String> {
         format!("{error}{feature}")
     })?;
     let name = url.trim_end_matches('/').to_owned();
-    Ok(SnapshotStore { store: store.into(), base, name })
+    Ok(SnapshotStore { store: store.into(), base, root: None, name })
 }

@@ -7,7 +7,9 @@ use super::*;
 use crate::{
     CommitError, SnapshotError,
     faults::{Fault, FaultyStore, Operation},
-    manifest::{FORMAT, FORMAT_VERSION, FileEntry, JobInfo, Manifest, SnapshotForm, SnapshotKind},
+    manifest::{
+        FORMAT, FORMAT_VERSION, FileEntry, JobInfo, METADATA, Manifest, SnapshotForm, SnapshotKind,
+    },
 };
 
 fn job() -> JobId {
@@ -123,4 +125,56 @@ async fn metadata_is_never_written_over_another_and_doubt_is_reported_as_such() 
 fn an_address_that_is_none_is_refused_with_the_way_out() {
     let error = SnapshotStore::open("s4://bucket").expect_err("no such scheme");
     assert!(error.to_string().contains("s4://bucket"), "{error}");
+}
+
+/// What a SIGKILL during a put leaves: the store's name for a file that it has not yet renamed.
+fn leave_staged(folder: &SnapshotLocation) -> std::path::PathBuf {
+    let path = std::path::PathBuf::from(folder.to_string());
+    std::fs::create_dir_all(&path).expect("a folder");
+    std::fs::write(path.join("state-0#1"), b"half of").expect("staged");
+    path
+}
+
+#[tokio::test]
+async fn what_a_crash_staged_goes_with_the_snapshot_and_nothing_else_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SnapshotStore::open(folder.path().to_str().expect("utf-8")).expect("opens");
+    let half = store.checkpoint(job(), CheckpointId(1), true);
+    let path = leave_staged(&half);
+    let listed = store.list(job(), true).await.expect("lists");
+    assert_eq!(listed.iter().map(|found| found.complete).collect::<Vec<_>>(), [false]);
+    half.delete().await.expect("deleted");
+    assert!(!path.exists() && store.list(job(), true).await.expect("lists").is_empty());
+    assert!(!path.parent().expect("the job's folder").exists() && folder.path().exists());
+
+    let savepoint = store.savepoint(job(), 1);
+    written(&savepoint).await;
+    let path = leave_staged(&savepoint);
+    // Opened by itself, as a claimed snapshot is.
+    let claimed = SnapshotLocation::parse(&savepoint.to_string()).expect("found");
+    claimed.delete().await.expect("deleted");
+    assert!(!path.exists());
+    claimed.delete().await.expect("twice is harmless");
+
+    let foreign = store.folder("not-ours");
+    let path = leave_staged(&foreign);
+    foreign.delete().await.expect("deletes what it lists");
+    assert!(path.join("state-0#1").exists(), "the folder bears no name of ours");
+}
+
+#[tokio::test]
+async fn only_canonical_names_count() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SnapshotStore::open(folder.path().to_str().expect("utf-8")).expect("opens");
+    for name in ["chk-7", "chk-+8", "chk-009", "chk-", "chk-x"] {
+        let folder = folder.path().join(name);
+        std::fs::create_dir(&folder).expect("a folder");
+        std::fs::write(folder.join("state-0"), b"x").expect("a file");
+    }
+    let listed = store.list(job(), false).await.expect("lists");
+    assert_eq!(listed.iter().map(|found| found.id.get()).collect::<Vec<_>>(), [7]);
+    assert!(is_savepoint("savepoint-02432e-0123456789ab"));
+    for name in ["savepoint-02432e-0123456789AB", "savepoint-02432e", "savepoint-mine"] {
+        assert!(!is_savepoint(name), "{name}");
+    }
 }

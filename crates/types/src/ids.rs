@@ -152,8 +152,27 @@ impl fmt::Display for Parallelism {
 
 /// How many key groups keyed state is split into, and so the highest parallelism: 1 to 32768.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "u32", into = "u32")]
 pub struct MaxParallelism(u32);
+
+/// A number of key groups that no operator can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is not a max parallelism: expected 1 to {upper}", upper = MaxParallelism::UPPER_BOUND)]
+pub struct MaxParallelismError(u32);
+
+impl TryFrom<u32> for MaxParallelism {
+    type Error = MaxParallelismError;
+
+    fn try_from(count: u32) -> Result<Self, Self::Error> {
+        Self::new(count).ok_or(MaxParallelismError(count))
+    }
+}
+
+impl From<MaxParallelism> for u32 {
+    fn from(max: MaxParallelism) -> Self {
+        max.get()
+    }
+}
 
 impl MaxParallelism {
     /// Flink's upper bound.
@@ -232,6 +251,8 @@ impl<'de> Deserialize<'de> for OperatorUid {
 
 #[cfg(test)]
 mod tests {
+    use serde::de::{IntoDeserializer, value::U32Deserializer};
+
     use super::*;
 
     #[test]
@@ -247,5 +268,18 @@ mod tests {
     fn max_parallelism_defaults_as_in_flink() {
         let of = |p| MaxParallelism::default_for(Parallelism::new(p).expect("not zero")).get();
         assert_eq!([of(1), of(85), of(86), of(200), of(30_000)], [128, 128, 256, 512, 32_768]);
+    }
+
+    #[test]
+    fn max_parallelism_is_checked_when_it_is_read() {
+        let read = |count: u32| {
+            let deserializer: U32Deserializer<serde::de::value::Error> = count.into_deserializer();
+            MaxParallelism::deserialize(deserializer)
+        };
+        assert_eq!(read(32_768).expect("the upper bound").get(), MaxParallelism::UPPER_BOUND);
+        for count in [0, 32_769] {
+            let error = read(count).expect_err("out of bounds");
+            assert!(error.to_string().contains("expected 1 to 32768"), "{error}");
+        }
     }
 }

@@ -73,3 +73,7 @@ pub mod prelude {
     };
     pub use tidegate_core::Data;
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -2,4 +2,8 @@
 
 mod kill;
 mod panics;
+mod retention;
+mod savepoints;
+mod state;
 mod support;
+mod upgrade;

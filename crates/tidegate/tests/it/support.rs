@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub(crate) mod counting;
 pub(crate) mod flights;
 pub(crate) mod folders;
 pub(crate) mod process;

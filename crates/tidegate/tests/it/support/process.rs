@@ -29,6 +29,11 @@ impl Process {
         Self { child, log: log.to_owned() }
     }
 
+    /// Its id, for signals.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its end, if it has come.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("the process is this one's child")

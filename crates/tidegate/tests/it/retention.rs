@@ -1,0 +1,117 @@
+//! Which snapshots stay, and whom they belong to.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tidegate::{ErrorKind, JobStatus, collect::Collector};
+
+use crate::support::{
+    counting::{
+        SLOW, assert_counted_once, count, finish, job, numbers, start, stop, wait_for_checkpoints,
+    },
+    folders::{checkpoints, is_complete},
+    wait_for,
+};
+
+const OFTEN: &str = "-Dexecution.checkpointing.interval=20 ms";
+
+fn left(folder: &Path) -> Vec<PathBuf> {
+    checkpoints(&folder.join("checkpoints"))
+}
+
+#[test]
+fn a_claimed_savepoint_goes_when_it_is_subsumed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = Collector::default();
+    let savepoint = stop(&start(folder.path(), &[], Some(SLOW), &results).expect("it starts"));
+    let claim = [OFTEN, "--claim-mode=claim", "--from-savepoint", &savepoint];
+    let second = start(folder.path(), &claim, Some(SLOW), &results).expect("it starts");
+    wait_for("the claimed savepoint to go", || (!Path::new(&savepoint).exists()).then_some(()));
+    finish(&second);
+    assert_counted_once(&results);
+}
+
+#[test]
+fn an_unclaimed_savepoint_is_never_touched() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = Collector::default();
+    let savepoint = stop(&start(folder.path(), &[], Some(SLOW), &results).expect("it starts"));
+    let unclaimed = [OFTEN, "--claim-mode=no_claim", "--from-savepoint", &savepoint];
+    let second = start(folder.path(), &unclaimed, Some(SLOW), &results).expect("it starts");
+    wait_for_checkpoints(&second, 3);
+    finish(&second);
+    assert!(is_complete(Path::new(&savepoint)), "the savepoint is gone");
+    assert_counted_once(&results);
+}
+
+#[test]
+fn so_many_checkpoints_are_kept_and_a_cancelled_job_keeps_them_if_it_is_told_to() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = [
+        OFTEN,
+        "-Dexecution.checkpointing.num-retained=3",
+        "-Dexecution.checkpointing.externalized-checkpoint-retention=RETAIN_ON_CANCELLATION",
+    ];
+    let results = Collector::default();
+    let running = start(folder.path(), &options, Some(SLOW), &results).expect("it starts");
+    wait_for_checkpoints(&running, 6);
+    running.cancel();
+    let result = running.wait_blocking().expect("a cancelled job has not failed");
+    assert_eq!(result.status, JobStatus::Canceled);
+    let left = left(folder.path());
+    assert_eq!(left.len(), 3, "{left:?}");
+    assert!(left.iter().all(|folder| is_complete(folder)), "{left:?}");
+    finish(&start(folder.path(), &["--from-savepoint=latest"], None, &results).expect("it starts"));
+    assert_counted_once(&results);
+}
+
+#[test]
+fn a_cancelled_job_loses_its_checkpoints() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = start(folder.path(), &[OFTEN], Some(SLOW), &Collector::default());
+    let running = running.expect("it starts");
+    wait_for_checkpoints(&running, 2);
+    running.cancel();
+    running.wait_blocking().expect("a cancelled job has not failed");
+    assert_eq!(left(folder.path()), <[PathBuf; 0]>::default());
+}
+
+#[test]
+fn a_failed_job_keeps_its_latest_checkpoint_and_latest_finds_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = Collector::default();
+    let enough = Arc::new(AtomicBool::new(false));
+    let (sink, fails) = (results.clone(), Arc::clone(&enough));
+    let failing = job(folder.path()).start([OFTEN, "-Drestart-strategy.type=none"], move |env| {
+        let fails = Arc::clone(&fails);
+        let checked = numbers(env, Some(SLOW)).map(move |number| {
+            if fails.load(Ordering::Relaxed) { Err("enough".into()) } else { Ok(number) }
+        });
+        count(&checked, &sink);
+        Ok(())
+    });
+    let failing = failing.expect("it starts");
+    wait_for_checkpoints(&failing, 2);
+    enough.store(true, Ordering::Relaxed);
+    let error = failing.wait_blocking().expect_err("it fails");
+    assert!(error.to_string().contains("enough"), "{error}");
+    assert_eq!(left(folder.path()).len(), 1);
+    finish(&start(folder.path(), &["--from-savepoint=latest"], None, &results).expect("it starts"));
+    assert_counted_once(&results);
+}
+
+#[test]
+fn latest_with_nothing_there_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let started = start(folder.path(), &["--from-savepoint=latest"], None, &Collector::default());
+    let error = started.err().expect("there is nothing to start from");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    let message = error.to_string();
+    assert!(message.starts_with("there is no checkpoint or savepoint of job "), "{message}");
+    assert!(message.ends_with("start without --from-savepoint if it has never completed one"));
+}

@@ -1,0 +1,125 @@
+//! A job that has changed since its savepoint: operators more, operators fewer, other types.
+
+use std::path::Path;
+
+use tidegate::{ErrorKind, collect::Collector, prelude::*};
+
+use crate::support::counting::{
+    KEYS, SLOW, assert_counted_once, count, finish, job, numbers, start, stop,
+};
+
+/// The job that counts, and another keyed function beside it.
+fn with_extra(
+    folder: &Path,
+    options: &[&str],
+    rate: Option<u64>,
+    results: &Collector<(u64, u64)>,
+    extra: &Collector<(u64, u64)>,
+) -> JobHandle {
+    let (results, extra) = (results.clone(), extra.clone());
+    let started = job(folder).start(options.iter().copied(), move |env| {
+        let numbers = numbers(env, rate);
+        count(&numbers, &results);
+        numbers
+            .key_by(|number: &u64| number % KEYS)
+            .aggregate("extra-count", Count)
+            .sink("extra-counts", extra.exactly_once_sink());
+        Ok(())
+    });
+    started.expect("it starts")
+}
+
+#[test]
+fn operators_may_be_added_and_begin_with_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (results, extra) = (Collector::default(), Collector::default());
+    let savepoint = stop(&start(folder.path(), &[], Some(SLOW), &results).expect("it starts"));
+    let before = results.len();
+    finish(&with_extra(folder.path(), &["-s", &savepoint], None, &results, &extra));
+    assert_eq!(extra.len(), results.len() - before);
+    assert_counted_once(&results);
+}
+
+#[test]
+fn operators_may_be_removed_only_if_that_is_meant() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = Collector::default();
+    let both = with_extra(folder.path(), &[], Some(SLOW), &results, &Collector::default());
+    let savepoint = stop(&both);
+    let refused = start(folder.path(), &["-s", &savepoint], None, &results);
+    let error = refused.err().expect("state would be lost");
+    assert_eq!(error.kind(), ErrorKind::Incompatible);
+    let message = error.to_string();
+    assert!(message.contains("operator `extra-count`, `extra-counts` to the new"), "{message}");
+    assert!(message.contains("--allow-non-restored-state"), "{message}");
+    let allowed = ["-s", &savepoint, "--allow-non-restored-state"];
+    finish(&start(folder.path(), &allowed, None, &results).expect("that is meant"));
+    assert_counted_once(&results);
+}
+
+/// Keeps the latest number as a `V`.
+struct Latest<V>(ValueState<V>, fn(u64) -> V);
+
+impl<V: Clone + Send + Sync + serde::Serialize + serde::de::DeserializeOwned + 'static>
+    KeyedProcess<u64, u64> for Latest<V>
+{
+    type Out = u64;
+
+    fn on_record(
+        &mut self,
+        number: u64,
+        _context: &mut ProcessContext<'_, u64, u64>,
+    ) -> tidegate::Result<()> {
+        self.0.set((self.1)(number));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_state_of_another_type_is_refused_with_both_types() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let before = job(folder.path()).start([""; 0], |env| {
+        let keyed = numbers(env, Some(SLOW)).key_by(|number: &u64| number % KEYS);
+        keyed
+            .process("latest-number", |states| Ok(Latest(states.value("latest")?, |number| number)))
+            .sink("nowhere", tidegate::discard::discard());
+        Ok(())
+    });
+    let savepoint = stop(&before.expect("it starts"));
+    let after = job(folder.path()).try_run(["-s", &savepoint], |env| {
+        let keyed = numbers(env, None).key_by(|number: &u64| number % KEYS);
+        keyed
+            .process("latest-number", |states| {
+                Ok(Latest(states.value("latest")?, |number| number.to_string()))
+            })
+            .sink("nowhere", tidegate::discard::discard());
+        Ok(())
+    });
+    let error = after.expect_err("numbers are no texts");
+    assert_eq!(error.kind(), ErrorKind::Incompatible);
+    let message = error.to_string();
+    assert!(message.contains("operator `latest-number`"), "{message}");
+    let types = "the state `latest` is `u64` (value state) in the snapshot, and `String` (value \
+                 state) in the program";
+    assert!(message.contains(types), "{message}");
+}
+
+#[test]
+fn keys_of_another_type_are_refused_with_both_types() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = Collector::default();
+    let savepoint = stop(&start(folder.path(), &[], Some(SLOW), &results).expect("it starts"));
+    let after = job(folder.path()).try_run(["-s", &savepoint], |env| {
+        numbers(env, None)
+            .key_by(|number: &u64| (number % KEYS).to_string())
+            .aggregate("count", Count)
+            .sink("counts", tidegate::discard::discard());
+        Ok(())
+    });
+    let error = after.expect_err("numbers are no texts");
+    assert_eq!(error.kind(), ErrorKind::Incompatible);
+    let message = error.to_string();
+    assert!(message.contains("operator `count`"), "{message}");
+    let types = "the snapshot's keys are of type `u64`, and the program's of type `String`";
+    assert!(message.contains(types), "{message}");
+}

@@ -134,14 +134,13 @@ impl KeyedSegmentReader {
     ///
     /// # Errors
     ///
-    /// [`SnapshotError::Corrupt`] when the bytes are not a keyed segment.
+    /// [`SnapshotError::Version`] when it is of another version, [`SnapshotError::Corrupt`] when the
+    /// bytes are not a keyed segment.
     pub fn open(bytes: Bytes) -> Result<Self, SnapshotError> {
         let whole = bytes.len();
-        let framed = whole >= KEYED_MAGIC.len() + FOOTER
-            && bytes.starts_with(KEYED_MAGIC)
-            && bytes.ends_with(KEYED_MAGIC);
-        if !framed {
-            return Err(corrupt("it is not a keyed segment"));
+        strip_magic(&bytes, KEYED_MAGIC)?;
+        if whole < KEYED_MAGIC.len() + FOOTER || !bytes.ends_with(KEYED_MAGIC) {
+            return Err(corrupt("it does not end as a keyed segment does"));
         }
         let footer = &bytes[whole - FOOTER..];
         let half = |at: usize| u32::from_le_bytes(footer[at..at + 4].try_into().expect("4 bytes"));
@@ -192,7 +191,27 @@ fn check_index(index: &[IndexEntry], groups: KeyGroupRange, end: u64) -> Result<
     if !index.iter().all(in_bounds) || !index.is_sorted_by_key(|entry| entry.group) {
         return Err(corrupt("its index points out of bounds"));
     }
+    let overlap = |pair: &[IndexEntry]| pair[0].offset + pair[0].length > pair[1].offset;
+    if index.windows(2).any(overlap) {
+        return Err(corrupt("blocks in its index overlap"));
+    }
     Ok(())
+}
+
+/// What follows the magic, whose last byte is the version's digit.
+fn strip_magic<'a>(bytes: &'a [u8], magic: &[u8; 8]) -> Result<&'a [u8], SnapshotError> {
+    let (name, ours) = (&magic[..7], magic[7]);
+    match bytes.strip_prefix(name) {
+        Some([version, rest @ ..]) if *version == ours => Ok(rest),
+        Some([version @ b'0'..=b'9', ..]) => Err(SnapshotError::Version {
+            path: "segment".to_owned(),
+            found: u64::from(version - b'0'),
+        }),
+        _ => {
+            let expected = String::from_utf8_lossy(magic);
+            Err(corrupt(&format!("it does not begin with `{expected}`")))
+        }
+    }
 }
 
 fn corrupt(problem: &str) -> SnapshotError {
@@ -227,10 +246,10 @@ impl ListSegment {
     ///
     /// # Errors
     ///
-    /// [`SnapshotError::Corrupt`] when the bytes are not a segment of lists.
+    /// [`SnapshotError::Version`] when it is of another version, [`SnapshotError::Corrupt`] when the
+    /// bytes are not a segment of lists.
     pub fn decode(bytes: &[u8]) -> Result<Self, SnapshotError> {
-        let bytes =
-            bytes.strip_prefix(LISTS_MAGIC).ok_or_else(|| corrupt("it is not a list segment"))?;
+        let bytes = strip_magic(bytes, LISTS_MAGIC)?;
         let lists = codec::decode_exact::<Vec<EncodedList>>(bytes)
             .map_err(|error| corrupt(&format!("its lists can't be read: {error}")))?;
         let states = lists.into_iter().map(|(name, redistribution, items)| ListState {

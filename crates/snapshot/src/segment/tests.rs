@@ -63,3 +63,33 @@ proptest! {
         prop_assert_eq!(ListSegment::decode(&segment.encode()).expect("decodes"), segment);
     }
 }
+
+#[test]
+fn a_segment_of_another_version_says_so() {
+    let mut keyed = written(&[(1, 0, vec![1])]).to_vec();
+    keyed[7] = b'2';
+    let mut lists = ListSegment::default().encode();
+    lists[7] = b'2';
+    let errors = [
+        KeyedSegmentReader::open(keyed.into()).expect_err("version 2"),
+        ListSegment::decode(&lists).expect_err("version 2"),
+    ];
+    for error in errors {
+        assert!(matches!(error, SnapshotError::Version { found: 2, .. }), "{error}");
+    }
+    let error = ListSegment::decode(&written(&[])).expect_err("the other kind");
+    assert!(matches!(error, SnapshotError::Corrupt { .. }), "{error}");
+}
+
+#[test]
+fn blocks_that_overlap_are_refused() {
+    let mut writer = KeyedSegmentWriter::new(range(0, 64));
+    for group in [1, 2] {
+        writer.begin_block(KeyGroup(group), 0);
+        writer.buffer().extend_from_slice(b"entry");
+        writer.end_block(1);
+    }
+    writer.index[1].offset -= 1;
+    let error = KeyedSegmentReader::open(writer.finish().into()).expect_err("they overlap");
+    assert!(error.to_string().contains("overlap"), "{error}");
+}

@@ -1,14 +1,19 @@
 //! `_metadata`: versioned JSON that a person can read.
 //!
 //! It names every operator by uid and every file by its path relative to the snapshot, with
-//! lengths and checksums. State below the inline threshold stands in it, in base64. The types also
-//! travel in acknowledgements, in the native codec; only inline bytes look different there.
+//! lengths and checksums. State below the inline threshold stands in it, in base64. Its last field
+//! is a checksum of all others ([`checksum`]). The types also travel in acknowledgements, in the
+//! native codec; only inline bytes look different there.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod checksum;
+mod validate;
+
+use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use tidegate_types::{
     AttemptId, CheckpointId, JobId, KeyGroupRange, MaxParallelism, OperatorUid, Parallelism,
     SubtaskIndex, Timestamp,
@@ -216,18 +221,21 @@ pub struct Manifest {
     pub files: BTreeMap<String, FileEntry>,
 }
 
-/// As much as can be read of any version.
-#[derive(Deserialize)]
-struct Head {
-    format: String,
-    version: u64,
+/// The file as it is written.
+#[derive(Serialize)]
+struct Sealed<'a> {
+    #[serde(flatten)]
+    manifest: &'a Manifest,
+    checksum: String,
 }
 
 impl Manifest {
     /// The file's content.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let mut json = serde_json::to_vec_pretty(self).expect("a manifest is plain data");
+        let value = serde_json::to_value(self).expect("a manifest is plain data");
+        let sealed = Sealed { manifest: self, checksum: checksum::to_text(checksum::of(&value)) };
+        let mut json = serde_json::to_vec_pretty(&sealed).expect("a manifest is plain data");
         json.push(b'\n');
         json
     }
@@ -236,18 +244,21 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// When it is damaged, of another version, or contradicts itself.
+    /// When it is damaged, of another version, altered, or contradicts itself.
     pub fn parse(json: &[u8], path: &str) -> Result<Self, SnapshotError> {
         let corrupt = |problem: String| SnapshotError::Corrupt { path: path.to_owned(), problem };
-        let head = serde_json::from_slice::<Head>(json).map_err(|e| corrupt(e.to_string()))?;
-        if head.format != FORMAT {
-            return Err(corrupt(format!("its format is `{}`, not `{FORMAT}`", head.format)));
+        let mut value =
+            serde_json::from_slice::<Value>(json).map_err(|error| corrupt(error.to_string()))?;
+        check_version(&value, path)?;
+        let stated = value.as_object_mut().and_then(|fields| fields.remove(checksum::FIELD));
+        let expected = checksum::from_value(stated.as_ref()).map_err(corrupt)?;
+        let found = checksum::of(&value);
+        if found != expected {
+            return Err(SnapshotError::Checksum { path: path.to_owned(), expected, found });
         }
-        if head.version != u64::from(FORMAT_VERSION) {
-            return Err(SnapshotError::Version { path: path.to_owned(), found: head.version });
-        }
-        let manifest = serde_json::from_slice::<Self>(json).map_err(|e| corrupt(e.to_string()))?;
-        manifest.validate().map_err(corrupt)?;
+        let manifest =
+            serde_json::from_value::<Self>(value).map_err(|error| corrupt(error.to_string()))?;
+        validate::check(&manifest).map_err(corrupt)?;
         Ok(manifest)
     }
 
@@ -263,47 +274,24 @@ impl Manifest {
     /// How many bytes of state it holds.
     #[must_use]
     pub fn state_bytes(&self) -> u64 {
-        self.segments().map(|segment| segment.length).sum()
-    }
-
-    /// Checks that it does not contradict itself.
-    fn validate(&self) -> Result<(), String> {
-        for path in self.files.keys() {
-            let steps_out = path.split('/').any(|part| part.is_empty() || part == "..");
-            if steps_out || path.contains('\\') {
-                return Err(format!("the path `{path}` leads out of the snapshot"));
-            }
-        }
-        self.segments().try_for_each(|segment| self.validate_segment(segment))?;
-        self.operators.iter().try_for_each(|(uid, operator)| validate_operator(uid, operator))
-    }
-
-    fn validate_segment(&self, segment: &SegmentRef) -> Result<(), String> {
-        match &segment.location {
-            SegmentLocation::Inline(bytes) if bytes.0.len() as u64 == segment.length => Ok(()),
-            SegmentLocation::Inline(_) => {
-                Err("an inline segment is not as long as it says".to_owned())
-            }
-            SegmentLocation::File { path, offset } => {
-                let file = self.files.get(path);
-                let file = file.ok_or_else(|| format!("the file `{path}` is not listed"))?;
-                match offset.checked_add(segment.length) {
-                    Some(end) if end <= file.length => Ok(()),
-                    _ => Err(format!("a segment lies beyond the end of the file `{path}`")),
-                }
-            }
-        }
+        self.segments().fold(0, |bytes, segment| bytes.saturating_add(segment.length))
     }
 }
 
-fn validate_operator(uid: &OperatorUid, operator: &OperatorManifest) -> Result<(), String> {
-    let mut seen = BTreeSet::new();
-    for subtask in &operator.subtasks {
-        if subtask.index.get() >= operator.parallelism.get() || !seen.insert(subtask.index) {
-            return Err(format!("operator `{uid}` has a subtask {} too many", subtask.index));
-        }
+/// Tells what can be told of any version, before anything is believed.
+fn check_version(value: &Value, path: &str) -> Result<(), SnapshotError> {
+    let path = || path.to_owned();
+    let corrupt = |problem| Err(SnapshotError::Corrupt { path: path(), problem });
+    match value["format"].as_str() {
+        Some(FORMAT) => {}
+        Some(format) => return corrupt(format!("its format is `{format}`, not `{FORMAT}`")),
+        None => return corrupt(format!("it has no field `format`, which should be `{FORMAT}`")),
     }
-    Ok(())
+    match value["version"].as_u64() {
+        Some(version) if version == u64::from(FORMAT_VERSION) => Ok(()),
+        Some(found) => Err(SnapshotError::Version { path: path(), found }),
+        None => corrupt("it has no field `version`".to_owned()),
+    }
 }
 
 #[cfg(test)]

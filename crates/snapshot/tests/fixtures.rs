@@ -210,6 +210,12 @@ async fn write_fixtures() {
     spoil("cut-metadata", |folder| {
         alter(folder.join("_metadata"), |bytes| bytes.truncate(bytes.len() / 2));
     });
+    spoil("altered-metadata", |folder| {
+        alter(folder.join("_metadata"), |bytes| {
+            let text = String::from_utf8(bytes.clone()).expect("json");
+            *bytes = text.replacen("\"checkpoint\": 42", "\"checkpoint\": 43", 1).into_bytes();
+        });
+    });
 }
 
 fn ignore_missing(error: std::io::Error) -> std::io::Result<()> {
@@ -309,6 +315,12 @@ async fn each_corrupt_snapshot_is_refused_for_its_own_reason() {
     let error = refusal("cut-metadata").await;
     assert!(
         matches!(&error, SnapshotError::Corrupt { path, .. } if path.ends_with("_metadata")),
+        "{error}"
+    );
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let error = refusal("altered-metadata").await;
+    assert!(
+        matches!(&error, SnapshotError::Checksum { path, .. } if path.ends_with("_metadata")),
         "{error}"
     );
     assert_eq!(error.kind(), ErrorKind::Corrupt);

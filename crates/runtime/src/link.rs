@@ -240,6 +240,7 @@ pub(crate) async fn follow(
     let mut running = tokio::spawn(running.run(process_commands));
     stats.update(|stats| stats.status = JobStatus::Running);
     let mut failure = None;
+    let lost = |problem: &str| format!("the coordinator, process 0, is lost: {problem}");
     let finished = loop {
         tokio::select! {
             biased;
@@ -256,7 +257,15 @@ pub(crate) async fn follow(
                 }
             }
             word = receive::<Word>(&mut connection) => match word {
-                Some(Ok(Word::Command(Command::Cancel))) | None | Some(Err(_)) => break false,
+                Some(Ok(Word::Command(Command::Cancel))) => break false,
+                Some(Err(problem)) => {
+                    failure.get_or_insert(lost(&problem));
+                    break false;
+                }
+                None => {
+                    failure.get_or_insert(lost("the connection was closed"));
+                    break false;
+                }
                 Some(Ok(Word::Command(command))) => {
                     // The process ends by itself only after it has said so.
                     let _ = commands.send(command);

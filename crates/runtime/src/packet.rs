@@ -217,7 +217,7 @@ mod tests {
         let mut bytes = Vec::new();
         packet.into_bytes(&mut bytes);
         assert_eq!(bytes.len(), packet.length_in_bytes());
-        let mut slab = timely::bytes::arc::BytesMut::from(bytes);
+        let slab = timely::bytes::arc::BytesMut::from(bytes);
         Packet::from_bytes(slab.freeze())
     }
 

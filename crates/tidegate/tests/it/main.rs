@@ -2,6 +2,7 @@
 
 mod kill;
 mod panics;
+mod processes;
 mod retention;
 mod savepoints;
 mod state;

@@ -63,7 +63,7 @@ impl SnapshotStore {
     ///
     /// When the address is not one, or the folder can't be made.
     pub fn open(url: &str) -> Result<Self, StoreError> {
-        open::store(url, true)
+        open::store(url)
     }
 
     /// Takes a store that is open already, for tests.

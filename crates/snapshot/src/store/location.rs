@@ -46,16 +46,7 @@ impl SnapshotLocation {
     ///
     /// When there is no such folder, or the address is not one.
     pub fn parse(text: &str) -> Result<Self, SnapshotError> {
-        let folder = text.trim_end_matches('/');
-        let folder =
-            folder.strip_suffix(METADATA).map_or(folder, |rest| rest.trim_end_matches('/'));
-        let local = folder.strip_prefix("file://").or((!folder.contains("://")).then_some(folder));
-        if let Some(local) = local
-            && !std::path::Path::new(local).is_dir()
-        {
-            return Err(SnapshotError::NoSuchFolder { path: text.to_owned() });
-        }
-        let store = open::store(folder, false)?;
+        let store = open::snapshot(text)?;
         Ok(Self { store: store.store, path: store.base, root: store.root, name: store.name })
     }
 
@@ -209,7 +200,7 @@ impl LoadedSnapshot {
     ///
     /// # Errors
     ///
-    /// When its checksum is not that which was written.
+    /// When it reaches past the file's end, or its checksum is not that which was written.
     pub fn segment(&self, segment: &SegmentRef) -> Result<Bytes, SnapshotError> {
         let (shown, bytes) = match &segment.location {
             SegmentLocation::Inline(bytes) => {
@@ -219,8 +210,15 @@ impl LoadedSnapshot {
                 let shown = format!("{}/{path}", self.name);
                 let file = self.files.get(path);
                 let file = file.ok_or_else(|| SnapshotError::Missing { path: shown.clone() })?;
-                let (start, end) = (*offset as usize, (*offset + segment.length) as usize);
-                (format!("{shown}, bytes {start} to {end}"), file.slice(start..end))
+                let bytes = part(file, *offset, segment.length).ok_or_else(|| {
+                    let (length, path) = (file.len(), shown.clone());
+                    let problem = format!(
+                        "a segment of {} bytes at {offset} lies beyond its end at {length}",
+                        segment.length
+                    );
+                    SnapshotError::Corrupt { path, problem }
+                })?;
+                (format!("{shown}, {} bytes at {offset}", segment.length), bytes)
             }
         };
         let found = crc32c::crc32c(&bytes);
@@ -229,4 +227,11 @@ impl LoadedSnapshot {
         }
         Err(SnapshotError::Checksum { path: shown, expected: segment.crc32c, found })
     }
+}
+
+/// `length` bytes from `offset` on, if there are that many.
+fn part(file: &Bytes, offset: u64, length: u64) -> Option<Bytes> {
+    let start = usize::try_from(offset).ok()?;
+    let end = start.checked_add(usize::try_from(length).ok()?)?;
+    (end <= file.len()).then(|| file.slice(start..end))
 }

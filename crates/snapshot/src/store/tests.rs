@@ -8,7 +8,8 @@ use crate::{
     CommitError, SnapshotError,
     faults::{Fault, FaultyStore, Operation},
     manifest::{
-        FORMAT, FORMAT_VERSION, FileEntry, JobInfo, METADATA, Manifest, SnapshotForm, SnapshotKind,
+        FORMAT, FORMAT_VERSION, FileEntry, JobInfo, METADATA, Manifest, SegmentLocation,
+        SegmentRef, SnapshotForm, SnapshotKind,
     },
 };
 
@@ -58,6 +59,69 @@ async fn a_snapshot_can_be_moved_and_is_found_by_its_folder_or_its_metadata() {
         SnapshotLocation::parse(&url).expect("found").load().await.expect("loads"),
         manifest
     );
+}
+
+#[tokio::test]
+async fn every_way_to_name_a_snapshot_finds_it() {
+    // A path relative to the current folder, which tests may not change, has to lie below it.
+    let folder = tempfile::tempdir_in(".").expect("a folder");
+    let relative = std::path::Path::new(folder.path().file_name().expect("a name"));
+    let names = ["old_metadata", "a b", "a%20b", "a+b~", "_metadata", "é"];
+    for name in names {
+        let path = folder.path().join(name);
+        std::fs::create_dir(&path).expect("a folder");
+        let path = path.canonicalize().expect("it is there");
+        let first = SnapshotLocation::parse(path.to_str().expect("utf-8")).expect("found");
+        let manifest = written(&first).await;
+        let url = url::Url::from_file_path(&path).expect("absolute").to_string();
+        let shown = path.display().to_string();
+        let relative = relative.join(name).display().to_string();
+        for text in [shown, url, relative.clone(), format!("./{relative}")] {
+            for text in [text.clone(), format!("{text}/"), format!("{text}/_metadata")] {
+                let found =
+                    SnapshotLocation::parse(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
+                assert_eq!(found.load().await.expect("loads"), manifest, "{text}");
+                found.read_all(&manifest).await.expect("reads");
+            }
+        }
+    }
+    for missing in ["file:///no/such", "no/such", "no/such/_metadata", "", "old_metadata"] {
+        let error = SnapshotLocation::parse(missing).expect_err("nothing there");
+        assert!(matches!(&error, SnapshotError::NoSuchFolder { .. }), "{missing}: {error}");
+    }
+    let here = SnapshotLocation::parse("_metadata").expect("the current folder");
+    let current = std::env::current_dir().and_then(|path| path.canonicalize()).expect("known");
+    assert_eq!(here.to_string(), current.display().to_string());
+}
+
+#[tokio::test]
+async fn metadata_is_left_out_of_urls_too() {
+    let store = SnapshotStore::open("memory://urls").expect("opens");
+    let manifest = written(&store.folder("old_metadata")).await;
+    for text in ["memory://urls/old_metadata", "memory://urls/old_metadata/_metadata"] {
+        let found = SnapshotLocation::parse(text).expect("found");
+        assert_eq!(found.load().await.expect("loads"), manifest, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_segment_past_the_end_of_its_file_is_refused() {
+    let store = SnapshotStore::open("memory://segments").expect("opens");
+    let location = store.checkpoint(job(), CheckpointId(1), true);
+    let manifest = written(&location).await;
+    let loaded = location.read_all(&manifest).await.expect("reads");
+    let segment = |offset, length| {
+        let crc32c = crc32c::crc32c(b"state");
+        let location = SegmentLocation::File { path: "state-0".to_owned(), offset };
+        loaded.segment(&SegmentRef { location, length, crc32c })
+    };
+    assert_eq!(segment(5, 5).expect("the last five bytes"), "state");
+    for (offset, length) in [(5, 6), (11, 0), (u64::MAX, 5), (5, u64::MAX)] {
+        let error = segment(offset, length).expect_err("past the end");
+        assert!(matches!(&error, SnapshotError::Corrupt { path, .. } if path.ends_with("state-0")));
+    }
+    let error = segment(4, 5).expect_err("other bytes");
+    assert!(matches!(&error, SnapshotError::Checksum { .. }), "{error}");
 }
 
 #[tokio::test]

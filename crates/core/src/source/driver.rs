@@ -1,6 +1,14 @@
 //! Runs a [`Source`] as the runtime's [`SourceOperator`].
+//!
+//! A bounded source looks for its splits once in the job's life, not once per attempt: a job that
+//! is restored reads the input that it began with, whatever has come or gone since. For that each
+//! subtask puts into the snapshot whether it has looked; a subtask that has not has its splits in
+//! nobody's state, so the source looks again unless all of them had.
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    task::{Context, Poll, Waker},
+};
 
 use tidegate_snapshot::{
     codec,
@@ -12,12 +20,14 @@ use tokio::sync::mpsc;
 use super::{ReaderContext, ReaderStatus, Source, SourceReader, Split};
 use crate::{
     batch::{Batch, TARGET_LEN},
-    context::{OperatorContext, RestoredState},
+    context::{OperatorContext, RestoredState, single_item},
     operator::{OperatorSnapshot, Output, SourceOperator, SourceProgress, SourceStatus},
 };
 
 /// The name of the state that holds a source's splits.
 const SPLITS: &str = "splits";
+/// The name of the state that holds, per subtask, whether it knows all of its splits.
+const DISCOVERED: &str = "discovered";
 
 /// Makes the runtime's operator of one subtask of `source`.
 ///
@@ -31,15 +41,18 @@ pub fn source_operator<S: Source>(
     Ok(Box::new(SourceDriver::new(source, context)?))
 }
 
+/// What discovery sends, each time that it has looked.
+type Discoveries<S> = mpsc::UnboundedReceiver<UserResult<Vec<<S as Source>::Split>>>;
+
 struct SourceDriver<S: Source> {
     source: S,
     reader: S::Reader,
     known: HashSet<String>,
     subtask: SubtaskIndex,
     parallelism: Parallelism,
-    discoveries: mpsc::UnboundedReceiver<UserResult<Vec<S::Split>>>,
-    bounded: bool,
-    discovered: bool,
+    waker: Waker,
+    /// `None` once a bounded source knows all of its splits.
+    discoveries: Option<Discoveries<S>>,
 }
 
 impl<S: Source> SourceDriver<S> {
@@ -56,13 +69,19 @@ impl<S: Source> SourceDriver<S> {
             known: HashSet::new(),
             subtask: context.subtask,
             parallelism: context.parallelism,
-            discoveries: start_discovery(&source, &context),
-            bounded: source.discovery_interval().is_none(),
-            discovered: false,
+            waker: context.waker.clone(),
+            discoveries: None,
             source,
         };
         driver.restore(&context.restored)?;
+        if !driver.is_bounded() || !all_had_discovered(&context.restored)? {
+            driver.discoveries = Some(start_discovery(&driver.source, &context));
+        }
         Ok(driver)
+    }
+
+    fn is_bounded(&self) -> bool {
+        self.source.discovery_interval().is_none()
     }
 
     fn restore(&mut self, restored: &RestoredState) -> UserResult<()> {
@@ -85,29 +104,65 @@ impl<S: Source> SourceDriver<S> {
     }
 
     fn take_discoveries(&mut self) -> UserResult<()> {
-        while let Ok(found) = self.discoveries.try_recv() {
-            self.take_own(found?)?;
-            self.discovered = true;
+        while let Some(found) = self.next_discovery()? {
+            if self.is_bounded() {
+                self.discoveries = None;
+            }
+            self.take_own(found)?;
         }
         Ok(())
     }
+
+    fn next_discovery(&mut self) -> UserResult<Option<Vec<S::Split>>> {
+        let Some(discoveries) = &mut self.discoveries else { return Ok(None) };
+        match discoveries.poll_recv(&mut Context::from_waker(&self.waker)) {
+            Poll::Ready(Some(found)) => found.map(Some),
+            // Only a panic ends the task before it has sent the result it was started for.
+            Poll::Ready(None) => Err("the search for the source's splits ended with no result, \
+                                      probably by a panic"
+                .into()),
+            Poll::Pending => Ok(None),
+        }
+    }
+
+    fn snapshot_splits(&self) -> UserResult<ListState> {
+        let splits = self.reader.snapshot();
+        let items = splits.iter().map(|split| {
+            let mut bytes = Vec::new();
+            codec::encode(split, &mut bytes).map(|()| bytes.into())
+        });
+        let items = items.collect::<Result<Vec<_>, _>>()?;
+        Ok(ListState { name: SPLITS.to_owned(), redistribution: Redistribution::Union, items })
+    }
+
+    fn snapshot_discovered(&self) -> UserResult<ListState> {
+        let mut item = Vec::new();
+        codec::encode(&self.discoveries.is_none(), &mut item)?;
+        Ok(single_item(DISCOVERED, Redistribution::Union, item))
+    }
+}
+
+/// Whether every subtask that the snapshot was taken of knew all of its splits.
+fn all_had_discovered(restored: &RestoredState) -> UserResult<bool> {
+    let marks = restored.items(DISCOVERED);
+    let marks = marks.iter().map(|bytes| codec::decode_exact::<bool>(bytes));
+    let marks = marks.collect::<Result<Vec<_>, _>>()?;
+    let discovered = marks.iter().filter(|discovered| **discovered).count();
+    Ok(!marks.is_empty() && discovered == marks.len())
 }
 
 /// Looks for splits on Tokio, once or again and again, until the receiver is gone.
-fn start_discovery<S: Source>(
-    source: &S,
-    context: &OperatorContext,
-) -> mpsc::UnboundedReceiver<UserResult<Vec<S::Split>>> {
+///
+/// The receiver is woken by what is sent, and by the end of the task too.
+fn start_discovery<S: Source>(source: &S, context: &OperatorContext) -> Discoveries<S> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let mut discover = source.discovery();
     let interval = source.discovery_interval();
-    let waker = context.waker.clone();
     context.tokio.spawn(async move {
         loop {
             let found = discover().await;
             let over = found.is_err() || interval.is_none();
             let abandoned = sender.send(found).is_err();
-            waker.wake_by_ref();
             match interval {
                 Some(interval) if !over && !abandoned => tokio::time::sleep(interval).await,
                 _ => break,
@@ -129,24 +184,20 @@ impl<S: Source> SourceOperator for SourceDriver<S> {
             ReaderStatus::More => SourceStatus::More,
             ReaderStatus::Pending => SourceStatus::Pending,
             ReaderStatus::Wait(time) => SourceStatus::Wait(time),
-            ReaderStatus::Exhausted if self.bounded && self.discovered => SourceStatus::Ended,
+            ReaderStatus::Exhausted if self.discoveries.is_none() => SourceStatus::Ended,
             ReaderStatus::Exhausted => SourceStatus::Pending,
         })
     }
 
     fn snapshot(&mut self, _barrier: Barrier) -> UserResult<OperatorSnapshot> {
-        let splits = self.reader.snapshot();
-        let items = splits.iter().map(|split| {
-            let mut bytes = Vec::new();
-            codec::encode(split, &mut bytes).map(|()| bytes.into())
-        });
-        let items = items.collect::<Result<Vec<_>, _>>()?;
-        let redistribution = Redistribution::Union;
-        let splits = ListState { name: SPLITS.to_owned(), redistribution, items };
-        Ok(OperatorSnapshot { lists: vec![splits], ..OperatorSnapshot::default() })
+        let lists = vec![self.snapshot_splits()?, self.snapshot_discovered()?];
+        Ok(OperatorSnapshot { lists, ..OperatorSnapshot::default() })
     }
 
     fn progress(&self) -> Option<SourceProgress> {
         self.reader.progress()
     }
 }
+
+#[cfg(test)]
+mod tests;

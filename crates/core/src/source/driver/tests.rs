@@ -1,0 +1,288 @@
+use std::{
+    collections::VecDeque,
+    sync::{Arc, LazyLock, Mutex},
+    task::Wake,
+    thread::Thread,
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+use tidegate_types::{
+    AttemptId, BarrierKind, CheckpointId, EventTime, JobId, MaxParallelism, time::SystemClock,
+};
+
+use super::*;
+use crate::{
+    batch::{ErasedBatch, typed},
+    source::{Discovery, Split},
+};
+
+static TOKIO: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1).enable_all().build().expect("a runtime starts")
+});
+
+/// How long a test waits for what has to come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A number that is emitted once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Number {
+    number: u32,
+    finished: bool,
+}
+
+impl Split for Number {
+    fn id(&self) -> String {
+        self.number.to_string()
+    }
+
+    fn is_finished(&self) -> bool {
+        self.finished
+    }
+}
+
+/// What looking for splits does, one entry each time.
+#[derive(Clone)]
+enum Look {
+    Finds(Vec<u32>),
+    Panics,
+    Hangs,
+}
+
+/// Numbers that stand somewhere outside, where they come and go.
+#[derive(Clone)]
+struct Numbers {
+    looks: Arc<Mutex<VecDeque<Look>>>,
+    interval: Option<Duration>,
+}
+
+impl Numbers {
+    fn bounded(looks: &[Look]) -> Self {
+        Self { looks: Arc::new(Mutex::new(looks.iter().cloned().collect())), interval: None }
+    }
+
+    fn looks_left(&self) -> usize {
+        self.looks.lock().expect("no panic").len()
+    }
+}
+
+async fn look(look: Option<Look>) -> UserResult<Vec<Number>> {
+    match look {
+        Some(Look::Finds(numbers)) => {
+            let split = |number| Number { number, finished: false };
+            Ok(numbers.into_iter().map(split).collect())
+        }
+        Some(Look::Panics) => panic!("discovery panics on purpose"),
+        Some(Look::Hangs) => std::future::pending().await,
+        None => Err("it looked once too often".into()),
+    }
+}
+
+impl Source for Numbers {
+    type Item = u32;
+    type Split = Number;
+    type Reader = NumberReader;
+
+    fn discovery(&self) -> Discovery<Number> {
+        let looks = Arc::clone(&self.looks);
+        Box::new(move || Box::pin(look(looks.lock().expect("no panic").pop_front())))
+    }
+
+    fn discovery_interval(&self) -> Option<Duration> {
+        self.interval
+    }
+
+    fn assign(&self, split: &Number, parallelism: Parallelism) -> SubtaskIndex {
+        SubtaskIndex(split.number % parallelism.get())
+    }
+
+    fn reader(&self, _context: ReaderContext) -> UserResult<NumberReader> {
+        Ok(NumberReader { splits: Vec::new() })
+    }
+}
+
+struct NumberReader {
+    splits: Vec<Number>,
+}
+
+impl SourceReader for NumberReader {
+    type Item = u32;
+    type Split = Number;
+
+    fn add_splits(&mut self, splits: Vec<Number>) -> UserResult<()> {
+        self.splits.extend(splits);
+        Ok(())
+    }
+
+    fn poll_batch(&mut self, _max: usize, batch: &mut Batch<u32>) -> UserResult<ReaderStatus> {
+        match self.splits.iter_mut().find(|split| !split.finished) {
+            None => Ok(ReaderStatus::Exhausted),
+            Some(split) => {
+                split.finished = true;
+                batch.push(split.number);
+                Ok(ReaderStatus::More)
+            }
+        }
+    }
+
+    fn snapshot(&self) -> Vec<Number> {
+        self.splits.clone()
+    }
+}
+
+struct Emitted(Vec<u32>);
+
+impl Output for Emitted {
+    fn emit(&mut self, batch: ErasedBatch) -> UserResult<()> {
+        self.0.extend(typed::<u32>(batch).records);
+        Ok(())
+    }
+
+    fn watermark(&mut self, _watermark: EventTime) -> UserResult<()> {
+        Ok(())
+    }
+
+    fn idle(&mut self) -> UserResult<()> {
+        Ok(())
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn start(
+    source: &Numbers,
+    (subtask, parallelism): (u32, u32),
+    restored: &[ListState],
+) -> Box<dyn SourceOperator> {
+    let context = OperatorContext {
+        uid: "numbers".into(),
+        subtask: SubtaskIndex(subtask),
+        parallelism: Parallelism::new(parallelism).expect("not zero"),
+        max_parallelism: MaxParallelism::new(128).expect("in bounds"),
+        job: JobId::from_name("test"),
+        attempt: AttemptId(0),
+        attempt_token: 1,
+        restored: RestoredState { lists: restored.to_vec(), ..RestoredState::default() },
+        tokio: TOKIO.handle().clone(),
+        waker: Waker::from(Arc::new(Unpark(std::thread::current()))),
+        clock: Arc::new(SystemClock),
+    };
+    source_operator(source.clone(), context).expect("it starts")
+}
+
+/// Polls as the runtime does, only when woken, until the source ends.
+fn run(source: &mut dyn SourceOperator) -> UserResult<Vec<u32>> {
+    let begin = Instant::now();
+    let mut emitted = Emitted(Vec::new());
+    loop {
+        match source.poll(TARGET_LEN, &mut emitted)? {
+            SourceStatus::Ended => return Ok(emitted.0),
+            SourceStatus::More => {}
+            SourceStatus::Pending | SourceStatus::Wait(_) => std::thread::park_timeout(PATIENCE),
+        }
+        assert!(begin.elapsed() < PATIENCE, "nobody called the waker");
+    }
+}
+
+/// Polls until there are `count` numbers.
+fn run_until(source: &mut dyn SourceOperator, count: usize, emitted: &mut Emitted) {
+    let begin = Instant::now();
+    while emitted.0.len() < count {
+        assert!(begin.elapsed() < PATIENCE, "no number has come");
+        if source.poll(TARGET_LEN, emitted).expect("polls") == SourceStatus::Pending {
+            std::thread::park_timeout(PATIENCE);
+        }
+    }
+}
+
+/// What the subtasks' snapshots hold together, as a restore hands it to everyone.
+fn union(sources: &mut [Box<dyn SourceOperator>]) -> Vec<ListState> {
+    let mut all = Vec::<ListState>::new();
+    let barrier = Barrier { checkpoint: CheckpointId(1), kind: BarrierKind::Checkpoint };
+    let lists =
+        sources.iter_mut().flat_map(|source| source.snapshot(barrier).expect("taken").lists);
+    for list in lists {
+        match all.iter_mut().find(|other| other.name == list.name) {
+            Some(other) => other.items.extend(list.items),
+            None => all.push(list),
+        }
+    }
+    all
+}
+
+/// Runs all subtasks from a snapshot to their end and returns what they emit, sorted.
+fn run_restored(source: &Numbers, parallelism: u32, restored: &[ListState]) -> Vec<u32> {
+    let run =
+        |subtask| run(start(source, (subtask, parallelism), restored).as_mut()).expect("runs");
+    let mut emitted = (0..parallelism).flat_map(run).collect::<Vec<_>>();
+    emitted.sort_unstable();
+    emitted
+}
+
+#[test]
+fn a_bounded_source_reads_the_input_it_began_with_at_any_parallelism() {
+    let source = Numbers::bounded(&[Look::Finds(vec![0, 1, 2, 3]), Look::Finds(vec![0, 1, 2, 3])]);
+    let mut subtasks = [start(&source, (0, 2), &[]), start(&source, (1, 2), &[])];
+    let mut emitted = Emitted(Vec::new());
+    for (count, subtask) in (1..).zip(&mut subtasks) {
+        // Its first number; the other is left for after the restore.
+        run_until(subtask.as_mut(), count, &mut emitted);
+    }
+    assert_eq!(emitted.0, [0, 1]);
+    let snapshot = union(&mut subtasks);
+    // By now 2 is gone and 9 has come; whoever looked would find that out.
+    let changed = Numbers::bounded(&[]);
+    for parallelism in [1, 2, 3] {
+        assert_eq!(run_restored(&changed, parallelism, &snapshot), [2, 3], "at {parallelism}");
+    }
+    let mut again = [start(&changed, (0, 1), &snapshot)];
+    let later = union(&mut again);
+    assert_eq!(run_restored(&changed, 2, &later), [2, 3], "the mark survives a second restore");
+}
+
+#[test]
+fn what_one_subtask_had_not_found_yet_is_looked_for_after_the_restore() {
+    let source = Numbers::bounded(&[Look::Finds(vec![0, 1])]);
+    let mut fast = start(&source, (0, 2), &[]);
+    assert_eq!(run(fast.as_mut()).expect("runs"), [0]);
+    let slow = start(&Numbers::bounded(&[Look::Hangs]), (1, 2), &[]);
+    let snapshot = union(&mut [fast, slow]);
+    for parallelism in [1, 2, 3] {
+        let looks = vec![Look::Finds(vec![0, 1]); parallelism as usize];
+        let source = Numbers::bounded(&looks);
+        assert_eq!(run_restored(&source, parallelism, &snapshot), [1], "at {parallelism}");
+        assert_eq!(source.looks_left(), 0);
+    }
+}
+
+#[test]
+fn an_unbounded_source_always_looks_again() {
+    let found = Look::Finds(vec![0, 1]);
+    let interval = Some(Duration::from_secs(3600));
+    let source = Numbers { interval, ..Numbers::bounded(&[found.clone(), found]) };
+    let mut subtasks = [start(&source, (0, 1), &[])];
+    let mut emitted = Emitted(Vec::new());
+    run_until(subtasks[0].as_mut(), 2, &mut emitted);
+    let snapshot = union(&mut subtasks);
+    // As a bounded source, too, it has to look: more may have come.
+    let bounded = Numbers::bounded(&[Look::Finds(vec![0, 1, 2])]);
+    assert_eq!(run_restored(&bounded, 1, &snapshot), [2]);
+}
+
+#[test]
+fn a_discovery_that_panics_or_fails_fails_the_source() {
+    for (looks, expected) in [(vec![Look::Panics], "a panic"), (vec![], "once too often")] {
+        for interval in [None, Some(Duration::from_secs(3600))] {
+            let source = Numbers { interval, ..Numbers::bounded(&looks) };
+            let error = run(start(&source, (0, 1), &[]).as_mut()).expect_err("it failed");
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! A job: its name, its defaults, and how it is run.
 
 use std::{
-    io::Write,
+    io::{IsTerminal, Write},
     process::ExitCode,
     sync::{Arc, Once},
 };
@@ -251,7 +251,10 @@ fn start_logging() {
             eprintln!("warning: TIDEGATE_LOG is `{wanted}`, which is no filter: {problem}");
             "warn".into()
         });
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        // Colours are for a terminal: a log file is to be searched.
+        let colours = std::io::stderr().is_terminal();
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+        log.with_writer(std::io::stderr).init();
     });
 }
 

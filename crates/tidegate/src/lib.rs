@@ -57,7 +57,8 @@ pub use tidegate_state::{
     ReducingState, StateTtl, TimeDomain, TtlUpdate, TtlVisibility, ValueState,
 };
 pub use tidegate_types::{
-    BoxError, Clock, ErrorKind, EventTime, JobId, MaxParallelism, Parallelism, Timestamp, options,
+    BoxError, CheckpointId, Clock, ErrorKind, EventTime, JobId, MaxParallelism, OperatorUid,
+    Parallelism, SubtaskIndex, Timestamp, options,
 };
 
 /// What user functions return: `?` works on every error, `Err("message".into())` too.

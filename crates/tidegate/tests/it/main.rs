@@ -1,6 +1,9 @@
 //! The engine as a whole: real jobs, in this process and in processes that get killed.
 
+mod bad_input;
+mod checkpoints;
 mod kill;
+mod overlap;
 mod panics;
 mod processes;
 mod retention;

@@ -96,6 +96,15 @@ impl SnapshotStore {
         self.location(path, name)
     }
 
+    /// The folder that one of its locations, shown as text, stands for: `None` if `text` lies
+    /// elsewhere. `/data/b` does not lie in `/data/a`, nor does `/data/ab`.
+    #[must_use]
+    pub fn locate(&self, text: &str) -> Option<SnapshotLocation> {
+        let relative = text.strip_prefix(&self.name)?;
+        let is_below = relative.is_empty() || relative.starts_with('/') || self.name.ends_with('/');
+        is_below.then(|| self.folder(relative))
+    }
+
     fn job_folder(&self, job: JobId, create_subdir: bool) -> (Path, String) {
         if create_subdir {
             (self.base.clone().join(job.to_string()), format!("{}/{job}", self.name))

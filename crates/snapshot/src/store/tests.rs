@@ -242,3 +242,17 @@ async fn only_canonical_names_count() {
         assert!(!is_savepoint(name), "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_location_is_found_again_by_its_text_in_its_own_store_only() {
+    let store = SnapshotStore::open("memory://located/a").expect("opens");
+    let neighbour = SnapshotStore::open("memory://located/ab").expect("opens");
+    for location in [store.savepoint(job(), 1), store.checkpoint(job(), CheckpointId(1), true)] {
+        let manifest = written(&location).await;
+        let text = location.to_string();
+        let found = store.locate(&text).expect("it lies here");
+        assert_eq!((found.to_string(), found.load().await.expect("loads")), (text, manifest));
+    }
+    assert!(store.locate(&neighbour.savepoint(job(), 1).to_string()).is_none());
+    assert!(neighbour.locate(&store.savepoint(job(), 1).to_string()).is_none());
+}

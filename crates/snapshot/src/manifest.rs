@@ -1,9 +1,11 @@
 //! `_metadata`: versioned JSON that a person can read.
 //!
 //! It names every operator by uid and every file by its path relative to the snapshot, with
-//! lengths and checksums. State below the inline threshold stands in it, in base64. Its last field
-//! is a checksum of all others ([`checksum`]). The types also travel in acknowledgements, in the
-//! native codec; only inline bytes look different there.
+//! lengths and checksums. State below the inline threshold stands in it, in base64. The types also
+//! travel in acknowledgements, in the native codec; only inline bytes look different there.
+//!
+//! Its last field, `"checksum": "crc32c:xxxxxxxx"`, covers all others in their canonical form: JSON
+//! without white space, the fields of every object sorted by name.
 
 mod checksum;
 mod validate;

@@ -13,7 +13,7 @@ use rand::{RngExt, rngs::StdRng, seq::IndexedRandom};
 use tidegate::{Job, JobId, JobStatus, discard};
 
 use crate::support::{
-    flights::Results,
+    flights::{Results, cut_into_files, data},
     folders::{checkpoints, entries, is_complete, name, unfinished},
     process::{Process, flights},
     seeded, wait_for,
@@ -43,11 +43,12 @@ const MOMENTS: [Moment; 4] = [Moment::Any, Moment::Checkpoint, Moment::Commit, M
 struct Site {
     output: PathBuf,
     log: PathBuf,
+    input: PathBuf,
 }
 
 impl Site {
-    fn in_folder(folder: &Path) -> Self {
-        Self { output: folder.join("out"), log: folder.join("log") }
+    fn in_folder(folder: &Path, input: PathBuf) -> Self {
+        Self { output: folder.join("out"), log: folder.join("log"), input }
     }
 
     fn checkpoints(&self) -> Vec<PathBuf> {
@@ -70,6 +71,7 @@ impl Site {
     fn start(&self, parallelism: u32, more: &[String]) -> Process {
         let own = [
             format!("--parallelism={parallelism}"),
+            format!("--data={}", self.input.display()),
             format!("--out={}", self.output.display()),
             "-Dexecution.checkpointing.interval=50 ms".to_owned(),
             // All state in files, so that there is something to see while a checkpoint is written.
@@ -105,9 +107,20 @@ impl Site {
 
 #[test]
 fn a_killed_job_writes_what_it_would_have_written_in_peace() {
-    let mut random = seeded();
     let folder = tempfile::tempdir().expect("a folder");
-    let site = Site::in_folder(folder.path());
+    kill_again_and_again(&Site::in_folder(folder.path(), data()));
+}
+
+/// With several files several subtasks read, so that barriers have to be aligned.
+#[test]
+fn so_does_one_that_reads_several_files_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let input = cut_into_files(&folder.path().join("input"));
+    kill_again_and_again(&Site::in_folder(folder.path(), input));
+}
+
+fn kill_again_and_again(site: &Site) {
+    let mut random = seeded();
     let (mut checkpoints_hit, mut commits_hit) = (0, 0);
     for kill in 0.. {
         if kill >= KILLS && checkpoints_hit > 0 && commits_hit > 0 {
@@ -124,7 +137,7 @@ fn a_killed_job_writes_what_it_would_have_written_in_peace() {
         let pending = site.unfinished(".pending").len();
         checkpoints_hit += half;
         commits_hit += pending;
-        println!(
+        eprintln!(
             "kill {kill} at parallelism {parallelism}, {moment:?}: left {half} checkpoints \
              half-written and {pending} files to commit"
         );

@@ -2,8 +2,6 @@
 //! one is lost the other ends, and both go on from the latest checkpoint.
 
 use std::{
-    fs,
-    io::{BufRead, BufReader, Write},
     net::TcpListener,
     path::{Path, PathBuf},
 };
@@ -11,7 +9,7 @@ use std::{
 use tidegate::{ErrorKind, discard::discard, prelude::*};
 
 use crate::support::{
-    flights::{Results, data},
+    flights::{Results, cut_into_files},
     folders::{checkpoints, entries, is_complete, name, unfinished},
     process::{Process, flights},
     wait_for,
@@ -19,8 +17,6 @@ use crate::support::{
 
 /// Flights per second when a test wants to see the job run.
 const SLOW: &str = "--rate=60000";
-/// Into how many files the input is cut, so that both processes have some to read.
-const FILES: usize = 8;
 
 /// Addresses on which nobody listens.
 fn addresses<const N: usize>() -> [String; N] {
@@ -46,22 +42,7 @@ struct Pair {
 
 impl Pair {
     fn in_folder(folder: &Path) -> Self {
-        let input = folder.join("input");
-        fs::create_dir(&input).expect("the folder is the test's own");
-        let file = fs::File::open(data()).expect("the data is part of the repository");
-        let decoder = zstd::Decoder::new(file).expect("it is compressed with zstd");
-        let mut lines = BufReader::new(decoder).lines().map(|line| line.expect("it is text"));
-        let header = lines.next().expect("it has a header line");
-        let create = |index| {
-            let file = fs::File::create(input.join(format!("{index}.csv")));
-            let mut file = std::io::BufWriter::new(file.expect("the folder is writable"));
-            writeln!(file, "{header}").expect("there is room");
-            file
-        };
-        let mut files = (0..FILES).map(create).collect::<Vec<_>>();
-        for (index, line) in lines.enumerate() {
-            writeln!(files[index % FILES], "{line}").expect("there is room");
-        }
+        let input = cut_into_files(&folder.join("input"));
         Self { folder: folder.to_owned(), input }
     }
 

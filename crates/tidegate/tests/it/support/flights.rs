@@ -2,11 +2,15 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
+    fs::{self, File},
+    io::{BufRead, BufReader, BufWriter, Read, Write},
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
+
+/// Into how many files the input is cut.
+const FILES: usize = 8;
 
 /// The columns that are needed, as the example writes those that were cancelled.
 #[derive(Debug, Serialize, Deserialize)]
@@ -90,10 +94,31 @@ pub(crate) fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/data/flights.csv.zst")
 }
 
-fn read() -> impl Iterator<Item = Flight> {
+/// Cuts the input into plain files in a folder, so that every subtask has some to read.
+pub(crate) fn cut_into_files(folder: &Path) -> PathBuf {
+    fs::create_dir(folder).expect("the folder is the test's own");
+    let mut lines = BufReader::new(uncompressed()).lines().map(|line| line.expect("it is text"));
+    let header = lines.next().expect("it has a header line");
+    let create = |index| {
+        let file = File::create(folder.join(format!("{index}.csv")));
+        let mut file = BufWriter::new(file.expect("the folder is writable"));
+        writeln!(file, "{header}").expect("there is room");
+        file
+    };
+    let mut files = (0..FILES).map(create).collect::<Vec<_>>();
+    for (index, line) in lines.enumerate() {
+        writeln!(files[index % FILES], "{line}").expect("there is room");
+    }
+    folder.to_owned()
+}
+
+fn uncompressed() -> impl Read {
     let file = File::open(data()).expect("the data is part of the repository");
-    let decoder = zstd::Decoder::new(file).expect("it is compressed with zstd");
-    let mut reader = csv::Reader::from_reader(decoder);
+    zstd::Decoder::new(file).expect("it is compressed with zstd")
+}
+
+fn read() -> impl Iterator<Item = Flight> {
+    let mut reader = csv::Reader::from_reader(uncompressed());
     let headers = reader.headers().expect("it has a header line").clone();
     reader.into_records().map(move |row| {
         let row = row.expect("it is CSV");

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidegate_state::{KeyedTable, SharedGroup, hash_keys};
+use tidegate_state::{KeyedTable, PREFETCH_WINDOW, SharedGroup, hash_keys};
 use tidegate_types::{KeyGroupRange, KeyHash, MaxParallelism};
 
 /// Records in a batch.
@@ -81,13 +81,17 @@ impl Batch {
         self.keys.clear();
         self.keys.extend((0..BATCH).map(|_| source.next()));
         hash_keys(&self.keys, &mut self.hashes);
-        for (key, hash) in self.keys.iter().zip(&self.hashes) {
-            *table.get_or_insert_with(*hash, key, || 0) += 1;
+        let keys = self.keys.chunks(PREFETCH_WINDOW);
+        for (keys, hashes) in keys.zip(self.hashes.chunks(PREFETCH_WINDOW)) {
+            table.prefetch(hashes);
+            for (key, hash) in keys.iter().zip(hashes) {
+                *table.get_or_insert_with(*hash, key, || 0) += 1;
+            }
         }
     }
 }
 
-/// Hash a batch, then update.
+/// Hash a batch and ask for the memory, then update.
 fn batched(keys: u64, updates: u64, groups: u32) -> f64 {
     let (mut table, mut batch) = (table(keys, groups), Batch::default());
     let (mut source, started) = (Keys::new(keys), Instant::now());

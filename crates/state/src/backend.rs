@@ -96,6 +96,15 @@ impl<K: Key> KeyedBackend<K> {
         *self.context.key.borrow_mut() = Some(key);
     }
 
+    /// Asks for the memory in which the states of the keys with these hashes are; see
+    /// [`crate::KeyedTable::prefetch`].
+    #[inline]
+    pub fn prefetch(&self, hashes: &[KeyHash]) {
+        for state in &self.states {
+            state.prefetch(hashes);
+        }
+    }
+
     /// The current key, `None` before the first.
     #[must_use]
     pub fn current_key(&self) -> Option<K> {

@@ -69,6 +69,8 @@ pub(crate) trait CurrentValue<T> {
 /// One state of an operator.
 pub(crate) trait DeclaredState {
     fn declaration(&self) -> Declaration;
+    /// See [`crate::KeyedTable::prefetch`].
+    fn prefetch(&self, hashes: &[KeyHash]);
     /// What a snapshot takes, as of now.
     fn share(&self) -> Box<dyn SharedState>;
     fn restore_block(&self, block: &Block<'_>, stored: &StateDescription)
@@ -135,6 +137,10 @@ impl<K: Key, T: StateValue, L: Lifetime<T>> CurrentValue<T> for StateCell<K, T, 
 impl<K: Key, T: StateValue, L: Lifetime<T>> DeclaredState for StateCell<K, T, L> {
     fn declaration(&self) -> Declaration {
         self.state.borrow().declaration.clone()
+    }
+
+    fn prefetch(&self, hashes: &[KeyHash]) {
+        self.state.borrow().table.prefetch(hashes);
     }
 
     fn share(&self) -> Box<dyn SharedState> {

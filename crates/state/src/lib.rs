@@ -47,7 +47,7 @@ pub use operator_state::{OperatorBackend, OperatorListState, Redistribution};
 pub use single::SingleTable;
 pub use snapshot::KeyedSnapshot;
 pub use store::RestoreSource;
-pub use table::{KeyedTable, SharedGroup, hash_keys};
+pub use table::{KeyedTable, PREFETCH_WINDOW, SharedGroup, hash_keys};
 pub use timers::{DueTimer, TimeDomain};
 pub use ttl::{StateTtl, TtlUpdate, TtlVisibility};
 

@@ -196,3 +196,25 @@ fn a_sweep_comes_by_every_entry_and_leaves_shared_groups_alone() {
     table.sweep(&mut cursor, 10_000, |value| *value % 2 == 0, |_| false);
     assert_eq!(table.len(), 100);
 }
+
+#[test]
+fn asking_for_memory_changes_nothing() {
+    let mut table = KeyedTable::<u64, [u64; 8]>::new(KeyGroupRange { start: 0, end: 4 }, max(4));
+    table.prefetch(&[]);
+    let hashes = (0..40_000_u64).map(|key| KeyHash::of(&key)).collect::<Vec<_>>();
+    for (key, hash) in (0..).zip(&hashes) {
+        table.prefetch(&hashes[key as usize..][..1]);
+        // Every second key, so that half of what is asked for is not there.
+        if key % 2 == 0 {
+            table.insert(*hash, &key, [key; 8]);
+        }
+    }
+    let shared = table.share();
+    assert!(table.len() * size_of::<(u64, [u64; 8])>() > CACHED_BYTES, "large enough to matter");
+    for (key, hashes) in (0..40_000_u64).step_by(100).zip(hashes.chunks(100)) {
+        table.prefetch(hashes);
+        assert_eq!(table.get(hashes[0], &key), Some(&[key; 8]));
+        assert_eq!(table.get(hashes[1], &(key + 1)), None);
+    }
+    assert_eq!(shared.iter().map(SharedGroup::len).sum::<usize>(), 20_000);
+}

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use tidegate_core::{
     Batch, Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, batch::typed,
 };
-use tidegate_state::{AggregateFunction, Key, SingleTable, StateValue, table::hash_keys};
+use tidegate_state::{AggregateFunction, Key, PREFETCH_WINDOW, SingleTable, StateValue, hash_keys};
 use tidegate_types::{Barrier, KeyGroupRange, KeyHash};
 
 use super::{keyed_snapshot, restore_keyed};
@@ -97,25 +97,28 @@ impl<K: Key, T: Data, S: Fn(&T) -> K, F: Fold<K, T>> FoldOperator<K, T, S, F> {
         Ok(Self { select, fold, table, range, keys, hashes, types: PhantomData })
     }
 
-    /// Hashing is a pass of its own, so that the processor has the lookups of many records under
-    /// way at once.
+    /// Hashing is a pass of its own, so that the table's memory can be asked for ahead of time.
     fn fold_batch(&mut self, records: Vec<T>) -> Result<Vec<F::Out>> {
+        self.keys.clear();
         self.keys.extend(records.iter().map(&self.select));
         hash_keys(&self.keys, &mut self.hashes);
         let (fold, table) = (&self.fold, self.table.table_mut());
         let mut results = Vec::with_capacity(records.len());
-        for ((record, key), hash) in records.into_iter().zip(self.keys.drain(..)).zip(&self.hashes)
-        {
-            let mut add = true;
-            let value = table.get_or_insert_with(*hash, &key, || {
-                let (value, takes_first) = fold.first(&record);
-                add = takes_first;
-                value
-            });
-            if add {
-                fold.add(value, record)?;
+        let (mut records, mut keys) = (records.into_iter(), self.keys.drain(..));
+        for hashes in self.hashes.chunks(PREFETCH_WINDOW) {
+            table.prefetch(hashes);
+            for ((hash, record), key) in hashes.iter().zip(&mut records).zip(&mut keys) {
+                let mut add = true;
+                let value = table.get_or_insert_with(*hash, &key, || {
+                    let (value, takes_first) = fold.first(&record);
+                    add = takes_first;
+                    value
+                });
+                if add {
+                    fold.add(value, record)?;
+                }
+                results.push(fold.out(key, value)?);
             }
-            results.push(fold.out(key, value)?);
         }
         Ok(results)
     }

@@ -7,9 +7,9 @@ use tidegate_core::{
 };
 use tidegate_state::{
     AggregateFunction, AggregatingState, DueTimer, Key, KeyedBackend, ListState, MapState,
-    ReducingState, StateTtl, StateValue, TimeDomain, ValueState,
+    PREFETCH_WINDOW, ReducingState, StateTtl, StateValue, TimeDomain, ValueState, hash_keys,
 };
-use tidegate_types::{Barrier, EventTime, Timestamp};
+use tidegate_types::{Barrier, EventTime, KeyHash, Timestamp};
 
 use super::{emitted::Emitted, keyed_snapshot, restore_keyed};
 use crate::Result;
@@ -202,6 +202,9 @@ pub(crate) struct ProcessOperator<K, T, S, P: KeyedProcess<K, T>> {
     /// Whether the stream has event times.
     timed: bool,
     out: Emitted<P::Out>,
+    /// The keys of the batch at hand, and their hashes; kept for their memory alone.
+    keys: Vec<K>,
+    hashes: Vec<KeyHash>,
     types: PhantomData<fn(T)>,
 }
 
@@ -215,8 +218,17 @@ impl<K: Key, T: Data, S: Fn(&T) -> K + 'static, P: KeyedProcess<K, T>> ProcessOp
         let mut backend = KeyedBackend::new(range, context.max_parallelism, context.clock);
         let function = make(&mut States { backend: &mut backend, ttl: None })?;
         restore_keyed(&context.uid, &context.restored, |sources| backend.restore(sources))?;
-        let (watermark, timed, out) = (EventTime::MIN, false, Emitted::default());
-        Ok(Self { select, function, backend, watermark, timed, out, types: PhantomData })
+        Ok(Self {
+            select,
+            function,
+            backend,
+            watermark: EventTime::MIN,
+            timed: false,
+            out: Emitted::default(),
+            keys: Vec::new(),
+            hashes: Vec::new(),
+            types: PhantomData,
+        })
     }
 
     fn fire(&mut self, domain: TimeDomain, up_to: i64, out: &mut dyn Output) -> Result<()> {
@@ -251,20 +263,28 @@ where
 {
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         let now = self.backend.update_now();
-        for (record, timestamp) in typed::<T>(batch).into_timed() {
-            let key = (self.select)(&record);
-            self.timed = timestamp.is_some();
-            self.backend.set_current_key(key.clone());
-            let mut context = ProcessContext {
-                key: &key,
-                backend: &mut self.backend,
-                out: &mut self.out,
-                timestamp,
-                watermark: self.watermark,
-                now,
-            };
-            self.function.on_record(record, &mut context)?;
-            self.out.hand_on(out)?;
+        let batch = typed::<T>(batch);
+        self.timed = batch.times.is_some();
+        self.keys.clear();
+        self.keys.extend(batch.records.iter().map(&self.select));
+        hash_keys(&self.keys, &mut self.hashes);
+        let (mut records, mut keys) = (batch.into_timed(), self.keys.drain(..));
+        for hashes in self.hashes.chunks(PREFETCH_WINDOW) {
+            self.backend.prefetch(hashes);
+            for ((hash, (record, timestamp)), key) in hashes.iter().zip(&mut records).zip(&mut keys)
+            {
+                self.backend.set_current(*hash, key.clone());
+                let mut context = ProcessContext {
+                    key: &key,
+                    backend: &mut self.backend,
+                    out: &mut self.out,
+                    timestamp,
+                    watermark: self.watermark,
+                    now,
+                };
+                self.function.on_record(record, &mut context)?;
+                self.out.hand_on(out)?;
+            }
         }
         self.out.flush(out)
     }

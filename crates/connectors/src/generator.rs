@@ -170,7 +170,8 @@ impl<T: Data, F: Fn(u64) -> T + Clone + 'static> Source for Generator<T, F> {
 
     fn reader(&self, context: ReaderContext) -> UserResult<GeneratorReader<T, F>> {
         if self.rate == Some(0) {
-            return Err(GeneratorError::Rate.into());
+            let error = GeneratorError::Rate;
+            return Err(error.kind().mark(error));
         }
         Ok(GeneratorReader {
             count: self.count,
@@ -225,7 +226,8 @@ impl<T: Data, F: Fn(u64) -> T + 'static> SourceReader for GeneratorReader<T, F> 
         if let Some(split) = splits.iter().find(|split| !split.belongs_to(self.count)) {
             let expected = GeneratorSplit::at_beginning(split.number % SPLITS, self.count).end;
             let (number, found) = (split.number, split.end);
-            return Err(GeneratorError::Changed { number, found, expected }.into());
+            let error = GeneratorError::Changed { number, found, expected };
+            return Err(error.kind().mark(error));
         }
         self.splits.extend(splits);
         Ok(())

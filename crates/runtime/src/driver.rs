@@ -176,13 +176,8 @@ impl Driver {
     /// Decides whether another attempt follows, and waits for its time; `None` if it does.
     async fn after_failure(&mut self, failure: Failure) -> Option<Result<JobResult, JobError>> {
         let message = describe(&failure);
-        let attempt = self.attempt;
-        warn!(job = %self.spec.id, %attempt, error = message, "the attempt has failed");
-        if !failure.kind.is_retryable() {
-            return Some(Err(JobError::new(failure.kind, message)));
-        }
-        if self.spec.cluster.is_some() {
-            // Processes are the unit of isolation: who started them starts them again.
+        // Processes are the unit of isolation: who started them starts them again.
+        if !failure.kind.is_retryable() || self.spec.cluster.is_some() {
             return Some(Err(JobError::new(failure.kind, message)));
         }
         let jitter = rand::random::<f64>();
@@ -192,6 +187,8 @@ impl Driver {
                 Some(Err(JobError::new(failure.kind, message)))
             }
             RestartDecision::After(delay) => {
+                let (job, attempt) = (self.spec.id, self.attempt);
+                warn!(%job, %attempt, error = message, "the attempt has failed; the next follows in {delay:.1?}");
                 self.stats.update(|stats| {
                     stats.status = JobStatus::Restarting;
                     stats.restarts += 1;

@@ -5,7 +5,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use tidegate_types::{Clock, ErrorKind, time::SystemClock};
+use tidegate_types::{Clock, ErrorKind, MaxParallelism, time::SystemClock};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
@@ -49,6 +49,9 @@ fn spawn(spec: JobSpec) -> Result<(JobHandle, JobThread), JobError> {
     let main = move || {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
+            // Readers and sinks of files keep a thread each; tokio's limit of 512 would have some
+            // of a job of high parallelism wait for ever. Threads are made as they are needed.
+            .max_blocking_threads(4 * MaxParallelism::UPPER_BOUND as usize)
             .thread_name("tidegate-io")
             .enable_all()
             .build()

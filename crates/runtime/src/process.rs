@@ -21,13 +21,16 @@
 mod encode;
 mod threads;
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    error::Error,
+};
 
 use tidegate_checkpoint::protocol::{Command, Failure, OperatorAck, ProcessAck, Report};
 use tidegate_snapshot::store::{SnapshotLocation, SnapshotStore};
 use tidegate_types::{
-    CheckpointId, ErrorKind, MaxParallelism, OperatorUid, ProcessIndex, SubtaskIndex, UserResult,
-    error::chain,
+    BoxError, CheckpointId, ErrorKind, MaxParallelism, OperatorUid, ProcessIndex, SubtaskIndex,
+    UserResult, error::chain,
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
@@ -83,7 +86,7 @@ pub(crate) enum EncodeFailure {
     /// The snapshot fails.
     Declined(String),
     /// The attempt fails, since what a sink has prepared can't belong to a later snapshot either.
-    Fatal(OperatorUid, String),
+    Fatal(OperatorUid, BoxError),
 }
 
 /// One process of an attempt.
@@ -250,9 +253,7 @@ impl Process {
             Done::Acknowledge(report) => self.report(report),
             Done::Committed(checkpoint, uid, result) => {
                 if let Err(error) = result {
-                    let message =
-                        format!("operator `{uid}` could not commit: {}", chain(error.as_ref()));
-                    self.fail(ErrorKind::Unavailable, None, message);
+                    self.fail_commit(&uid, "commit", error.as_ref());
                     return;
                 }
                 if let Some((_, running)) = self.committing.get_mut(&checkpoint) {
@@ -261,6 +262,11 @@ impl Process {
                 self.check_committed(checkpoint);
             }
         }
+    }
+
+    fn fail_commit(&mut self, uid: &OperatorUid, what: &str, error: &(dyn Error + 'static)) {
+        let kind = ErrorKind::marked(error).unwrap_or(ErrorKind::Unavailable);
+        self.fail(kind, None, format!("operator `{uid}` could not {what}: {}", chain(error)));
     }
 
     fn check_committed(&mut self, checkpoint: CheckpointId) {
@@ -287,9 +293,8 @@ impl Process {
                 self.collecting.remove(&checkpoint);
                 self.report(Report::Declined { checkpoint, process, reason });
             }
-            Err(EncodeFailure::Fatal(uid, message)) => {
-                let message = format!("operator `{uid}` could not prepare its commit: {message}");
-                self.fail(ErrorKind::Unavailable, None, message);
+            Err(EncodeFailure::Fatal(uid, error)) => {
+                self.fail_commit(&uid, "prepare its commit", error.as_ref());
             }
         }
     }

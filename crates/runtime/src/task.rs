@@ -87,9 +87,11 @@ impl From<BoxError> for TaskError {
     }
 }
 
-/// What to do about an error of an operator: state that does not fit the program is not tried
-/// again, everything else is.
+/// What to do about an error of an operator.
 fn kind_of(error: &(dyn std::error::Error + 'static)) -> ErrorKind {
+    if let Some(kind) = ErrorKind::marked(error) {
+        return kind;
+    }
     let mut error = Some(error);
     while let Some(cause) = error {
         if let Some(state) = cause.downcast_ref::<tidegate_state::StateError>() {

@@ -38,6 +38,47 @@ impl ErrorKind {
     pub const fn is_retryable(self) -> bool {
         !matches!(self, Self::Invalid | Self::Incompatible | Self::Corrupt)
     }
+
+    /// Says of an error of user code, or of a connector, what to do about it. Without a mark such
+    /// an error is of kind [`ErrorKind::User`], and the restart strategy decides; one that is
+    /// marked as not retryable ends the job at once (Flink's `SuppressRestartsException`).
+    ///
+    /// ```
+    /// use tidegate_types::ErrorKind;
+    /// let error = ErrorKind::Invalid.mark("no such currency: XXX");
+    /// assert_eq!(error.to_string(), "no such currency: XXX");
+    /// assert_eq!(ErrorKind::marked(error.as_ref()), Some(ErrorKind::Invalid));
+    /// ```
+    #[must_use]
+    pub fn mark(self, error: impl Into<BoxError>) -> BoxError {
+        Box::new(Marked { kind: self, error: error.into() })
+    }
+
+    /// The kind with which an error, or the first of its sources that is, was marked.
+    #[must_use]
+    pub fn marked(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
+        let chain = std::iter::successors(Some(error), |error| error.source());
+        chain.filter_map(|error| error.downcast_ref::<Marked>()).map(|marked| marked.kind).next()
+    }
+}
+
+/// An error with its kind; otherwise like the error itself.
+#[derive(Debug)]
+struct Marked {
+    kind: ErrorKind,
+    error: BoxError,
+}
+
+impl fmt::Display for Marked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for Marked {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
 }
 
 impl fmt::Display for ErrorKind {

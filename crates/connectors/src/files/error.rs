@@ -3,7 +3,7 @@
 use std::{fmt, io, sync::Arc};
 
 use serde::{Deserialize, Serialize};
-use tidegate_types::ErrorKind;
+use tidegate_types::{BoxError, ErrorKind};
 
 /// How much of a bad value a message shows, in characters. A dead letter holds all of it.
 const SHOWN: usize = 200;
@@ -178,6 +178,11 @@ impl FileError {
             Self::Shrunk { .. } | Self::Gone { .. } => ErrorKind::Incompatible,
             Self::Panicked { .. } => ErrorKind::User,
         }
+    }
+
+    /// For `map_err` where a connector hands its error to the runtime.
+    pub(crate) fn mark(self) -> BoxError {
+        self.kind().mark(self)
     }
 
     /// For `map_err`: says what was tried with which file.

@@ -129,7 +129,7 @@ impl<T> Reading<T> {
             }
             // What is in the batch is good: the error comes with the next call.
             Behind::Error(_) if !batch.is_empty() => return Ok(Step::Stop),
-            Behind::Error(error) => return Err(error.clone().into()),
+            Behind::Error(error) => return Err(error.clone().mark()),
             Behind::More { used } => split.position.used = *used,
         }
         self.receive(split)

@@ -94,7 +94,7 @@ impl<E: Encoder> TwoPhaseSink for FileSink<E> {
 
     fn writer(&self, context: SinkContext) -> UserResult<FileWriter<E>> {
         if self.roll_size == 0 {
-            return Err(FileError::Option("a file sink's roll size must be at least 1").into());
+            return Err(FileError::Option("a file sink's roll size must be at least 1").mark());
         }
         Ok(FileWriter::new(self.dir.clone(), self.roll_size, &context))
     }
@@ -102,12 +102,12 @@ impl<E: Encoder> TwoPhaseSink for FileSink<E> {
     fn commit(&self, committables: Vec<PendingFile>) -> BoxFuture<'static, UserResult<()>> {
         let dir = self.dir.clone();
         let task = move || commit::commit(&dir, &committables);
-        async move { Ok(tokio::task::spawn_blocking(task).await??) }.boxed()
+        async move { tokio::task::spawn_blocking(task).await?.map_err(FileError::mark) }.boxed()
     }
 
     fn recover(&self, context: SinkContext) -> BoxFuture<'static, UserResult<()>> {
         let dir = self.dir.clone();
         let task = move || commit::sweep(&dir, names::owner(&context), context.attempt_token);
-        async move { Ok(tokio::task::spawn_blocking(task).await??) }.boxed()
+        async move { tokio::task::spawn_blocking(task).await?.map_err(FileError::mark) }.boxed()
     }
 }

@@ -135,7 +135,7 @@ impl<F: Format> Source for FileSource<F> {
         Box::new(move || {
             let pattern = pattern.clone();
             let found = tokio::task::spawn_blocking(move || discover(&pattern, emptiness));
-            found.map(|found| Ok(found??)).boxed()
+            found.map(|found| found?.map_err(FileError::mark)).boxed()
         })
     }
 
@@ -145,10 +145,10 @@ impl<F: Format> Source for FileSource<F> {
 
     fn reader(&self, context: ReaderContext) -> UserResult<FileReader<F>> {
         if self.rate == Some(0) {
-            return Err(FileError::Option("a file source's rate must be at least 1").into());
+            return Err(FileError::Option("a file source's rate must be at least 1").mark());
         }
         if self.watch == Some(Duration::ZERO) {
-            return Err(FileError::Option("a file source's watch interval must not be 0").into());
+            return Err(FileError::Option("a file source's watch interval must not be 0").mark());
         }
         let policy = Policy { bad_records: self.bad_records, skipped: self.skipped.clone() };
         let limit = RateLimit::shared(self.rate, context.parallelism);

@@ -106,7 +106,7 @@ async fn encode_operator(
     let mut states = snapshot.lists;
     if let Some(pending) = snapshot.pending {
         let more = pending.await;
-        states.extend(more.map_err(|error| EncodeFailure::Fatal(uid, chain(error.as_ref())))?);
+        states.extend(more.map_err(|error| EncodeFailure::Fatal(uid, error))?);
     }
     let summaries = states.iter().map(|list| ListSummary {
         name: list.name.clone(),

@@ -174,6 +174,32 @@ fn an_option_that_nobody_knows_is_a_warning_and_a_wrong_value_ends_the_process()
 }
 
 #[test]
+fn what_no_restart_can_mend_ends_the_job_whatever_the_restart_strategy() {
+    let always = [
+        "-Drestart-strategy.type=fixed-delay",
+        "-Drestart-strategy.fixed-delay.attempts=2147483647",
+        "-Drestart-strategy.fixed-delay.delay=1 ms",
+    ];
+    let missing = Job::new("missing").try_run(always, |env| {
+        env.source("lines", files::text("/nowhere/*.txt")).sink("sink", discard());
+        Ok(())
+    });
+    let error = missing.expect_err("there is nothing to read");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("operator `lines`"), "{error}");
+    assert!(error.to_string().contains("no file to read at `/nowhere/*.txt`"), "{error}");
+    let marked = Job::new("marked").try_run(always, |env| {
+        env.from_collection("numbers", vec![1])
+            .inspect(|_| Err(ErrorKind::Invalid.mark("no such currency: XXX")))
+            .sink("sink", discard());
+        Ok(())
+    });
+    let error = marked.expect_err("the function marks its error");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("no such currency: XXX"), "{error}");
+}
+
+#[test]
 fn a_truncated_file_fails_the_job_and_what_is_committed_stays() {
     let folder = tempfile::tempdir().expect("a folder");
     let input = folder.path().join("lines.txt.zst");

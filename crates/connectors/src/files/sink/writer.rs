@@ -82,17 +82,21 @@ impl<E: Encoder> SinkWriter for FileWriter<E> {
     type Item = E::Item;
 
     fn write(&mut self, batch: &mut Batch<E::Item>) -> UserResult<Readiness> {
-        if self.thread.poll_room()? != Readiness::Ready {
+        if self.thread.poll_room().map_err(FileError::mark)? != Readiness::Ready {
             return Ok(Readiness::Pending);
         }
         let batch = std::mem::take(batch);
-        batch.records.chunks(RECORDS_AT_ONCE).try_for_each(|records| self.encode(records))?;
+        batch
+            .records
+            .chunks(RECORDS_AT_ONCE)
+            .try_for_each(|records| self.encode(records))
+            .map_err(FileError::mark)?;
         Ok(Readiness::Ready)
     }
 
     fn flush(&mut self) -> UserResult<Readiness> {
         self.send_buffer();
-        Ok(self.thread.poll_room()?)
+        self.thread.poll_room().map_err(FileError::mark)
     }
 }
 
@@ -108,7 +112,7 @@ impl<E: Encoder> TwoPhaseWriter for FileWriter<E> {
         let path = self.dir.display().to_string();
         async move {
             files.await.map_err(|_| {
-                failure.get().unwrap_or(FileError::Panicked { action: "wrote to", path }).into()
+                failure.get().unwrap_or(FileError::Panicked { action: "wrote to", path }).mark()
             })
         }
         .boxed()

@@ -8,6 +8,7 @@
 
 mod depcheck;
 mod options;
+mod python;
 
 use std::process::Command;
 
@@ -25,18 +26,37 @@ fn main() -> Result<()> {
     }
 }
 
+/// An S3 server for tests.
+const MOTO: &str = "moto[server]>=5,<6";
+
 /// All tests of the workspace; the examples are built first, since some tests run them.
 fn test(rest: &[&str]) -> Result<()> {
     cargo(&["build", "--workspace", "--examples", "--bins"])?;
-    cargo(&[&["test", "--workspace"], rest].concat())
+    cargo(&[&["test", "--workspace"], rest].concat())?;
+    if rest.is_empty() { test_s3() } else { Ok(()) }
+}
+
+/// Snapshots in S3, which need a server and a feature.
+fn test_s3() -> Result<()> {
+    let server = python::install(MOTO)?.join("moto_server");
+    let mut command = cargo_command();
+    command.args(["test", "-p", "tidegate-snapshot", "--features", "s3", "--test", "s3"]);
+    run(command.env("TIDEGATE_S3_TEST", "1").env("TIDEGATE_MOTO_SERVER", server))
+}
+
+fn cargo_command() -> Command {
+    Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()))
 }
 
 /// Runs cargo in the workspace; its failure is ours.
 fn cargo(arguments: &[&str]) -> Result<()> {
-    let program = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let status = Command::new(program).args(arguments).status().context("cargo can't be run")?;
+    run(cargo_command().args(arguments))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("{command:?} can't be run"))?;
     if !status.success() {
-        bail!("cargo {} failed", arguments.join(" "));
+        bail!("{command:?} failed");
     }
     Ok(())
 }

@@ -1,0 +1,42 @@
+//! Tools from PyPI that tests run against, in a virtual environment of their own.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+/// Installs a package, unless it is there, and returns the folder with its programs.
+pub(crate) fn install(package: &str) -> Result<PathBuf> {
+    let name = package.split(|c: char| !c.is_alphanumeric()).next().unwrap_or(package);
+    let environment = target_folder()?.join("xtask").join(format!("python-{name}"));
+    let (programs, done) = (environment.join("bin"), environment.join("installed"));
+    if std::fs::read_to_string(&done).is_ok_and(|installed| installed == package) {
+        return Ok(programs);
+    }
+    let mut venv = Command::new("python3");
+    let made = venv
+        .args(["-m", "venv"])
+        .arg(&environment)
+        .status()
+        .context("the tests need python3 with venv")?;
+    if !made.success() {
+        bail!("python3 -m venv {} failed: is python3-venv installed?", environment.display());
+    }
+    let pip = Command::new(programs.join("pip")).args(["install", "--quiet", package]).status();
+    if !pip.context("pip can't be run")?.success() {
+        bail!("pip install {package} failed");
+    }
+    std::fs::write(&done, package)?;
+    Ok(programs)
+}
+
+/// The folder of everything built, which survives a clean checkout if it lies elsewhere.
+fn target_folder() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("CARGO_TARGET_DIR") {
+        return Ok(std::path::absolute(folder)?);
+    }
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    Ok(workspace.context("this crate lies in the workspace")?.join("target"))
+}

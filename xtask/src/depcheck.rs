@@ -25,6 +25,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("tidegate-connectors", &["tidegate-types", "tidegate-core"]),
     (
+        "tidegate-cluster",
+        &["tidegate-types", "tidegate-snapshot", "tidegate-checkpoint", "tidegate-runtime"],
+    ),
+    (
         "tidegate",
         &[
             "tidegate-types",

@@ -16,9 +16,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// Builds the plan. Runs once before the start and once on every worker, each time the same way.
 pub type BuildPlan = Arc<dyn Fn(&SharedPlan) -> UserResult<()> + Send + Sync>;
 
-/// A job, ready to run.
-#[derive(Clone)]
-pub struct JobSpec {
+/// What is to be run, without the code.
+#[derive(Clone, Debug)]
+pub struct JobSettings {
     /// What a person calls it.
     pub name: String,
     /// What its snapshots are found by.
@@ -29,6 +29,13 @@ pub struct JobSpec {
     pub max_parallelism: Option<MaxParallelism>,
     /// Everything that can be configured.
     pub options: JobOptions,
+}
+
+/// A job, ready to run.
+#[derive(Clone)]
+pub struct JobSpec {
+    /// What it is.
+    pub settings: JobSettings,
     /// Builds the plan.
     pub build: BuildPlan,
     /// The processes that run it together, `None` for this one alone.

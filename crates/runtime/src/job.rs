@@ -1,4 +1,5 @@
-//! Starts a job: a thread of its own with a Tokio runtime, on which the [`Driver`] lives.
+//! Starts a job: embedded with a thread of its own and a Tokio runtime, on which its [`JobMaster`]
+//! lives, or for a JobManager, which has such a runtime.
 
 use std::{
     sync::{Arc, mpsc as std_mpsc},
@@ -9,10 +10,12 @@ use tidegate_types::{Clock, ErrorKind, MaxParallelism, time::SystemClock};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    api::{JobError, JobHandle, JobResult, JobSpec, SharedStats},
-    driver::Driver,
+    api::{JobError, JobHandle, JobResult, JobSettings, JobSpec, Request, SharedStats},
+    describe::JobPlan,
+    embedded::{EmbeddedAttempts, LocalProgram},
     link,
-    prepare::prepare,
+    master::{Attempts, JobMaster},
+    prepare::{check_plan, open_stores, prepare},
 };
 
 /// Starts a job and returns once it is known that it can: the plan is right, and the snapshot that
@@ -63,15 +66,15 @@ fn spawn(spec: JobSpec) -> Result<(JobHandle, JobThread), JobError> {
                 let _ = started.send(Ok(()));
                 return link::follow(spec, clock, tokio, stats).await;
             }
-            let prepared = match prepare(spec).await {
-                Ok(prepared) => prepared,
+            let master = match master_of(spec, clock, tokio, stats, requested).await {
+                Ok(master) => master,
                 Err(error) => {
                     let _ = started.send(Err(error.clone()));
                     return Err(error);
                 }
             };
             let _ = started.send(Ok(()));
-            Driver::new(prepared, clock, tokio, stats, requested).drive().await
+            master.run().await
         });
         // Nobody waits for a job whose handles are all gone.
         let _ = end_sender.send(Some(result.clone()));
@@ -89,4 +92,53 @@ fn spawn(spec: JobSpec) -> Result<(JobHandle, JobThread), JobError> {
             .and_then(Result::err)
             .unwrap_or_else(|| JobError::new(ErrorKind::Internal, "the job did not start"))),
     }
+}
+
+/// The master of a job that runs in this process.
+async fn master_of(
+    spec: JobSpec,
+    clock: Arc<dyn Clock>,
+    tokio: tokio::runtime::Handle,
+    stats: SharedStats,
+    requests: mpsc::UnboundedReceiver<Request>,
+) -> Result<JobMaster, JobError> {
+    let (settings, plan) = (spec.settings.clone(), check_plan(&spec)?);
+    let stores = open_stores(&settings)?;
+    let program = LocalProgram {
+        spec,
+        plan: plan.clone(),
+        stores: stores.clone(),
+        clock: Arc::clone(&clock),
+        tokio,
+    };
+    let mut attempts = Box::new(EmbeddedAttempts::new(program));
+    let prepared = prepare(settings, plan, stores, attempts.as_mut()).await?;
+    Ok(JobMaster::new(prepared, attempts, clock, stats, requests))
+}
+
+/// Starts the master of a job whose attempts run elsewhere, on this Tokio runtime. Returns once it
+/// is known that the job can start.
+///
+/// # Errors
+///
+/// What is wrong with its options or its snapshot; nothing has been started then.
+pub async fn start_master(
+    settings: JobSettings,
+    plan: JobPlan,
+    mut attempts: Box<dyn Attempts>,
+    clock: Arc<dyn Clock>,
+) -> Result<JobHandle, JobError> {
+    let stats = SharedStats::new(clock.now());
+    let (requests, requested) = mpsc::unbounded_channel();
+    let (end_sender, end) = watch::channel(None);
+    let handle = JobHandle { requests, stats: stats.clone(), end };
+    let stores = open_stores(&settings)?;
+    let prepared = prepare(settings, plan, stores, attempts.as_mut()).await?;
+    let master = JobMaster::new(prepared, attempts, clock, stats, requested);
+    tokio::spawn(async move {
+        let result = master.run().await;
+        // Nobody waits for a job whose handles are all gone.
+        let _ = end_sender.send(Some(result));
+    });
+    Ok(handle)
 }

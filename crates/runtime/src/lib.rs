@@ -3,12 +3,14 @@
 //! The only crate that names Timely.
 
 mod api;
-mod driver;
+mod describe;
+mod embedded;
 mod exchange;
 mod flow;
 mod graph;
 mod job;
 mod link;
+mod master;
 mod packet;
 mod prepare;
 mod process;
@@ -18,7 +20,12 @@ mod task;
 mod worker;
 
 pub use api::{
-    BuildPlan, CheckpointSummary, ClusterSpec, JobError, JobHandle, JobResult, JobSpec, JobStats,
-    JobStatus,
+    BuildPlan, CheckpointSummary, ClusterSpec, JobError, JobHandle, JobResult, JobSettings,
+    JobSpec, JobStats, JobStatus,
 };
-pub use job::{run, start};
+pub use describe::{
+    InputDescription, JobDescription, JobPlan, OperatorDescription, TaskDescription,
+};
+pub use job::{run, start, start_master};
+pub use master::{AttemptFigures, AttemptStart, Attempts, RunningAttempt};
+pub use prepare::RestorePoint;

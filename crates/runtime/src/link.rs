@@ -17,7 +17,7 @@ use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tidegate_checkpoint::protocol::{Command, Failure, Report};
-use tidegate_snapshot::{codec, store::SnapshotLocation};
+use tidegate_snapshot::codec;
 use tidegate_types::{AttemptId, Clock, ErrorKind, MaxParallelism, ProcessIndex, error::chain};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -27,8 +27,8 @@ use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
 use crate::{
     api::{ClusterSpec, JobError, JobResult, JobSpec, JobStatus, SharedStats},
-    driver::{LocalProcess, local_process},
-    prepare::{Restored, check_plan, open_stores, read},
+    embedded::{LocalProcess, LocalProgram, local_process},
+    prepare::{check_plan, open_stores},
 };
 
 /// For how long processes wait for each other at the start.
@@ -210,33 +210,24 @@ pub(crate) async fn follow(
     stats: SharedStats,
 ) -> Result<JobResult, JobError> {
     let plan = check_plan(&spec)?;
-    let stores = open_stores(&spec)?;
+    let stores = open_stores(&spec.settings)?;
     let cluster = spec.cluster.clone().expect("followers are part of a cluster");
     let process = ProcessIndex(cluster.process);
     let mut connection = connect(&cluster).await?;
     let hello = Hello { process, fingerprint: plan.fingerprint.clone() };
+    let program = LocalProgram { spec, plan, stores, clock, tokio };
     send(&mut connection, &hello).await.map_err(unavailable)?;
     let start = match receive::<Word>(&mut connection).await {
         Some(Ok(Word::Start(start))) => start,
         Some(Ok(Word::Refused(message))) => return Err(JobError::new(ErrorKind::Invalid, message)),
         _ => return Err(unavailable("the coordinator is gone".to_owned())),
     };
-    let restored = match &start.restored_from {
-        Some(path) => {
-            let location = SnapshotLocation::parse(path)?;
-            let manifest = location.load().await?;
-            read(&location, &manifest, &spec, &plan).await?
-        }
-        None => {
-            Restored { job: Default::default(), max_parallelism: start.max_parallelism, from: None }
-        }
-    };
+    let restored = program.load(start.restored_from.as_deref()).await?;
     let (reports, mut report_receiver) = mpsc::unbounded_channel();
     let (commands, process_commands) = mpsc::unbounded_channel();
-    let Start { attempt, attempt_token, .. } = start;
-    let first_record = Box::new(|| {});
-    let local = LocalProcess { process, attempt, attempt_token, restored, first_record };
-    let (running, _) = local_process(&spec, &plan, &stores, &clock, &tokio, local, reports);
+    let Start { attempt, attempt_token, max_parallelism, .. } = start;
+    let local = LocalProcess { process, attempt, attempt_token, max_parallelism, restored };
+    let (running, _) = local_process(&program, local, reports);
     let mut running = tokio::spawn(running.run(process_commands));
     stats.update(|stats| stats.status = JobStatus::Running);
     let mut failure = None;

@@ -3,9 +3,8 @@
 
 use tidegate_checkpoint::{
     CompletedSnapshot, CoordinatorConfig,
-    restore::{PlannedOperator, Program, plan_restore},
+    restore::{PlannedOperator, Program, RestorePlan, plan_restore},
 };
-use tidegate_core::{NodeId, Plan};
 use tidegate_snapshot::{
     SnapshotError, StoreError,
     manifest::{Manifest, SnapshotKind},
@@ -15,16 +14,18 @@ use tidegate_types::{BarrierKind, CheckpointId, ErrorKind, MaxParallelism, optio
 use tracing::{info, warn};
 
 use crate::{
-    api::{JobError, JobSpec},
+    api::{JobError, JobSettings, JobSpec},
+    describe::JobPlan,
     graph,
+    master::Attempts,
     restore::RestoredJob,
     worker::plan_of,
 };
 
 /// A job that can start.
 pub(crate) struct Prepared {
-    pub(crate) spec: JobSpec,
-    pub(crate) plan: PlanFacts,
+    pub(crate) settings: JobSettings,
+    pub(crate) plan: JobPlan,
     pub(crate) stores: Stores,
     pub(crate) config: CoordinatorConfig,
     pub(crate) next_id: CheckpointId,
@@ -32,22 +33,16 @@ pub(crate) struct Prepared {
     pub(crate) owned: Vec<CompletedSnapshot>,
     /// The snapshot that it starts from without claiming it.
     pub(crate) foreign: Option<CompletedSnapshot>,
-    pub(crate) restored: Restored,
+    pub(crate) restored: RestorePoint,
 }
 
-/// What the first attempt takes over.
-pub(crate) struct Restored {
-    pub(crate) job: RestoredJob,
-    pub(crate) max_parallelism: MaxParallelism,
-    pub(crate) from: Option<(CheckpointId, String)>,
-}
-
-/// What is needed of the plan once it has been checked.
-#[derive(Clone)]
-pub(crate) struct PlanFacts {
-    pub(crate) operators: Vec<PlannedOperator>,
-    pub(crate) tasks: usize,
-    pub(crate) fingerprint: String,
+/// What an attempt takes over: a snapshot that fits the program, or nothing.
+#[derive(Clone, Debug)]
+pub struct RestorePoint {
+    /// How many key groups the job has.
+    pub max_parallelism: MaxParallelism,
+    /// The snapshot's id, and where it lies.
+    pub from: Option<(CheckpointId, String)>,
 }
 
 /// Where snapshots go.
@@ -74,21 +69,20 @@ impl From<SnapshotError> for JobError {
 /// # Errors
 ///
 /// What is wrong with it.
-pub(crate) fn check_plan(spec: &JobSpec) -> Result<PlanFacts, JobError> {
+pub(crate) fn check_plan(spec: &JobSpec) -> Result<JobPlan, JobError> {
     let plan = plan_of(&spec.build).map_err(|error| {
         JobError::new(ErrorKind::Invalid, format!("the job can't be built: {}", error.message))
     })?;
     plan.validate().map_err(|error| JobError::caused_by(error.kind(), &error))?;
     check_parallelism(spec)?;
-    let operators = planned_operators(&plan);
     let fingerprint = plan.fingerprint();
-    Ok(PlanFacts { operators, fingerprint, tasks: graph::tasks(plan).len() })
+    Ok(JobPlan::of(&graph::tasks(plan), fingerprint))
 }
 
 fn check_parallelism(spec: &JobSpec) -> Result<(), JobError> {
     let invalid = |message: String| Err(JobError::new(ErrorKind::Invalid, message));
-    let parallelism = spec.parallelism;
-    if let Some(max) = spec.max_parallelism.filter(|max| max.get() < parallelism.get()) {
+    let parallelism = spec.settings.parallelism;
+    if let Some(max) = spec.settings.max_parallelism.filter(|max| max.get() < parallelism.get()) {
         return invalid(format!("parallelism {parallelism} is above max parallelism {max}"));
     }
     match &spec.cluster {
@@ -106,12 +100,12 @@ fn check_parallelism(spec: &JobSpec) -> Result<(), JobError> {
     }
 }
 
-fn planned_operators(plan: &Plan) -> Vec<PlannedOperator> {
-    let operators = plan.nodes().iter().enumerate().map(|(index, node)| PlannedOperator {
-        uid: plan.uid(NodeId(index)),
-        name: node.name.clone(),
-    });
-    operators.collect()
+impl Stores {
+    /// The location in them that a snapshot's path or URL stands for.
+    pub(crate) fn locate(&self, path: &str) -> Option<SnapshotLocation> {
+        let stores = [Some(&self.checkpoints), self.savepoints.as_ref()];
+        stores.into_iter().flatten().find_map(|store| store.locate(path))
+    }
 }
 
 /// Opens the stores that the options name.
@@ -119,7 +113,7 @@ fn planned_operators(plan: &Plan) -> Vec<PlannedOperator> {
 /// # Errors
 ///
 /// When an address is not one.
-pub(crate) fn open_stores(spec: &JobSpec) -> Result<Stores, JobError> {
+pub(crate) fn open_stores(spec: &JobSettings) -> Result<Stores, JobError> {
     let options = &spec.options.checkpointing;
     let in_memory = || format!("memory://{}", spec.id);
     let checkpoints = SnapshotStore::open(&options.dir.clone().unwrap_or_else(in_memory))?;
@@ -132,9 +126,12 @@ pub(crate) fn open_stores(spec: &JobSpec) -> Result<Stores, JobError> {
 /// # Errors
 ///
 /// What prevents it from starting.
-pub(crate) async fn prepare(spec: JobSpec) -> Result<Prepared, JobError> {
-    let plan = check_plan(&spec)?;
-    let stores = open_stores(&spec)?;
+pub(crate) async fn prepare(
+    spec: JobSettings,
+    plan: JobPlan,
+    stores: Stores,
+    attempts: &mut dyn Attempts,
+) -> Result<Prepared, JobError> {
     let subdir = spec.options.checkpointing.create_subdir;
     let listed = stores.checkpoints.list(spec.id, subdir).await?;
     let savepoint = newest_savepoint(&spec, &stores).await?;
@@ -144,14 +141,18 @@ pub(crate) async fn prepare(spec: JobSpec) -> Result<Prepared, JobError> {
     let found = find_start(&spec, &stores, &listed, savepoint)?;
     sweep(&listed, &spec, found.is_none()).await;
     let Found { restored, owned, foreign } = match found {
-        Some(start) => restore_from(start, &spec, &plan, &listed).await?,
+        Some(start) => {
+            let found = restore_from(start, &spec, &plan, &listed).await?;
+            attempts.check(&found.restored).await?;
+            found
+        }
         None => Found::nothing(&spec),
     };
     let latest = restored.from.as_ref().map(|(id, _)| *id).max(highest);
     Ok(Prepared {
         config: coordinator_config(&spec),
         next_id: latest.map_or(CheckpointId(1), CheckpointId::next),
-        spec,
+        settings: spec,
         plan,
         stores,
         owned,
@@ -160,7 +161,7 @@ pub(crate) async fn prepare(spec: JobSpec) -> Result<Prepared, JobError> {
     })
 }
 
-fn coordinator_config(spec: &JobSpec) -> CoordinatorConfig {
+fn coordinator_config(spec: &JobSettings) -> CoordinatorConfig {
     let options = &spec.options.checkpointing;
     CoordinatorConfig {
         interval: options.interval,
@@ -181,7 +182,7 @@ struct Start {
 }
 
 fn find_start(
-    spec: &JobSpec,
+    spec: &JobSettings,
     stores: &Stores,
     listed: &[ListedSnapshot],
     savepoint: Option<(CheckpointId, SnapshotLocation)>,
@@ -207,7 +208,7 @@ fn find_start(
     }
 }
 
-fn nothing_found(spec: &JobSpec, stores: &Stores) -> JobError {
+fn nothing_found(spec: &JobSettings, stores: &Stores) -> JobError {
     let message = format!(
         "there is no checkpoint or savepoint of job {} (`{}`) in {}: start without \
          --from-savepoint if it has never completed one",
@@ -217,7 +218,7 @@ fn nothing_found(spec: &JobSpec, stores: &Stores) -> JobError {
 }
 
 async fn newest_savepoint(
-    spec: &JobSpec,
+    spec: &JobSettings,
     stores: &Stores,
 ) -> Result<Option<(CheckpointId, SnapshotLocation)>, JobError> {
     let Some(store) = &stores.savepoints else { return Ok(None) };
@@ -239,7 +240,7 @@ async fn newest_savepoint(
 }
 
 /// Deletes what crashed attempts have left half-written, and tells of snapshots that stay unused.
-async fn sweep(listed: &[ListedSnapshot], spec: &JobSpec, starts_fresh: bool) {
+async fn sweep(listed: &[ListedSnapshot], spec: &JobSettings, starts_fresh: bool) {
     for snapshot in listed.iter().filter(|snapshot| !snapshot.complete) {
         info!(job = %spec.id, location = %snapshot.location, "sweeping a snapshot that was never completed");
         if let Err(error) = snapshot.location.delete().await {
@@ -260,28 +261,28 @@ async fn sweep(listed: &[ListedSnapshot], spec: &JobSpec, starts_fresh: bool) {
 
 /// What was found to start from.
 struct Found {
-    restored: Restored,
+    restored: RestorePoint,
     owned: Vec<CompletedSnapshot>,
     foreign: Option<CompletedSnapshot>,
 }
 
 impl Found {
-    fn nothing(spec: &JobSpec) -> Self {
+    fn nothing(spec: &JobSettings) -> Self {
         let default = || MaxParallelism::default_for(spec.parallelism);
         let max_parallelism = spec.max_parallelism.unwrap_or_else(default);
-        let restored = Restored { job: RestoredJob::default(), max_parallelism, from: None };
+        let restored = RestorePoint { max_parallelism, from: None };
         Self { restored, owned: Vec::new(), foreign: None }
     }
 }
 
 async fn restore_from(
     start: Start,
-    spec: &JobSpec,
-    plan: &PlanFacts,
+    spec: &JobSettings,
+    plan: &JobPlan,
     listed: &[ListedSnapshot],
 ) -> Result<Found, JobError> {
     let manifest = start.location.load().await?;
-    let restored = read(&start.location, &manifest, spec, plan).await?;
+    let (restored, _) = plan_for(&start.location, &manifest, spec, plan, true)?;
     let snapshot = completed(&start.location, &manifest);
     if !start.claim {
         return Ok(Found { restored, owned: Vec::new(), foreign: Some(snapshot) });
@@ -308,31 +309,48 @@ fn completed(location: &SnapshotLocation, manifest: &Manifest) -> CompletedSnaps
     CompletedSnapshot { id, kind, location: location.to_string(), bytes }
 }
 
-/// Reads a snapshot whole, checks it, and plans who takes over what.
+/// Plans who takes over what of a snapshot; says once, with `warn`, what is left behind.
+///
+/// # Errors
+///
+/// When it does not fit the program.
+pub(crate) fn plan_for(
+    location: &SnapshotLocation,
+    manifest: &Manifest,
+    settings: &JobSettings,
+    plan: &JobPlan,
+    warn: bool,
+) -> Result<(RestorePoint, RestorePlan), JobError> {
+    let operators = plan
+        .operators()
+        .map(|operator| PlannedOperator { uid: operator.uid.clone(), name: operator.name.clone() });
+    let program = Program {
+        operators: &operators.collect::<Vec<_>>(),
+        parallelism: settings.parallelism,
+        max_parallelism: settings.max_parallelism,
+        allow_non_restored_state: settings.options.recovery.allow_non_restored_state,
+    };
+    let restore = plan_restore(manifest, &program)
+        .map_err(|error| JobError::caused_by(error.kind(), &error))?;
+    for uid in restore.left_behind.iter().filter(|_| warn) {
+        warn!(job = %settings.id, operator = %uid, "its state is left behind: the program has no such operator");
+    }
+    let from = Some((manifest.checkpoint, location.to_string()));
+    Ok((RestorePoint { max_parallelism: restore.max_parallelism, from }, restore))
+}
+
+/// Reads a snapshot whole and checks it.
 ///
 /// # Errors
 ///
 /// When it is damaged, or does not fit the program.
 pub(crate) async fn read(
     location: &SnapshotLocation,
-    manifest: &Manifest,
-    spec: &JobSpec,
-    plan: &PlanFacts,
-) -> Result<Restored, JobError> {
-    let program = Program {
-        operators: &plan.operators,
-        parallelism: spec.parallelism,
-        max_parallelism: spec.max_parallelism,
-        allow_non_restored_state: spec.options.recovery.allow_non_restored_state,
-    };
-    let restore = plan_restore(manifest, &program)
-        .map_err(|error| JobError::caused_by(error.kind(), &error))?;
-    for uid in &restore.left_behind {
-        warn!(job = %spec.id, operator = %uid, "its state is left behind: the program has no such operator");
-    }
-    let loaded = location.read_all(manifest).await?;
-    let max_parallelism = restore.max_parallelism;
-    let job = RestoredJob::new(manifest.checkpoint, restore, loaded);
-    let from = Some((manifest.checkpoint, location.to_string()));
-    Ok(Restored { job, max_parallelism, from })
+    settings: &JobSettings,
+    plan: &JobPlan,
+) -> Result<RestoredJob, JobError> {
+    let manifest = location.load().await?;
+    let (_, restore) = plan_for(location, &manifest, settings, plan, false)?;
+    let loaded = location.read_all(&manifest).await?;
+    Ok(RestoredJob::new(manifest.checkpoint, restore, loaded))
 }

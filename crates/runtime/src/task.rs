@@ -178,6 +178,17 @@ pub(crate) struct WorkerCounters {
 }
 
 impl WorkerCounters {
+    /// How far its bounded sources have come: done and total, if anybody knows.
+    pub(crate) fn progress(&self) -> Option<(u64, u64)> {
+        let total = self.progress_total.load(Ordering::Relaxed);
+        (total > 0).then(|| (self.progress_done.load(Ordering::Relaxed), total))
+    }
+
+    /// The longest time that anything has been under way.
+    pub(crate) fn in_flight_max(&self) -> Duration {
+        Duration::from_micros(self.in_flight_max_us.load(Ordering::Relaxed))
+    }
+
     pub(crate) fn add_records(&self, records: u64) {
         self.records.fetch_add(records, Ordering::Relaxed);
     }

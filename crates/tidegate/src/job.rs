@@ -7,7 +7,9 @@ use std::{
 };
 
 use tidegate_core::plan::SharedPlan;
-use tidegate_runtime::{ClusterSpec, JobError, JobHandle, JobResult, JobSpec, JobStatus};
+use tidegate_runtime::{
+    ClusterSpec, JobError, JobHandle, JobResult, JobSettings, JobSpec, JobStatus,
+};
 use tidegate_types::{
     ErrorKind, JobId,
     options::{Configuration, JobOptions, Origin},
@@ -169,11 +171,13 @@ impl Job {
         let arguments: Arc<[String]> = line.rest.into();
         let shared = Arc::new(options.clone());
         Ok(JobSpec {
-            name: self.name.clone(),
-            id,
-            parallelism: options.parallelism,
-            max_parallelism: options.max_parallelism,
-            options,
+            settings: JobSettings {
+                name: self.name.clone(),
+                id,
+                parallelism: options.parallelism,
+                max_parallelism: options.max_parallelism,
+                options,
+            },
             build: Arc::new(move |plan: &SharedPlan| {
                 build(&Env::new(plan, Arc::clone(&arguments), Arc::clone(&shared)))
             }),

@@ -1,4 +1,4 @@
-//! Carries out what the coordinator decides, over all attempts of a job.
+//! The JobMaster: carries out what the coordinator decides, over all attempts of a job.
 //!
 //! ```text
 //!   requests, reports, clock, store --Event--> [coordinator] --Action--> commands, store, stats
@@ -10,22 +10,18 @@
 //! it is certain which snapshot is the latest.
 
 mod actions;
+mod attempts;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tidegate_checkpoint::{
-    Command, Coordinator, Event, Report, RestartDecision, RestartStrategy,
+    Coordinator, Event, RestartDecision, RestartStrategy,
     coordinator::{EndStatus, RequestId, SavepointRequest},
     protocol::Failure,
 };
 use tidegate_snapshot::store::{SnapshotLocation, SnapshotStore};
 use tidegate_types::{
-    AttemptId, BarrierKind, CheckpointId, Clock, ProcessIndex, error::chain,
-    options::CheckpointingMode,
+    AttemptId, BarrierKind, CheckpointId, Clock, MaxParallelism, Parallelism, error::chain,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -33,13 +29,11 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
+pub use self::attempts::{AttemptFigures, AttemptStart, Attempts, RunningAttempt};
 use crate::{
-    api::{JobError, JobResult, JobSpec, JobStatus, Request, SharedStats},
-    link,
-    prepare::{PlanFacts, Prepared, Restored, Stores, read},
-    process::{Process, ProcessSpec, WorkersSpec, start_workers},
-    task::WorkerCounters,
-    worker::WorkerSpec,
+    api::{JobError, JobResult, JobSettings, JobStatus, Request, SharedStats},
+    describe::JobPlan,
+    prepare::{Prepared, RestorePoint, Stores, plan_for},
 };
 
 /// How often figures are brought up to date.
@@ -52,28 +46,25 @@ enum AttemptEnd {
     Failed(Failure),
 }
 
-/// A running attempt: its processes, as their coordinator sees them.
+/// A running attempt, and how it ended.
 struct Attempt {
     id: AttemptId,
-    commands: Vec<mpsc::UnboundedSender<Command>>,
-    reports: mpsc::UnboundedReceiver<Report>,
-    processes: JoinSet<()>,
-    counters: Vec<Arc<WorkerCounters>>,
+    running: RunningAttempt,
     end: Option<AttemptEnd>,
 }
 
-/// The job's driver.
-pub(crate) struct Driver {
-    spec: JobSpec,
-    plan: PlanFacts,
+/// The master of one job.
+pub(crate) struct JobMaster {
+    settings: JobSettings,
+    plan: JobPlan,
+    attempts: Box<dyn Attempts>,
     stores: Stores,
     coordinator: Coordinator,
     restart: RestartStrategy,
     clock: Arc<dyn Clock>,
-    tokio: tokio::runtime::Handle,
     stats: SharedStats,
     requests: mpsc::UnboundedReceiver<Request>,
-    restored: Option<Restored>,
+    restored: Option<RestorePoint>,
     /// Writes of manifests; each comes back as an event.
     writes: JoinSet<Event>,
     deletions: JoinSet<()>,
@@ -82,29 +73,33 @@ pub(crate) struct Driver {
     next_request: u64,
     /// Where the savepoint lies that the job was stopped with.
     stopped_with: Option<String>,
-    max_parallelism: tidegate_types::MaxParallelism,
+    max_parallelism: MaxParallelism,
+    /// Of the current attempt.
+    parallelism: Parallelism,
     attempt: AttemptId,
 }
 
-impl Driver {
+impl JobMaster {
     pub(crate) fn new(
         prepared: Prepared,
+        attempts: Box<dyn Attempts>,
         clock: Arc<dyn Clock>,
-        tokio: tokio::runtime::Handle,
         stats: SharedStats,
         requests: mpsc::UnboundedReceiver<Request>,
     ) -> Self {
-        let Prepared { spec, plan, stores, config, next_id, owned, foreign, restored } = prepared;
+        let Prepared { settings, plan, stores, config, next_id, owned, foreign, restored } =
+            prepared;
         Self {
             coordinator: Coordinator::new(config, next_id, owned, foreign),
-            restart: RestartStrategy::new(spec.options.restart.clone()),
+            restart: RestartStrategy::new(settings.options.restart.clone()),
             max_parallelism: restored.max_parallelism,
+            parallelism: settings.parallelism,
             restored: Some(restored),
-            spec,
+            settings,
             plan,
+            attempts,
             stores,
             clock,
-            tokio,
             stats,
             requests,
             writes: JoinSet::new(),
@@ -118,7 +113,7 @@ impl Driver {
     }
 
     /// Runs attempts until the job ends.
-    pub(crate) async fn drive(mut self) -> Result<JobResult, JobError> {
+    pub(crate) async fn run(mut self) -> Result<JobResult, JobError> {
         let result = loop {
             let restored = match self.take_restored().await {
                 Ok(restored) => restored,
@@ -139,7 +134,7 @@ impl Driver {
             let actions =
                 self.coordinator.step(Event::JobEnded(EndStatus::Failed), self.clock.now());
             self.perform(actions, &mut None);
-            error!(job = %self.spec.id, error = %error, "the job has failed");
+            error!(job = %self.settings.id, error = %error, "the job has failed");
         }
         while self.deletions.join_next().await.is_some() {}
         result
@@ -147,17 +142,18 @@ impl Driver {
 
     /// What the next attempt takes over: at first what was found at the start, and then the
     /// latest snapshot.
-    async fn take_restored(&mut self) -> Result<Restored, JobError> {
+    async fn take_restored(&mut self) -> Result<RestorePoint, JobError> {
         if let Some(restored) = self.restored.take() {
             return Ok(restored);
         }
         let Some(point) = self.coordinator.restore_point().cloned() else {
             let max_parallelism = self.max_parallelism;
-            return Ok(Restored { job: Default::default(), max_parallelism, from: None });
+            return Ok(RestorePoint { max_parallelism, from: None });
         };
         let location = self.location_of(&point.location)?;
         let manifest = location.load().await?;
-        read(&location, &manifest, &self.spec, &self.plan).await
+        let (point, _) = plan_for(&location, &manifest, &self.settings, &self.plan, false)?;
+        Ok(point)
     }
 
     fn ended(&mut self, status: EndStatus) -> JobResult {
@@ -169,7 +165,7 @@ impl Driver {
             EndStatus::Failed => JobStatus::Failed,
         };
         self.stats.update(|stats| stats.status = status);
-        info!(job = %self.spec.id, ?status, "the job has ended");
+        info!(job = %self.settings.id, ?status, "the job has ended");
         JobResult { status, savepoint: self.stopped_with.take(), stats: self.stats.get() }
     }
 
@@ -177,7 +173,7 @@ impl Driver {
     async fn after_failure(&mut self, failure: Failure) -> Option<Result<JobResult, JobError>> {
         let message = describe(&failure);
         // Processes are the unit of isolation: who started them starts them again.
-        if !failure.kind.is_retryable() || self.spec.cluster.is_some() {
+        if !failure.kind.is_retryable() || !self.attempts.can_restart() {
             return Some(Err(JobError::new(failure.kind, message)));
         }
         let jitter = rand::random::<f64>();
@@ -187,7 +183,7 @@ impl Driver {
                 Some(Err(JobError::new(failure.kind, message)))
             }
             RestartDecision::After(delay) => {
-                let (job, attempt) = (self.spec.id, self.attempt);
+                let (job, attempt) = (self.settings.id, self.attempt);
                 warn!(%job, %attempt, error = message, "the attempt has failed; the next follows in {delay:.1?}");
                 self.stats.update(|stats| {
                     stats.status = JobStatus::Restarting;
@@ -215,7 +211,7 @@ impl Driver {
         }
     }
 
-    async fn run_attempt(&mut self, restored: Restored) -> AttemptEnd {
+    async fn run_attempt(&mut self, restored: RestorePoint) -> AttemptEnd {
         // A stop whose attempt failed has not stopped the job.
         self.stopped_with = None;
         self.max_parallelism = restored.max_parallelism;
@@ -227,14 +223,11 @@ impl Driver {
             stats.status = JobStatus::Initializing;
         });
         let mut attempt = match self.start_attempt(restored).await {
-            Ok(attempt) => attempt,
-            Err(error) => {
-                let message = error.to_string();
-                let kind = error.kind();
-                return AttemptEnd::Failed(Failure { kind, message, uid: None, subtask: None });
-            }
+            Ok(running) => Attempt { id: self.attempt, running, end: None },
+            Err(end) => return end,
         };
-        let processes = attempt.commands.len() as u32;
+        self.parallelism = attempt.running.parallelism;
+        let processes = attempt.running.commands.len() as u32;
         let (id, now) = (attempt.id, self.clock.now());
         let mut running = Some(&mut attempt);
         let actions = self.coordinator.step(Event::AttemptStarted { attempt: id, processes }, now);
@@ -250,7 +243,7 @@ impl Driver {
         while attempt.end.is_none() {
             let deadline = self.until_deadline();
             let event = tokio::select! {
-                Some(report) = attempt.reports.recv() => {
+                Some(report) = attempt.running.reports.recv() => {
                     Some(Event::Report { attempt: attempt.id, report })
                 }
                 Some(request) = self.requests.recv() => self.on_request(request),
@@ -258,7 +251,7 @@ impl Driver {
                 () = tokio::time::sleep(deadline) => Some(Event::Tick),
                 Some(_) = self.deletions.join_next() => None,
                 _ = stats_tick.tick() => {
-                    self.collect_stats(&attempt.counters);
+                    self.collect_stats(&attempt.running);
                     None
                 }
             };
@@ -267,7 +260,7 @@ impl Driver {
                 self.perform(actions, &mut Some(attempt));
             }
         }
-        self.collect_stats(&attempt.counters);
+        self.collect_stats(&attempt.running);
     }
 
     fn until_deadline(&self) -> Duration {
@@ -275,20 +268,13 @@ impl Driver {
         deadline.map_or(Duration::from_secs(3600), |time| time.since(self.clock.now()))
     }
 
-    fn collect_stats(&self, counters: &[Arc<WorkerCounters>]) {
-        let sum = |figure: &dyn Fn(&WorkerCounters) -> u64| {
-            counters.iter().map(|counters| figure(counters)).sum::<u64>()
-        };
-        let records = sum(&|counters| counters.records.load(Ordering::Relaxed));
-        let done = sum(&|counters| counters.progress_done.load(Ordering::Relaxed));
-        let total = sum(&|counters| counters.progress_total.load(Ordering::Relaxed));
-        let longest =
-            counters.iter().map(|counters| counters.in_flight_max_us.load(Ordering::Relaxed));
-        let longest = Duration::from_micros(longest.max().unwrap_or(0));
+    fn collect_stats(&self, attempt: &RunningAttempt) {
+        let figures = (attempt.figures)();
         self.stats.update(|stats| {
-            stats.records = records;
-            stats.progress = (total > 0).then_some((done, total));
-            stats.in_flight_max = stats.in_flight_max.max(longest);
+            stats.records = figures.records;
+            stats.progress = figures.progress;
+            stats.in_flight_max = stats.in_flight_max.max(figures.in_flight_max);
+            stats.first_record = figures.first_record;
         });
     }
 
@@ -328,54 +314,37 @@ impl Driver {
         }
     }
 
-    async fn start_attempt(&mut self, restored: Restored) -> Result<Attempt, JobError> {
-        let attempt_token = rand::random::<u64>();
-        let (reports, report_receiver) = mpsc::unbounded_channel();
-        let (commands, process_commands) = mpsc::unbounded_channel();
-        let mut all_commands = vec![commands];
-        if let Some(cluster) = &self.spec.cluster {
-            let start = link::Start {
-                attempt: self.attempt,
-                attempt_token,
-                max_parallelism: restored.max_parallelism,
-                restored_from: restored.from.as_ref().map(|(_, location)| location.clone()),
-            };
-            let fingerprint = &self.plan.fingerprint;
-            let followers = link::lead(cluster, fingerprint, start, reports.clone()).await?;
-            all_commands.extend(followers);
+    /// Starts the next attempt, unless the job is cancelled meanwhile.
+    async fn start_attempt(
+        &mut self,
+        restored: RestorePoint,
+    ) -> Result<RunningAttempt, AttemptEnd> {
+        let (attempt, token) = (self.attempt, rand::random::<u64>());
+        let Self { attempts, requests, .. } = self;
+        let start = attempts.start(AttemptStart { attempt, token, restored });
+        tokio::pin!(start);
+        loop {
+            tokio::select! {
+                started = &mut start => return started.map_err(|error| {
+                    let (kind, message) = (error.kind(), error.to_string());
+                    AttemptEnd::Failed(Failure { kind, message, uid: None, subtask: None })
+                }),
+                Some(request) = requests.recv() => match request {
+                    Request::Cancel => return Err(AttemptEnd::Canceled),
+                    Request::Checkpoint { reply } | Request::Savepoint { reply, .. } => {
+                        // Who has given up waiting needs no answer.
+                        let _ = reply.send(Err("the job is being started".to_owned()));
+                    }
+                },
+            }
         }
-        let stats = self.stats.clone();
-        let clock = Arc::clone(&self.clock);
-        let local = LocalProcess {
-            process: ProcessIndex(0),
-            attempt: self.attempt,
-            attempt_token,
-            restored,
-            first_record: Box::new(move || {
-                let now = clock.now();
-                stats.update(|stats| stats.first_record = Some(now));
-            }),
-        };
-        let (process, counters) = local_process(
-            &self.spec,
-            &self.plan,
-            &self.stores,
-            &self.clock,
-            &self.tokio,
-            local,
-            reports,
-        );
-        let mut processes = JoinSet::new();
-        processes.spawn(process.run(process_commands));
-        let (id, commands, reports) = (self.attempt, all_commands, report_receiver);
-        Ok(Attempt { id, commands, reports, processes, counters, end: None })
     }
 
     /// Ends what is left of an attempt, and clears up which snapshot is the latest.
     async fn tear_down(&mut self, mut attempt: Attempt) -> AttemptEnd {
         let end = attempt.end.take().expect("attended until there is one");
-        attempt.commands.clear();
-        while attempt.processes.join_next().await.is_some() {}
+        attempt.running.commands.clear();
+        attempt.running.ended.await;
         let reason = match &end {
             AttemptEnd::Finished => "the job has finished".to_owned(),
             AttemptEnd::Canceled => "the job was cancelled".to_owned(),
@@ -400,68 +369,4 @@ fn describe(failure: &Failure) -> String {
         Some(subtask) => format!("{} (subtask {subtask})", failure.message),
         None => failure.message.clone(),
     }
-}
-
-/// What a process of an attempt is started with, besides the job itself.
-pub(crate) struct LocalProcess {
-    pub(crate) process: ProcessIndex,
-    pub(crate) attempt: AttemptId,
-    pub(crate) attempt_token: u64,
-    pub(crate) restored: Restored,
-    pub(crate) first_record: Box<dyn FnOnce() + Send>,
-}
-
-/// Starts this process's workers.
-pub(crate) fn local_process(
-    spec: &JobSpec,
-    plan: &PlanFacts,
-    stores: &Stores,
-    clock: &Arc<dyn Clock>,
-    tokio: &tokio::runtime::Handle,
-    local: LocalProcess,
-    reports: mpsc::UnboundedSender<Report>,
-) -> (Process, Vec<Arc<WorkerCounters>>) {
-    let (task_reports, task_report_receiver) = mpsc::unbounded_channel();
-    let processes = spec.cluster.as_ref().map_or(1, |cluster| cluster.addresses.len());
-    let max_parallelism = local.restored.max_parallelism;
-    let workers = start_workers(WorkersSpec {
-        worker: WorkerSpec {
-            name: spec.name.clone(),
-            build: Arc::clone(&spec.build),
-            job: spec.id,
-            attempt: local.attempt,
-            attempt_token: local.attempt_token,
-            parallelism: spec.parallelism,
-            max_parallelism,
-            exactly_once: spec.options.checkpointing.mode == CheckpointingMode::ExactlyOnce,
-            debloat_target: spec.options.debloat_target,
-            restored: local.restored.job,
-            tokio: tokio.clone(),
-            clock: Arc::clone(clock),
-            reports: task_reports,
-            close: Arc::default(),
-        },
-        count: spec.parallelism.get() as usize / processes,
-        cluster: spec.cluster.clone(),
-    });
-    let counters = workers.counters.clone();
-    let process = Process::new(
-        ProcessSpec {
-            process: local.process,
-            tasks: plan.tasks,
-            max_parallelism,
-            attempt_token: local.attempt_token,
-            inline_threshold: spec.options.checkpointing.data_inline_threshold,
-            stores: [Some(&stores.checkpoints), stores.savepoints.as_ref()]
-                .into_iter()
-                .flatten()
-                .cloned()
-                .collect(),
-        },
-        workers,
-        task_report_receiver,
-        reports,
-        local.first_record,
-    );
-    (process, counters)
 }

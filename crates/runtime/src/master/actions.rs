@@ -17,13 +17,13 @@ use tidegate_snapshot::{
 use tidegate_types::{Barrier, BarrierKind, CheckpointId, OperatorUid, Timestamp, error::chain};
 use tracing::{debug, info, warn};
 
-use super::{Attempt, AttemptEnd, Driver};
+use super::{Attempt, AttemptEnd, JobMaster};
 use crate::api::{CheckpointSummary, JobStats};
 
 /// How many completed snapshots the figures tell of.
 const HISTORY: usize = 1000;
 
-impl Driver {
+impl JobMaster {
     /// Carries out actions, in order; `attempt` is there while one runs.
     pub(super) fn perform(&mut self, actions: Vec<Action>, attempt: &mut Option<&mut Attempt>) {
         for action in actions {
@@ -52,7 +52,7 @@ impl Driver {
             }
             Action::Delete(snapshot) => match self.location_of(&snapshot.location) {
                 Ok(location) => self.delete(location),
-                Err(error) => warn!(job = %self.spec.id, %error, "could not delete a snapshot"),
+                Err(error) => warn!(job = %self.settings.id, %error, "could not delete a snapshot"),
             },
             Action::Answer { request, result } => {
                 if let Some(reply) = self.replies.remove(&request) {
@@ -76,7 +76,7 @@ impl Driver {
 
     fn trigger(&mut self, barrier: Barrier, trigger: &Trigger, attempt: &mut Option<&mut Attempt>) {
         let checkpoint = barrier.checkpoint;
-        let (job, subdir) = (self.spec.id, self.spec.options.checkpointing.create_subdir);
+        let (job, subdir) = (self.settings.id, self.settings.options.checkpointing.create_subdir);
         let location = match trigger {
             Trigger::Checkpoint => self.stores.checkpoints.checkpoint(job, checkpoint, subdir),
             Trigger::Savepoint { target } => match self.savepoint_store(target.as_deref()) {
@@ -85,7 +85,7 @@ impl Driver {
                 Err(_) => self.stores.checkpoints.savepoint(job, rand::random()),
             },
         };
-        debug!(job = %self.spec.id, %checkpoint, target = %location, "triggering a snapshot");
+        debug!(job = %self.settings.id, %checkpoint, target = %location, "triggering a snapshot");
         let target = location.to_string();
         self.locations.insert(checkpoint, location);
         send(attempt, &Command::Trigger { barrier, target });
@@ -110,7 +110,7 @@ impl Driver {
             version: FORMAT_VERSION,
             kind,
             form: SnapshotForm::Native,
-            job: JobInfo { id: self.spec.id, name: self.spec.name.clone() },
+            job: JobInfo { id: self.settings.id, name: self.settings.name.clone() },
             checkpoint,
             attempt: self.attempt,
             triggered_at,
@@ -121,7 +121,7 @@ impl Driver {
         for ack in acks {
             manifest.files.extend(ack.files);
             for operator in ack.operators {
-                add_operator(&mut manifest.operators, operator, self.spec.parallelism);
+                add_operator(&mut manifest.operators, operator, self.parallelism);
             }
         }
         self.writes.spawn(async move {
@@ -139,7 +139,7 @@ impl Driver {
     /// Looks until the store answers: without knowing, nothing else can be decided.
     fn check_manifest(&mut self, checkpoint: CheckpointId) {
         let Some(location) = self.locations.get(&checkpoint).cloned() else { return };
-        let job = self.spec.id;
+        let job = self.settings.id;
         self.writes.spawn(async move {
             loop {
                 match location.exists().await {
@@ -165,7 +165,7 @@ impl Driver {
     }
 
     fn delete(&mut self, location: SnapshotLocation) {
-        let job = self.spec.id;
+        let job = self.settings.id;
         self.deletions.spawn(async move {
             if let Err(error) = location.delete().await {
                 let error = chain(&error);
@@ -175,7 +175,7 @@ impl Driver {
     }
 
     fn observe(&mut self, outcome: CheckpointOutcome) {
-        let job = self.spec.id;
+        let job = self.settings.id;
         match outcome {
             CheckpointOutcome::Completed { snapshot, duration, sync_max, alignment_max } => {
                 self.locations.remove(&snapshot.id);
@@ -204,11 +204,7 @@ impl Driver {
 
     /// The location that a snapshot's path or URL stands for.
     pub(super) fn location_of(&self, path: &str) -> Result<SnapshotLocation, StoreError> {
-        let stores = [Some(&self.stores.checkpoints), self.stores.savepoints.as_ref()];
-        let below = |store: &SnapshotStore| {
-            path.strip_prefix(store.name()).map(|relative| store.folder(relative))
-        };
-        match stores.into_iter().flatten().find_map(below) {
+        match self.stores.locate(path) {
             Some(location) => Ok(location),
             None => SnapshotStore::open(path).map(|store| store.folder("")),
         }
@@ -217,7 +213,7 @@ impl Driver {
 
 fn send(attempt: &Option<&mut Attempt>, command: &Command) {
     let Some(attempt) = attempt else { return };
-    for process in &attempt.commands {
+    for process in &attempt.running.commands {
         // A process that is gone is noticed by its report, or by the end of its connection.
         let _ = process.send(command.clone());
     }

@@ -1,0 +1,1 @@
+//! JobManager, TaskManagers and REST: many jobs on many machines.

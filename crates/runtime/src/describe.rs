@@ -1,0 +1,96 @@
+//! A job without its code: what a JobManager has to know of it to run it in other processes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tidegate_types::{JobId, MaxParallelism, OperatorUid, Parallelism};
+
+use crate::graph::{Task, TaskId};
+
+/// A job as its own binary describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobDescription {
+    /// What a person calls it.
+    pub name: String,
+    /// What its snapshots are found by.
+    pub id: JobId,
+    /// How many subtasks each operator has, unless the JobManager says otherwise.
+    pub parallelism: Parallelism,
+    /// How many key groups, `None` for the snapshot's or Flink's default.
+    pub max_parallelism: Option<MaxParallelism>,
+    /// Every option that is set: by the program, in its files, on its command line.
+    pub configuration: BTreeMap<String, String>,
+    /// Its operators, chained into tasks.
+    pub plan: JobPlan,
+}
+
+/// The tasks of a job, inputs before consumers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobPlan {
+    /// The tasks.
+    pub tasks: Vec<TaskDescription>,
+    /// Alike for two plans if and only if they have the same operators, uids, streams and record
+    /// types.
+    pub fingerprint: String,
+}
+
+/// Operators that run chained, as one task (Flink's job vertex).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskDescription {
+    /// What a person calls it: `source -> map -> filter`.
+    pub name: String,
+    /// Whether it begins with a source.
+    pub is_source: bool,
+    /// Its operators, in order.
+    pub operators: Vec<OperatorDescription>,
+    /// The streams into it.
+    pub inputs: Vec<InputDescription>,
+}
+
+/// An operator of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorDescription {
+    /// What its state is found by.
+    pub uid: OperatorUid,
+    /// What a person calls it.
+    pub name: String,
+}
+
+/// A stream into a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputDescription {
+    /// The task that it comes from, by its place among the tasks.
+    pub from: usize,
+    /// How records find their subtask: `forward`, `hash`, `rebalance` or `broadcast`.
+    pub partitioning: String,
+}
+
+impl JobPlan {
+    pub(crate) fn of(tasks: &[Task], fingerprint: String) -> Self {
+        Self { tasks: tasks.iter().map(describe).collect(), fingerprint }
+    }
+
+    /// All operators, in the order of their tasks.
+    pub fn operators(&self) -> impl Iterator<Item = &OperatorDescription> {
+        self.tasks.iter().flat_map(|task| &task.operators)
+    }
+}
+
+fn describe(task: &Task) -> TaskDescription {
+    let operator = |uid: &OperatorUid, name: &str| OperatorDescription {
+        uid: uid.clone(),
+        name: name.to_owned(),
+    };
+    let source = task.source.iter().map(|link| operator(&link.uid, &link.name));
+    let chain = task.chain.iter().map(|link| operator(&link.uid, &link.name));
+    let inputs = task.inputs.iter().map(|input| {
+        let TaskId(from) = input.from;
+        InputDescription { from, partitioning: input.partitioning.name().to_owned() }
+    });
+    TaskDescription {
+        name: task.name(),
+        is_source: task.source.is_some(),
+        operators: source.chain(chain).collect(),
+        inputs: inputs.collect(),
+    }
+}

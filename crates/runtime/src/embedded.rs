@@ -1,0 +1,201 @@
+//! Attempts whose workers are threads of this process, alone or together with other processes that
+//! a person has started.
+
+use std::sync::{Arc, OnceLock, atomic::Ordering};
+
+use futures::{FutureExt, future::BoxFuture};
+use tidegate_checkpoint::protocol::Report;
+use tidegate_snapshot::store::SnapshotLocation;
+use tidegate_types::{
+    AttemptId, Clock, MaxParallelism, ProcessIndex, Timestamp, options::CheckpointingMode,
+};
+use tokio::{sync::mpsc, task::JoinSet};
+
+use crate::{
+    api::{JobError, JobSpec},
+    describe::JobPlan,
+    link,
+    master::{AttemptFigures, AttemptStart, Attempts, RunningAttempt},
+    prepare::{RestorePoint, Stores, read},
+    process::{Process, ProcessSpec, WorkersSpec, start_workers},
+    restore::RestoredJob,
+    task::WorkerCounters,
+    worker::WorkerSpec,
+};
+
+/// The program as this process has it, and where it runs.
+#[derive(Clone)]
+pub(crate) struct LocalProgram {
+    pub(crate) spec: JobSpec,
+    pub(crate) plan: JobPlan,
+    pub(crate) stores: Stores,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tokio: tokio::runtime::Handle,
+}
+
+impl LocalProgram {
+    /// Reads what an attempt takes over.
+    ///
+    /// # Errors
+    ///
+    /// When it is damaged, or does not fit the program.
+    pub(crate) async fn load(&self, path: Option<&str>) -> Result<RestoredJob, JobError> {
+        let Some(path) = path else { return Ok(RestoredJob::default()) };
+        let location = match self.stores.locate(path) {
+            Some(location) => location,
+            None => SnapshotLocation::parse(path)?,
+        };
+        read(&location, &self.spec.settings, &self.plan).await
+    }
+}
+
+/// Attempts in this process.
+pub(crate) struct EmbeddedAttempts {
+    program: LocalProgram,
+    /// What the first attempt takes over, once it has been looked through.
+    loaded: Option<RestoredJob>,
+}
+
+impl EmbeddedAttempts {
+    pub(crate) fn new(program: LocalProgram) -> Self {
+        Self { program, loaded: None }
+    }
+
+    async fn start_attempt(&mut self, start: AttemptStart) -> Result<RunningAttempt, JobError> {
+        let AttemptStart { attempt, token, restored: point } = start;
+        let path = point.from.as_ref().map(|(_, path)| path.as_str());
+        let restored = match self.loaded.take() {
+            Some(loaded) => loaded,
+            None => self.program.load(path).await?,
+        };
+        let (reports, report_receiver) = mpsc::unbounded_channel();
+        let (commands, process_commands) = mpsc::unbounded_channel();
+        let mut all_commands = vec![commands];
+        let max_parallelism = point.max_parallelism;
+        if let Some(cluster) = &self.program.spec.cluster {
+            let restored_from = path.map(str::to_owned);
+            let attempt_token = token;
+            let start = link::Start { attempt, attempt_token, max_parallelism, restored_from };
+            let fingerprint = &self.program.plan.fingerprint;
+            all_commands.extend(link::lead(cluster, fingerprint, start, reports.clone()).await?);
+        }
+        let (process, attempt_token) = (ProcessIndex(0), token);
+        let local = LocalProcess { process, attempt, attempt_token, max_parallelism, restored };
+        let (process, figures) = local_process(&self.program, local, reports);
+        let mut processes = JoinSet::new();
+        processes.spawn(process.run(process_commands));
+        Ok(RunningAttempt {
+            parallelism: self.program.spec.settings.parallelism,
+            commands: all_commands,
+            reports: report_receiver,
+            figures: Box::new(move || figures.read()),
+            ended: async move { while processes.join_next().await.is_some() {} }.boxed(),
+        })
+    }
+}
+
+impl Attempts for EmbeddedAttempts {
+    fn check<'a>(&'a mut self, point: &'a RestorePoint) -> BoxFuture<'a, Result<(), JobError>> {
+        async move {
+            let path = point.from.as_ref().map(|(_, path)| path.as_str());
+            self.loaded = Some(self.program.load(path).await?);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn start(&mut self, start: AttemptStart) -> BoxFuture<'_, Result<RunningAttempt, JobError>> {
+        self.start_attempt(start).boxed()
+    }
+
+    fn can_restart(&self) -> bool {
+        // Processes are the unit of isolation: who started them starts them again.
+        self.program.spec.cluster.is_none()
+    }
+}
+
+/// Reads the figures of this process's workers.
+pub(crate) struct FiguresReader {
+    counters: Vec<Arc<WorkerCounters>>,
+    first_record: Arc<OnceLock<Timestamp>>,
+}
+
+impl FiguresReader {
+    pub(crate) fn read(&self) -> AttemptFigures {
+        let all = self.counters.iter().map(|counters| AttemptFigures {
+            records: counters.records.load(Ordering::Relaxed),
+            progress: counters.progress(),
+            in_flight_max: counters.in_flight_max(),
+            first_record: None,
+        });
+        let all = all.fold(AttemptFigures::default(), AttemptFigures::and);
+        AttemptFigures { first_record: self.first_record.get().copied(), ..all }
+    }
+}
+
+/// What a process of an attempt is started with, besides the job itself.
+pub(crate) struct LocalProcess {
+    pub(crate) process: ProcessIndex,
+    pub(crate) attempt: AttemptId,
+    pub(crate) attempt_token: u64,
+    pub(crate) max_parallelism: MaxParallelism,
+    pub(crate) restored: RestoredJob,
+}
+
+/// Starts this process's workers; returns what runs them, and what reads their figures.
+pub(crate) fn local_process(
+    program: &LocalProgram,
+    local: LocalProcess,
+    reports: mpsc::UnboundedSender<Report>,
+) -> (Process, FiguresReader) {
+    let LocalProgram { spec, plan, stores, clock, tokio } = program;
+    let settings = &spec.settings;
+    let (task_reports, task_report_receiver) = mpsc::unbounded_channel();
+    let processes = spec.cluster.as_ref().map_or(1, |cluster| cluster.addresses.len());
+    let max_parallelism = local.max_parallelism;
+    let workers = start_workers(WorkersSpec {
+        worker: WorkerSpec {
+            name: settings.name.clone(),
+            build: Arc::clone(&spec.build),
+            job: settings.id,
+            attempt: local.attempt,
+            attempt_token: local.attempt_token,
+            parallelism: settings.parallelism,
+            max_parallelism,
+            exactly_once: settings.options.checkpointing.mode == CheckpointingMode::ExactlyOnce,
+            debloat_target: settings.options.debloat_target,
+            restored: local.restored,
+            tokio: tokio.clone(),
+            clock: Arc::clone(clock),
+            reports: task_reports,
+            close: Arc::default(),
+        },
+        count: settings.parallelism.get() as usize / processes,
+        cluster: spec.cluster.clone(),
+    });
+    let counters = workers.counters.clone();
+    let first_record = Arc::new(OnceLock::new());
+    let (first, now) = (Arc::clone(&first_record), Arc::clone(clock));
+    let on_first_record = Box::new(move || {
+        let _ = first.set(now.now());
+    });
+    let process = Process::new(
+        ProcessSpec {
+            process: local.process,
+            tasks: plan.tasks.len(),
+            max_parallelism,
+            attempt_token: local.attempt_token,
+            inline_threshold: settings.options.checkpointing.data_inline_threshold,
+            stores: [Some(&stores.checkpoints), stores.savepoints.as_ref()]
+                .into_iter()
+                .flatten()
+                .cloned()
+                .collect(),
+        },
+        workers,
+        task_report_receiver,
+        reports,
+        on_first_record,
+    );
+    (process, FiguresReader { counters, first_record })
+}

@@ -1,15 +1,17 @@
 //! What the outside of the runtime sees: what to run, a handle on the running job, and its end.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use futures::executor::block_on;
+use serde::{Deserialize, Serialize};
 use tidegate_core::plan::SharedPlan;
 use tidegate_types::{
-    BarrierKind, CheckpointId, ErrorKind, JobId, MaxParallelism, Parallelism, Timestamp,
-    UserResult, options::JobOptions,
+    AttemptId, BarrierKind, CheckpointId, ErrorKind, JobId, MaxParallelism, OperatorUid,
+    Parallelism, SubtaskIndex, Timestamp, UserResult, options::JobOptions,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -54,7 +56,8 @@ pub struct ClusterSpec {
 }
 
 /// Flink's states of a job that have a meaning here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum JobStatus {
     /// It is being set up or restored.
     Initializing,
@@ -72,6 +75,42 @@ pub enum JobStatus {
     Finished,
 }
 
+impl JobStatus {
+    /// Whether the job has ended.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Canceled | Self::Failed | Self::Finished)
+    }
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptFailure {
+    /// When.
+    pub time: Timestamp,
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// What to do about it.
+    pub kind: ErrorKind,
+    /// The whole cause chain.
+    pub message: String,
+    /// The operator it happened in, if it was one.
+    pub uid: Option<OperatorUid>,
+    /// The subtask it happened in, if it was one.
+    pub subtask: Option<SubtaskIndex>,
+}
+
+/// A snapshot that was given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedCheckpoint {
+    /// Its id.
+    pub id: CheckpointId,
+    /// When it was given up.
+    pub time: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
 /// What is told about a snapshot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckpointSummary {
@@ -79,6 +118,8 @@ pub struct CheckpointSummary {
     pub id: CheckpointId,
     /// What it was for.
     pub kind: BarrierKind,
+    /// When it was complete.
+    pub completed_at: Timestamp,
     /// From the trigger to its completion.
     pub duration: Duration,
     /// How many bytes of state it holds.
@@ -96,8 +137,16 @@ pub struct CheckpointSummary {
 pub struct JobStats {
     /// Its state.
     pub status: JobStatus,
+    /// When it last came into each state that it has been in.
+    pub status_since: BTreeMap<JobStatus, Timestamp>,
+    /// The current attempt.
+    pub attempt: AttemptId,
+    /// How many subtasks each operator has in it.
+    pub parallelism: Parallelism,
     /// How many attempts have failed and been followed by another.
     pub restarts: u64,
+    /// Why attempts failed, oldest first; the latest sixteen.
+    pub failures: Vec<AttemptFailure>,
     /// How many records its sources have emitted in this process and attempt.
     pub records: u64,
     /// How far its sources have come in this process: done and total, in a unit of the source's.
@@ -114,8 +163,10 @@ pub struct JobStats {
     pub completed_count: u64,
     /// How many snapshots have failed.
     pub failed_count: u64,
-    /// Why the latest one failed.
-    pub last_failure: Option<String>,
+    /// The snapshots that failed, oldest first; the latest ten of them.
+    pub failed: Vec<FailedCheckpoint>,
+    /// How many snapshots are under way.
+    pub in_progress: usize,
     /// The longest time that a record has been under way between source and sink.
     pub in_flight_max: Duration,
 }
@@ -298,10 +349,14 @@ impl JobHandle {
 pub(crate) struct SharedStats(Arc<Mutex<JobStats>>);
 
 impl SharedStats {
-    pub(crate) fn new(now: Timestamp) -> Self {
+    pub(crate) fn new(now: Timestamp, parallelism: Parallelism) -> Self {
         Self(Arc::new(Mutex::new(JobStats {
             status: JobStatus::Initializing,
+            status_since: BTreeMap::from([(JobStatus::Initializing, now)]),
+            attempt: AttemptId(0),
+            parallelism,
             restarts: 0,
+            failures: Vec::new(),
             records: 0,
             progress: None,
             attempt_started: now,
@@ -310,13 +365,21 @@ impl SharedStats {
             completed: Vec::new(),
             completed_count: 0,
             failed_count: 0,
-            last_failure: None,
+            failed: Vec::new(),
+            in_progress: 0,
             in_flight_max: Duration::ZERO,
         })))
     }
 
     pub(crate) fn get(&self) -> JobStats {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_status(&self, status: JobStatus, now: Timestamp) {
+        self.update(|stats| {
+            stats.status = status;
+            stats.status_since.insert(status, now);
+        });
     }
 
     pub(crate) fn update(&self, change: impl FnOnce(&mut JobStats)) {

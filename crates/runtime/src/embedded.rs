@@ -1,23 +1,27 @@
 //! Attempts whose workers are threads of this process, alone or together with other processes that
 //! a person has started.
 
-use std::sync::{Arc, OnceLock, atomic::Ordering};
+use std::{
+    net::TcpListener,
+    sync::{Arc, OnceLock, atomic::Ordering},
+};
 
 use futures::{FutureExt, future::BoxFuture};
 use tidegate_checkpoint::protocol::Report;
 use tidegate_snapshot::store::SnapshotLocation;
 use tidegate_types::{
-    AttemptId, Clock, MaxParallelism, ProcessIndex, Timestamp, options::CheckpointingMode,
+    AttemptId, Clock, ErrorKind, MaxParallelism, ProcessIndex, Timestamp,
+    options::CheckpointingMode,
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
-    api::{JobError, JobSpec},
+    api::{ClusterSpec, JobError, JobSpec},
     describe::JobPlan,
     link,
     master::{AttemptFigures, AttemptStart, Attempts, RunningAttempt},
     prepare::{RestorePoint, Stores, read},
-    process::{Process, ProcessSpec, WorkersSpec, start_workers},
+    process::{Network, Process, ProcessSpec, WorkersSpec, start_workers},
     restore::RestoredJob,
     task::WorkerCounters,
     worker::WorkerSpec,
@@ -49,6 +53,23 @@ impl LocalProgram {
     }
 }
 
+impl ClusterSpec {
+    /// The way to the other processes, once this one listens.
+    ///
+    /// # Errors
+    ///
+    /// When it can't listen at its address.
+    pub(crate) fn network(&self, token: u64) -> Result<Network, JobError> {
+        let process = self.process as usize;
+        let address = &self.addresses[process];
+        let listener = TcpListener::bind(address).map_err(|error| {
+            let message = format!("process {process} can't listen at {address}: {error}");
+            JobError::new(ErrorKind::Unavailable, message)
+        })?;
+        Ok(Network { listener, process, addresses: self.addresses.clone(), token })
+    }
+}
+
 /// Attempts in this process.
 pub(crate) struct EmbeddedAttempts {
     program: LocalProgram,
@@ -72,7 +93,9 @@ impl EmbeddedAttempts {
         let (commands, process_commands) = mpsc::unbounded_channel();
         let mut all_commands = vec![commands];
         let max_parallelism = point.max_parallelism;
+        let mut network = None;
         if let Some(cluster) = &self.program.spec.cluster {
+            network = Some(cluster.network(token)?);
             let restored_from = path.map(str::to_owned);
             let attempt_token = token;
             let start = link::Start { attempt, attempt_token, max_parallelism, restored_from };
@@ -80,7 +103,8 @@ impl EmbeddedAttempts {
             all_commands.extend(link::lead(cluster, fingerprint, start, reports.clone()).await?);
         }
         let (process, attempt_token) = (ProcessIndex(0), token);
-        let local = LocalProcess { process, attempt, attempt_token, max_parallelism, restored };
+        let local =
+            LocalProcess { process, attempt, attempt_token, max_parallelism, restored, network };
         let (process, figures) = local_process(&self.program, local, reports);
         let mut processes = JoinSet::new();
         processes.spawn(process.run(process_commands));
@@ -140,6 +164,8 @@ pub(crate) struct LocalProcess {
     pub(crate) attempt_token: u64,
     pub(crate) max_parallelism: MaxParallelism,
     pub(crate) restored: RestoredJob,
+    /// The way to the other processes, if there are any.
+    pub(crate) network: Option<Network>,
 }
 
 /// Starts this process's workers; returns what runs them, and what reads their figures.
@@ -151,7 +177,7 @@ pub(crate) fn local_process(
     let LocalProgram { spec, plan, stores, clock, tokio } = program;
     let settings = &spec.settings;
     let (task_reports, task_report_receiver) = mpsc::unbounded_channel();
-    let processes = spec.cluster.as_ref().map_or(1, |cluster| cluster.addresses.len());
+    let processes = local.network.as_ref().map_or(1, |network| network.addresses.len());
     let max_parallelism = local.max_parallelism;
     let workers = start_workers(WorkersSpec {
         worker: WorkerSpec {
@@ -171,7 +197,7 @@ pub(crate) fn local_process(
             close: Arc::default(),
         },
         count: settings.parallelism.get() as usize / processes,
-        cluster: spec.cluster.clone(),
+        network: local.network,
     });
     let counters = workers.counters.clone();
     let first_record = Arc::new(OnceLock::new());

@@ -44,7 +44,7 @@ type JobThread = JoinHandle<Result<JobResult, JobError>>;
 
 fn spawn(spec: JobSpec) -> Result<(JobHandle, JobThread), JobError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let stats = SharedStats::new(clock.now());
+    let stats = SharedStats::new(clock.now(), spec.settings.parallelism);
     let (requests, requested) = mpsc::unbounded_channel();
     let (end_sender, end) = watch::channel(None);
     let handle = JobHandle { requests, stats: stats.clone(), end };
@@ -128,7 +128,7 @@ pub async fn start_master(
     mut attempts: Box<dyn Attempts>,
     clock: Arc<dyn Clock>,
 ) -> Result<JobHandle, JobError> {
-    let stats = SharedStats::new(clock.now());
+    let stats = SharedStats::new(clock.now(), settings.parallelism);
     let (requests, requested) = mpsc::unbounded_channel();
     let (end_sender, end) = watch::channel(None);
     let handle = JobHandle { requests, stats: stats.clone(), end };

@@ -20,8 +20,8 @@ mod task;
 mod worker;
 
 pub use api::{
-    BuildPlan, CheckpointSummary, ClusterSpec, JobError, JobHandle, JobResult, JobSettings,
-    JobSpec, JobStats, JobStatus,
+    AttemptFailure, BuildPlan, CheckpointSummary, ClusterSpec, FailedCheckpoint, JobError,
+    JobHandle, JobResult, JobSettings, JobSpec, JobStats, JobStatus,
 };
 pub use describe::{
     InputDescription, JobDescription, JobPlan, OperatorDescription, TaskDescription,

@@ -226,10 +226,12 @@ pub(crate) async fn follow(
     let (reports, mut report_receiver) = mpsc::unbounded_channel();
     let (commands, process_commands) = mpsc::unbounded_channel();
     let Start { attempt, attempt_token, max_parallelism, .. } = start;
-    let local = LocalProcess { process, attempt, attempt_token, max_parallelism, restored };
+    let network = Some(cluster.network(attempt_token)?);
+    let local =
+        LocalProcess { process, attempt, attempt_token, max_parallelism, restored, network };
     let (running, _) = local_process(&program, local, reports);
     let mut running = tokio::spawn(running.run(process_commands));
-    stats.update(|stats| stats.status = JobStatus::Running);
+    stats.set_status(JobStatus::Running, program.clock.now());
     let mut failure = None;
     let lost = |problem: &str| format!("the coordinator, process 0, is lost: {problem}");
     let finished = loop {

@@ -29,15 +29,19 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
+use self::actions::push_bounded;
 pub use self::attempts::{AttemptFigures, AttemptStart, Attempts, RunningAttempt};
 use crate::{
-    api::{JobError, JobResult, JobSettings, JobStatus, Request, SharedStats},
+    api::{AttemptFailure, JobError, JobResult, JobSettings, JobStatus, Request, SharedStats},
     describe::JobPlan,
     prepare::{Prepared, RestorePoint, Stores, plan_for},
 };
 
 /// How often figures are brought up to date.
 const STATS_EVERY: Duration = Duration::from_millis(100);
+
+/// How many failures are remembered (Flink's `web.exception-history-size`).
+const FAILURES: usize = 16;
 
 /// How an attempt has ended.
 enum AttemptEnd {
@@ -130,7 +134,7 @@ impl JobMaster {
             }
         };
         if let Err(error) = &result {
-            self.stats.update(|stats| stats.status = JobStatus::Failed);
+            self.set_status(JobStatus::Failed);
             let actions =
                 self.coordinator.step(Event::JobEnded(EndStatus::Failed), self.clock.now());
             self.perform(actions, &mut None);
@@ -156,6 +160,10 @@ impl JobMaster {
         Ok(point)
     }
 
+    fn set_status(&self, status: JobStatus) {
+        self.stats.set_status(status, self.clock.now());
+    }
+
     fn ended(&mut self, status: EndStatus) -> JobResult {
         let actions = self.coordinator.step(Event::JobEnded(status), self.clock.now());
         self.perform(actions, &mut None);
@@ -164,7 +172,7 @@ impl JobMaster {
             EndStatus::Canceled => JobStatus::Canceled,
             EndStatus::Failed => JobStatus::Failed,
         };
-        self.stats.update(|stats| stats.status = status);
+        self.set_status(status);
         info!(job = %self.settings.id, ?status, "the job has ended");
         JobResult { status, savepoint: self.stopped_with.take(), stats: self.stats.get() }
     }
@@ -172,6 +180,7 @@ impl JobMaster {
     /// Decides whether another attempt follows, and waits for its time; `None` if it does.
     async fn after_failure(&mut self, failure: Failure) -> Option<Result<JobResult, JobError>> {
         let message = describe(&failure);
+        self.remember(&failure);
         // Processes are the unit of isolation: who started them starts them again.
         if !failure.kind.is_retryable() || !self.attempts.can_restart() {
             return Some(Err(JobError::new(failure.kind, message)));
@@ -185,13 +194,18 @@ impl JobMaster {
             RestartDecision::After(delay) => {
                 let (job, attempt) = (self.settings.id, self.attempt);
                 warn!(%job, %attempt, error = message, "the attempt has failed; the next follows in {delay:.1?}");
-                self.stats.update(|stats| {
-                    stats.status = JobStatus::Restarting;
-                    stats.restarts += 1;
-                });
+                self.set_status(JobStatus::Restarting);
+                self.stats.update(|stats| stats.restarts += 1);
                 self.wait_for_restart(delay).await
             }
         }
+    }
+
+    fn remember(&self, failure: &Failure) {
+        let Failure { kind, message, uid, subtask } = failure.clone();
+        let (time, attempt) = (self.clock.now(), self.attempt);
+        let failure = AttemptFailure { time, attempt, kind, message, uid, subtask };
+        self.stats.update(|stats| push_bounded(&mut stats.failures, failure, FAILURES));
     }
 
     async fn wait_for_restart(&mut self, delay: Duration) -> Option<Result<JobResult, JobError>> {
@@ -220,8 +234,9 @@ impl JobMaster {
             stats.restored = restored.from.clone();
             stats.records = 0;
             stats.first_record = None;
-            stats.status = JobStatus::Initializing;
+            stats.attempt = self.attempt;
         });
+        self.set_status(JobStatus::Initializing);
         let mut attempt = match self.start_attempt(restored).await {
             Ok(running) => Attempt { id: self.attempt, running, end: None },
             Err(end) => return end,
@@ -232,7 +247,7 @@ impl JobMaster {
         let mut running = Some(&mut attempt);
         let actions = self.coordinator.step(Event::AttemptStarted { attempt: id, processes }, now);
         self.perform(actions, &mut running);
-        self.stats.update(|stats| stats.status = JobStatus::Running);
+        self.set_status(JobStatus::Running);
         self.attend(&mut attempt).await;
         self.tear_down(attempt).await
     }
@@ -271,6 +286,8 @@ impl JobMaster {
     fn collect_stats(&self, attempt: &RunningAttempt) {
         let figures = (attempt.figures)();
         self.stats.update(|stats| {
+            stats.parallelism = attempt.parallelism;
+            stats.in_progress = self.coordinator.pending_count();
             stats.records = figures.records;
             stats.progress = figures.progress;
             stats.in_flight_max = stats.in_flight_max.max(figures.in_flight_max);
@@ -281,7 +298,7 @@ impl JobMaster {
     fn on_request(&mut self, request: Request) -> Option<Event> {
         let (target, kind, reply) = match request {
             Request::Cancel => {
-                self.stats.update(|stats| stats.status = JobStatus::Cancelling);
+                self.set_status(JobStatus::Cancelling);
                 return Some(Event::CancelRequested);
             }
             Request::Checkpoint { reply } => (None, BarrierKind::Checkpoint, reply),

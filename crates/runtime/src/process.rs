@@ -19,6 +19,7 @@
 //! or of the store fails the snapshot.
 
 mod encode;
+mod network;
 mod threads;
 
 use std::{
@@ -35,6 +36,7 @@ use tidegate_types::{
 use tokio::{sync::mpsc, task::JoinSet};
 
 use self::encode::{EncodedPart, assemble, encode_part};
+pub(crate) use self::network::Network;
 pub(crate) use self::threads::{Workers, WorkersSpec, start_workers};
 use crate::{
     graph::TaskId,

@@ -18,10 +18,12 @@ use tidegate_types::{Barrier, BarrierKind, CheckpointId, OperatorUid, Timestamp,
 use tracing::{debug, info, warn};
 
 use super::{Attempt, AttemptEnd, JobMaster};
-use crate::api::{CheckpointSummary, JobStats};
+use crate::api::{CheckpointSummary, FailedCheckpoint};
 
 /// How many completed snapshots the figures tell of.
 const HISTORY: usize = 1000;
+/// How many failed ones they tell of.
+const FAILED_HISTORY: usize = 10;
 
 impl JobMaster {
     /// Carries out actions, in order; `attempt` is there while one runs.
@@ -175,7 +177,7 @@ impl JobMaster {
     }
 
     fn observe(&mut self, outcome: CheckpointOutcome) {
-        let job = self.settings.id;
+        let (job, now) = (self.settings.id, self.clock.now());
         match outcome {
             CheckpointOutcome::Completed { snapshot, duration, sync_max, alignment_max } => {
                 self.locations.remove(&snapshot.id);
@@ -188,15 +190,27 @@ impl JobMaster {
                 );
                 let (id, kind, bytes) = (snapshot.id, snapshot.kind, snapshot.bytes);
                 let path = snapshot.location;
-                let summary =
-                    CheckpointSummary { id, kind, duration, bytes, sync_max, alignment_max, path };
-                self.stats.update(|stats| remember(stats, summary));
+                let summary = CheckpointSummary {
+                    id,
+                    kind,
+                    completed_at: now,
+                    duration,
+                    bytes,
+                    sync_max,
+                    alignment_max,
+                    path,
+                };
+                self.stats.update(|stats| {
+                    stats.completed_count += 1;
+                    push_bounded(&mut stats.completed, summary, HISTORY);
+                });
             }
             CheckpointOutcome::Failed { checkpoint, reason } => {
                 warn!(%job, %checkpoint, reason, "snapshot failed");
                 self.stats.update(|stats| {
                     stats.failed_count += 1;
-                    stats.last_failure = Some(reason);
+                    let failed = FailedCheckpoint { id: checkpoint, time: now, reason };
+                    push_bounded(&mut stats.failed, failed, FAILED_HISTORY);
                 });
             }
         }
@@ -219,11 +233,11 @@ fn send(attempt: &Option<&mut Attempt>, command: &Command) {
     }
 }
 
-fn remember(stats: &mut JobStats, summary: CheckpointSummary) {
-    stats.completed_count += 1;
-    stats.completed.push(summary);
-    if stats.completed.len() > HISTORY {
-        stats.completed.remove(0);
+/// Appends to a history, and forgets its oldest entry when there are more than `most`.
+pub(super) fn push_bounded<T>(history: &mut Vec<T>, entry: T, most: usize) {
+    history.push(entry);
+    if history.len() > most {
+        history.remove(0);
     }
 }
 

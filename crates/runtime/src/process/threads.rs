@@ -8,27 +8,38 @@ use std::{
     },
     task::Waker,
     thread::JoinHandle,
+    time::Duration,
 };
 
 use tidegate_types::{ErrorKind, SubtaskIndex};
 use timely::{
-    CommunicationConfig, Config, WorkerConfig,
-    communication::{WorkerGuards, allocator::AllocatorBuilder},
+    CommunicationConfig, WorkerConfig,
+    communication::{
+        Hooks, WorkerGuards,
+        allocator::{
+            AllocatorBuilder, ProcessBuilder,
+            zero_copy::initialize::initialize_networking_from_sockets,
+        },
+    },
 };
 
+use super::network::Network;
 use crate::{
-    api::ClusterSpec,
     graph::TaskId,
     task::{TaskError, TaskReport, WorkerCounters},
     worker::{self, WorkerCommand, WorkerSeat, WorkerSpec},
 };
+
+/// For how long processes wait for each other at the start.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the threads are started with.
 pub(crate) struct WorkersSpec {
     pub(crate) worker: WorkerSpec,
     /// How many workers this process has.
     pub(crate) count: usize,
-    pub(crate) cluster: Option<ClusterSpec>,
+    /// The way to the other processes, if there are any.
+    pub(crate) network: Option<Network>,
 }
 
 /// One worker as its process sees it.
@@ -85,7 +96,7 @@ impl Workers {
 
 /// Starts the threads. In a cluster this waits for the other processes, on a thread of its own.
 pub(crate) fn start_workers(spec: WorkersSpec) -> Workers {
-    let WorkersSpec { worker, count, cluster } = spec;
+    let WorkersSpec { worker, count, network } = spec;
     let close = Arc::clone(&worker.close);
     let (mut links, mut seats, mut counters) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..count {
@@ -98,20 +109,20 @@ pub(crate) fn start_workers(spec: WorkersSpec) -> Workers {
     }
     let thread = std::thread::Builder::new()
         .name("tidegate-attempt".to_owned())
-        .spawn(move || run_threads(worker, seats, cluster))
+        .spawn(move || run_threads(worker, seats, network))
         .expect("the system can start a thread");
     Workers { links, close, thread: Some(thread), counters }
 }
 
-fn run_threads(spec: WorkerSpec, seats: Vec<Option<WorkerSeat>>, cluster: Option<ClusterSpec>) {
+fn run_threads(spec: WorkerSpec, seats: Vec<Option<WorkerSeat>>, network: Option<Network>) {
     let reports = spec.reports.clone();
-    let first = cluster.as_ref().map_or(0, |cluster| cluster.process as usize * seats.len());
+    let first = network.as_ref().map_or(0, |network| network.process * seats.len());
     let fail = move |worker: usize, error: TaskError| {
         // Nobody listens when the attempt is over already.
         let _ = reports.send((TaskId(0), worker, TaskReport::Failed(error)));
     };
     let fail_in_worker = fail.clone();
-    let guards = build(cluster, seats.len()).and_then(|(builders, others)| {
+    let guards = build(network, seats.len()).and_then(|(builders, others)| {
         let seats = Mutex::new(seats);
         timely::execute::execute_from(builders, others, WorkerConfig::default(), move |worker| {
             let index = worker.index();
@@ -145,17 +156,13 @@ fn internal(kind: ErrorKind, message: String) -> TaskError {
 
 type Built = (Vec<AllocatorBuilder>, Box<dyn std::any::Any + Send>);
 
-fn build(cluster: Option<ClusterSpec>, threads: usize) -> Result<Built, String> {
-    let communication = match cluster {
-        None => CommunicationConfig::Process(threads),
-        Some(cluster) => CommunicationConfig::Cluster {
-            threads,
-            process: cluster.process as usize,
-            addresses: cluster.addresses,
-            report: false,
-            zerocopy: false,
-        },
-    };
-    let config = Config { communication, worker: WorkerConfig::default() };
-    config.communication.try_build()
+fn build(network: Option<Network>, threads: usize) -> Result<Built, String> {
+    let Some(network) = network else { return CommunicationConfig::Process(threads).try_build() };
+    let sockets = network.connect(PATIENCE)?;
+    let hooks = Hooks::default();
+    let (refill, spill) = (hooks.refill.clone(), hooks.spill.clone());
+    let local = ProcessBuilder::new_typed_vector(threads, refill, spill);
+    let built = initialize_networking_from_sockets(local, sockets, network.process, threads, hooks);
+    let (builders, guard) = built.map_err(|error| error.to_string())?;
+    Ok((builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(guard)))
 }

@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tidegate-types", &[]),
     ("tidegate-snapshot", &["tidegate-types"]),
     ("tidegate-checkpoint", &["tidegate-types", "tidegate-snapshot"]),
+    ("tidegate-protocol", &["tidegate-types", "tidegate-snapshot", "tidegate-checkpoint"]),
     ("tidegate-state", &["tidegate-types", "tidegate-snapshot"]),
     ("tidegate-core", &["tidegate-types", "tidegate-snapshot", "tidegate-state"]),
     (
@@ -19,6 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tidegate-types",
             "tidegate-snapshot",
             "tidegate-checkpoint",
+            "tidegate-protocol",
             "tidegate-state",
             "tidegate-core",
         ],
@@ -26,7 +28,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tidegate-connectors", &["tidegate-types", "tidegate-core"]),
     (
         "tidegate-cluster",
-        &["tidegate-types", "tidegate-snapshot", "tidegate-checkpoint", "tidegate-runtime"],
+        &[
+            "tidegate-types",
+            "tidegate-snapshot",
+            "tidegate-checkpoint",
+            "tidegate-protocol",
+            "tidegate-runtime",
+        ],
     ),
     (
         "tidegate",

@@ -1,0 +1,229 @@
+//! Hello, start, figures and commands, as they are written and read.
+
+use std::time::Duration;
+
+use tidegate_checkpoint::protocol::Command;
+use tidegate_types::{AttemptId, Barrier, BarrierKind, CheckpointId, ProcessIndex, Timestamp};
+
+use super::{Figures, FromProcess, Hello, Start, ToProcess};
+use crate::{
+    convert::{job_id, max_parallelism, nanos, parallelism, required, wrong},
+    error::MessageError,
+    link::Word,
+    version,
+    wire::{self, command, from_process, to_process},
+};
+
+/// Reads the first message of a process.
+pub(super) fn hello(first: wire::FromProcess) -> Result<Hello, MessageError> {
+    let unexpected = |found| Err(MessageError::Unexpected { found, expected: "Hello" });
+    match required("FromProcess", "word", first.word)? {
+        from_process::Word::Hello(hello) => hello.try_into(),
+        from_process::Word::Report(_) => unexpected("Report"),
+        from_process::Word::Figures(_) => unexpected("Figures"),
+    }
+}
+
+impl Word for FromProcess {
+    type Wire = wire::FromProcess;
+
+    fn into_wire(self) -> Self::Wire {
+        let word = match self {
+            Self::Report(report) => from_process::Word::Report(report.into()),
+            Self::Figures(figures) => from_process::Word::Figures(figures.into()),
+        };
+        wire::FromProcess { word: Some(word) }
+    }
+
+    fn from_wire(wire: Self::Wire) -> Result<Self, MessageError> {
+        match required("FromProcess", "word", wire.word)? {
+            from_process::Word::Hello(_) => {
+                Err(MessageError::Unexpected { found: "Hello", expected: "Report" })
+            }
+            from_process::Word::Report(report) => report.try_into().map(Self::Report),
+            from_process::Word::Figures(figures) => Ok(Self::Figures(figures.into())),
+        }
+    }
+}
+
+impl Word for ToProcess {
+    type Wire = wire::ToProcess;
+
+    fn into_wire(self) -> Self::Wire {
+        let word = match self {
+            Self::Start(start) => to_process::Word::Start(start.into()),
+            Self::Refused(why) => to_process::Word::Refused(why),
+            Self::Command(command) => to_process::Word::Command(command.into()),
+        };
+        wire::ToProcess { word: Some(word) }
+    }
+
+    fn from_wire(wire: Self::Wire) -> Result<Self, MessageError> {
+        match required("ToProcess", "word", wire.word)? {
+            to_process::Word::Start(start) => start.try_into().map(Self::Start),
+            to_process::Word::Refused(why) => Ok(Self::Refused(why)),
+            to_process::Word::Command(command) => command.try_into().map(Self::Command),
+        }
+    }
+}
+
+impl From<Hello> for wire::Hello {
+    fn from(hello: Hello) -> Self {
+        Self {
+            protocol_version: version::ours(),
+            job: hello.job.0.to_vec(),
+            attempt: hello.attempt.map(AttemptId::get),
+            token: hello.token,
+            process: hello.process.get(),
+            fingerprint: hello.fingerprint,
+            data_address: hello.data_address,
+        }
+    }
+}
+
+impl TryFrom<wire::Hello> for Hello {
+    type Error = MessageError;
+
+    fn try_from(wire: wire::Hello) -> Result<Self, Self::Error> {
+        version::check("Hello", wire.protocol_version)?;
+        Ok(Self {
+            job: job_id("Hello", &wire.job)?,
+            attempt: wire.attempt.map(AttemptId),
+            token: wire.token,
+            process: ProcessIndex(wire.process),
+            fingerprint: wire.fingerprint,
+            data_address: wire.data_address,
+        })
+    }
+}
+
+impl From<Start> for wire::Start {
+    fn from(start: Start) -> Self {
+        Self {
+            protocol_version: version::ours(),
+            attempt: start.attempt.get(),
+            token: start.token,
+            parallelism: start.parallelism.get(),
+            max_parallelism: start.max_parallelism.get(),
+            restored_from: start.restored_from,
+            addresses: start.addresses,
+        }
+    }
+}
+
+impl TryFrom<wire::Start> for Start {
+    type Error = MessageError;
+
+    fn try_from(wire: wire::Start) -> Result<Self, Self::Error> {
+        version::check("Start", wire.protocol_version)?;
+        Ok(Self {
+            attempt: AttemptId(wire.attempt),
+            token: wire.token,
+            parallelism: parallelism("Start", wire.parallelism)?,
+            max_parallelism: max_parallelism("Start", wire.max_parallelism)?,
+            restored_from: wire.restored_from,
+            addresses: wire.addresses,
+        })
+    }
+}
+
+impl From<Figures> for wire::Figures {
+    fn from(figures: Figures) -> Self {
+        Self {
+            records: figures.records,
+            progress: figures.progress.map(|(done, total)| wire::Progress { done, total }),
+            in_flight_max_nanos: nanos(figures.in_flight_max),
+            first_record_ms: figures.first_record.map(Timestamp::millis),
+        }
+    }
+}
+
+impl From<wire::Figures> for Figures {
+    fn from(wire: wire::Figures) -> Self {
+        Self {
+            records: wire.records,
+            progress: wire.progress.map(|progress| (progress.done, progress.total)),
+            in_flight_max: Duration::from_nanos(wire.in_flight_max_nanos),
+            first_record: wire.first_record_ms.map(Timestamp),
+        }
+    }
+}
+
+impl From<Command> for wire::Command {
+    fn from(command: Command) -> Self {
+        let command = match command {
+            Command::Trigger { barrier, target } => {
+                let barrier = Some(barrier.into());
+                command::Command::Trigger(wire::Trigger { barrier, target })
+            }
+            Command::Completed { checkpoint } => {
+                command::Command::Completed(wire::Completed { checkpoint: checkpoint.get() })
+            }
+            Command::Aborted { checkpoint } => {
+                command::Command::Aborted(wire::Aborted { checkpoint: checkpoint.get() })
+            }
+            Command::Finish => command::Command::Finish(wire::Finish {}),
+            Command::Cancel => command::Command::Cancel(wire::Cancel {}),
+        };
+        Self { command: Some(command) }
+    }
+}
+
+impl TryFrom<wire::Command> for Command {
+    type Error = MessageError;
+
+    fn try_from(wire: wire::Command) -> Result<Self, Self::Error> {
+        Ok(match required("Command", "command", wire.command)? {
+            command::Command::Trigger(wire::Trigger { barrier, target }) => {
+                let barrier = required("Trigger", "barrier", barrier)?.try_into()?;
+                Self::Trigger { barrier, target }
+            }
+            command::Command::Completed(completed) => {
+                Self::Completed { checkpoint: CheckpointId(completed.checkpoint) }
+            }
+            command::Command::Aborted(aborted) => {
+                Self::Aborted { checkpoint: CheckpointId(aborted.checkpoint) }
+            }
+            command::Command::Finish(wire::Finish {}) => Self::Finish,
+            command::Command::Cancel(wire::Cancel {}) => Self::Cancel,
+        })
+    }
+}
+
+impl From<Barrier> for wire::Barrier {
+    fn from(barrier: Barrier) -> Self {
+        let kind = match barrier.kind {
+            BarrierKind::Checkpoint => wire::BarrierKind::Checkpoint,
+            BarrierKind::Savepoint => wire::BarrierKind::Savepoint,
+            BarrierKind::StopWithSavepoint { drain: false } => wire::BarrierKind::StopWithSavepoint,
+            BarrierKind::StopWithSavepoint { drain: true } => {
+                wire::BarrierKind::StopWithSavepointAndDrain
+            }
+            BarrierKind::Final => wire::BarrierKind::Final,
+        };
+        Self { checkpoint: barrier.checkpoint.get(), kind: kind.into() }
+    }
+}
+
+impl TryFrom<wire::Barrier> for Barrier {
+    type Error = MessageError;
+
+    fn try_from(wire: wire::Barrier) -> Result<Self, Self::Error> {
+        let kind = match wire::BarrierKind::try_from(wire.kind) {
+            Ok(wire::BarrierKind::Checkpoint) => BarrierKind::Checkpoint,
+            Ok(wire::BarrierKind::Savepoint) => BarrierKind::Savepoint,
+            Ok(wire::BarrierKind::StopWithSavepoint) => {
+                BarrierKind::StopWithSavepoint { drain: false }
+            }
+            Ok(wire::BarrierKind::StopWithSavepointAndDrain) => {
+                BarrierKind::StopWithSavepoint { drain: true }
+            }
+            Ok(wire::BarrierKind::Final) => BarrierKind::Final,
+            Ok(wire::BarrierKind::Unspecified) | Err(_) => {
+                let problem = format!("number {} is no kind of barrier", wire.kind);
+                return Err(wrong("Barrier", "kind", problem));
+            }
+        };
+        Ok(Self { checkpoint: CheckpointId(wire.checkpoint), kind })
+    }
+}

@@ -1,0 +1,46 @@
+//! A server for the services of this crate.
+
+use std::future::Future;
+
+use tidegate_types::error::chain;
+use tokio::net::TcpListener;
+use tonic::{
+    service::{InterceptorLayer, Routes},
+    transport::{Server, server::TcpIncoming},
+};
+
+use crate::{
+    endpoint::{KeepAlive, Secret},
+    error::LinkError,
+    guard::guarded,
+    link::WINDOW_BYTES,
+};
+
+/// Serves `routes` on `listener` to those who know `token`.
+///
+/// `Routes::new(coordination::service(host))` and its `add_service` make the routes. When
+/// `shutdown` is over nobody new is let in, and this returns as soon as all links are dropped. When
+/// the future is dropped nobody new is let in either, and links that are open go on.
+///
+/// # Errors
+///
+/// When the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    keep_alive: KeepAlive,
+    token: Option<Secret>,
+    routes: Routes,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), LinkError> {
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    Server::builder()
+        .http2_keepalive_interval(Some(keep_alive.interval))
+        .http2_keepalive_timeout(Some(keep_alive.timeout))
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .layer(InterceptorLayer::new(guarded(token)))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, shutdown)
+        .await
+        .map_err(|error| LinkError::Serve { problem: chain(&error) })
+}

@@ -1,0 +1,9 @@
+//! The generated code; `proto/` documents it.
+#![expect(
+    unreachable_pub,
+    clippy::all,
+    clippy::allow_attributes_without_reason,
+    reason = "generated, and seen by this crate alone"
+)]
+
+tonic::include_proto!("tidegate.v1");

@@ -1,1 +1,35 @@
 //! JobManager, TaskManagers and REST: many jobs on many machines.
+//!
+//! ```text
+//!   client --REST--> [Dispatcher] --> [JobMaster] per job --> [ClusterAttempts]
+//!                                                              |        |  commands, reports
+//!                                                        [Resources]    v
+//!   [TaskManager] per host --registration, heartbeats-------^      job process = the job's binary
+//!        '--- starts, watches, ends ---------------------------------^
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`dispatcher`] | all jobs: submission, views, cancelling |
+//! | `attempts` | an attempt over several processes |
+//! | [`resources`] | who is there, what runs where, who may join |
+//! | `slots` | who has which slots: pure |
+//! | [`artifacts`] | job binaries by content hash |
+//! | `describe` | asks a binary what it would run |
+//! | [`jobmanager`] | the servers, put together |
+//! | [`taskmanager`] | starts, watches and ends processes |
+//!
+//! # Not here
+//!
+//! What a checkpoint is: `tidegate-checkpoint`. How a job runs: `tidegate-runtime`.
+
+pub mod artifacts;
+mod attempts;
+mod describe;
+pub mod dispatcher;
+pub mod jobmanager;
+pub mod resources;
+mod slots;
+pub mod taskmanager;
+
+pub use dispatcher::Dispatcher;

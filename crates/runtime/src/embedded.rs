@@ -8,6 +8,7 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use tidegate_checkpoint::protocol::Report;
+use tidegate_protocol::coordination::Start;
 use tidegate_snapshot::store::SnapshotLocation;
 use tidegate_types::{
     AttemptId, Clock, ErrorKind, MaxParallelism, ProcessIndex, Timestamp,
@@ -18,7 +19,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 use crate::{
     api::{ClusterSpec, JobError, JobSpec},
     describe::JobPlan,
-    link,
+    lead::{Door, send_off},
     master::{AttemptFigures, AttemptStart, Attempts, RunningAttempt},
     prepare::{RestorePoint, Stores, read},
     process::{Network, Process, ProcessSpec, WorkersSpec, start_workers},
@@ -54,19 +55,18 @@ impl LocalProgram {
 }
 
 impl ClusterSpec {
-    /// The way to the other processes, once this one listens.
+    /// Listens for records at this process's address.
     ///
     /// # Errors
     ///
-    /// When it can't listen at its address.
-    pub(crate) fn network(&self, token: u64) -> Result<Network, JobError> {
+    /// When nobody can listen there.
+    pub(crate) fn listen(&self) -> Result<TcpListener, JobError> {
         let process = self.process as usize;
         let address = &self.addresses[process];
-        let listener = TcpListener::bind(address).map_err(|error| {
+        TcpListener::bind(address).map_err(|error| {
             let message = format!("process {process} can't listen at {address}: {error}");
             JobError::new(ErrorKind::Unavailable, message)
-        })?;
-        Ok(Network { listener, process, addresses: self.addresses.clone(), token })
+        })
     }
 }
 
@@ -95,12 +95,24 @@ impl EmbeddedAttempts {
         let max_parallelism = point.max_parallelism;
         let mut network = None;
         if let Some(cluster) = &self.program.spec.cluster {
-            network = Some(cluster.network(token)?);
+            let mut door = Door::open(&cluster.coordinator).await?;
+            let listener = cluster.listen()?;
+            let (expected, fingerprint) =
+                (cluster.addresses.len() - 1, &self.program.plan.fingerprint);
+            let others = door.gather(expected, fingerprint).await?;
+            let (parallelism, addresses) =
+                (self.program.spec.settings.parallelism, cluster.addresses.clone());
             let restored_from = path.map(str::to_owned);
-            let attempt_token = token;
-            let start = link::Start { attempt, attempt_token, max_parallelism, restored_from };
-            let fingerprint = &self.program.plan.fingerprint;
-            all_commands.extend(link::lead(cluster, fingerprint, start, reports.clone()).await?);
+            let start = Start {
+                attempt,
+                token,
+                parallelism,
+                max_parallelism,
+                restored_from,
+                addresses: addresses.clone(),
+            };
+            all_commands.extend(send_off(others, &start, &reports));
+            network = Some(Network { listener, process: 0, addresses, token });
         }
         let (process, attempt_token) = (ProcessIndex(0), token);
         let local =

@@ -2,20 +2,25 @@
 //! lives, or for a JobManager, which has such a runtime.
 
 use std::{
+    collections::BTreeMap,
+    net::TcpListener,
     sync::{Arc, mpsc as std_mpsc},
     thread::JoinHandle,
 };
 
-use tidegate_types::{Clock, ErrorKind, MaxParallelism, time::SystemClock};
+use tidegate_protocol::{Endpoint, Secret};
+use tidegate_snapshot::store::SnapshotLocation;
+use tidegate_types::{Clock, ErrorKind, MaxParallelism, ProcessIndex, time::SystemClock};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    api::{JobError, JobHandle, JobResult, JobSettings, JobSpec, Request, SharedStats},
-    describe::JobPlan,
+    api::{JobError, JobHandle, JobResult, JobSettings, JobSpec, JobStatus, Request, SharedStats},
+    describe::{JobDescription, JobPlan},
     embedded::{EmbeddedAttempts, LocalProgram},
-    link,
+    follow::Follower,
     master::{Attempts, JobMaster},
     prepare::{check_plan, open_stores, prepare},
+    seat::ProcessSeat,
 };
 
 /// Starts a job and returns once it is known that it can: the plan is right, and the snapshot that
@@ -26,6 +31,20 @@ use crate::{
 /// What is wrong with the job, its options or the snapshot; nothing has been started then.
 pub fn start(spec: JobSpec) -> Result<JobHandle, JobError> {
     spawn(spec).map(|(handle, _)| handle)
+}
+
+/// Describes a job without starting it.
+///
+/// # Errors
+///
+/// What is wrong with its plan.
+pub fn describe(
+    spec: &JobSpec,
+    configuration: BTreeMap<String, String>,
+) -> Result<JobDescription, JobError> {
+    let plan = check_plan(spec)?;
+    let JobSettings { name, id, parallelism, max_parallelism, .. } = spec.settings.clone();
+    Ok(JobDescription { name, id, parallelism, max_parallelism, configuration, plan })
 }
 
 /// Runs a job to its end.
@@ -50,21 +69,13 @@ fn spawn(spec: JobSpec) -> Result<(JobHandle, JobThread), JobError> {
     let handle = JobHandle { requests, stats: stats.clone(), end };
     let (started, starting) = std_mpsc::channel();
     let main = move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            // Readers and sinks of files keep a thread each; tokio's limit of 512 would have some
-            // of a job of high parallelism wait for ever. Threads are made as they are needed.
-            .max_blocking_threads(4 * MaxParallelism::UPPER_BOUND as usize)
-            .thread_name("tidegate-io")
-            .enable_all()
-            .build()
-            .map_err(|error| JobError::caused_by(ErrorKind::Unavailable, &error))?;
+        let runtime = io_runtime()?;
         let tokio = runtime.handle().clone();
         let result = runtime.block_on(async move {
             if spec.cluster.as_ref().is_some_and(|cluster| cluster.process > 0) {
                 // Who waits for the start of a follower waits for its job.
                 let _ = started.send(Ok(()));
-                return link::follow(spec, clock, tokio, stats).await;
+                return follow(spec, clock, tokio, stats).await;
             }
             let master = match master_of(spec, clock, tokio, stats, requested).await {
                 Ok(master) => master,
@@ -92,6 +103,81 @@ fn spawn(spec: JobSpec) -> Result<(JobHandle, JobThread), JobError> {
             .and_then(Result::err)
             .unwrap_or_else(|| JobError::new(ErrorKind::Internal, "the job did not start"))),
     }
+}
+
+/// Runs one of several processes that a person has started, but for the first.
+async fn follow(
+    spec: JobSpec,
+    clock: Arc<dyn Clock>,
+    tokio: tokio::runtime::Handle,
+    stats: SharedStats,
+) -> Result<JobResult, JobError> {
+    let cluster = spec.cluster.clone().expect("followers are part of a cluster");
+    let plan = check_plan(&spec)?;
+    let stores = open_stores(&spec.settings)?;
+    let follower = Follower {
+        coordinator: Endpoint::new(cluster.coordinator.clone(), None),
+        job: spec.settings.id,
+        attempt: None,
+        token: 0,
+        process: ProcessIndex(cluster.process),
+        listener: cluster.listen()?,
+        data_address: cluster.addresses[cluster.process as usize].clone(),
+    };
+    stats.set_status(JobStatus::Running, clock.now());
+    follower.run(LocalProgram { spec, plan, stores, clock, tokio }).await?;
+    Ok(JobResult { status: JobStatus::Finished, savepoint: None, stats: stats.get() })
+}
+
+/// Runs the process of an attempt that a TaskManager has started this binary as.
+///
+/// # Errors
+///
+/// When the attempt fails; the JobManager tells why.
+pub fn run_process(mut spec: JobSpec, seat: ProcessSeat) -> Result<(), JobError> {
+    let unavailable = |error: std::io::Error| JobError::caused_by(ErrorKind::Unavailable, &error);
+    spec.settings.id = seat.job;
+    spec.settings.parallelism = seat.parallelism;
+    let plan = check_plan(&spec)?;
+    let stores = open_stores(&spec.settings)?;
+    let listener = TcpListener::bind((seat.host.as_str(), 0)).map_err(unavailable)?;
+    let port = listener.local_addr().map_err(unavailable)?.port();
+    let follower = Follower {
+        coordinator: Endpoint::new(seat.coordinator, seat.secret.map(Secret::from)),
+        job: seat.job,
+        attempt: Some(seat.attempt),
+        token: seat.token,
+        process: seat.process,
+        listener,
+        data_address: format!("{}:{port}", seat.host),
+    };
+    let runtime = io_runtime()?;
+    let (clock, tokio) = (Arc::new(SystemClock), runtime.handle().clone());
+    runtime.block_on(follower.run(LocalProgram { spec, plan, stores, clock, tokio }))
+}
+
+/// The Tokio runtime of a process with workers.
+fn io_runtime() -> Result<tokio::runtime::Runtime, JobError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        // Readers and sinks of files keep a thread each; tokio's limit of 512 would have some of a
+        // job of high parallelism wait for ever. Threads are made as they are needed.
+        .max_blocking_threads(4 * MaxParallelism::UPPER_BOUND as usize)
+        .thread_name("tidegate-io")
+        .enable_all()
+        .build()
+        .map_err(|error| JobError::caused_by(ErrorKind::Unavailable, &error))
+}
+
+/// Looks through a snapshot, as a restore would, without keeping it.
+///
+/// # Errors
+///
+/// What is wrong with it: the file, and its length or checksum.
+pub async fn verify_snapshot(path: &str) -> Result<(), JobError> {
+    let location = SnapshotLocation::parse(path)?;
+    let manifest = location.load().await?;
+    Ok(location.verify(&manifest).await?)
 }
 
 /// The master of a job that runs in this process.

@@ -7,15 +7,17 @@ mod describe;
 mod embedded;
 mod exchange;
 mod flow;
+mod follow;
 mod graph;
 mod job;
-mod link;
+mod lead;
 mod master;
 mod packet;
 mod prepare;
 mod process;
 mod restore;
 mod round;
+mod seat;
 mod task;
 mod worker;
 
@@ -26,6 +28,7 @@ pub use api::{
 pub use describe::{
     InputDescription, JobDescription, JobPlan, OperatorDescription, TaskDescription,
 };
-pub use job::{run, start, start_master};
+pub use job::{describe, run, run_process, start, start_master, verify_snapshot};
 pub use master::{AttemptFigures, AttemptStart, Attempts, RunningAttempt};
 pub use prepare::RestorePoint;
+pub use seat::{CONFIGURATION_VARIABLE, DESCRIBE_VARIABLE, PROCESS_VARIABLE, ProcessSeat};

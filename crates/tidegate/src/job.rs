@@ -16,7 +16,14 @@ use tidegate_types::{
 };
 use tracing_subscriber::EnvFilter;
 
-use crate::{Result, cli, cli::CommandLine, env::Env, live::LiveLine, signals};
+use crate::{
+    Result, cli,
+    cli::CommandLine,
+    env::Env,
+    live::LiveLine,
+    role::{self, Role},
+    signals,
+};
 
 /// What a job's closure is: it builds the streams, on every worker the same way.
 pub trait JobBuild: Fn(&Env) -> Result<()> + Send + Sync + 'static {}
@@ -72,10 +79,13 @@ impl Job {
     }
 
     /// Whether [`Job::run`] would start it from nothing: not from a snapshot, not with a command
-    /// line that is wrong, not to print help, and not as another process than the first of several.
-    /// Only then may results of an earlier run be cleared away.
+    /// line that is wrong, not to print help, not as another process than the first of several, and
+    /// not for a JobManager. Only then may results of an earlier run be cleared away.
     #[must_use]
     pub fn starts_afresh(&self) -> bool {
+        if !matches!(Role::from_environment(), Ok(Role::Embedded)) {
+            return false;
+        }
         let Ok(line) = cli::parse(process_arguments()) else { return false };
         let is_first = line.process_index.as_deref().is_none_or(|index| index == "0");
         let configuration = self.configuration(&line).ok();
@@ -104,15 +114,25 @@ impl Job {
             return say(&cli::help(&program.to_string_lossy(), self.own_help.as_deref()));
         }
         start_logging();
-        let spec = match self.spec(line, build) {
+        let (role, configuration) = match Role::from_environment()
+            .and_then(|role| Ok((role, self.configuration(&line)?)))
+        {
+            Ok(known) => known,
+            Err(error) => return usage(&error.to_string()),
+        };
+        let spec = match self.spec(line, &configuration, build) {
             Ok(spec) => spec,
             Err(error) => return usage(&error.to_string()),
         };
-        match self.run_watched(spec) {
-            Ok(result) => match then(&result) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => fail(&tidegate_types::error::chain(error.as_ref())),
-            },
+        let done = match role {
+            Role::Describe(path) => role::describe(&spec, &configuration, &path),
+            Role::Process(seat) => tidegate_runtime::run_process(spec, *seat),
+            Role::Embedded => self.run_watched(spec).and_then(|result| {
+                then(&result).map_err(|error| JobError::caused_by(ErrorKind::User, error.as_ref()))
+            }),
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error.to_string()),
         }
     }
@@ -149,19 +169,20 @@ impl Job {
         build: impl JobBuild,
     ) -> std::result::Result<JobSpec, JobError> {
         let line = cli::parse(arguments.into_iter().map(Into::into)).map_err(invalid)?;
-        self.spec(line, build)
+        let configuration = self.configuration(&line)?;
+        self.spec(line, &configuration, build)
     }
 
     fn spec(
         &self,
         line: CommandLine,
+        configuration: &Configuration,
         build: impl JobBuild,
     ) -> std::result::Result<JobSpec, JobError> {
-        let configuration = self.configuration(&line)?;
         for warning in configuration.warnings() {
             tracing::warn!("{}", warning.message);
         }
-        let options = JobOptions::from_configuration(&configuration)
+        let options = JobOptions::from_configuration(configuration)
             .map_err(|error| invalid(error.to_string()))?;
         let id = match &line.job_id {
             Some(text) => text.parse().map_err(|error| invalid(format!("--job-id: {error}")))?,
@@ -199,6 +220,7 @@ impl Job {
             added.map_err(|error| invalid(error.to_string()))?;
         }
         configuration.add_defaults(&self.defaults);
+        role::add_overrides(&mut configuration)?;
         Ok(configuration)
     }
 

@@ -34,6 +34,7 @@ mod job;
 mod keyed;
 mod live;
 pub mod operators;
+mod role;
 mod signals;
 mod stream;
 

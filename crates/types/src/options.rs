@@ -10,11 +10,13 @@
 //! file. An unknown key is a warning that names the nearest known one; a known key with a bad value
 //! is an error before anything starts.
 
+mod cluster;
 mod configuration;
 mod job;
 mod keys;
 mod parse;
 
+pub use cluster::ClusterOptions;
 pub use configuration::{Configuration, OptionError, Origin, Warning};
 pub use job::{
     CheckpointingMode, CheckpointingOptions, ClaimMode, JobOptions, RecoveryOptions,

@@ -164,6 +164,19 @@ impl SnapshotLocation {
         Ok(LoadedSnapshot { name: self.name.clone(), files })
     }
 
+    /// Checks the length and checksum of every file, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// The first file that is not what was written, and what is wrong with it.
+    pub async fn verify(&self, manifest: &Manifest) -> Result<(), SnapshotError> {
+        for (name, entry) in &manifest.files {
+            let (path, shown) = self.file(name);
+            check(&shown, &self.read(&path, &shown).await?, entry)?;
+        }
+        Ok(())
+    }
+
     /// Deletes it: `_metadata` first, then the rest. Doing so twice is harmless.
     ///
     /// # Errors

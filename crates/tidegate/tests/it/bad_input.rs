@@ -7,11 +7,12 @@ use std::{
 
 use tidegate::{ErrorKind, collect::Collector, discard::discard, files, prelude::*};
 
-use crate::support::{
-    counting::{SLOW, job, start, stop},
+use tidegate_testing::{
     folders::{entries, name},
     process::{Process, flights},
 };
+
+use crate::support::counting::{SLOW, job, start, stop};
 
 /// A savepoint whose state lies in a file beside `_metadata`.
 struct Savepoint {

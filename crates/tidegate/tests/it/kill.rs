@@ -12,7 +12,7 @@ use rand::{RngExt, rngs::StdRng, seq::IndexedRandom};
 
 use tidegate::{Job, JobId, JobStatus, discard};
 
-use crate::support::{
+use tidegate_testing::{
     flights::{Results, cut_into_files, data},
     folders::{checkpoints, is_complete, unfinished},
     process::{Process, flights},

@@ -14,10 +14,9 @@ use tidegate::{
 };
 use tokio::sync::watch;
 
-use crate::support::{
-    counting::{Counted, KEYS, SLOW, assert_counted_once, finish, job, numbers},
-    wait_for,
-};
+use tidegate_testing::wait_for;
+
+use crate::support::counting::{Counted, KEYS, SLOW, assert_counted_once, finish, job, numbers};
 
 const ALLOWED: usize = 3;
 

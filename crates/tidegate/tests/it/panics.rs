@@ -10,7 +10,7 @@ use std::{
 use rand::{RngExt, rngs::StdRng};
 use tidegate::{ErrorKind, JobStatus, collect::Collector, generator::Generator, prelude::*};
 
-use crate::support::seeded;
+use tidegate_testing::seeded;
 
 const FAILURES: u64 = 25;
 const RECORDS: u64 = 100_000;

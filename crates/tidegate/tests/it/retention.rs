@@ -10,12 +10,13 @@ use std::{
 
 use tidegate::{ErrorKind, JobStatus, collect::Collector};
 
-use crate::support::{
-    counting::{
-        SLOW, assert_counted_once, count, finish, job, numbers, start, stop, wait_for_checkpoints,
-    },
+use tidegate_testing::{
     folders::{checkpoints, is_complete},
     wait_for,
+};
+
+use crate::support::counting::{
+    SLOW, assert_counted_once, count, finish, job, numbers, start, stop, wait_for_checkpoints,
 };
 
 const OFTEN: &str = "-Dexecution.checkpointing.interval=20 ms";

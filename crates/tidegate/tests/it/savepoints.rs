@@ -4,15 +4,15 @@ use std::{fs, process::Command};
 
 use tidegate::{EventTime, collect::Collector, prelude::*};
 
-use crate::support::{
-    counting::{
-        KEYS, RECORDS, SLOW, assert_counted_once, finish, job, numbers, start, stop,
-        wait_for_records,
-    },
+use tidegate_testing::{
     flights::Results,
     folders::{entries, is_complete},
     process::{Process, flights},
     wait_for,
+};
+
+use crate::support::counting::{
+    KEYS, RECORDS, SLOW, assert_counted_once, finish, job, numbers, start, stop, wait_for_records,
 };
 
 #[test]

@@ -32,6 +32,8 @@ pub enum Origin {
         /// The option as it is written there: `-D`, `--parallelism`.
         option: String,
     },
+    /// The JobManager that runs the job.
+    JobManager,
 }
 
 impl fmt::Display for Origin {
@@ -41,6 +43,7 @@ impl fmt::Display for Origin {
             Self::File { path, line } => write!(f, "{path}, line {line}"),
             Self::Environment { variable } => write!(f, "environment variable {variable}"),
             Self::CommandLine { option } => write!(f, "{option} on the command line"),
+            Self::JobManager => f.write_str("the JobManager"),
         }
     }
 }
@@ -125,6 +128,7 @@ impl Configuration {
             Origin::File { .. } => 1,
             Origin::Environment { .. } => 2,
             Origin::CommandLine { .. } => 3,
+            Origin::JobManager => 4,
         };
         if self.entries.get(key).is_some_and(|entry| rank(&entry.origin) > rank(&origin)) {
             return;
@@ -143,6 +147,13 @@ impl Configuration {
         let origin = Origin::CommandLine { option: format!("-D {}", key.trim()) };
         self.set(key.trim(), value.trim(), origin);
         Ok(())
+    }
+
+    /// Sets what a JobManager says, which wins over everything else.
+    pub fn add_overrides(&mut self, values: impl IntoIterator<Item = (String, String)>) {
+        for (key, value) in values {
+            self.set(&key, &value, Origin::JobManager);
+        }
     }
 
     /// Sets what a configuration file says: flat keys, nested maps, or both.
@@ -188,6 +199,13 @@ impl Configuration {
     #[must_use]
     pub fn is_set(&self, key: &str) -> bool {
         self.entries.contains_key(key)
+    }
+
+    /// Every option that is set, as text.
+    #[must_use]
+    pub fn values(&self) -> BTreeMap<String, String> {
+        let value = |(key, entry): (&String, &Entry)| (key.clone(), entry.value.clone());
+        self.entries.iter().map(value).collect()
     }
 
     /// The keys that no option has, each with the nearest that one has.

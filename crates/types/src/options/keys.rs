@@ -94,4 +94,34 @@ options! {
         "The random share by which that time is longer or shorter.";
     EXP_ATTEMPTS: "restart-strategy.exponential-delay.attempts-before-reset-backoff", "infinite", "1 or more, or infinite",
         "How many failures in a row there may be.";
+    REST_ADDRESS: "rest.address", "localhost", "host",
+        "Where clients find the JobManager's REST API.";
+    REST_BIND_ADDRESS: "rest.bind-address", "127.0.0.1", "IP address",
+        "Where the REST API listens. On any address but this machine's own it needs security.rest.token.";
+    REST_PORT: "rest.port", "8081", "0 to 65535",
+        "The REST API's port; 0 takes one that is free.";
+    REST_TOKEN: "security.rest.token", "none", "text",
+        "What clients have to send as `Authorization: Bearer …`.";
+    MAX_CONTENT_LENGTH: "rest.server.max-content-length", "1 gb", "size",
+        "The longest upload.";
+    ASYNC_STORE_DURATION: "rest.async.store-duration", "5 min", "duration",
+        "For how long the result of a savepoint, a stop or a checkpoint can be asked for.";
+    CLIENT_TIMEOUT: "client.timeout", "1 min", "duration",
+        "How long a client waits for an operation, which goes on when it gives up.";
+    RPC_ADDRESS: "jobmanager.rpc.address", "localhost", "host",
+        "Where TaskManagers and job processes find the JobManager.";
+    RPC_BIND_HOST: "jobmanager.bind-host", "127.0.0.1", "IP address",
+        "Where it listens for them. On any address but this machine's own it needs security.cluster.token.";
+    RPC_PORT: "jobmanager.rpc.port", "6123", "0 to 65535",
+        "The port for them; 0 takes one that is free.";
+    CLUSTER_TOKEN: "security.cluster.token", "none", "text",
+        "What TaskManagers and job processes have to know.";
+    HEARTBEAT_INTERVAL: "heartbeat.interval", "10 s", "duration",
+        "How often a JobManager and a TaskManager tell each other that they are there.";
+    HEARTBEAT_TIMEOUT: "heartbeat.timeout", "50 s", "duration",
+        "After how much silence the other one is taken for lost. The end of a process or of a connection is noticed at once.";
+    TASKMANAGER_HOST: "taskmanager.host", "127.0.0.1", "host",
+        "The TaskManager's host, as other hosts reach it.";
+    TASK_SLOTS: "taskmanager.numberOfTaskSlots", "1", "1 to 32768",
+        "How many subtasks of a job a TaskManager takes.";
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tidegate::{JobStatus, collect::Collector, generator::Generator, prelude::*};
 
-use super::wait_for;
+use tidegate_testing::wait_for;
 
 /// How many numbers there are.
 pub(crate) const RECORDS: u64 = 100_000;

@@ -36,20 +36,22 @@ struct Summary {
 
 /// All lines that the example must write, sorted.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Results {
-    pub(crate) summary: Vec<String>,
-    pub(crate) cancelled: Vec<String>,
+pub struct Results {
+    /// One per carrier and month.
+    pub summary: Vec<String>,
+    /// One per flight that was cancelled.
+    pub cancelled: Vec<String>,
 }
 
 impl Results {
     /// What a run has written.
-    pub(crate) fn written_to(output: &Path) -> Self {
-        let lines = |name| super::folders::lines(&output.join(name));
+    pub fn written_to(output: &Path) -> Self {
+        let lines = |name| crate::folders::lines(&output.join(name));
         Self { summary: lines("summary"), cancelled: lines("cancelled") }
     }
 
     /// What must come of the whole of the data.
-    pub(crate) fn expected() -> Self {
+    pub fn expected() -> Self {
         let mut delays = BTreeMap::<(String, u8), Vec<Option<i32>>>::new();
         let mut cancelled = BTreeMap::<(String, u8), u64>::new();
         let mut lines = Vec::new();
@@ -90,12 +92,12 @@ fn json(record: &impl Serialize) -> String {
 }
 
 /// The example's own input.
-pub(crate) fn data() -> PathBuf {
+pub fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/data/flights.csv.zst")
 }
 
 /// Cuts the input into plain files in a folder, so that every subtask has some to read.
-pub(crate) fn cut_into_files(folder: &Path) -> PathBuf {
+pub fn cut_into_files(folder: &Path) -> PathBuf {
     fs::create_dir(folder).expect("the folder is the test's own");
     let mut lines = BufReader::new(uncompressed()).lines().map(|line| line.expect("it is text"));
     let header = lines.next().expect("it has a header line");

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// All entries of a folder, by name; none if there is no folder.
-pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
+pub fn entries(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     // An entry may go while the folder is read.
     let mut paths = entries.filter_map(|entry| Some(entry.ok()?.path())).collect::<Vec<_>>();
@@ -15,30 +15,30 @@ pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The name of a path's last part.
-pub(crate) fn name(path: &Path) -> &str {
+pub fn name(path: &Path) -> &str {
     path.file_name().and_then(|name| name.to_str()).expect("the tests' names are UTF-8")
 }
 
 /// The folders `<checkpoints>/<job id>/chk-<n>` of all jobs.
-pub(crate) fn checkpoints(folder: &Path) -> Vec<PathBuf> {
+pub fn checkpoints(folder: &Path) -> Vec<PathBuf> {
     let all = entries(folder).into_iter().flat_map(|job| entries(&job));
     all.filter(|path| name(path).starts_with("chk-")).collect()
 }
 
 /// Whether a folder is a snapshot, and not what is left or under way of one.
-pub(crate) fn is_complete(snapshot: &Path) -> bool {
+pub fn is_complete(snapshot: &Path) -> bool {
     snapshot.join("_metadata").is_file()
 }
 
 /// The files of a sink that are not finished and end like this.
-pub(crate) fn unfinished(folder: &Path, ending: &str) -> Vec<PathBuf> {
+pub fn unfinished(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut paths = entries(folder);
     paths.retain(|path| name(path).starts_with('.') && name(path).ends_with(ending));
     paths
 }
 
 /// The lines of all finished files of a sink, sorted.
-pub(crate) fn lines(folder: &Path) -> Vec<String> {
+pub fn lines(folder: &Path) -> Vec<String> {
     let finished = entries(folder).into_iter().filter(|path| !name(path).starts_with('.'));
     let mut lines = Vec::new();
     for path in finished {

@@ -7,17 +7,17 @@ use std::{
     sync::OnceLock,
 };
 
-use super::wait_for;
+use crate::wait_for;
 
 /// A process that this test has started, and that it ends.
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
     log: PathBuf,
 }
 
 impl Process {
     /// Starts `program`; what it says on standard error goes to `log`.
-    pub(crate) fn start(program: &Path, arguments: &[String], log: &Path) -> Self {
+    pub fn start(program: &Path, arguments: &[String], log: &Path) -> Self {
         let errors = File::create(log).expect("the log can be written");
         let child = Command::new(program)
             .args(arguments)
@@ -30,28 +30,28 @@ impl Process {
     }
 
     /// Its id, for signals.
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Its end, if it has come.
-    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+    pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("the process is this one's child")
     }
 
     /// Waits for its end.
-    pub(crate) fn wait(&mut self) -> ExitStatus {
+    pub fn wait(&mut self) -> ExitStatus {
         wait_for("a job's process to end", || self.ended())
     }
 
     /// Waits for its end, which must be a good one.
-    pub(crate) fn finish(mut self) {
+    pub fn finish(mut self) {
         let status = self.wait();
         assert!(status.success(), "the job ended with {status}:\n{}", self.log());
     }
 
     /// SIGKILL, which nobody can catch. It must not have ended before.
-    pub(crate) fn kill(mut self) {
+    pub fn kill(mut self) {
         if let Some(status) = self.ended() {
             panic!("the job was to be killed, but has ended with {status}:\n{}", self.log());
         }
@@ -60,7 +60,7 @@ impl Process {
     }
 
     /// What it has said on standard error.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(&self.log).expect("the log can be read")
     }
 }
@@ -74,7 +74,7 @@ impl Drop for Process {
 }
 
 /// The example `flights`, built as this test is.
-pub(crate) fn flights() -> &'static Path {
+pub fn flights() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| build("flights"))
 }

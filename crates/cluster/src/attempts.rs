@@ -1,0 +1,360 @@
+//! Attempts whose processes run on TaskManagers.
+//!
+//! # Protocol
+//!
+//! 1. Take as many slots as the attempt has subtasks; wait for them.
+//! 2. Have each TaskManager start its process, and wait until all have joined the coordinator. Each
+//!    listens for records already and says where.
+//! 3. Send each what it starts with, all addresses for one. From then on commands go one way, reports
+//!    and figures the other.
+//! 4. When the master drops its ends the processes are ended, and the slots given back once their
+//!    TaskManagers say so or are gone.
+//!
+//! # Invariants
+//!
+//! - INV-FENCE: only processes that were started for this attempt, and know its token, get to join;
+//!   a process whose connection breaks is out for good, whatever it does later.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use tidegate_checkpoint::{Command, Report, protocol::Failure};
+use tidegate_protocol::{
+    coordination::{FromProcess, HostReceiver, HostSender, Start, ToProcess},
+    resources::{ProcessKey, StartProcess},
+};
+use tidegate_runtime::{
+    AttemptFigures, AttemptStart, Attempts, JobError, RestorePoint, RunningAttempt, verify_snapshot,
+};
+use tidegate_types::{ErrorKind, JobId, Parallelism, ProcessIndex, error::chain};
+use tokio::{sync::mpsc, task::JoinSet};
+
+use crate::{
+    dispatcher::ProcessPlace,
+    resources::{Joined, Lease, ProcessEnd, Resources},
+    slots::Placement,
+};
+
+/// For how long the processes of an attempt may take to start and join.
+const JOIN_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a process that has closed in order may take to end by itself.
+const END_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is run, the same in every attempt.
+#[derive(Clone, Debug)]
+pub(crate) struct JobProgram {
+    pub(crate) job: JobId,
+    pub(crate) parallelism: Parallelism,
+    /// The content hash of its binary.
+    pub(crate) artifact: String,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) configuration: BTreeMap<String, String>,
+    /// Of its plan: every process must build the same.
+    pub(crate) fingerprint: String,
+    /// The URL at which its processes reach their coordinator.
+    pub(crate) coordinator: String,
+}
+
+/// Where a job's processes are, for others to see.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places(Arc<Mutex<Vec<ProcessPlace>>>);
+
+impl Places {
+    pub(crate) fn get(&self) -> Vec<ProcessPlace> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, places: Vec<ProcessPlace>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = places;
+    }
+}
+
+/// Starts a job's attempts on the cluster's TaskManagers.
+pub(crate) struct ClusterAttempts {
+    program: JobProgram,
+    resources: Resources,
+    places: Places,
+}
+
+impl ClusterAttempts {
+    pub(crate) fn new(program: JobProgram, resources: Resources) -> Self {
+        Self { program, resources, places: Places::default() }
+    }
+
+    pub(crate) fn places(&self) -> Places {
+        self.places.clone()
+    }
+
+    async fn start_attempt(&mut self, start: AttemptStart) -> Result<RunningAttempt, JobError> {
+        let (job, parallelism) = (self.program.job, self.program.parallelism);
+        let (lease, placements) = self.resources.acquire(job, parallelism).await;
+        let mut joining = self.resources.expect(job, start.attempt, start.token);
+        let mut ends = Ends::new(self.resources.clone(), lease);
+        for (index, placement) in placements.iter().enumerate() {
+            let key =
+                ProcessKey { job, attempt: start.attempt, process: ProcessIndex(index as u32) };
+            let request = self.request(key, &start, placement, placements.len());
+            ends.add(key, self.resources.start_process(&placement.manager, request));
+        }
+        let join = self.join(&mut joining, placements.len());
+        let joined = tokio::select! {
+            joined = tokio::time::timeout(JOIN_PATIENCE, join) => joined.unwrap_or_else(|_| {
+                Err(unavailable(format!("not all processes have joined within {JOIN_PATIENCE:?}")))
+            }),
+            (process, end) = ends.next() => Err(unavailable(format!(
+                "process {process} has ended before it joined: {end}"
+            ))),
+        };
+        let joined = match joined {
+            Ok(joined) => joined,
+            Err(error) => {
+                ends.end_all().await;
+                return Err(error);
+            }
+        };
+        self.places.set(self.resources.places(&placements));
+        Ok(self.run(start, joined, ends))
+    }
+
+    fn request(
+        &self,
+        key: ProcessKey,
+        start: &AttemptStart,
+        placement: &Placement,
+        processes: usize,
+    ) -> StartProcess {
+        let program = &self.program;
+        StartProcess {
+            key,
+            token: start.token,
+            threads: placement.threads,
+            processes: processes as u32,
+            parallelism: program.parallelism.get(),
+            artifact: program.artifact.clone(),
+            arguments: program.arguments.clone(),
+            coordinator: program.coordinator.clone(),
+            configuration: program.configuration.clone(),
+        }
+    }
+
+    /// Waits until so many processes have joined; returns them in order.
+    async fn join(
+        &self,
+        joining: &mut mpsc::UnboundedReceiver<Joined>,
+        processes: usize,
+    ) -> Result<Vec<Joined>, JobError> {
+        let mut joined = BTreeMap::new();
+        while joined.len() < processes {
+            let Some(process) = joining.recv().await else {
+                return Err(unavailable("the JobManager is shutting down".to_owned()));
+            };
+            if process.hello.fingerprint != self.program.fingerprint {
+                return Err(JobError::new(
+                    ErrorKind::Invalid,
+                    format!(
+                        "process {} has built another plan than the one that was submitted: a job must \
+                     build the same plan each time, from the same arguments",
+                        process.hello.process
+                    ),
+                ));
+            }
+            joined.insert(process.hello.process, process);
+        }
+        Ok(joined.into_values().collect())
+    }
+
+    fn run(&self, start: AttemptStart, joined: Vec<Joined>, ends: Ends) -> RunningAttempt {
+        let addresses = joined.iter().map(|process| process.hello.data_address.clone());
+        let first = Start {
+            attempt: start.attempt,
+            token: start.token,
+            parallelism: self.program.parallelism,
+            max_parallelism: start.restored.max_parallelism,
+            restored_from: start.restored.from.map(|(_, path)| path),
+            addresses: addresses.collect(),
+        };
+        let (reports, report_receiver) = mpsc::unbounded_channel();
+        let mut relays = JoinSet::new();
+        let (mut commands, mut figures) = (Vec::new(), Vec::new());
+        for process in joined {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            commands.push(sender);
+            let figure = Arc::new(Mutex::new(AttemptFigures::default()));
+            figures.push(Arc::clone(&figure));
+            let Joined { hello, sender, receiver: incoming } = process;
+            // If it is gone already, so says its receiver.
+            let _ = sender.send(ToProcess::Start(first.clone()));
+            let relay = Relay { process: hello.process, sender, incoming, figures: figure };
+            relays.spawn(relay.run(receiver, reports.clone()));
+        }
+        let places = self.places.clone();
+        RunningAttempt {
+            parallelism: self.program.parallelism,
+            commands,
+            reports: report_receiver,
+            figures: Box::new(move || sum(&figures)),
+            ended: async move {
+                let mut all_closed = true;
+                while let Some(closed) = relays.join_next().await {
+                    all_closed &= closed.unwrap_or(false);
+                }
+                if all_closed {
+                    ends.wait(END_PATIENCE).await;
+                } else {
+                    ends.end_all().await;
+                }
+                places.set(Vec::new());
+            }
+            .boxed(),
+        }
+    }
+}
+
+fn sum(figures: &[Arc<Mutex<AttemptFigures>>]) -> AttemptFigures {
+    let read =
+        |one: &Arc<Mutex<AttemptFigures>>| *one.lock().unwrap_or_else(PoisonError::into_inner);
+    figures.iter().map(read).fold(AttemptFigures::default(), AttemptFigures::and)
+}
+
+fn unavailable(message: String) -> JobError {
+    JobError::new(ErrorKind::Unavailable, message)
+}
+
+impl Attempts for ClusterAttempts {
+    fn check<'a>(&'a mut self, point: &'a RestorePoint) -> BoxFuture<'a, Result<(), JobError>> {
+        async move {
+            match &point.from {
+                Some((_, path)) => verify_snapshot(path).await,
+                None => Ok(()),
+            }
+        }
+        .boxed()
+    }
+
+    fn start(&mut self, start: AttemptStart) -> BoxFuture<'_, Result<RunningAttempt, JobError>> {
+        self.start_attempt(start).boxed()
+    }
+
+    fn can_restart(&self) -> bool {
+        true
+    }
+}
+
+/// Passes commands and reports on between the master and one process.
+struct Relay {
+    process: ProcessIndex,
+    sender: HostSender,
+    incoming: HostReceiver,
+    figures: Arc<Mutex<AttemptFigures>>,
+}
+
+impl Relay {
+    /// Tells whether the process has closed in order.
+    async fn run(
+        mut self,
+        mut commands: mpsc::UnboundedReceiver<Command>,
+        reports: mpsc::UnboundedSender<Report>,
+    ) -> bool {
+        let mut closed = false;
+        let problem = loop {
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(command) => {
+                        // If it is gone, so says the receiver.
+                        let _ = self.sender.send(ToProcess::Command(command));
+                    }
+                    None => return closed,
+                },
+                word = self.incoming.receive(), if !closed => match word {
+                    Some(Ok(FromProcess::Report(report))) => {
+                        closed = matches!(report, Report::Closed { .. });
+                        // Nobody listens when the attempt is over already.
+                        let _ = reports.send(report);
+                    }
+                    Some(Ok(FromProcess::Figures(figures))) => {
+                        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) =
+                            AttemptFigures {
+                                records: figures.records,
+                                progress: figures.progress,
+                                in_flight_max: figures.in_flight_max,
+                                first_record: figures.first_record,
+                            };
+                    }
+                    Some(Err(error)) => break chain(&error),
+                    None => break "the connection was closed".to_owned(),
+                },
+            }
+        };
+        let message = format!("process {} is lost: {problem}", self.process);
+        let (kind, process) = (ErrorKind::Unavailable, self.process);
+        let failure = Failure { kind, message, uid: None, subtask: None };
+        let _ = reports.send(Report::Failed { process, failure });
+        false
+    }
+}
+
+/// The processes that were started, until their TaskManagers say that they have ended; then the
+/// slots are given back.
+struct Ends {
+    resources: Resources,
+    lease: Option<Lease>,
+    keys: Vec<ProcessKey>,
+    waiting: FuturesUnordered<BoxFuture<'static, (ProcessIndex, ProcessEnd)>>,
+}
+
+impl Ends {
+    fn new(resources: Resources, lease: Lease) -> Self {
+        Self { resources, lease: Some(lease), keys: Vec::new(), waiting: FuturesUnordered::new() }
+    }
+
+    fn add(&mut self, key: ProcessKey, end: BoxFuture<'static, ProcessEnd>) {
+        let process = key.process;
+        self.keys.push(key);
+        self.waiting.push(end.map(move |end| (process, end)).boxed());
+    }
+
+    /// The next process that ends.
+    async fn next(&mut self) -> (ProcessIndex, ProcessEnd) {
+        match self.waiting.next().await {
+            Some(end) => end,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits for processes that end by themselves, and then ends those that did not.
+    async fn wait(mut self, patience: Duration) {
+        let all = async { while self.waiting.next().await.is_some() {} };
+        if tokio::time::timeout(patience, all).await.is_err() {
+            self.end_all().await;
+        }
+    }
+
+    /// Ends all processes, and waits until they are gone.
+    async fn end_all(mut self) {
+        for key in &self.keys {
+            self.resources.end_process(key);
+        }
+        while self.waiting.next().await.is_some() {}
+    }
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        // Given up in the middle: the processes are told to end, and the lease goes when they have.
+        if self.waiting.is_empty() {
+            return;
+        }
+        for key in &self.keys {
+            self.resources.end_process(key);
+        }
+        let (lease, waiting) = (self.lease.take(), std::mem::take(&mut self.waiting));
+        tokio::spawn(async move {
+            waiting.map(drop).collect::<()>().await;
+            drop(lease);
+        });
+    }
+}

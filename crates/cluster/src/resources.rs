@@ -1,0 +1,371 @@
+//! The TaskManagers of a cluster: who is there, what runs on them, who gets their slots (Flink's
+//! ResourceManager), and the door through which job processes come in.
+//!
+//! # Protocol
+//!
+//! A TaskManager keeps one connection open for as long as it is there. Its end, or silence for
+//! `heartbeat.timeout`, is the end of all that runs there: such a TaskManager ends its processes by
+//! itself, and comes back as if it were new.
+//!
+//! # Invariants
+//!
+//! - INV-ONE: a TaskManager has one connection; a newer one with the same name replaces it.
+//! - INV-FENCE: a job process is let in only while the attempt that it was started for waits for it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use tidegate_protocol::{
+    coordination::{Hello, Host, HostLink, HostReceiver, HostSender, ToProcess},
+    resources::{
+        FromTaskManager, Manager, ManagerLink, ManagerReceiver, ManagerSender, ProcessKey,
+        Registration, StartProcess, ToTaskManager,
+    },
+};
+use tidegate_types::{AttemptId, Clock, JobId, Parallelism, Timestamp};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tracing::{info, warn};
+
+use crate::{
+    artifacts::ArtifactStore,
+    dispatcher::{ProcessPlace, TaskManagerId, TaskManagerView},
+    slots::{LeaseId, Placement, Slots},
+};
+
+/// How a process has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ProcessEnd {
+    /// As its TaskManager says.
+    Ended {
+        /// Its exit status, in words.
+        status: String,
+        /// The end of what it wrote.
+        output: String,
+    },
+    /// With its TaskManager.
+    Lost,
+}
+
+impl fmt::Display for ProcessEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended { status, output } if output.is_empty() => f.write_str(status),
+            Self::Ended { status, output } => write!(f, "{status}: {output}"),
+            Self::Lost => f.write_str("its TaskManager is lost"),
+        }
+    }
+}
+
+/// A process that has joined.
+pub(crate) struct Joined {
+    pub(crate) hello: Hello,
+    pub(crate) sender: HostSender,
+    pub(crate) receiver: HostReceiver,
+}
+
+/// A TaskManager that is there.
+struct Connected {
+    /// Which of all connections this is.
+    connection: u64,
+    registration: Registration,
+    sender: ManagerSender,
+    last_heartbeat: Timestamp,
+    /// Who waits for the end of the processes there.
+    processes: HashMap<ProcessKey, oneshot::Sender<ProcessEnd>>,
+}
+
+/// An attempt that waits for its processes.
+struct Expected {
+    token: u64,
+    joined: mpsc::UnboundedSender<Joined>,
+}
+
+#[derive(Default)]
+struct State {
+    slots: Slots,
+    managers: BTreeMap<TaskManagerId, Connected>,
+    connections: u64,
+    expected: HashMap<(JobId, AttemptId), Expected>,
+}
+
+struct Inner {
+    state: Mutex<State>,
+    /// Slots may have become free.
+    changed: Notify,
+    clock: Arc<dyn Clock>,
+    artifacts: ArtifactStore,
+    heartbeat: HeartbeatOptions,
+    /// Where the connections of TaskManagers are attended.
+    tokio: tokio::runtime::Handle,
+}
+
+/// How silence is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeartbeatOptions {
+    /// How often each side says that it is there (`heartbeat.interval`).
+    pub interval: Duration,
+    /// After how much silence a side counts as lost (`heartbeat.timeout`).
+    pub timeout: Duration,
+}
+
+/// The TaskManagers of a cluster. Cheap to clone.
+#[derive(Clone)]
+pub struct Resources(Arc<Inner>);
+
+/// Slots that are taken until this is dropped.
+pub(crate) struct Lease {
+    id: LeaseId,
+    resources: Resources,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.resources.lock().slots.give_back(self.id);
+        self.resources.0.changed.notify_waiters();
+    }
+}
+
+impl Resources {
+    /// Without any TaskManager. Has to be called on a Tokio runtime.
+    #[must_use]
+    pub fn new(
+        artifacts: ArtifactStore,
+        heartbeat: HeartbeatOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let (state, changed) = (Mutex::default(), Notify::new());
+        let tokio = tokio::runtime::Handle::current();
+        Self(Arc::new(Inner { state, changed, clock, artifacts, heartbeat, tokio }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes as many slots as an attempt has subtasks, once there are so many.
+    pub(crate) async fn acquire(
+        &self,
+        job: JobId,
+        parallelism: Parallelism,
+    ) -> (Lease, Vec<Placement>) {
+        let mut told = false;
+        loop {
+            let changed = self.0.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if let Some((id, placements)) = self.lock().slots.take(job, parallelism) {
+                return (Lease { id, resources: self.clone() }, placements);
+            }
+            if !std::mem::replace(&mut told, true) {
+                let (_, free) = self.slot_counts();
+                warn!(%job, %parallelism, free, "waiting for slots");
+            }
+            changed.await;
+        }
+    }
+
+    /// Lets the processes of an attempt in, until the receiver is dropped.
+    pub(crate) fn expect(
+        &self,
+        job: JobId,
+        attempt: AttemptId,
+        token: u64,
+    ) -> mpsc::UnboundedReceiver<Joined> {
+        let (joined, receiver) = mpsc::unbounded_channel();
+        let mut state = self.lock();
+        state.expected.retain(|_, expected| !expected.joined.is_closed());
+        state.expected.insert((job, attempt), Expected { token, joined });
+        receiver
+    }
+
+    /// Has a TaskManager start a process; the future tells of its end.
+    pub(crate) fn start_process(
+        &self,
+        manager: &TaskManagerId,
+        request: StartProcess,
+    ) -> BoxFuture<'static, ProcessEnd> {
+        let (sender, end) = oneshot::channel();
+        if let Some(connected) = self.lock().managers.get_mut(manager) {
+            connected.processes.insert(request.key, sender);
+            // If it is gone, the end of its connection says so.
+            let _ = connected.sender.send(ToTaskManager::StartProcess(request));
+        }
+        end.map(|end| end.unwrap_or(ProcessEnd::Lost)).boxed()
+    }
+
+    /// Has a process ended, if it still runs.
+    pub(crate) fn end_process(&self, key: &ProcessKey) {
+        let state = self.lock();
+        let running = state.managers.values().find(|manager| manager.processes.contains_key(key));
+        if let Some(manager) = running {
+            let _ = manager.sender.send(ToTaskManager::EndProcess(*key));
+        }
+    }
+
+    /// Where placed processes are, in order.
+    pub(crate) fn places(&self, placements: &[Placement]) -> Vec<ProcessPlace> {
+        let state = self.lock();
+        let mut first_subtask = 0;
+        let place = |placement: &Placement| {
+            let manager = state.managers.get(&placement.manager);
+            let host = manager.map(|manager| manager.registration.host.clone());
+            let place = ProcessPlace {
+                first_subtask,
+                subtasks: placement.threads,
+                task_manager: placement.manager.clone(),
+                host: host.unwrap_or_default(),
+            };
+            first_subtask += placement.threads;
+            place
+        };
+        placements.iter().map(place).collect()
+    }
+
+    pub(crate) fn slot_counts(&self) -> (u32, u32) {
+        self.lock().slots.count()
+    }
+
+    pub(crate) fn task_managers(&self) -> Vec<TaskManagerView> {
+        let state = self.lock();
+        let view = |(id, manager): (&TaskManagerId, &Connected)| {
+            let (free_slots, jobs) = state.slots.of(id);
+            let Registration { host, slots, hardware, .. } = manager.registration.clone();
+            TaskManagerView {
+                id: id.clone(),
+                host,
+                slots,
+                free_slots,
+                last_heartbeat: manager.last_heartbeat,
+                cpu_cores: hardware.cpu_cores,
+                memory_bytes: hardware.memory_bytes,
+                jobs,
+            }
+        };
+        state.managers.iter().map(view).collect()
+    }
+
+    /// Takes a TaskManager in; returns the number of its connection.
+    fn connect(&self, registration: Registration, sender: ManagerSender) -> u64 {
+        let id = TaskManagerId(registration.id.clone());
+        let mut state = self.lock();
+        let connection = state.connections;
+        state.connections += 1;
+        state.slots.add(id.clone(), registration.slots);
+        let (last_heartbeat, processes) = (self.0.clock.now(), HashMap::new());
+        let connected = Connected { connection, registration, sender, last_heartbeat, processes };
+        // What ran on its earlier connection is told to be lost by dropping who waits (INV-ONE).
+        state.managers.insert(id, connected);
+        drop(state);
+        self.0.changed.notify_waiters();
+        connection
+    }
+
+    fn disconnect(&self, id: &TaskManagerId, connection: u64) {
+        let mut state = self.lock();
+        if state.managers.get(id).is_some_and(|manager| manager.connection == connection) {
+            state.managers.remove(id);
+            state.slots.remove(id);
+        }
+    }
+
+    async fn attend(self, id: TaskManagerId, connection: u64, mut receiver: ManagerReceiver) {
+        let timeout = self.0.heartbeat.timeout;
+        let mut beat = tokio::time::interval(self.0.heartbeat.interval);
+        let silence = tokio::time::sleep(timeout);
+        tokio::pin!(silence);
+        let reason = loop {
+            tokio::select! {
+                word = receiver.receive() => match word {
+                    Some(Ok(word)) => {
+                        silence.as_mut().reset(tokio::time::Instant::now() + timeout);
+                        if !self.hear(&id, connection, word) {
+                            break "another one has come under its name".to_owned();
+                        }
+                    }
+                    Some(Err(error)) => break tidegate_types::error::chain(&error),
+                    None => break "the connection was closed".to_owned(),
+                },
+                () = &mut silence => break format!("silent for {timeout:?}"),
+                _ = beat.tick() => self.say(&id, connection, ToTaskManager::Heartbeat),
+            }
+        };
+        warn!(task_manager = id.0, reason, "a TaskManager is lost");
+        self.disconnect(&id, connection);
+    }
+
+    fn say(&self, id: &TaskManagerId, connection: u64, word: ToTaskManager) {
+        let state = self.lock();
+        if let Some(manager) = state.managers.get(id)
+            && manager.connection == connection
+        {
+            let _ = manager.sender.send(word);
+        }
+    }
+
+    /// Tells whether the connection is still the one that counts.
+    fn hear(&self, id: &TaskManagerId, connection: u64, word: FromTaskManager) -> bool {
+        let now = self.0.clock.now();
+        let mut state = self.lock();
+        let Some(manager) = state.managers.get_mut(id) else { return false };
+        if manager.connection != connection {
+            return false;
+        }
+        manager.last_heartbeat = now;
+        if let FromTaskManager::Ended { key, status, output_tail, .. } = word
+            && let Some(waiting) = manager.processes.remove(&key)
+        {
+            // Nobody may wait any more.
+            let _ = waiting.send(ProcessEnd::Ended { status, output: output_tail });
+        }
+        true
+    }
+}
+
+impl Manager for Resources {
+    fn registered(&self, registration: Registration, link: ManagerLink) {
+        let (sender, receiver) = link.split();
+        let id = TaskManagerId(registration.id.clone());
+        let HeartbeatOptions { interval, timeout } = self.0.heartbeat;
+        info!(
+            task_manager = id.0,
+            host = registration.host,
+            slots = registration.slots,
+            "registered"
+        );
+        let _ = sender.send(ToTaskManager::Registered {
+            heartbeat_interval: interval,
+            heartbeat_timeout: timeout,
+        });
+        let connection = self.connect(registration, sender);
+        self.0.tokio.spawn(self.clone().attend(id, connection, receiver));
+    }
+
+    fn artifact(&self, hash: &str) -> Option<PathBuf> {
+        self.0.artifacts.path(hash)
+    }
+}
+
+impl Host for Resources {
+    fn joined(&self, hello: Hello, link: HostLink) {
+        let (sender, receiver) = link.split();
+        let state = self.lock();
+        let expected = hello
+            .attempt
+            .and_then(|attempt| state.expected.get(&(hello.job, attempt)))
+            .filter(|expected| expected.token == hello.token);
+        let Some(expected) = expected else {
+            warn!(job = %hello.job, process = %hello.process, "a process of no current attempt is turned away");
+            let refusal = "this attempt is over: another one has taken its place".to_owned();
+            let _ = sender.send(ToProcess::Refused(refusal));
+            return;
+        };
+        // Nobody waits when the attempt has just been given up: the link closes.
+        let _ = expected.joined.send(Joined { hello, sender, receiver });
+    }
+}

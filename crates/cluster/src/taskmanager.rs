@@ -1,0 +1,210 @@
+//! A TaskManager: one per host. Starts the processes of jobs, watches them, ends them.
+//!
+//! # Protocol
+//!
+//! It registers with the JobManager and keeps that connection open. A process is a job's own binary,
+//! fetched once by content hash; it is told by its environment which process of which attempt it is,
+//! and talks to its coordinator itself.
+//!
+//! # Failure
+//!
+//! When the connection breaks, or the JobManager is silent for too long, all processes are ended at
+//! once: whatever they were part of goes on elsewhere, and two attempts of one job must not be at
+//! work. Then it registers again, for as long as it runs.
+
+mod process;
+
+use std::{collections::HashMap, path::PathBuf, time::Duration};
+
+use tidegate_protocol::{
+    Endpoint,
+    resources::{
+        FromTaskManager, Hardware, ProcessKey, Registration, TaskManagerLink, ToTaskManager,
+        register,
+    },
+};
+use tidegate_types::error::chain;
+use tokio::{sync::mpsc, task::AbortHandle};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use self::process::{Ended, ProcessHome, run};
+use crate::artifacts::{ArtifactError, ArtifactStore};
+
+/// How long to wait before another try to reach the JobManager.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// What a TaskManager is started with.
+#[derive(Clone, Debug)]
+pub struct TaskManagerOptions {
+    /// Its name, 32 hexadecimal digits.
+    pub id: String,
+    /// The JobManager's coordinator.
+    pub jobmanager: Endpoint,
+    /// This host, as other hosts reach it.
+    pub host: String,
+    /// How many subtasks of a job it takes.
+    pub slots: u32,
+    /// Where it keeps binaries, and the logs of processes.
+    pub folder: PathBuf,
+}
+
+/// Runs a TaskManager until `shutdown`; its processes have ended then.
+///
+/// # Errors
+///
+/// When its folder can't be used.
+pub async fn run_taskmanager(
+    options: TaskManagerOptions,
+    shutdown: CancellationToken,
+) -> Result<(), ArtifactError> {
+    let artifacts = ArtifactStore::open(options.folder.join("artifacts"))?;
+    let home = ProcessHome {
+        artifacts,
+        logs: options.folder.join("log"),
+        jobmanager: options.jobmanager.clone(),
+        host: options.host.clone(),
+    };
+    let mut told = false;
+    while !shutdown.is_cancelled() {
+        match register(&options.jobmanager, options.registration()).await {
+            Ok(link) => {
+                told = false;
+                let mut connection = Connection::new(home.clone());
+                let reason = tokio::select! {
+                    reason = connection.attend(link) => reason,
+                    () = shutdown.cancelled() => "shutting down".to_owned(),
+                };
+                warn!(reason, processes = connection.running.len(), "the connection is over");
+                connection.end_all().await;
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut told, true) {
+                    let (url, error) = (&options.jobmanager.url, chain(&error));
+                    warn!(url, error, "cannot reach the JobManager; trying on");
+                }
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(RETRY) => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+    Ok(())
+}
+
+impl TaskManagerOptions {
+    fn registration(&self) -> Registration {
+        Registration {
+            id: self.id.clone(),
+            host: self.host.clone(),
+            slots: self.slots,
+            hardware: hardware(),
+        }
+    }
+}
+
+fn hardware() -> Hardware {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+    Hardware { cpu_cores: cores, memory_bytes: memory_bytes().unwrap_or(0) }
+}
+
+/// What `/proc/meminfo` says.
+fn memory_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kilobytes = line.trim().trim_end_matches(" kB").parse::<u64>().ok()?;
+    Some(kilobytes * 1024)
+}
+
+/// One connection to the JobManager, and the processes that were started over it.
+struct Connection {
+    home: ProcessHome,
+    running: HashMap<ProcessKey, AbortHandle>,
+    ended: mpsc::UnboundedReceiver<Ended>,
+    end_sender: mpsc::UnboundedSender<Ended>,
+    /// Asks the processes to end.
+    end: HashMap<ProcessKey, CancellationToken>,
+}
+
+impl Connection {
+    fn new(home: ProcessHome) -> Self {
+        let (end_sender, ended) = mpsc::unbounded_channel();
+        Self { home, running: HashMap::new(), ended, end_sender, end: HashMap::new() }
+    }
+
+    /// Does what the JobManager says until it is gone; tells why.
+    async fn attend(&mut self, link: TaskManagerLink) -> String {
+        let (sender, mut receiver) = link.split();
+        let (mut interval, mut timeout) = (Duration::from_secs(10), Duration::from_secs(50));
+        let mut beat = tokio::time::interval(interval);
+        let silence = tokio::time::sleep(timeout);
+        tokio::pin!(silence);
+        loop {
+            tokio::select! {
+                word = receiver.receive() => {
+                    let word = match word {
+                        Some(Ok(word)) => word,
+                        Some(Err(error)) => return chain(&error),
+                        None => return "the JobManager has closed it".to_owned(),
+                    };
+                    silence.as_mut().reset(tokio::time::Instant::now() + timeout);
+                    match word {
+                        ToTaskManager::Registered { heartbeat_interval, heartbeat_timeout } => {
+                            info!("registered with the JobManager");
+                            (interval, timeout) = (heartbeat_interval, heartbeat_timeout);
+                            beat = tokio::time::interval(interval);
+                        }
+                        ToTaskManager::Refused(reason) => return reason,
+                        ToTaskManager::Heartbeat => {}
+                        ToTaskManager::StartProcess(request) => self.start(request),
+                        ToTaskManager::EndProcess(key) => {
+                            if let Some(end) = self.end.get(&key) {
+                                end.cancel();
+                            }
+                        }
+                    }
+                }
+                Some(ended) = self.ended.recv() => {
+                    self.running.remove(&ended.key);
+                    self.end.remove(&ended.key);
+                    let Ended { key, status, success, output_tail } = ended;
+                    let word = FromTaskManager::Ended { key, status, success, output_tail };
+                    if let Err(error) = sender.send(word) {
+                        return chain(&error);
+                    }
+                }
+                _ = beat.tick() => {
+                    let processes = self.running.keys().copied().collect();
+                    if let Err(error) = sender.send(FromTaskManager::Heartbeat { processes }) {
+                        return chain(&error);
+                    }
+                }
+                () = &mut silence => return format!("the JobManager is silent for {timeout:?}"),
+            }
+        }
+    }
+
+    fn start(&mut self, request: tidegate_protocol::resources::StartProcess) {
+        let key = request.key;
+        let end = CancellationToken::new();
+        self.end.insert(key, end.clone());
+        let (home, ended) = (self.home.clone(), self.end_sender.clone());
+        let task = tokio::spawn(async move {
+            // Nobody listens when the connection is over.
+            let _ = ended.send(run(home, request, end).await);
+        });
+        self.running.insert(key, task.abort_handle());
+    }
+
+    /// Ends all processes, and waits until they are gone.
+    async fn end_all(&mut self) {
+        for end in self.end.values() {
+            end.cancel();
+        }
+        while !self.running.is_empty() {
+            let Some(ended) = self.ended.recv().await else { break };
+            self.running.remove(&ended.key);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! One process of a job, from its binary to its end.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+};
+
+use tidegate_protocol::{
+    Endpoint,
+    resources::{ProcessKey, StartProcess, fetch},
+};
+use tidegate_runtime::{CONFIGURATION_VARIABLE, PROCESS_VARIABLE, ProcessSeat};
+use tidegate_types::{Parallelism, error::chain};
+use tokio::{
+    io::{AsyncReadExt, AsyncSeekExt},
+    process::Command,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::artifacts::ArtifactStore;
+
+/// How much of a process's log goes to the JobManager when it ends, in bytes.
+const TAIL: u64 = 4000;
+
+/// What processes are started with, the same for all.
+#[derive(Clone)]
+pub(super) struct ProcessHome {
+    pub(super) artifacts: ArtifactStore,
+    /// The folder of their logs.
+    pub(super) logs: PathBuf,
+    pub(super) jobmanager: Endpoint,
+    /// This host, as other hosts reach it.
+    pub(super) host: String,
+}
+
+/// A process that has ended, or was never there.
+pub(super) struct Ended {
+    pub(super) key: ProcessKey,
+    pub(super) status: String,
+    pub(super) success: bool,
+    pub(super) output_tail: String,
+}
+
+/// Runs a process to its end, which `end` brings about with SIGKILL.
+pub(super) async fn run(home: ProcessHome, request: StartProcess, end: CancellationToken) -> Ended {
+    let key = request.key;
+    let log = home.log_of(&key);
+    let ran = tokio::select! {
+        ran = home.start(&request, &log, &end) => ran,
+    };
+    let (status, success) = match ran {
+        Ok(status) => (status.to_string(), status.success()),
+        Err(problem) => (problem, false),
+    };
+    info!(job = %key.job, attempt = %key.attempt, process = %key.process, status, "process ended");
+    let output_tail = if success { String::new() } else { tail(&log).await.unwrap_or_default() };
+    Ended { key, status, success, output_tail }
+}
+
+impl ProcessHome {
+    fn log_of(&self, key: &ProcessKey) -> PathBuf {
+        let ProcessKey { job, attempt, process } = key;
+        self.logs.join(format!("{job}-{attempt}-{process}.log"))
+    }
+
+    async fn start(
+        &self,
+        request: &StartProcess,
+        log: &Path,
+        end: &CancellationToken,
+    ) -> Result<ExitStatus, String> {
+        let binary = tokio::select! {
+            binary = self.binary(&request.artifact) => binary?,
+            () = end.cancelled() => return Err("ended before it was started".to_owned()),
+        };
+        let failed = |what: &str, error: &dyn std::fmt::Display| format!("cannot {what}: {error}");
+        std::fs::create_dir_all(&self.logs)
+            .map_err(|error| failed("create the log folder", &error))?;
+        let output = std::fs::File::options().create(true).append(true).open(log);
+        let output = output.map_err(|error| failed("write the log", &error))?;
+        let errors = output.try_clone().map_err(|error| failed("write the log", &error))?;
+        let seat = serde_json::to_string(&self.seat(request)?);
+        let configuration = serde_json::to_string(&request.configuration);
+        let json = |error: serde_json::Error| failed("tell the process what it is", &error);
+        let mut child = Command::new(&binary)
+            .args(&request.arguments)
+            .env(PROCESS_VARIABLE, seat.map_err(json)?)
+            .env(CONFIGURATION_VARIABLE, configuration.map_err(json)?)
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| failed("start the job's binary", &error))?;
+        let key = &request.key;
+        info!(job = %key.job, attempt = %key.attempt, process = %key.process, pid = child.id(), "process started");
+        let waited = tokio::select! {
+            waited = child.wait() => waited,
+            () = end.cancelled() => {
+                // It may have ended by itself meanwhile.
+                let _ = child.start_kill();
+                child.wait().await
+            }
+        };
+        waited.map_err(|error| failed("wait for the process", &error))
+    }
+
+    fn seat(&self, request: &StartProcess) -> Result<ProcessSeat, String> {
+        let StartProcess { key, token, threads, processes, parallelism, coordinator, .. } = request;
+        let invalid = || format!("{parallelism} is no parallelism");
+        Ok(ProcessSeat {
+            job: key.job,
+            attempt: key.attempt,
+            token: *token,
+            process: key.process,
+            processes: *processes,
+            threads: *threads,
+            parallelism: Parallelism::new(*parallelism).ok_or_else(invalid)?,
+            coordinator: coordinator.clone(),
+            secret: self.jobmanager.token.as_ref().map(|token| token.expose().to_owned()),
+            host: self.host.clone(),
+        })
+    }
+
+    /// The binary with this hash, fetched if it is not here yet.
+    async fn binary(&self, hash: &str) -> Result<PathBuf, String> {
+        if let Some(path) = self.artifacts.path(hash) {
+            return Ok(path);
+        }
+        let (mut reader, mut writer) = tokio::io::duplex(1 << 20);
+        let add = self.artifacts.add(hash, &mut reader, u64::MAX);
+        let fetch = async {
+            let fetched = fetch(&self.jobmanager, hash, &mut writer).await;
+            drop(writer);
+            fetched
+        };
+        let (fetched, added) = tokio::join!(fetch, add);
+        let problem = |error: &(dyn std::error::Error + 'static)| {
+            format!("cannot fetch the job's binary {hash}: {}", chain(error))
+        };
+        fetched.map_err(|error| problem(&error))?;
+        let artifact = added.map_err(|error| problem(&error))?;
+        let missing = || format!("the job's binary came as {}, and not as {hash}", artifact.hash);
+        self.artifacts.path(hash).ok_or_else(missing)
+    }
+}
+
+/// The end of a log.
+async fn tail(log: &Path) -> std::io::Result<String> {
+    let mut file = tokio::fs::File::open(log).await?;
+    let length = file.metadata().await?.len();
+    file.seek(std::io::SeekFrom::Start(length.saturating_sub(TAIL))).await?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).await?;
+    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+}

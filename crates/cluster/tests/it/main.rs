@@ -1,0 +1,4 @@
+//! A JobManager and TaskManagers in this process; jobs in processes of their own, as ever.
+
+mod jobs;
+mod support;

@@ -1,0 +1,132 @@
+//! The options of JobManagers, TaskManagers and their clients.
+
+use std::{net::IpAddr, time::Duration};
+
+use super::{
+    Configuration, OptionError, keys,
+    parse::{parse_bytes, parse_duration, parse_number},
+};
+
+/// Everything about a cluster that can be configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterOptions {
+    /// Where clients find the REST API: `rest.address`.
+    pub rest_address: String,
+    /// Where it listens.
+    pub rest_bind_address: IpAddr,
+    /// Its port, 0 for any that is free.
+    pub rest_port: u16,
+    /// What clients have to know, if anything.
+    pub rest_token: Option<String>,
+    /// The longest upload, in bytes.
+    pub max_content_length: u64,
+    /// For how long results of asynchronous operations are kept.
+    pub async_store_duration: Duration,
+    /// How long a client waits for an operation.
+    pub client_timeout: Duration,
+    /// Where TaskManagers and job processes find the JobManager.
+    pub rpc_address: String,
+    /// Where it listens.
+    pub rpc_bind_host: IpAddr,
+    /// Its port, 0 for any that is free.
+    pub rpc_port: u16,
+    /// What TaskManagers and job processes have to know, if anything.
+    pub cluster_token: Option<String>,
+    /// How often each side says that it is there.
+    pub heartbeat_interval: Duration,
+    /// After how much silence a side counts as lost.
+    pub heartbeat_timeout: Duration,
+    /// A TaskManager's host, as others reach it.
+    pub taskmanager_host: String,
+    /// How many subtasks of a job a TaskManager takes.
+    pub slots: u32,
+}
+
+fn parse_port(text: &str) -> Result<u16, String> {
+    parse_number(text, 0, u16::MAX)
+}
+
+fn parse_ip(text: &str) -> Result<IpAddr, String> {
+    text.trim().parse().map_err(|_| "an IP address such as 127.0.0.1 or 0.0.0.0".to_owned())
+}
+
+fn parse_text(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("a text that is not empty".to_owned()),
+        text => Ok(text.to_owned()),
+    }
+}
+
+impl ClusterOptions {
+    /// Reads and checks every option.
+    ///
+    /// # Errors
+    ///
+    /// The first value that is wrong, with its key, its origin and what is accepted.
+    pub fn from_configuration(from: &Configuration) -> Result<Self, OptionError> {
+        let options = Self {
+            rest_address: from.get(&keys::REST_ADDRESS, parse_text)?,
+            rest_bind_address: from.get(&keys::REST_BIND_ADDRESS, parse_ip)?,
+            rest_port: from.get(&keys::REST_PORT, parse_port)?,
+            rest_token: from.get_optional(&keys::REST_TOKEN, parse_text)?,
+            max_content_length: from.get(&keys::MAX_CONTENT_LENGTH, parse_bytes)?,
+            async_store_duration: from.get(&keys::ASYNC_STORE_DURATION, parse_duration)?,
+            client_timeout: from.get(&keys::CLIENT_TIMEOUT, parse_duration)?,
+            rpc_address: from.get(&keys::RPC_ADDRESS, parse_text)?,
+            rpc_bind_host: from.get(&keys::RPC_BIND_HOST, parse_ip)?,
+            rpc_port: from.get(&keys::RPC_PORT, parse_port)?,
+            cluster_token: from.get_optional(&keys::CLUSTER_TOKEN, parse_text)?,
+            heartbeat_interval: from.get(&keys::HEARTBEAT_INTERVAL, parse_duration)?,
+            heartbeat_timeout: from.get(&keys::HEARTBEAT_TIMEOUT, parse_duration)?,
+            taskmanager_host: from.get(&keys::TASKMANAGER_HOST, parse_text)?,
+            slots: from.get(&keys::TASK_SLOTS, |text| parse_number(text, 1, 1 << 15))?,
+        };
+        options.check()
+    }
+
+    fn check(self) -> Result<Self, OptionError> {
+        if self.heartbeat_interval.is_zero() || self.heartbeat_timeout <= self.heartbeat_interval {
+            return Err(OptionError::Together {
+                message: format!(
+                    "heartbeat.timeout ({:?}) must be longer than heartbeat.interval ({:?}), and \
+                     that longer than 0",
+                    self.heartbeat_timeout, self.heartbeat_interval
+                ),
+            });
+        }
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(pairs: &[&str]) -> Result<ClusterOptions, OptionError> {
+        let mut configuration = Configuration::new();
+        for pair in pairs {
+            configuration.set_pair(pair).expect("a pair");
+        }
+        ClusterOptions::from_configuration(&configuration)
+    }
+
+    #[test]
+    fn defaults_listen_on_this_machine_alone() {
+        let options = options(&[]).expect("the defaults are right");
+        assert!(options.rest_bind_address.is_loopback() && options.rpc_bind_host.is_loopback());
+        assert_eq!((options.rest_port, options.rpc_port, options.slots), (8081, 6123, 1));
+        assert_eq!(options.heartbeat_timeout, Duration::from_secs(50));
+    }
+
+    #[test]
+    fn a_timeout_shorter_than_the_interval_is_refused() {
+        let error = options(&["heartbeat.timeout=1 s"]).expect_err("shorter than 10 s");
+        assert!(error.to_string().contains("heartbeat.timeout (1s)"), "{error}");
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_named() {
+        let error = options(&["rest.bind-address=everywhere"]).expect_err("no address");
+        assert!(error.to_string().contains("rest.bind-address"), "{error}");
+    }
+}

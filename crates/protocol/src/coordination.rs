@@ -112,3 +112,6 @@ pub type HostLink = Link<ToProcess, FromProcess>;
 pub type HostSender = LinkSender<ToProcess>;
 /// Its half that receives.
 pub type HostReceiver = LinkReceiver<FromProcess>;
+
+#[cfg(test)]
+mod tests;

@@ -146,3 +146,6 @@ pub type ManagerLink = Link<ToTaskManager, FromTaskManager>;
 pub type ManagerSender = LinkSender<ToTaskManager>;
 /// Its half that receives.
 pub type ManagerReceiver = LinkReceiver<FromTaskManager>;
+
+#[cfg(test)]
+mod tests;

@@ -130,8 +130,9 @@ impl<In: Word> LinkReceiver<In> {
         Self { peer, stream: Some(stream) }
     }
 
-    /// The next message; `None` when the other side has ended the conversation, and ever after an
-    /// error. May be dropped while it waits: no message is lost by that.
+    /// The next message; `None` when the conversation is over, and ever after an error. A host may
+    /// see `None` for a process that is lost, too: what ends in order says so before. May be dropped
+    /// while it waits: no message is lost by that.
     ///
     /// # Errors
     ///

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tidegate_types::ErrorKind;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{sleep, timeout};
 
 use super::{Hello, ProcessLink};
 use crate::{
@@ -28,18 +28,19 @@ pub async fn join(
     hello: Hello,
     patience: Duration,
 ) -> Result<ProcessLink, LinkError> {
-    let deadline = Instant::now() + patience;
     let mut last = None;
-    loop {
-        match timeout_at(deadline, open(coordinator, &hello)).await {
-            Ok(Err(error)) if error.kind() == ErrorKind::Unavailable => last = Some(error.into()),
-            Ok(done) => return done,
-            Err(_) => {
-                let peer = coordinator.url.clone();
-                return Err(LinkError::Patience { peer, patience, last });
+    let attempts = async {
+        loop {
+            match open(coordinator, &hello).await {
+                Err(error) if error.kind() == ErrorKind::Unavailable => last = Some(error.into()),
+                done => return done,
             }
+            sleep(PAUSE).await;
         }
-        sleep(PAUSE).await;
+    };
+    match timeout(patience, attempts).await {
+        Ok(done) => done,
+        Err(_) => Err(LinkError::Patience { peer: coordinator.url.clone(), patience, last }),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What goes in comes out; what can't be read is named.
 
 mod arbitrary;
+mod strangers;
 
 use std::collections::BTreeMap;
 

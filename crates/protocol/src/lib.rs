@@ -23,6 +23,8 @@
 //!   ignored.
 //! - INV-TOTAL: every byte string from the other side becomes a message or an error that names what
 //!   is wrong with it, never a panic.
+//! - INV-STABLE: what a release has written every later one of the same major version reads; see
+//!   `fixtures/`.
 //! - INV-SIZE: no message is longer than [`MAX_MESSAGE_BYTES`]; a longer one fails where it is sent,
 //!   and the link goes on.
 //!
@@ -45,6 +47,8 @@ mod convert;
 pub mod coordination;
 mod endpoint;
 mod error;
+#[cfg(test)]
+mod fixtures;
 mod guard;
 mod link;
 pub mod resources;

@@ -5,29 +5,36 @@
 //! | `keyed-sum` | records per second through generator, exchange, sum per key and a discarding sink, and the same written directly on Timely, in one run |
 //! | `recovery` | from the start of a process to the first record after a restore, at the same and at twice the parallelism |
 //! | `backpressure` | checkpoints and memory while all keys go to one slow sink |
+//! | `failover` | from the SIGKILL of a job's process to the first record that is processed again |
 //!
 //! Figures that were taken, with the machine and the date, lie in `bench/`.
 
 mod arguments;
 mod backpressure;
+mod failover;
 mod keyed_sum;
 mod on_timely;
 mod recovery;
 mod report;
 
+use std::process::ExitCode;
+
 use anyhow::{Result, bail};
 
 use crate::arguments::Arguments;
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     let mut arguments = std::env::args().skip(1);
     let scenario = arguments.next().unwrap_or_default();
     let arguments = Arguments::parse(arguments)?;
-    match scenario.as_str() {
+    let done = match scenario.as_str() {
         "keyed-sum" => keyed_sum::run(&arguments),
         "recovery" => recovery::run(&arguments),
         "recovery-child" => recovery::run_child(&arguments),
         "backpressure" => backpressure::run(&arguments),
-        _ => bail!("expected a scenario: keyed-sum, recovery or backpressure"),
-    }
+        "failover" => failover::run(&arguments),
+        "failover-job" => return failover::run_job(&arguments),
+        _ => bail!("expected a scenario: keyed-sum, recovery, backpressure or failover"),
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

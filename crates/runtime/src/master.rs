@@ -195,7 +195,11 @@ impl JobMaster {
                 let (job, attempt) = (self.settings.id, self.attempt);
                 warn!(%job, %attempt, error = message, "the attempt has failed; the next follows in {delay:.1?}");
                 self.set_status(JobStatus::Restarting);
-                self.stats.update(|stats| stats.restarts += 1);
+                self.stats.update(|stats| {
+                    stats.restarts += 1;
+                    stats.records = 0;
+                    stats.first_record = None;
+                });
                 self.wait_for_restart(delay).await
             }
         }

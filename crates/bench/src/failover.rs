@@ -128,7 +128,6 @@ async fn start_cluster(folder: &Path, shutdown: &CancellationToken) -> Result<Di
     let manager = Arc::new(JobManager::new(JobManagerOptions {
         folder: folder.join("jobmanager"),
         configuration: BTreeMap::new(),
-        url: url.clone(),
         secret: None,
         heartbeat,
     })?);

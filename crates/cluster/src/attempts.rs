@@ -55,8 +55,6 @@ pub(crate) struct JobProgram {
     pub(crate) configuration: BTreeMap<String, String>,
     /// Of its plan: every process must build the same.
     pub(crate) fingerprint: String,
-    /// The URL at which its processes reach their coordinator.
-    pub(crate) coordinator: String,
 }
 
 /// Where a job's processes are, for others to see.
@@ -136,7 +134,7 @@ impl ClusterAttempts {
             parallelism: program.parallelism.get(),
             artifact: program.artifact.clone(),
             arguments: program.arguments.clone(),
-            coordinator: program.coordinator.clone(),
+            coordinator: String::new(),
             configuration: program.configuration.clone(),
         }
     }

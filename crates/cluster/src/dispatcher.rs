@@ -79,8 +79,6 @@ pub struct DispatcherOptions {
     pub folder: PathBuf,
     /// Options for every job, which count less than those of the job itself.
     pub configuration: BTreeMap<String, String>,
-    /// The URL at which job processes reach their coordinator.
-    pub coordinator: String,
 }
 
 /// A job that was taken in.
@@ -180,7 +178,6 @@ impl Dispatcher {
             arguments: submission.arguments,
             configuration: description.configuration.clone(),
             fingerprint: description.plan.fingerprint.clone(),
-            coordinator: self.0.options.coordinator.clone(),
         };
         let attempts = ClusterAttempts::new(program, self.0.resources.clone());
         let places = attempts.places();

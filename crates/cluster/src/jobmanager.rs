@@ -22,8 +22,6 @@ pub struct JobManagerOptions {
     pub folder: PathBuf,
     /// Options for every job, which count less than those of the job itself.
     pub configuration: BTreeMap<String, String>,
-    /// The URL at which TaskManagers and job processes reach it.
-    pub url: String,
     /// What they have to know, if it is not open to all.
     pub secret: Option<Secret>,
     /// How silence is noticed.
@@ -45,11 +43,11 @@ impl JobManager {
     ///
     /// When its folder can't be used.
     pub fn new(options: JobManagerOptions) -> Result<Self, ArtifactError> {
-        let JobManagerOptions { folder, configuration, url, secret, heartbeat } = options;
+        let JobManagerOptions { folder, configuration, secret, heartbeat } = options;
         let clock = Arc::new(SystemClock);
         let artifacts = ArtifactStore::open(folder.join("artifacts"))?;
         let resources = Resources::new(artifacts.clone(), heartbeat, clock.clone());
-        let options = DispatcherOptions { folder, configuration, coordinator: url };
+        let options = DispatcherOptions { folder, configuration };
         let dispatcher = Dispatcher::new(options, artifacts, resources.clone(), clock);
         let keep_alive = KeepAlive { interval: heartbeat.interval, timeout: heartbeat.timeout };
         Ok(Self { dispatcher, resources, secret, keep_alive })

@@ -17,7 +17,7 @@ mod process;
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use tidegate_protocol::{
-    Endpoint,
+    Endpoint, KeepAlive,
     resources::{
         FromTaskManager, Hardware, ProcessKey, Registration, TaskManagerLink, ToTaskManager,
         register,
@@ -153,6 +153,7 @@ impl Connection {
                         ToTaskManager::Registered { heartbeat_interval, heartbeat_timeout } => {
                             info!("registered with the JobManager");
                             (interval, timeout) = (heartbeat_interval, heartbeat_timeout);
+                            self.home.jobmanager.keep_alive = KeepAlive { interval, timeout };
                             beat = tokio::time::interval(interval);
                         }
                         ToTaskManager::Refused(reason) => return reason,

@@ -127,7 +127,7 @@ pub struct StartProcess {
     pub artifact: String,
     /// What it is called with.
     pub arguments: Vec<String>,
-    /// The coordinator's URL.
+    /// The coordinator's URL; empty for the JobManager that this comes from.
     pub coordinator: String,
     /// Options that it gets.
     pub configuration: BTreeMap<String, String>,

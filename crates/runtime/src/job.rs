@@ -6,9 +6,10 @@ use std::{
     net::TcpListener,
     sync::{Arc, mpsc as std_mpsc},
     thread::JoinHandle,
+    time::Duration,
 };
 
-use tidegate_protocol::{Endpoint, Secret};
+use tidegate_protocol::{Endpoint, KeepAlive, Secret};
 use tidegate_snapshot::store::SnapshotLocation;
 use tidegate_types::{Clock, ErrorKind, MaxParallelism, ProcessIndex, time::SystemClock};
 use tokio::sync::{mpsc, watch};
@@ -143,7 +144,11 @@ pub fn run_process(mut spec: JobSpec, seat: ProcessSeat) -> Result<(), JobError>
     let listener = TcpListener::bind((seat.host.as_str(), 0)).map_err(unavailable)?;
     let port = listener.local_addr().map_err(unavailable)?.port();
     let follower = Follower {
-        coordinator: Endpoint::new(seat.coordinator, seat.secret.map(Secret::from)),
+        coordinator: Endpoint::new(seat.coordinator, seat.secret.map(Secret::from))
+            .with_keep_alive(KeepAlive {
+                interval: Duration::from_millis(seat.silence_ms),
+                timeout: Duration::from_millis(seat.lost_ms),
+            }),
         job: seat.job,
         attempt: Some(seat.attempt),
         token: seat.token,

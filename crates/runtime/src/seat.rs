@@ -32,6 +32,10 @@ pub struct ProcessSeat {
     pub parallelism: Parallelism,
     /// The URL of the JobManager's coordinator.
     pub coordinator: String,
+    /// Without a sign of life from there, after how many milliseconds to ask for one.
+    pub silence_ms: u64,
+    /// How many milliseconds later it counts as lost.
+    pub lost_ms: u64,
     /// What the processes of a cluster know each other by.
     pub secret: Option<String>,
     /// The host, as other processes reach it.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use tidegate_protocol::{
-    Endpoint,
+    Endpoint, KeepAlive,
     resources::{ProcessKey, StartProcess, fetch},
 };
 use tidegate_runtime::{CONFIGURATION_VARIABLE, PROCESS_VARIABLE, ProcessSeat};
@@ -109,6 +109,11 @@ impl ProcessHome {
     fn seat(&self, request: &StartProcess) -> Result<ProcessSeat, String> {
         let StartProcess { key, token, threads, processes, parallelism, coordinator, .. } = request;
         let invalid = || format!("{parallelism} is no parallelism");
+        // Half of what others wait: a process that is cut off has ended before another attempt
+        // takes its place.
+        let KeepAlive { interval, timeout } = self.jobmanager.keep_alive;
+        let silence = interval.min(timeout / 4);
+        let lost = timeout / 2 - silence;
         Ok(ProcessSeat {
             job: key.job,
             attempt: key.attempt,
@@ -117,7 +122,13 @@ impl ProcessHome {
             processes: *processes,
             threads: *threads,
             parallelism: Parallelism::new(*parallelism).ok_or_else(invalid)?,
-            coordinator: coordinator.clone(),
+            coordinator: if coordinator.is_empty() {
+                self.jobmanager.url.clone()
+            } else {
+                coordinator.clone()
+            },
+            silence_ms: silence.as_millis() as u64,
+            lost_ms: lost.as_millis() as u64,
             secret: self.jobmanager.token.as_ref().map(|token| token.expose().to_owned()),
             host: self.host.clone(),
         })

@@ -11,23 +11,25 @@ use tidegate_testing::{
 
 use crate::support::Cluster;
 
-const SLOW: &str = "--rate=60000";
-const OFTEN: (&str, &str) = ("execution.checkpointing.interval", "50 ms");
-const SOON: (&str, &str) = ("restart-strategy.exponential-delay.initial-backoff", "10 ms");
+pub(crate) const SLOW: &str = "--rate=60000";
+pub(crate) const OFTEN: (&str, &str) = ("execution.checkpointing.interval", "50 ms");
+pub(crate) const SOON: (&str, &str) =
+    ("restart-strategy.exponential-delay.initial-backoff", "10 ms");
 
-struct Site {
+/// A folder with the input and the output of `flights`.
+pub(crate) struct Site {
     folder: tempfile::TempDir,
     input: PathBuf,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let input = cut_into_files(&folder.path().join("input"));
         Self { folder, input }
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
@@ -35,7 +37,7 @@ impl Site {
         self.path().join("out")
     }
 
-    fn arguments(&self, more: &[&str]) -> Vec<String> {
+    pub(crate) fn arguments(&self, more: &[&str]) -> Vec<String> {
         let own = [
             format!("--data={}", self.input.display()),
             format!("--out={}", self.output().display()),
@@ -43,7 +45,7 @@ impl Site {
         own.into_iter().chain(more.iter().map(|argument| (*argument).to_owned())).collect()
     }
 
-    fn assert_results(&self) {
+    pub(crate) fn assert_results(&self) {
         assert!(Results::written_to(&self.output()) == Results::expected(), "other results");
     }
 }

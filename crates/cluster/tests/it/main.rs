@@ -1,4 +1,6 @@
 //! A JobManager and TaskManagers in this process; jobs in processes of their own, as ever.
 
+mod fencing;
 mod jobs;
+mod proxy;
 mod support;

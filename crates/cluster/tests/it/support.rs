@@ -23,21 +23,23 @@ pub(crate) struct Cluster {
     task_managers: Vec<(CancellationToken, JoinHandle<()>)>,
     folder: std::path::PathBuf,
     endpoint: Endpoint,
+    /// Where the JobManager listens for TaskManagers and job processes.
+    pub(crate) address: std::net::SocketAddr,
 }
 
 impl Cluster {
     /// With as many TaskManagers as there are numbers of slots.
     pub(crate) async fn start(folder: &Path, slots: &[u32]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
-        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let address = listener.local_addr().expect("it is bound");
+        let url = format!("http://{address}");
         let options = JobManagerOptions {
             folder: folder.join("jobmanager"),
             configuration: BTreeMap::new(),
-            url: url.clone(),
             secret: None,
             heartbeat: HeartbeatOptions {
                 interval: Duration::from_millis(500),
-                timeout: Duration::from_secs(20),
+                timeout: Duration::from_secs(4),
             },
         };
         let manager = JobManager::new(options).expect("the folder is the test's own");
@@ -51,6 +53,7 @@ impl Cluster {
             task_managers: Vec::new(),
             folder: folder.to_owned(),
             endpoint: Endpoint::new(url, None),
+            address,
         };
         for slots in slots {
             cluster.add_task_manager(*slots);
@@ -61,10 +64,16 @@ impl Cluster {
     }
 
     pub(crate) fn add_task_manager(&mut self, slots: u32) {
+        let url = self.endpoint.url.clone();
+        self.add_task_manager_at(slots, &url);
+    }
+
+    /// One that reaches the JobManager at another URL.
+    pub(crate) fn add_task_manager_at(&mut self, slots: u32, jobmanager: &str) {
         let number = self.task_managers.len();
         let options = TaskManagerOptions {
             id: format!("{number:032x}"),
-            jobmanager: self.endpoint.clone(),
+            jobmanager: Endpoint::new(jobmanager, None),
             host: "127.0.0.1".to_owned(),
             slots,
             folder: self.folder.join(format!("taskmanager-{number}")),

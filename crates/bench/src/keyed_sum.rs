@@ -1,10 +1,12 @@
 //! Generator, key_by, running sum per key emitted for every record, discarding sink.
 
+pub(crate) mod processes;
+
 use std::time::Instant;
 
 use anyhow::Result;
 use serde::Serialize;
-use tidegate::{AggregateFunction, Job, JobResult, discard::discard, generator::Generator};
+use tidegate::{AggregateFunction, Env, Job, JobResult, discard::discard, generator::Generator};
 
 use crate::{
     arguments::Arguments,
@@ -66,9 +68,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let keys = arguments.get("keys", 1_000_000_u64)?;
     let parallelism = arguments.get("parallelism", 2_usize)?;
     let interval = arguments.text("checkpoint-interval");
+    if arguments.get("processes", 1_usize)? > 1 {
+        return processes::run(arguments);
+    }
     let (result, seconds) = on_tidegate(records, keys, parallelism, interval)?;
     let peak_rss_bytes = peak_rss_bytes();
-    let timely_seconds = on_timely::keyed_sum(records, keys, parallelism)?;
+    let timely_seconds = on_timely::keyed_sum(records, keys, timely::Config::process(parallelism))?;
     print(&Report {
         scenario: "keyed-sum",
         records,
@@ -91,21 +96,31 @@ fn on_tidegate(
     interval: Option<&str>,
 ) -> Result<(JobResult, f64)> {
     let folder = tempfile::tempdir()?;
-    let mut job = Job::new("keyed-sum").default_option("parallelism.default", parallelism);
+    let mut job = job(parallelism);
     if let Some(interval) = interval {
         job = job
             .default_option("execution.checkpointing.interval", interval)
             .default_option("execution.checkpointing.dir", folder.path().display());
     } else {
-        job = job.default_option("execution.checkpointing.checkpoints-after-tasks-finish", "false");
+        job = without_checkpoints(job);
     }
     let start = Instant::now();
-    let result = job.try_run(Vec::<String>::new(), move |env| {
-        env.source("numbers", Generator::new(Some(records), move |index| record(index, keys)))
-            .key_by(|record: &Record| record.0)
-            .aggregate("sum", Sum)
-            .sink("discard", discard());
-        Ok(())
-    })?;
+    let result = job.try_run(Vec::<String>::new(), move |env| build(env, records, keys))?;
     Ok((result, start.elapsed().as_secs_f64()))
+}
+
+fn job(parallelism: usize) -> Job {
+    Job::new("keyed-sum").default_option("parallelism.default", parallelism)
+}
+
+fn without_checkpoints(job: Job) -> Job {
+    job.default_option("execution.checkpointing.checkpoints-after-tasks-finish", "false")
+}
+
+fn build(env: &Env, records: u64, keys: u64) -> tidegate::Result<()> {
+    env.source("numbers", Generator::new(Some(records), move |index| record(index, keys)))
+        .key_by(|record: &Record| record.0)
+        .aggregate("sum", Sum)
+        .sink("discard", discard());
+    Ok(())
 }

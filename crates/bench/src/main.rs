@@ -29,6 +29,7 @@ fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse(arguments)?;
     let done = match scenario.as_str() {
         "keyed-sum" => keyed_sum::run(&arguments),
+        "keyed-sum-part" => keyed_sum::processes::run_part(&arguments),
         "recovery" => recovery::run(&arguments),
         "recovery-child" => recovery::run_child(&arguments),
         "backpressure" => backpressure::run(&arguments),

@@ -9,22 +9,26 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
 use tidegate_runtime::{
-    JobDescription, JobError, JobHandle, JobResult, JobSettings, JobStatus, start_master,
+    CompletionLog, JobDescription, JobError, JobHandle, JobResult, JobSettings, JobStatus,
+    discard_unrecorded, start_master,
 };
 use tidegate_types::{
-    Clock, ErrorKind, JobId, Timestamp,
+    CheckpointId, Clock, ErrorKind, JobId, Timestamp,
+    error::chain,
     options::{Configuration, JobOptions},
 };
-use tracing::info;
+use tracing::{error, info};
 
 pub use self::views::{
     Cancellation, JobView, ProcessPlace, Submission, TaskManagerId, TaskManagerView,
 };
 use crate::{
-    artifacts::ArtifactStore,
+    artifacts::{ArtifactError, ArtifactStore},
     attempts::{ClusterAttempts, JobProgram, Places},
     describe::{DescribeError, describe},
+    ha::{HaError, HaStore, JobLog, StoredJob},
     resources::Resources,
 };
 
@@ -32,6 +36,9 @@ use crate::{
 const ENDED_JOBS: usize = 1000;
 /// The folder for checkpoints, when neither the job nor the JobManager names one.
 const CHECKPOINTS: &str = "checkpoints";
+/// The options by which a job goes on from a snapshot.
+const RECOVERY_PATH: &str = "execution.state-recovery.path";
+const CLAIM_MODE: &str = "execution.state-recovery.claim-mode";
 /// Options that name a place for snapshots.
 const SNAPSHOT_DIRS: [&str; 2] =
     ["execution.checkpointing.dir", "execution.checkpointing.savepoint-dir"];
@@ -57,6 +64,12 @@ pub enum SubmitError {
     /// It can't start.
     #[error(transparent)]
     Job(#[from] JobError),
+    /// What is to outlive the JobManager can't be kept.
+    #[error(transparent)]
+    Ha(#[from] HaError),
+    /// Its binary can't be kept.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
 }
 
 impl SubmitError {
@@ -68,6 +81,8 @@ impl SubmitError {
                 ErrorKind::Invalid
             }
             Self::Job(error) => error.kind(),
+            Self::Ha(HaError::Fenced { .. }) => ErrorKind::Fenced,
+            Self::Ha(_) | Self::Artifact(_) => ErrorKind::Unavailable,
         }
     }
 }
@@ -99,6 +114,8 @@ struct Inner {
     options: DispatcherOptions,
     artifacts: ArtifactStore,
     resources: Resources,
+    /// Without one, jobs end with the JobManager.
+    ha: Option<HaStore>,
     clock: Arc<dyn Clock>,
     jobs: Mutex<BTreeMap<JobId, Job>>,
 }
@@ -110,10 +127,11 @@ impl Dispatcher {
         options: DispatcherOptions,
         artifacts: ArtifactStore,
         resources: Resources,
+        ha: Option<HaStore>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let jobs = Mutex::default();
-        Self(Arc::new(Inner { options, artifacts, resources, clock, jobs }))
+        Self(Arc::new(Inner { options, artifacts, resources, ha, clock, jobs }))
     }
 
     /// The binaries that have been uploaded.
@@ -156,11 +174,116 @@ impl Dispatcher {
     ///
     /// What is wrong with it; nothing has been started then.
     pub async fn submit(&self, submission: Submission) -> Result<JobId, SubmitError> {
-        let mut description = self.describe(&submission).await?;
         let id = submission.job_id.unwrap_or_else(|| JobId(rand::random()));
         if self.lock().get(&id).is_some_and(|job| job.end.is_none()) {
             return Err(SubmitError::Duplicate { id });
         }
+        let started = self.now();
+        let Some(ha) = &self.0.ha else {
+            self.start(id, submission, started, None).await?;
+            return Ok(id);
+        };
+        let artifact = submission.artifact.clone();
+        let (stored, binary) = self.stored(&submission, started).await?;
+        ha.put_job(id, &stored, binary).await?;
+        let result = match ha.take_over(id).await {
+            Ok((log, _)) => self.start(id, submission, started, Some(log)).await,
+            Err(error) => Err(error.into()),
+        };
+        if result.is_err() {
+            ha.remove_job(id, &artifact).await?;
+        }
+        result.map(|()| id)
+    }
+
+    /// What of a submission is to outlive this JobManager.
+    async fn stored(
+        &self,
+        submission: &Submission,
+        started: Timestamp,
+    ) -> Result<(StoredJob, Bytes), SubmitError> {
+        let hash = &submission.artifact;
+        let missing = || SubmitError::NoArtifact { hash: hash.clone() };
+        let artifact = self.0.artifacts.get(hash).ok_or_else(missing)?;
+        let path = self.0.artifacts.path(hash).ok_or_else(missing)?;
+        let binary = tokio::fs::read(&path).await.map_err(|_| missing())?;
+        let stored = StoredJob {
+            artifact: hash.clone(),
+            artifact_name: artifact.name,
+            arguments: submission.arguments.clone(),
+            configuration: submission.configuration.clone(),
+            submitted_ms: started.millis(),
+        };
+        Ok((stored, binary.into()))
+    }
+
+    /// Goes on with the jobs that an earlier JobManager has left behind, each from its newest
+    /// complete snapshot. One that can't go on is told of and kept for the next JobManager.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer, or a later JobManager is there.
+    pub async fn recover(&self) -> Result<(), SubmitError> {
+        let Some(ha) = &self.0.ha else { return Ok(()) };
+        for (id, stored) in ha.jobs().await? {
+            info!(job = %id, "recovering a job");
+            if let Err(error) = self.recover_job(ha, id, stored).await {
+                error!(job = %id, error = chain(&error), "the job can't be recovered");
+            }
+        }
+        Ok(())
+    }
+
+    async fn recover_job(
+        &self,
+        ha: &HaStore,
+        id: JobId,
+        stored: StoredJob,
+    ) -> Result<(), SubmitError> {
+        if self.0.artifacts.path(&stored.artifact).is_none()
+            && let Some(binary) = ha.binary(&stored.artifact).await?
+        {
+            let mut content: &[u8] = &binary;
+            self.0.artifacts.add(&stored.artifact_name, &mut content, u64::MAX).await?;
+        }
+        let (log, snapshots) = ha.take_over(id).await?;
+        let mut submission = Submission {
+            artifact: stored.artifact,
+            arguments: stored.arguments,
+            configuration: stored.configuration,
+            job_id: Some(id),
+        };
+        if let Some(newest) = snapshots.first() {
+            let restore = [(RECOVERY_PATH, newest.location.as_str()), (CLAIM_MODE, "CLAIM")];
+            for (key, value) in restore {
+                submission.configuration.insert(key.to_owned(), value.to_owned());
+            }
+        }
+        let newest = snapshots.first().map(|snapshot| snapshot.checkpoint);
+        self.start_behind(id, submission, Timestamp(stored.submitted_ms), Some(log), Some(newest))
+            .await
+    }
+
+    async fn start(
+        &self,
+        id: JobId,
+        submission: Submission,
+        started: Timestamp,
+        log: Option<JobLog>,
+    ) -> Result<(), SubmitError> {
+        self.start_behind(id, submission, started, log, None).await
+    }
+
+    /// Starts a job; with `newest` whatever is in its checkpoint folder beyond that is not its own.
+    async fn start_behind(
+        &self,
+        id: JobId,
+        submission: Submission,
+        started: Timestamp,
+        log: Option<JobLog>,
+        newest: Option<Option<CheckpointId>>,
+    ) -> Result<(), SubmitError> {
+        let mut description = self.describe(&submission).await?;
         description.id = id;
         self.complete(&mut description.configuration);
         let options = options_of(&description.configuration)?;
@@ -171,10 +294,11 @@ impl Dispatcher {
             max_parallelism: options.max_parallelism,
             options: options.clone(),
         };
+        let artifact = submission.artifact;
         let program = JobProgram {
             job: id,
             parallelism: options.parallelism,
-            artifact: submission.artifact,
+            artifact: artifact.clone(),
             arguments: submission.arguments,
             configuration: description.configuration.clone(),
             fingerprint: description.plan.fingerprint.clone(),
@@ -182,14 +306,17 @@ impl Dispatcher {
         let attempts = ClusterAttempts::new(program, self.0.resources.clone());
         let places = attempts.places();
         let (plan, clock) = (description.plan.clone(), Arc::clone(&self.0.clock));
-        let handle = start_master(settings, plan, Box::new(attempts), clock).await?;
+        if let Some(newest) = newest {
+            discard_unrecorded(&settings, newest).await?;
+        }
+        let log = log.map(|log| Arc::new(log) as Arc<dyn CompletionLog>);
+        let handle = start_master(settings, plan, Box::new(attempts), log, clock).await?;
         let (description, options) = (Arc::new(description), Arc::new(options));
-        let (started, end) = (self.now(), None);
-        info!(job = %id, name = description.name, "job submitted");
-        self.watch(id, handle.clone());
-        let job = Job { description, options, started, handle, places, end };
+        info!(job = %id, name = description.name, "job started");
+        let job = Job { description, options, started, handle: handle.clone(), places, end: None };
         self.lock().insert(id, job);
-        Ok(id)
+        self.watch(id, artifact, handle);
+        Ok(())
     }
 
     /// Adds the options of the JobManager, and makes places for snapshots absolute: job processes
@@ -211,11 +338,19 @@ impl Dispatcher {
         }
     }
 
-    fn watch(&self, id: JobId, handle: JobHandle) {
+    fn watch(&self, id: JobId, artifact: String, handle: JobHandle) {
         let dispatcher = self.clone();
         tokio::spawn(async move {
             let result = handle.wait().await;
             let now = dispatcher.now();
+            let is_over = !matches!(&result, Err(error) if error.kind() == ErrorKind::Fenced);
+            if let Some(ha) = &dispatcher.0.ha
+                && is_over
+                && let Err(error) = ha.remove_job(id, &artifact).await
+            {
+                let error = chain(&error);
+                error!(job = %id, error, "the job has ended, and its record could not be deleted");
+            }
             let mut jobs = dispatcher.lock();
             if let Some(job) = jobs.get_mut(&id) {
                 job.end = Some((now, result));

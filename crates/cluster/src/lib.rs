@@ -16,6 +16,7 @@
 //! | `slots` | who has which slots: pure |
 //! | [`artifacts`] | job binaries by content hash |
 //! | `describe` | asks a binary what it would run |
+//! | [`ha`] | what outlives a JobManager |
 //! | [`jobmanager`] | the servers, put together |
 //! | [`taskmanager`] | starts, watches and ends processes |
 //!
@@ -27,6 +28,7 @@ pub mod artifacts;
 mod attempts;
 mod describe;
 pub mod dispatcher;
+pub mod ha;
 pub mod jobmanager;
 pub mod resources;
 mod slots;

@@ -19,7 +19,7 @@ use crate::{
     describe::{JobDescription, JobPlan},
     embedded::{EmbeddedAttempts, LocalProgram},
     follow::Follower,
-    master::{Attempts, JobMaster},
+    master::{Attempts, CompletionLog, JobMaster},
     prepare::{check_plan, open_stores, prepare},
     seat::ProcessSeat,
 };
@@ -217,6 +217,7 @@ pub async fn start_master(
     settings: JobSettings,
     plan: JobPlan,
     mut attempts: Box<dyn Attempts>,
+    log: Option<Arc<dyn CompletionLog>>,
     clock: Arc<dyn Clock>,
 ) -> Result<JobHandle, JobError> {
     let stats = SharedStats::new(clock.now(), settings.parallelism);
@@ -225,7 +226,7 @@ pub async fn start_master(
     let handle = JobHandle { requests, stats: stats.clone(), end };
     let stores = open_stores(&settings)?;
     let prepared = prepare(settings, plan, stores, attempts.as_mut()).await?;
-    let master = JobMaster::new(prepared, attempts, clock, stats, requested);
+    let master = JobMaster::new(prepared, attempts, clock, stats, requested).with_log(log);
     tokio::spawn(async move {
         let result = master.run().await;
         // Nobody waits for a job whose handles are all gone.

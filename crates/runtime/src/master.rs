@@ -11,6 +11,7 @@
 
 mod actions;
 mod attempts;
+mod log;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -21,7 +22,8 @@ use tidegate_checkpoint::{
 };
 use tidegate_snapshot::store::{SnapshotLocation, SnapshotStore};
 use tidegate_types::{
-    AttemptId, BarrierKind, CheckpointId, Clock, MaxParallelism, Parallelism, error::chain,
+    AttemptId, BarrierKind, CheckpointId, Clock, ErrorKind, MaxParallelism, Parallelism,
+    error::chain,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -31,6 +33,7 @@ use tracing::{error, info, warn};
 
 use self::actions::push_bounded;
 pub use self::attempts::{AttemptFigures, AttemptStart, Attempts, RunningAttempt};
+pub use self::log::{CompletionLog, LogError};
 use crate::{
     api::{AttemptFailure, JobError, JobResult, JobSettings, JobStatus, Request, SharedStats},
     describe::JobPlan,
@@ -67,10 +70,12 @@ pub(crate) struct JobMaster {
     restart: RestartStrategy,
     clock: Arc<dyn Clock>,
     stats: SharedStats,
+    /// Without one whoever can write a `_metadata` completes a snapshot.
+    log: Option<Arc<dyn CompletionLog>>,
     requests: mpsc::UnboundedReceiver<Request>,
     restored: Option<RestorePoint>,
     /// Writes of manifests; each comes back as an event.
-    writes: JoinSet<Event>,
+    writes: JoinSet<Written>,
     deletions: JoinSet<()>,
     locations: HashMap<CheckpointId, SnapshotLocation>,
     replies: HashMap<RequestId, oneshot::Sender<Result<String, String>>>,
@@ -105,6 +110,7 @@ impl JobMaster {
             stores,
             clock,
             stats,
+            log: None,
             requests,
             writes: JoinSet::new(),
             deletions: JoinSet::new(),
@@ -114,6 +120,11 @@ impl JobMaster {
             stopped_with: None,
             attempt: AttemptId(0),
         }
+    }
+
+    /// The same, with a record of completed snapshots.
+    pub(crate) fn with_log(self, log: Option<Arc<dyn CompletionLog>>) -> Self {
+        Self { log, ..self }
     }
 
     /// Runs attempts until the job ends.
@@ -133,7 +144,13 @@ impl JobMaster {
                 },
             }
         };
-        if let Err(error) = &result {
+        if let Err(error) = &result
+            && error.kind() == ErrorKind::Fenced
+        {
+            // Everything is another master's now, its snapshots too.
+            self.set_status(JobStatus::Failed);
+            error!(job = %self.settings.id, error = %error, "fenced");
+        } else if let Err(error) = &result {
             self.set_status(JobStatus::Failed);
             let actions =
                 self.coordinator.step(Event::JobEnded(EndStatus::Failed), self.clock.now());
@@ -266,7 +283,14 @@ impl JobMaster {
                     Some(Event::Report { attempt: attempt.id, report })
                 }
                 Some(request) = self.requests.recv() => self.on_request(request),
-                Some(done) = self.writes.join_next() => done.ok(),
+                Some(done) = self.writes.join_next() => match done {
+                    Ok(Written::Event(event)) => Some(event),
+                    Ok(Written::Fenced(message)) => {
+                        attempt.end = Some(AttemptEnd::Failed(fenced(message)));
+                        None
+                    }
+                    Err(_) => None,
+                },
                 () = tokio::time::sleep(deadline) => Some(Event::Tick),
                 Some(_) = self.deletions.join_next() => None,
                 _ = stats_tick.tick() => {
@@ -375,13 +399,28 @@ impl JobMaster {
         self.perform(actions, &mut None);
         while !self.coordinator.is_settled() {
             let Some(done) = self.writes.join_next().await else { break };
-            if let Ok(event) = done {
+            if let Ok(Written::Fenced(message)) = &done {
+                return AttemptEnd::Failed(fenced(message.clone()));
+            }
+            if let Ok(Written::Event(event)) = done {
                 let actions = self.coordinator.step(event, self.clock.now());
                 self.perform(actions, &mut None);
             }
         }
         end
     }
+}
+
+/// What came of a write of a manifest.
+enum Written {
+    /// Something that the coordinator is to know.
+    Event(Event),
+    /// The job is another master's now: this one must do nothing more.
+    Fenced(String),
+}
+
+fn fenced(message: String) -> Failure {
+    Failure { kind: ErrorKind::Fenced, message, uid: None, subtask: None }
 }
 
 /// What happened, and where, as one line.

@@ -354,3 +354,25 @@ pub(crate) async fn read(
     let loaded = location.read_all(&manifest).await?;
     Ok(RestoredJob::new(manifest.checkpoint, restore, loaded))
 }
+
+/// Deletes complete checkpoints in a job's own folder that are newer than the newest one that its
+/// record of completed snapshots knows: whoever wrote them was not the job's master any more.
+///
+/// # Errors
+///
+/// When the store does not answer.
+pub async fn discard_unrecorded(
+    settings: &JobSettings,
+    newest: Option<CheckpointId>,
+) -> Result<(), JobError> {
+    let stores = open_stores(settings)?;
+    let subdir = settings.options.checkpointing.create_subdir;
+    for found in stores.checkpoints.list(settings.id, subdir).await? {
+        if found.complete && Some(found.id) > newest {
+            let (job, location) = (settings.id, &found.location);
+            warn!(%job, %location, "deleting a checkpoint that was never recorded as complete");
+            found.location.delete().await?;
+        }
+    }
+    Ok(())
+}

@@ -11,6 +11,7 @@
 mod delete;
 mod location;
 mod open;
+mod records;
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
@@ -18,6 +19,7 @@ use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use tidegate_types::{CheckpointId, JobId};
 
 pub use location::{LoadedSnapshot, SnapshotLocation};
+pub use records::Records;
 
 use crate::StoreError;
 

@@ -33,10 +33,10 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Whether another attempt may help: not if the program, its options or the snapshot are
-    /// wrong.
+    /// wrong, or somebody else has taken over.
     #[must_use]
     pub const fn is_retryable(self) -> bool {
-        !matches!(self, Self::Invalid | Self::Incompatible | Self::Corrupt)
+        !matches!(self, Self::Invalid | Self::Incompatible | Self::Corrupt | Self::Fenced)
     }
 
     /// Says of an error of user code, or of a connector, what to do about it. Without a mark such

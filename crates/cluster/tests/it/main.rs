@@ -3,4 +3,5 @@
 mod fencing;
 mod jobs;
 mod proxy;
+mod recovery;
 mod support;

@@ -1,9 +1,15 @@
 //! A cluster on this machine.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tidegate_cluster::{
     dispatcher::{Dispatcher, JobView, Submission},
+    ha::HaStore,
     jobmanager::{JobManager, JobManagerOptions},
     resources::HeartbeatOptions,
     taskmanager::{TaskManagerOptions, run_taskmanager},
@@ -11,7 +17,7 @@ use tidegate_cluster::{
 use tidegate_protocol::Endpoint;
 use tidegate_runtime::JobStatus;
 use tidegate_types::JobId;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, runtime::Runtime, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// The longest that any test waits for anything.
@@ -20,47 +26,96 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A JobManager and its TaskManagers.
 pub(crate) struct Cluster {
     pub(crate) dispatcher: Dispatcher,
+    /// Where the JobManager lives, so that it can be ended without a goodbye.
+    jobmanager: Option<Runtime>,
     task_managers: Vec<(CancellationToken, JoinHandle<()>)>,
-    folder: std::path::PathBuf,
+    folder: PathBuf,
     endpoint: Endpoint,
     /// Where the JobManager listens for TaskManagers and job processes.
-    pub(crate) address: std::net::SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
-impl Cluster {
-    /// With as many TaskManagers as there are numbers of slots.
-    pub(crate) async fn start(folder: &Path, slots: &[u32]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.kill_jobmanager();
+    }
+}
+
+/// Starts a JobManager whose jobs outlive it.
+async fn start_jobmanager(folder: &Path, address: SocketAddr) -> (Runtime, Dispatcher, SocketAddr) {
+    let runtime = Runtime::new().expect("the system can start threads");
+    let folder = folder.to_owned();
+    let (sender, started) = tokio::sync::oneshot::channel();
+    runtime.spawn(async move {
+        let listener = bind(address).await;
         let address = listener.local_addr().expect("it is bound");
-        let url = format!("http://{address}");
+        let storage = folder.join("ha").display().to_string();
         let options = JobManagerOptions {
             folder: folder.join("jobmanager"),
             configuration: BTreeMap::new(),
             secret: None,
+            ha: Some(HaStore::open(&storage, "/test").await.expect("the folder is the test's own")),
             heartbeat: HeartbeatOptions {
                 interval: Duration::from_millis(500),
                 timeout: Duration::from_secs(4),
             },
         };
         let manager = JobManager::new(options).expect("the folder is the test's own");
-        let dispatcher = manager.dispatcher().clone();
-        tokio::spawn(async move {
-            let never = CancellationToken::new();
-            manager.serve(listener, never).await.expect("the listener lasts");
-        });
+        // The test is over if nobody listens.
+        let _ = sender.send((manager.dispatcher().clone(), address));
+        let never = CancellationToken::new();
+        manager.serve(listener, never).await.expect("the listener lasts");
+    });
+    let (dispatcher, address) = started.await.expect("it has started");
+    (runtime, dispatcher, address)
+}
+
+/// Listens at an address that an earlier JobManager may be about to leave.
+async fn bind(address: SocketAddr) -> TcpListener {
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+}
+
+impl Cluster {
+    /// With as many TaskManagers as there are numbers of slots.
+    pub(crate) async fn start(folder: &Path, slots: &[u32]) -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (jobmanager, dispatcher, address) = start_jobmanager(folder, any).await;
         let mut cluster = Self {
             dispatcher,
+            jobmanager: Some(jobmanager),
             task_managers: Vec::new(),
             folder: folder.to_owned(),
-            endpoint: Endpoint::new(url, None),
+            endpoint: Endpoint::new(format!("http://{address}"), None),
             address,
         };
         for slots in slots {
             cluster.add_task_manager(*slots);
         }
-        let all = slots.iter().sum::<u32>();
-        wait_for("the TaskManagers", || (cluster.dispatcher.slots().0 == all).then_some(())).await;
+        cluster.wait_for_slots(slots.iter().sum()).await;
         cluster
+    }
+
+    pub(crate) async fn wait_for_slots(&self, count: u32) {
+        wait_for("the TaskManagers", || (self.dispatcher.slots().0 == count).then_some(())).await;
+    }
+
+    /// Ends the JobManager as SIGKILL would.
+    pub(crate) fn kill_jobmanager(&mut self) {
+        if let Some(runtime) = self.jobmanager.take() {
+            runtime.shutdown_background();
+        }
+    }
+
+    /// Starts another one at the same address.
+    pub(crate) async fn restart_jobmanager(&mut self) {
+        let (jobmanager, dispatcher, _) = start_jobmanager(&self.folder, self.address).await;
+        self.jobmanager = Some(jobmanager);
+        self.dispatcher = dispatcher;
     }
 
     pub(crate) fn add_task_manager(&mut self, slots: u32) {

@@ -17,7 +17,7 @@ use tidegate_snapshot::{
 use tidegate_types::{Barrier, BarrierKind, CheckpointId, OperatorUid, Timestamp, error::chain};
 use tracing::{debug, info, warn};
 
-use super::{Attempt, AttemptEnd, JobMaster};
+use super::{Attempt, AttemptEnd, CompletionLog, JobMaster, LogError, Written};
 use crate::api::{CheckpointSummary, FailedCheckpoint};
 
 /// How many completed snapshots the figures tell of.
@@ -126,14 +126,15 @@ impl JobMaster {
                 add_operator(&mut manifest.operators, operator, self.parallelism);
             }
         }
+        let log = self.log.clone();
         self.writes.spawn(async move {
             match location.commit(&manifest).await {
-                Ok(()) => Event::ManifestDurable { checkpoint, location: location.to_string() },
-                Err(error) => Event::ManifestFailed {
+                Ok(()) => completed(checkpoint, &location, log.as_deref()).await,
+                Err(error) => Written::Event(Event::ManifestFailed {
                     checkpoint,
                     may_have_happened: error.may_have_happened(),
                     reason: chain(&error),
-                },
+                }),
             }
         });
     }
@@ -141,27 +142,25 @@ impl JobMaster {
     /// Looks until the store answers: without knowing, nothing else can be decided.
     fn check_manifest(&mut self, checkpoint: CheckpointId) {
         let Some(location) = self.locations.get(&checkpoint).cloned() else { return };
-        let job = self.settings.id;
+        let (job, log) = (self.settings.id, self.log.clone());
         self.writes.spawn(async move {
             loop {
-                match location.exists().await {
-                    Ok(true) => {
-                        let location = location.to_string();
-                        return Event::ManifestDurable { checkpoint, location };
-                    }
+                let problem = match location.exists().await {
+                    Ok(true) => match completed(checkpoint, &location, log.as_deref()).await {
+                        Written::Event(Event::ManifestFailed { reason, .. }) => reason,
+                        written => return written,
+                    },
                     Ok(false) => {
-                        return Event::ManifestFailed {
+                        return Written::Event(Event::ManifestFailed {
                             checkpoint,
                             may_have_happened: false,
                             reason: format!("'{location}/_metadata' was not written"),
-                        };
+                        });
                     }
-                    Err(error) => {
-                        let error = chain(&error);
-                        warn!(%job, %checkpoint, error, "does the snapshot exist? looking again");
-                        tokio::time::sleep(Duration::from_secs(1)).await;
-                    }
-                }
+                    Err(error) => chain(&error),
+                };
+                warn!(%job, %checkpoint, error = problem, "is the snapshot complete? looking again");
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
         });
     }
@@ -222,6 +221,28 @@ impl JobMaster {
             Some(location) => Ok(location),
             None => SnapshotStore::open(path).map(|store| store.folder("")),
         }
+    }
+}
+
+/// A `_metadata` is written: the snapshot is complete once the record says so too.
+async fn completed(
+    checkpoint: CheckpointId,
+    location: &SnapshotLocation,
+    log: Option<&dyn CompletionLog>,
+) -> Written {
+    let location = location.to_string();
+    let recorded = match log {
+        Some(log) => log.record(checkpoint, location.clone()).await,
+        None => Ok(()),
+    };
+    match recorded {
+        Ok(()) => Written::Event(Event::ManifestDurable { checkpoint, location }),
+        Err(LogError::Fenced(by)) => Written::Fenced(LogError::Fenced(by).to_string()),
+        Err(error) => Written::Event(Event::ManifestFailed {
+            checkpoint,
+            may_have_happened: true,
+            reason: chain(&error),
+        }),
     }
 }
 

@@ -1,0 +1,75 @@
+//! A JobManager ends without a goodbye, and another one goes on with its jobs.
+
+use std::{fs, path::Path};
+
+use tidegate_runtime::JobStatus;
+use tidegate_testing::{
+    folders::{checkpoints, is_complete, name},
+    process::flights,
+};
+use tidegate_types::JobId;
+
+use crate::{
+    jobs::{OFTEN, SLOW, SOON, Site},
+    support::{Cluster, wait_for},
+};
+
+async fn wait_until_recovered(cluster: &Cluster, id: JobId) {
+    wait_for("the job to be recovered", || cluster.dispatcher.job(id).map(|_| ())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_outlive_their_jobmanager() {
+    let site = Site::new();
+    let mut cluster = Cluster::start(site.path(), &[1, 1]).await;
+    let options = [("parallelism.default", "2"), OFTEN, SOON];
+    let id = cluster.submit(flights(), &site.arguments(&[SLOW]), &options).await;
+    for _ in 0..3 {
+        cluster.wait_for_checkpoints(id, 3).await;
+        let done = cluster.job(id).stats.completed.last().expect("there are some").id;
+        cluster.kill_jobmanager();
+        cluster.restart_jobmanager().await;
+        wait_until_recovered(&cluster, id).await;
+        cluster.wait_for_checkpoints(id, 1).await;
+        let (restored, _) = cluster.job(id).stats.restored.expect("it goes on from a snapshot");
+        assert!(restored >= done, "from {restored}, though {done} was complete");
+    }
+    cluster.wait_for_status(id, JobStatus::Finished).await;
+    site.assert_results();
+    let left = checkpoints(&site.path().join("out/checkpoints"));
+    assert_eq!(left, <[std::path::PathBuf; 0]>::default());
+    let jobs = site.path().join("ha/test/jobs");
+    wait_for("the job's record to go", || {
+        fs::read_dir(&jobs).map_or(true, |mut jobs| jobs.next().is_none()).then_some(())
+    })
+    .await;
+}
+
+/// A copy of a checkpoint under the next number, as a JobManager could have left it that was taken
+/// over from before it had recorded it.
+fn forge_next(latest: &Path) {
+    let number = name(latest).trim_start_matches("chk-").parse::<u64>().expect("a number");
+    let forged = latest.with_file_name(format!("chk-{}", number + 1_000));
+    fs::create_dir(&forged).expect("the folder is the test's own");
+    for file in fs::read_dir(latest).expect("it is there").flatten() {
+        fs::copy(file.path(), forged.join(file.file_name())).expect("there is room");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_was_never_recorded_is_not_gone_on_from() {
+    let site = Site::new();
+    let mut cluster = Cluster::start(site.path(), &[1]).await;
+    let id = cluster.submit(flights(), &site.arguments(&[SLOW]), &[OFTEN, SOON]).await;
+    cluster.wait_for_checkpoints(id, 3).await;
+    cluster.kill_jobmanager();
+    let all = checkpoints(&site.path().join("out/checkpoints"));
+    let latest = all.iter().rfind(|folder| is_complete(folder)).expect("some are complete");
+    forge_next(latest);
+    cluster.restart_jobmanager().await;
+    wait_until_recovered(&cluster, id).await;
+    let view = cluster.wait_for_status(id, JobStatus::Finished).await;
+    let (restored, _) = view.stats.restored.expect("it goes on from a snapshot");
+    assert!(restored.get() < 1_000, "it goes on from the forged {restored}");
+    site.assert_results();
+}

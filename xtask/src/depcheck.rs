@@ -36,6 +36,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tidegate-runtime",
         ],
     ),
+    ("tidegate-cli", &["tidegate-types", "tidegate-protocol", "tidegate-cluster"]),
     (
         "tidegate",
         &[

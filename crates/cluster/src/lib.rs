@@ -18,6 +18,7 @@
 //! | `describe` | asks a binary what it would run |
 //! | [`ha`] | what outlives a JobManager |
 //! | [`jobmanager`] | the servers, put together |
+//! | [`rest`] | Flink's REST API |
 //! | [`taskmanager`] | starts, watches and ends processes |
 //!
 //! # Not here
@@ -31,6 +32,7 @@ pub mod dispatcher;
 pub mod ha;
 pub mod jobmanager;
 pub mod resources;
+pub mod rest;
 mod slots;
 pub mod taskmanager;
 

@@ -185,6 +185,18 @@ pub async fn verify_snapshot(path: &str) -> Result<(), JobError> {
     Ok(location.verify(&manifest).await?)
 }
 
+/// Deletes a savepoint.
+///
+/// # Errors
+///
+/// When there is none, or it can't be deleted.
+pub async fn dispose_savepoint(path: &str) -> Result<(), JobError> {
+    let location = SnapshotLocation::parse(path)?;
+    // Nothing is deleted that is no snapshot.
+    location.load().await?;
+    Ok(location.delete().await?)
+}
+
 /// The master of a job that runs in this process.
 async fn master_of(
     spec: JobSpec,

@@ -28,7 +28,9 @@ pub use api::{
 pub use describe::{
     InputDescription, JobDescription, JobPlan, OperatorDescription, TaskDescription,
 };
-pub use job::{describe, run, run_process, start, start_master, verify_snapshot};
+pub use job::{
+    describe, dispose_savepoint, run, run_process, start, start_master, verify_snapshot,
+};
 pub use master::{AttemptFigures, AttemptStart, Attempts, CompletionLog, LogError, RunningAttempt};
 pub use prepare::{RestorePoint, discard_unrecorded};
 pub use seat::{CONFIGURATION_VARIABLE, DESCRIBE_VARIABLE, PROCESS_VARIABLE, ProcessSeat};

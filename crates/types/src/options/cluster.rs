@@ -32,6 +32,10 @@ pub struct ClusterOptions {
     pub rpc_port: u16,
     /// What TaskManagers and job processes have to know, if anything.
     pub cluster_token: Option<String>,
+    /// Where a JobManager keeps what outlives it, if anywhere.
+    pub ha_storage_dir: Option<String>,
+    /// Tells clusters apart that share that place.
+    pub ha_cluster_id: String,
     /// How often each side says that it is there.
     pub heartbeat_interval: Duration,
     /// After how much silence a side counts as lost.
@@ -76,6 +80,8 @@ impl ClusterOptions {
             rpc_bind_host: from.get(&keys::RPC_BIND_HOST, parse_ip)?,
             rpc_port: from.get(&keys::RPC_PORT, parse_port)?,
             cluster_token: from.get_optional(&keys::CLUSTER_TOKEN, parse_text)?,
+            ha_storage_dir: from.get_optional(&keys::HA_STORAGE_DIR, parse_text)?,
+            ha_cluster_id: from.get(&keys::HA_CLUSTER_ID, parse_text)?,
             heartbeat_interval: from.get(&keys::HEARTBEAT_INTERVAL, parse_duration)?,
             heartbeat_timeout: from.get(&keys::HEARTBEAT_TIMEOUT, parse_duration)?,
             taskmanager_host: from.get(&keys::TASKMANAGER_HOST, parse_text)?,

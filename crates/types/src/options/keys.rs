@@ -116,6 +116,10 @@ options! {
         "The port for them; 0 takes one that is free.";
     CLUSTER_TOKEN: "security.cluster.token", "none", "text",
         "What TaskManagers and job processes have to know.";
+    HA_STORAGE_DIR: "high-availability.storageDir", "none", "path or URL",
+        "Where a JobManager keeps what the next one needs to go on with its jobs. Without it jobs end with their JobManager.";
+    HA_CLUSTER_ID: "high-availability.cluster-id", "/default", "text",
+        "Tells clusters apart that share a storageDir.";
     HEARTBEAT_INTERVAL: "heartbeat.interval", "10 s", "duration",
         "How often a JobManager and a TaskManager tell each other that they are there.";
     HEARTBEAT_TIMEOUT: "heartbeat.timeout", "50 s", "duration",

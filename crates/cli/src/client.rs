@@ -1,0 +1,127 @@
+//! The JobManager's REST API, as a client sees it.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context, Result, anyhow, bail};
+use reqwest::{Method, multipart};
+use serde_json::{Value, json};
+use tokio_util::io::ReaderStream;
+
+/// How long a client waits between two questions, at first.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// And at last.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// A JobManager.
+pub(crate) struct Client {
+    base: String,
+    token: Option<String>,
+    http: reqwest::Client,
+    /// How long it waits for an operation.
+    pub(crate) timeout: Duration,
+}
+
+impl Client {
+    pub(crate) fn new(address: &str, token: Option<String>, timeout: Duration) -> Result<Self> {
+        let base = if address.contains("://") {
+            address.trim_end_matches('/').to_owned()
+        } else {
+            format!("http://{address}")
+        };
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(15))
+            .build()
+            .context("cannot set up an HTTP client")?;
+        Ok(Self { base, token, http, timeout })
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.base
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}/v1{path}", self.base));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value> {
+        let response = request.send().await.with_context(|| {
+            format!(
+                "cannot reach the JobManager at {}: is it running? `tidegate cluster start` starts \
+                 one, and -m names another",
+                self.base
+            )
+        })?;
+        let status = response.status();
+        let text = response.text().await.context("the JobManager's answer broke off")?;
+        let answer = serde_json::from_str::<Value>(&text).unwrap_or_else(|_| json!(text));
+        if let Some(errors) = answer["errors"].as_array() {
+            let first = errors.first().and_then(Value::as_str).unwrap_or("no reason was given");
+            bail!("{first}");
+        }
+        if !status.is_success() {
+            bail!("the JobManager answered {status}: {text}");
+        }
+        Ok(answer)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<Value> {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str) -> Result<Value> {
+        self.send(self.request(Method::PATCH, path).json(&json!({}))).await
+    }
+
+    /// Uploads a binary and returns its id.
+    pub(crate) async fn upload(&self, binary: &Path) -> Result<String> {
+        let shown = binary.display();
+        let file = tokio::fs::File::open(binary)
+            .await
+            .with_context(|| format!("cannot read the job's binary {shown}"))?;
+        let length = file.metadata().await.with_context(|| format!("cannot read {shown}"))?.len();
+        let name = binary.file_name().map(|name| name.to_string_lossy().into_owned());
+        let stream = reqwest::Body::wrap_stream(ReaderStream::new(file));
+        let part = multipart::Part::stream_with_length(stream, length)
+            .file_name(name.unwrap_or_else(|| "job".to_owned()));
+        let form = multipart::Form::new().part("jarfile", part);
+        let answer = self.send(self.request(Method::POST, "/jars/upload").multipart(form)).await?;
+        let id = answer["filename"].as_str();
+        Ok(id.ok_or_else(|| anyhow!("the JobManager's answer has no filename"))?.to_owned())
+    }
+
+    /// Waits for the result of an operation; `None` when that takes too long.
+    pub(crate) async fn result_of(&self, path: &str) -> Result<Option<Value>> {
+        let wait = async {
+            let mut pause = FIRST_PAUSE;
+            loop {
+                let answer = self.get(path).await?;
+                if answer["status"]["id"] == "COMPLETED" {
+                    return Ok(answer["operation"].clone());
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        };
+        match tokio::time::timeout(self.timeout, wait).await {
+            Ok(result) => result.map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+/// Why an operation failed, from either spelling of the field.
+pub(crate) fn failure_of(operation: &Value) -> Option<String> {
+    let cause = [&operation["failure-cause"], &operation["failureCause"]];
+    let cause = cause.into_iter().find(|cause| cause.is_object())?;
+    let trace = cause["stack-trace"].as_str().unwrap_or("no reason was given");
+    let class = cause["class"].as_str().unwrap_or_default();
+    Some(trace.trim().trim_start_matches(class).trim_start_matches(": ").to_owned())
+}

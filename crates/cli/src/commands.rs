@@ -1,0 +1,118 @@
+//! A function per verb.
+
+mod jobs;
+mod processes;
+mod snapshots;
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context, anyhow};
+use clap::ArgMatches;
+use serde_json::Value;
+use tidegate_types::{
+    JobId,
+    options::{ClusterOptions, Configuration},
+};
+
+use crate::client::Client;
+
+/// Why a verb did not succeed.
+pub(crate) enum Failure {
+    /// The command line is wrong.
+    Arguments(String),
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+type Done = Result<(), Failure>;
+
+/// Does what the command line says.
+pub(crate) async fn run(matches: &ArgMatches) -> Done {
+    let Some((verb, own)) = matches.subcommand() else { return Ok(()) };
+    match verb {
+        "run" => jobs::run(own).await,
+        "info" => jobs::info(own).await,
+        "list" => jobs::list(own).await,
+        "cancel" => snapshots::cancel(own).await,
+        "savepoint" => snapshots::savepoint(own).await,
+        "stop" => snapshots::stop(own).await,
+        "checkpoint" => snapshots::checkpoint(own).await,
+        "checkpoints" => snapshots::checkpoints(own).await,
+        "jobmanager" => processes::jobmanager(own).await,
+        "taskmanager" => processes::taskmanager(own).await,
+        "cluster" => processes::cluster(own).await,
+        other => Err(Failure::Arguments(format!("\"{other}\" is not a valid action."))),
+    }
+}
+
+fn text<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
+    matches.get_one::<String>(name).map(String::as_str)
+}
+
+/// The options of a command: from `-D`, the environment, and files.
+fn configuration(matches: &ArgMatches) -> Result<Configuration, Failure> {
+    let mut configuration = Configuration::new();
+    for pair in matches.get_many::<String>("option").into_iter().flatten() {
+        configuration.set_pair(pair)?;
+    }
+    configuration.add_environment(
+        std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }),
+    );
+    if let Some(file) = text(matches, "config") {
+        let read = std::fs::read_to_string(file);
+        configuration.add_yaml(&read.with_context(|| format!("cannot read {file}"))?, file)?;
+    }
+    Ok(configuration)
+}
+
+/// A client of the JobManager that the command line or the options name.
+fn client(matches: &ArgMatches) -> Result<Client, Failure> {
+    let options = ClusterOptions::from_configuration(&configuration(matches)?)?;
+    let address = match text(matches, "jobmanager") {
+        Some(address) => address.to_owned(),
+        None => format!("{}:{}", options.rest_address, options.rest_port),
+    };
+    let timeout = options.client_timeout.max(Duration::from_millis(1));
+    Ok(Client::new(&address, options.rest_token, timeout)?)
+}
+
+/// A job's id.
+fn job_id(text: &str) -> Result<JobId, Failure> {
+    text.parse().map_err(|_| {
+        Failure::Arguments(format!(
+            "Cannot parse JobID from \"{text}\". The expected format is [0-9a-fA-F]{{32}}, e.g. \
+             fd72014d4c864993a2e5a9287b4a9c5d."
+        ))
+    })
+}
+
+/// Prints an answer as JSON, if that was asked for.
+fn printed_json(matches: &ArgMatches, answer: &Value) -> bool {
+    let json = matches.get_flag("json");
+    if json {
+        println!("{answer}");
+    }
+    json
+}
+
+fn field<'a>(answer: &'a Value, name: &str) -> Result<&'a str, Failure> {
+    let value = answer[name].as_str();
+    Ok(value.ok_or_else(|| anyhow!("the JobManager's answer has no `{name}`: {answer}"))?)
+}
+
+/// A folder as the JobManager understands it, which may run in another one.
+fn absolute(folder: &str) -> String {
+    if folder.contains("://") {
+        return folder.to_owned();
+    }
+    let path = std::path::absolute(Path::new(folder));
+    path.map_or_else(|_| folder.to_owned(), |path| path.display().to_string())
+}

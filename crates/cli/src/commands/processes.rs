@@ -1,0 +1,359 @@
+//! The processes of a cluster: JobManager, TaskManagers, and both on this machine.
+
+use std::{
+    fs::{self, File},
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, anyhow, bail};
+use clap::ArgMatches;
+use tidegate_cluster::{
+    ha::HaStore,
+    jobmanager::{JobManager, JobManagerOptions},
+    resources::HeartbeatOptions,
+    rest::{self, RestOptions},
+    taskmanager::{TaskManagerOptions, run_taskmanager},
+};
+use tidegate_protocol::{Endpoint, Secret};
+use tidegate_types::options::{ClusterOptions, Configuration};
+use tokio::{net::TcpListener, signal::unix::SignalKind};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::{Done, configuration, text};
+use crate::client::Client;
+
+/// How long processes in the background may take to start, or to end when they are asked to.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often that is looked at.
+const PAUSE: Duration = Duration::from_millis(20);
+
+fn folder(matches: &ArgMatches) -> anyhow::Result<PathBuf> {
+    let folder = match text(matches, "dir") {
+        Some(folder) => PathBuf::from(folder),
+        None => match std::env::var_os("TIDEGATE_HOME") {
+            Some(home) => PathBuf::from(home),
+            None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set: give --dir")?)
+                .join(".tidegate"),
+        },
+    };
+    fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot create the folder {}", folder.display()))?;
+    std::path::absolute(&folder).with_context(|| format!("{} is no folder", folder.display()))
+}
+
+fn start_logging() {
+    let wanted = std::env::var("TIDEGATE_LOG").unwrap_or_else(|_| "info".to_owned());
+    let filter = tracing_subscriber::EnvFilter::try_new(&wanted).unwrap_or_else(|problem| {
+        eprintln!("warning: TIDEGATE_LOG is `{wanted}`, which is no filter: {problem}");
+        "info".into()
+    });
+    let colours = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+    // A second start in one process keeps the first log.
+    let _ = log.with_writer(std::io::stderr).try_init();
+}
+
+/// Cancelled by SIGTERM and by Ctrl-C.
+fn until_told() -> anyhow::Result<CancellationToken> {
+    let token = CancellationToken::new();
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let mut signal = tokio::signal::unix::signal(kind).context("cannot listen for signals")?;
+        let token = token.clone();
+        tokio::spawn(async move {
+            signal.recv().await;
+            token.cancel();
+        });
+    }
+    Ok(token)
+}
+
+fn secret(token: Option<&String>) -> Option<Secret> {
+    token.map(|token| Secret::new(token.as_str()))
+}
+
+/// Refuses to be open to the network without a token.
+fn check_safety(options: &ClusterOptions, insecure: bool) -> anyhow::Result<()> {
+    let open = |bind: std::net::IpAddr, token: &Option<String>| {
+        !bind.is_loopback() && token.is_none() && !insecure
+    };
+    if open(options.rest_bind_address, &options.rest_token) {
+        bail!(
+            "rest.bind-address is {}: anyone who reaches it could run anything here; set \
+             security.rest.token, or give --insecure",
+            options.rest_bind_address
+        );
+    }
+    if open(options.rpc_bind_host, &options.cluster_token) {
+        bail!(
+            "jobmanager.bind-host is {}: anyone who reaches it could take part in jobs; set \
+             security.cluster.token, or give --insecure",
+            options.rpc_bind_host
+        );
+    }
+    Ok(())
+}
+
+pub(super) async fn jobmanager(matches: &ArgMatches) -> Done {
+    start_logging();
+    let (configuration, shutdown) = (configuration(matches)?, until_told()?);
+    let folder = folder(matches)?.join("jobmanager");
+    run_jobmanager(&configuration, folder, matches.get_flag("insecure"), shutdown).await?;
+    Ok(())
+}
+
+async fn run_jobmanager(
+    configuration: &Configuration,
+    folder: PathBuf,
+    insecure: bool,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    for warning in configuration.warnings() {
+        tracing::warn!("{}", warning.message);
+    }
+    let options = ClusterOptions::from_configuration(configuration)?;
+    check_safety(&options, insecure)?;
+    let ha = match &options.ha_storage_dir {
+        Some(dir) => Some(HaStore::open(dir, &options.ha_cluster_id).await?),
+        None => None,
+    };
+    let manager = JobManager::new(JobManagerOptions {
+        folder,
+        configuration: configuration.values(),
+        secret: secret(options.cluster_token.as_ref()),
+        heartbeat: HeartbeatOptions {
+            interval: options.heartbeat_interval,
+            timeout: options.heartbeat_timeout,
+        },
+        ha,
+    })?;
+    let rpc = listen(options.rpc_bind_host, options.rpc_port, "jobmanager.rpc.port").await?;
+    let http = listen(options.rest_bind_address, options.rest_port, "rest.port").await?;
+    info!(address = %rpc.local_addr()?, "TaskManagers and job processes are served");
+    info!(address = %http.local_addr()?, "the REST API is served");
+    let api = rest::serve(
+        http,
+        manager.dispatcher().clone(),
+        RestOptions {
+            token: secret(options.rest_token.as_ref()),
+            max_content_length: options.max_content_length,
+            async_store_duration: options.async_store_duration,
+        },
+        shutdown.clone(),
+    );
+    // Links to TaskManagers stay open until they end: the end of this process ends them.
+    tokio::select! {
+        served = manager.serve(rpc, shutdown.clone()) => Ok(served?),
+        served = api => Ok(served?),
+        () = shutdown.cancelled() => Ok(()),
+    }
+}
+
+async fn listen(host: std::net::IpAddr, port: u16, option: &str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind((host, port)).await;
+    listener.with_context(|| {
+        format!("cannot listen on {host}:{port}: is another one running? {option} sets the port")
+    })
+}
+
+pub(super) async fn taskmanager(matches: &ArgMatches) -> Done {
+    start_logging();
+    let mut configuration = configuration(matches)?;
+    if let Some(slots) = text(matches, "slots") {
+        configuration.set_pair(&format!("taskmanager.numberOfTaskSlots={slots}"))?;
+    }
+    let options = ClusterOptions::from_configuration(&configuration)?;
+    let url = match text(matches, "jobmanager") {
+        Some(address) => address.to_owned(),
+        None => format!("{}:{}", options.rpc_address, options.rpc_port),
+    };
+    let id = format!("{:032x}", rand::random::<u128>());
+    let folder = folder(matches)?.join(format!("taskmanager-{}", &id[..6]));
+    let home = folder.clone();
+    let task_manager = TaskManagerOptions {
+        id,
+        jobmanager: Endpoint::new(url, secret(options.cluster_token.as_ref())),
+        host: options.taskmanager_host.clone(),
+        slots: options.slots,
+        folder,
+    };
+    run_taskmanager(task_manager, until_told()?).await?;
+    // Binaries are fetched anew; the logs of processes stay.
+    let _ = fs::remove_dir_all(home.join("artifacts"));
+    Ok(())
+}
+
+pub(super) async fn cluster(matches: &ArgMatches) -> Done {
+    let folder = folder(matches)?;
+    match text(matches, "action") {
+        Some("stop") => stop(&folder).await?,
+        _ if matches.get_flag("foreground") => foreground(matches, &folder).await?,
+        _ => start(matches, &folder).await?,
+    }
+    Ok(())
+}
+
+/// A file with a process's id, as long as it is to run.
+fn pid_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files = entries.map(|entry| entry.path()).collect::<Vec<_>>();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "pid"));
+    files.sort();
+    files
+}
+
+fn pid_in(file: &Path) -> Option<u32> {
+    fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+/// Whether a process is one of this command's, and not another one that has got its id since.
+fn is_ours(pid: u32) -> bool {
+    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let is_zombie = state.rsplit(')').next().is_some_and(|rest| rest.trim().starts_with('Z'));
+    let text = String::from_utf8_lossy(&command);
+    !is_zombie && (text.contains("jobmanager") || text.contains("taskmanager"))
+}
+
+async fn start(matches: &ArgMatches, folder: &Path) -> anyhow::Result<()> {
+    if pid_files(folder).iter().filter_map(|file| pid_in(file)).any(is_ours) {
+        bail!(
+            "a cluster is running already ({}): `tidegate cluster stop` ends it",
+            folder.display()
+        );
+    }
+    let configuration = configuration(matches).map_err(|_| anyhow!("the options are wrong"))?;
+    let options = ClusterOptions::from_configuration(&configuration)?;
+    let count = match text(matches, "taskmanagers") {
+        Some(text) => text.parse::<u32>().context("--taskmanagers takes a number")?,
+        None => 1,
+    };
+    spawn(matches, folder, "jobmanager", &[])?;
+    for number in 0..count {
+        let address = format!("{}:{}", options.rpc_address, options.rpc_port);
+        let mut own = vec!["--jobmanager".to_owned(), address];
+        if let Some(slots) = text(matches, "slots") {
+            own.extend(["--slots".to_owned(), slots.to_owned()]);
+        }
+        spawn(matches, folder, &format!("taskmanager-{number}"), &own)?;
+    }
+    let address = format!("{}:{}", options.rest_address, options.rest_port);
+    let client = Client::new(&address, options.rest_token, PATIENCE)?;
+    let begun = Instant::now();
+    loop {
+        let overview = client.get("/overview").await;
+        if overview.is_ok_and(|overview| overview["taskmanagers"].as_u64() == Some(count.into())) {
+            break;
+        }
+        if begun.elapsed() > PATIENCE {
+            bail!(
+                "the cluster has not started within {PATIENCE:?}: see {}",
+                folder.join("*.log").display()
+            );
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    println!(
+        "The cluster is running at {}: a JobManager and {count} TaskManager(s).",
+        client.address()
+    );
+    println!("Logs are in {}; `tidegate cluster stop` ends it.", folder.display());
+    Ok(())
+}
+
+/// Starts this program as a process in the background.
+fn spawn(matches: &ArgMatches, folder: &Path, name: &str, own: &[String]) -> anyhow::Result<()> {
+    use std::os::unix::process::CommandExt;
+    let verb = name.split('-').next().unwrap_or(name);
+    let log = folder.join(format!("{name}.log"));
+    let output = File::options().create(true).append(true).open(&log);
+    let output = output.with_context(|| format!("cannot write {}", log.display()))?;
+    let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
+    command.arg(verb).arg("--dir").arg(folder).args(own);
+    for option in matches.get_many::<String>("option").into_iter().flatten() {
+        command.arg("-D").arg(option);
+    }
+    if let Some(file) = text(matches, "config") {
+        command.arg("--config").arg(file);
+    }
+    if verb == "jobmanager" && matches.get_flag("insecure") {
+        command.arg("--insecure");
+    }
+    // A group of its own: Ctrl-C in this terminal is not meant for it.
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        .process_group(0)
+        .spawn()
+        .with_context(|| format!("cannot start a {verb}"))?;
+    let pid = folder.join(format!("{name}.pid"));
+    fs::write(&pid, child.id().to_string())
+        .with_context(|| format!("cannot write {}", pid.display()))
+}
+
+/// Ends what `start` has started: TaskManagers first, so that their processes end in order.
+async fn stop(folder: &Path) -> anyhow::Result<()> {
+    let mut files = pid_files(folder);
+    files.reverse();
+    let mut ended = 0;
+    for file in files {
+        if let Some(pid) = pid_in(&file).filter(|pid| is_ours(*pid)) {
+            end(pid).await?;
+            ended += 1;
+        }
+        fs::remove_file(&file).with_context(|| format!("cannot delete {}", file.display()))?;
+    }
+    match ended {
+        0 => println!("No cluster is running ({}).", folder.display()),
+        _ => println!("The cluster has ended: {ended} processes."),
+    }
+    Ok(())
+}
+
+/// SIGTERM, and SIGKILL if that does not help.
+async fn end(pid: u32) -> anyhow::Result<()> {
+    for signal in ["-TERM", "-KILL"] {
+        let status = Command::new("kill").args([signal, &pid.to_string()]).status();
+        status.context("cannot run kill")?;
+        let begun = Instant::now();
+        while is_ours(pid) && begun.elapsed() < PATIENCE {
+            tokio::time::sleep(PAUSE).await;
+        }
+        if !is_ours(pid) {
+            return Ok(());
+        }
+    }
+    bail!("process {pid} does not end")
+}
+
+/// A JobManager and TaskManagers in this very process, for containers.
+async fn foreground(matches: &ArgMatches, folder: &Path) -> anyhow::Result<()> {
+    start_logging();
+    let mut configuration = configuration(matches).map_err(|_| anyhow!("the options are wrong"))?;
+    if let Some(slots) = text(matches, "slots") {
+        configuration.set_pair(&format!("taskmanager.numberOfTaskSlots={slots}"))?;
+    }
+    let options = ClusterOptions::from_configuration(&configuration)?;
+    let count = match text(matches, "taskmanagers") {
+        Some(text) => text.parse::<u32>().context("--taskmanagers takes a number")?,
+        None => 1,
+    };
+    let shutdown = until_told()?;
+    for number in 0..count {
+        let url = format!("{}:{}", options.rpc_address, options.rpc_port);
+        let task_manager = TaskManagerOptions {
+            id: format!("{:032x}", rand::random::<u128>()),
+            jobmanager: Endpoint::new(url, secret(options.cluster_token.as_ref())),
+            host: options.taskmanager_host.clone(),
+            slots: options.slots,
+            folder: folder.join(format!("taskmanager-{number}")),
+        };
+        tokio::spawn(run_taskmanager(task_manager, shutdown.clone()));
+    }
+    let insecure = matches.get_flag("insecure");
+    run_jobmanager(&configuration, folder.join("jobmanager"), insecure, shutdown).await
+}

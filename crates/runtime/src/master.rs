@@ -73,6 +73,8 @@ pub(crate) struct JobMaster {
     /// Without one whoever can write a `_metadata` completes a snapshot.
     log: Option<Arc<dyn CompletionLog>>,
     requests: mpsc::UnboundedReceiver<Request>,
+    /// Requests that have come while the attempt was being started.
+    waiting: Vec<Request>,
     restored: Option<RestorePoint>,
     /// Writes of manifests; each comes back as an event.
     writes: JoinSet<Written>,
@@ -112,6 +114,7 @@ impl JobMaster {
             stats,
             log: None,
             requests,
+            waiting: Vec::new(),
             writes: JoinSet::new(),
             deletions: JoinSet::new(),
             locations: HashMap::new(),
@@ -269,6 +272,12 @@ impl JobMaster {
         let actions = self.coordinator.step(Event::AttemptStarted { attempt: id, processes }, now);
         self.perform(actions, &mut running);
         self.set_status(JobStatus::Running);
+        for request in std::mem::take(&mut self.waiting) {
+            if let Some(event) = self.on_request(request) {
+                let actions = self.coordinator.step(event, self.clock.now());
+                self.perform(actions, &mut running);
+            }
+        }
         self.attend(&mut attempt).await;
         self.tear_down(attempt).await
     }
@@ -365,7 +374,7 @@ impl JobMaster {
         restored: RestorePoint,
     ) -> Result<RunningAttempt, AttemptEnd> {
         let (attempt, token) = (self.attempt, rand::random::<u64>());
-        let Self { attempts, requests, .. } = self;
+        let Self { attempts, requests, waiting, .. } = self;
         let start = attempts.start(AttemptStart { attempt, token, restored });
         tokio::pin!(start);
         loop {
@@ -376,10 +385,8 @@ impl JobMaster {
                 }),
                 Some(request) = requests.recv() => match request {
                     Request::Cancel => return Err(AttemptEnd::Canceled),
-                    Request::Checkpoint { reply } | Request::Savepoint { reply, .. } => {
-                        // Who has given up waiting needs no answer.
-                        let _ = reply.send(Err("the job is being started".to_owned()));
-                    }
+                    // Whoever asks for a snapshot of a job that is being started waits for it.
+                    request => waiting.push(request),
                 },
             }
         }

@@ -6,6 +6,7 @@
 pub mod flights;
 pub mod folders;
 pub mod process;
+pub mod proxy;
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,6 @@
 //! The `tidegate` command against real processes: what a person types, and what they see.
 
+mod chaos;
 mod readme;
 mod support;
 mod verbs;

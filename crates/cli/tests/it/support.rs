@@ -7,13 +7,13 @@ use std::{
 };
 
 /// The command under test.
-const TIDEGATE: &str = env!("CARGO_BIN_EXE_tidegate");
+pub(crate) const TIDEGATE: &str = env!("CARGO_BIN_EXE_tidegate");
 
 /// A folder with a cluster of its own, which ends with the test.
 pub(crate) struct Site {
     folder: tempfile::TempDir,
     rest_port: u16,
-    rpc_port: u16,
+    pub(crate) rpc_port: u16,
 }
 
 fn free_ports() -> (u16, u16) {

@@ -7,12 +7,11 @@ use tidegate_protocol::{
     coordination::{Hello, ToProcess, join},
 };
 use tidegate_runtime::JobStatus;
-use tidegate_testing::process::flights;
+use tidegate_testing::{process::flights, proxy::Proxy};
 use tidegate_types::{AttemptId, ProcessIndex};
 
 use crate::{
     jobs::{OFTEN, SOON, Site},
-    proxy::Proxy,
     support::{Cluster, wait_for},
 };
 

@@ -2,6 +2,5 @@
 
 mod fencing;
 mod jobs;
-mod proxy;
 mod recovery;
 mod support;

@@ -9,13 +9,15 @@ use tokio::{
 };
 
 /// A way to an address.
-pub(crate) struct Proxy {
-    pub(crate) url: String,
+pub struct Proxy {
+    /// Where connections to that address are taken.
+    pub url: String,
     cut: watch::Sender<bool>,
 }
 
 impl Proxy {
-    pub(crate) async fn to(target: SocketAddr) -> Self {
+    /// Opens a way to `target`, on this machine. Has to be called on a Tokio runtime.
+    pub async fn to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let (cut, is_cut) = watch::channel(false);
@@ -37,12 +39,12 @@ impl Proxy {
     }
 
     /// From now on nothing gets through; nobody is told.
-    pub(crate) fn cut(&self) {
+    pub fn cut(&self) {
         self.cut.send_replace(true);
     }
 
     /// Everything that has been held back gets through.
-    pub(crate) fn mend(&self) {
+    pub fn mend(&self) {
         self.cut.send_replace(false);
     }
 }

@@ -19,7 +19,7 @@ use std::{io, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
-    http::{Method, header},
+    http::{Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{delete, get, patch, post},
@@ -36,6 +36,8 @@ use crate::dispatcher::Dispatcher;
 
 /// The longest JSON body, in bytes.
 const LONGEST_BODY: usize = 1 << 20;
+/// How long a request may take: a binary that is submitted has to describe its job first.
+const LONGEST_REQUEST: Duration = Duration::from_secs(120);
 
 /// How the API is served.
 #[derive(Clone, Debug)]
@@ -119,6 +121,34 @@ fn routes() -> Router<Api> {
         .route("/jars/{jar}/plan", get(jars::plan).merge(post(jars::plan)))
 }
 
+/// A request that takes too long is given up; an upload may take its time.
+async fn run_in_time(request: Request, next: Next) -> Response {
+    if request.uri().path().ends_with("/jars/upload") {
+        return next.run(request).await;
+    }
+    match tokio::time::timeout(LONGEST_REQUEST, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let message = format!("the request has taken more than {LONGEST_REQUEST:?}");
+            ApiError::new(StatusCode::REQUEST_TIMEOUT, message).into_response()
+        }
+    }
+}
+
+/// What the framework itself has refused becomes an error like all others.
+fn in_one_form(response: Response) -> Response {
+    let status = response.status();
+    let is_json = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    if status.is_success() || is_json {
+        return response;
+    }
+    let reason = status.canonical_reason().unwrap_or("the request was refused");
+    ApiError::new(status, format!("Bad request, could not parse it: {reason}.")).into_response()
+}
+
 async fn not_found(request: Request) -> ApiError {
     ApiError::not_found(format!("Not found: {}", request.uri().path()))
 }
@@ -128,8 +158,8 @@ async fn method_not_allowed(request: Request) -> ApiError {
     ApiError::method_not_allowed(format!("{method} is not offered at {path}"))
 }
 
-/// Lets a request pass if it shows the token, and marks every answer as one that a browser's page
-/// from elsewhere may read.
+/// Lets a request pass if it shows the token, gives every error its one form, and marks every answer
+/// as one that a browser's page from elsewhere may read.
 async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
     let shown = request.headers().get(header::AUTHORIZATION);
     let shown = shown.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
@@ -140,7 +170,7 @@ async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response
     let mut response = if request.method() == Method::OPTIONS {
         Answer::ok(serde_json::json!({})).into_response()
     } else if may_pass {
-        next.run(request).await
+        in_one_form(run_in_time(request, next).await)
     } else {
         let message = "the request shows no token, or another one than security.rest.token";
         ApiError::unauthorized(message).into_response()
@@ -149,3 +179,6 @@ async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response
     response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, anywhere);
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+use std::collections::BTreeMap;
+
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    jobmanager::{JobManager, JobManagerOptions},
+    resources::HeartbeatOptions,
+};
+
+const NOBODY: &str = "0123456789abcdef0123456789abcdef";
+
+/// An API over a JobManager without TaskManagers and jobs.
+struct Served {
+    url: String,
+    _folder: tempfile::TempDir,
+    _manager: JobManager,
+}
+
+impl Served {
+    async fn with(token: Option<&str>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let manager = JobManager::new(JobManagerOptions {
+            folder: folder.path().to_owned(),
+            configuration: BTreeMap::new(),
+            secret: None,
+            heartbeat: HeartbeatOptions {
+                interval: Duration::from_secs(1),
+                timeout: Duration::from_secs(5),
+            },
+            ha: None,
+        });
+        let manager = manager.expect("the folder is the test's own");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
+        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let options = RestOptions {
+            token: token.map(Secret::from),
+            max_content_length: 1000,
+            async_store_duration: Duration::from_secs(60),
+        };
+        let dispatcher = manager.dispatcher().clone();
+        tokio::spawn(serve(listener, dispatcher, options, CancellationToken::new()));
+        Self { url, _folder: folder, _manager: manager }
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: &str) -> (StatusCode, Value) {
+        let request = Client::new().request(method, format!("{}{path}", self.url));
+        let response = request.body(body.to_owned()).send().await.expect("it answers");
+        let kind =
+            response.headers()[header::CONTENT_TYPE].to_str().expect("it is text").to_owned();
+        assert_eq!(kind, "application/json; charset=UTF-8", "{path}");
+        let anywhere = &response.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN];
+        assert_eq!(anywhere, "*");
+        let status = response.status();
+        (status, response.json().await.expect("it is JSON"))
+    }
+
+    async fn error(&self, method: Method, path: &str, body: &str) -> (u16, String) {
+        let (status, answer) = self.ask(method, path, body).await;
+        let object = answer.as_object().expect("an object");
+        assert_eq!(object.keys().collect::<Vec<_>>(), ["errors"], "{answer}");
+        (status.as_u16(), answer["errors"][0].as_str().expect("a text").to_owned())
+    }
+}
+
+#[tokio::test]
+async fn every_mistake_is_answered_in_the_one_form() {
+    let served = Served::with(None).await;
+    let found = served.error(Method::GET, "/v1/nowhere", "").await;
+    assert_eq!(found, (404, "Not found: /v1/nowhere".to_owned()));
+    let (status, _) = served.error(Method::DELETE, "/jobs/overview", "").await;
+    assert_eq!(status, 405);
+    let found = served.error(Method::GET, "/jobs/x", "").await;
+    let expected = "Bad request, could not parse parameters: Cannot resolve path parameter (jobid) \
+                    from value \"x\".";
+    assert_eq!(found, (400, expected.to_owned()));
+    let found = served.error(Method::GET, &format!("/v1/jobs/{NOBODY}"), "").await;
+    assert_eq!(found, (404, format!("Job {NOBODY} not found")));
+    let savepoints = format!("/v1/jobs/{NOBODY}/savepoints");
+    let found = served.error(Method::POST, &savepoints, "[").await;
+    let expected = "Request did not match expected format SavepointTriggerRequestBody.";
+    assert_eq!(found, (400, expected.to_owned()));
+    let long = format!("\"{}\"", "x".repeat(LONGEST_BODY));
+    let (status, _) = served.error(Method::POST, &savepoints, &long).await;
+    assert_eq!(status, 413);
+    let found = served.error(Method::POST, "/v1/savepoint-disposal", "{}").await;
+    let expected = "Field savepoint-path must not be omitted or be null.";
+    assert_eq!(found, (400, expected.to_owned()));
+    let (status, _) = served.error(Method::POST, "/jars/upload", "x").await;
+    assert_eq!(status, 400);
+    let path = format!("/v1/jobs/{NOBODY}?mode=cancel");
+    let found = served.error(Method::PATCH, &path, "{}").await;
+    assert_eq!(found, (404, "Job could not be found.".to_owned()));
+}
+
+#[tokio::test]
+async fn an_operation_is_started_once_and_its_result_kept() {
+    let served = Served::with(None).await;
+    let path = format!("/v1/jobs/{NOBODY}/savepoints");
+    let trigger = "00000000000000000000000000000007";
+    let body = json!({ "target-directory": "/tmp", "triggerId": trigger }).to_string();
+    for _ in 0..2 {
+        let (status, answer) = served.ask(Method::POST, &path, &body).await;
+        assert_eq!((status.as_u16(), &answer), (202, &json!({ "request-id": trigger })));
+    }
+    let result = format!("{path}/{trigger}");
+    let operation = loop {
+        let (_, answer) = served.ask(Method::GET, &result, "").await;
+        if answer["status"]["id"] == "COMPLETED" {
+            break answer["operation"].clone();
+        }
+    };
+    let cause = &operation["failure-cause"];
+    let class = "org.apache.flink.runtime.messages.FlinkJobNotFoundException";
+    assert_eq!(cause["class"], class);
+    assert!(
+        cause["serialized-throwable"].as_str().is_some_and(|text| text.starts_with("rO0ABXNy"))
+    );
+    let other = "00000000000000000000000000000008";
+    let found = served.error(Method::GET, &format!("{path}/{other}"), "").await;
+    let expected =
+        format!("There is no savepoint operation with triggerId={other} for job {NOBODY}.");
+    assert_eq!(found, (404, expected));
+}
+
+#[tokio::test]
+async fn without_the_token_nothing_is_told() {
+    let served = Served::with(Some("open sesame")).await;
+    let (status, _) = served.error(Method::GET, "/v1/jobs", "").await;
+    assert_eq!(status, 401);
+    let request = Client::new().get(format!("{}/v1/jobs", served.url)).bearer_auth("open sesame");
+    let answer: Value = request.send().await.expect("answers").json().await.expect("JSON");
+    assert_eq!(answer, json!({ "jobs": [] }));
+}
+
+#[tokio::test]
+async fn the_clusters_figures_have_flinks_names() {
+    let served = Served::with(None).await;
+    let (_, overview) = served.ask(Method::GET, "/overview", "").await;
+    for name in ["taskmanagers", "slots-total", "slots-available", "jobs-running", "jobs-finished"]
+    {
+        assert_eq!(overview[name], 0, "{name}");
+    }
+    let (_, jars) = served.ask(Method::GET, "/v1/jars", "").await;
+    assert_eq!(jars["files"], json!([]));
+    let (_, managers) = served.ask(Method::GET, "/v1/taskmanagers", "").await;
+    assert_eq!(managers, json!({ "taskmanagers": [] }));
+}

@@ -7,26 +7,53 @@ use clap::{Arg, ArgAction, Command, error::ErrorKind};
 /// What follows every message about the command line.
 pub(crate) const HINT: &str = "Use the help option (-h or --help) to get help on the command.";
 
-/// Flink's long options that have one dash.
-const SINGLE_DASH: [(&str, &str); 8] = [
-    ("-detached", "--detached"),
-    ("-type", "--type"),
-    ("-full", "--full"),
-    ("-cm", "--claimMode"),
-    ("-json", "--json"),
-    ("-drain", "--drain"),
-    ("-help", "--help"),
-    ("-version", "--version"),
-];
-
-/// The arguments as clap understands them. What follows the binary of `run` is the job's own.
+/// The arguments as clap understands them: long options may have one dash, as in Flink. What follows
+/// the binary of `run` and `info` is the job's own, and stays as it is.
 pub(crate) fn normalised(arguments: impl Iterator<Item = String>) -> Vec<String> {
+    let mut command = command();
+    command.build();
     let mut all = vec!["tidegate".to_owned()];
-    for argument in arguments {
-        let long = SINGLE_DASH.iter().find(|(single, _)| *single == argument);
-        all.push(long.map_or(argument, |(_, double)| (*double).to_owned()));
+    let mut arguments = arguments.peekable();
+    let verb = arguments.next_if(|argument| !argument.starts_with('-'));
+    let options = match verb.as_deref().and_then(|verb| command.find_subcommand(verb)) {
+        Some(own) => own.clone(),
+        None => command,
+    };
+    let takes_own = matches!(verb.as_deref(), Some("run" | "info"));
+    all.extend(verb);
+    while let Some(argument) = arguments.next() {
+        if !argument.starts_with('-') {
+            all.push(argument);
+            if takes_own {
+                all.extend(arguments);
+                break;
+            }
+            continue;
+        }
+        let (argument, option) = match long_option(&options, &argument) {
+            Some(option) => (format!("--{}", argument.trim_start_matches('-')), Some(option)),
+            None => {
+                let option = options.get_arguments().find(|option| {
+                    let short = option.get_short().map(|short| format!("-{short}"));
+                    short.as_deref() == Some(argument.as_str())
+                });
+                (argument, option)
+            }
+        };
+        all.push(argument);
+        let needs_value = option.and_then(Arg::get_num_args).is_some_and(|n| n.min_values() > 0);
+        all.extend(arguments.next_if(|_| needs_value));
     }
     all
+}
+
+/// The option with this long name, behind one dash or two.
+fn long_option<'a>(options: &'a Command, argument: &str) -> Option<&'a Arg> {
+    let name = argument.strip_prefix("--").or_else(|| argument.strip_prefix('-'))?;
+    options.get_arguments().filter(|_| name.chars().count() > 1).find(|option| {
+        option.get_long() == Some(name)
+            || option.get_all_aliases().is_some_and(|aliases| aliases.contains(&name))
+    })
 }
 
 /// Says what is wrong with a command line, or what was asked for.
@@ -131,7 +158,13 @@ fn job_verbs() -> Vec<Command> {
             .arg(
                 value("claimMode", "claim|no_claim", "Whether the job takes the snapshot over.")
                     .long("claimMode")
+                    .alias("cm")
                     .alias("claim-mode"),
+            )
+            .arg(
+                value("class", "CLASS", "Accepted for Flink's sake, and ignored.")
+                    .short('c')
+                    .long("class"),
             )
             .arg(value("binary", "BINARY", "The job's binary.").required(true))
             .arg(
@@ -241,6 +274,26 @@ mod tests {
         let (_, savepoint) = all.subcommand().expect("a verb");
         assert!(savepoint.get_flag("detached"));
         assert_eq!(savepoint.get_one::<String>("target").map(String::as_str), Some("/tmp"));
+    }
+
+    #[test]
+    fn the_jobs_own_arguments_stay_as_they_are() {
+        let own = ["-type", "csv", "-full", "-json", "-cm", "--help"];
+        let all =
+            matches(&[["run", "-c", "Main", "-parallelism", "3", "job"].as_slice(), &own].concat());
+        let (_, run) = all.subcommand().expect("a verb");
+        assert_eq!(run.get_one::<String>("parallelism").map(String::as_str), Some("3"));
+        assert_eq!(run.get_many::<String>("arguments").expect("some").collect::<Vec<_>>(), own);
+    }
+
+    #[test]
+    fn a_savepoint_is_disposed_with_one_dash_or_two() {
+        for name in ["-dispose", "--dispose", "-d"] {
+            let all = matches(&["savepoint", name, "/tmp/savepoint"]);
+            let (_, savepoint) = all.subcommand().expect("a verb");
+            let path = savepoint.get_one::<String>("dispose").map(String::as_str);
+            assert_eq!(path, Some("/tmp/savepoint"), "{name}");
+        }
     }
 
     #[test]

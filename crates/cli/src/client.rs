@@ -1,9 +1,12 @@
 //! The JobManager's REST API, as a client sees it.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, anyhow, bail};
-use reqwest::{Method, multipart};
+use reqwest::{Method, StatusCode, multipart};
 use serde_json::{Value, json};
 use tokio_util::io::ReaderStream;
 
@@ -11,6 +14,11 @@ use tokio_util::io::ReaderStream;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// And at last.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// For how long a client that waits for something puts up with a JobManager that does not answer.
+const RETRY_FOR: Duration = Duration::from_secs(60);
+/// How long it waits before it asks again.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// A JobManager.
 pub(crate) struct Client {
@@ -72,6 +80,25 @@ impl Client {
         self.send(self.request(Method::GET, path)).await
     }
 
+    /// As [`Client::get`], for a client that waits for something: a JobManager that does not answer
+    /// for a while is asked again.
+    pub(crate) async fn get_patiently(&self, path: &str) -> Result<Value> {
+        let begun = Instant::now();
+        loop {
+            let request = self.request(Method::GET, path);
+            match request.send().await {
+                Err(error) if begun.elapsed() < RETRY_FOR => {
+                    tracing::debug!(%error, "the JobManager does not answer; asking again");
+                }
+                Ok(response)
+                    if response.status() == StatusCode::SERVICE_UNAVAILABLE
+                        && begun.elapsed() < RETRY_FOR => {}
+                _ => return self.get(path).await,
+            }
+            tokio::time::sleep(RETRY_AFTER).await;
+        }
+    }
+
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value> {
         self.send(self.request(Method::POST, path).json(body)).await
     }
@@ -102,7 +129,7 @@ impl Client {
         let wait = async {
             let mut pause = FIRST_PAUSE;
             loop {
-                let answer = self.get(path).await?;
+                let answer = self.get_patiently(path).await?;
                 if answer["status"]["id"] == "COMPLETED" {
                     return Ok(answer["operation"].clone());
                 }

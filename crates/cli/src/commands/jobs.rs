@@ -70,7 +70,7 @@ async fn watch(matches: &ArgMatches, client: &Client, job: &str) -> Done {
                 client.patch(&format!("/jobs/{job}?mode=cancel")).await?;
             }
         }
-        let result = client.get(&format!("/jobs/{job}/execution-result")).await?;
+        let result = client.get_patiently(&format!("/jobs/{job}/execution-result")).await?;
         if result["status"]["id"] == "COMPLETED" {
             if shown > 0 {
                 eprintln!();
@@ -86,8 +86,8 @@ async fn watch(matches: &ArgMatches, client: &Client, job: &str) -> Done {
 }
 
 async fn live_line(client: &Client, job: &str) -> anyhow::Result<String> {
-    let detail = client.get(&format!("/jobs/{job}")).await?;
-    let checkpoints = client.get(&format!("/jobs/{job}/checkpoints")).await?;
+    let detail = client.get_patiently(&format!("/jobs/{job}")).await?;
+    let checkpoints = client.get_patiently(&format!("/jobs/{job}/checkpoints")).await?;
     let vertices = detail["vertices"].as_array().into_iter().flatten();
     let records = vertices.filter_map(|vertex| vertex["metrics"]["write-records"].as_u64());
     let state = detail["state"].as_str().unwrap_or_default();

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use clap::ArgMatches;
 use tidegate_cluster::{
     ha::HaStore,
@@ -19,11 +19,11 @@ use tidegate_cluster::{
 };
 use tidegate_protocol::{Endpoint, Secret};
 use tidegate_types::options::{ClusterOptions, Configuration};
-use tokio::{net::TcpListener, signal::unix::SignalKind};
+use tokio::{net::TcpListener, signal::unix::SignalKind, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{Done, configuration, text};
+use super::{Done, Failure, configuration, text};
 use crate::client::Client;
 
 /// How long processes in the background may take to start, or to end when they are asked to.
@@ -209,28 +209,49 @@ fn pid_in(file: &Path) -> Option<u32> {
     fs::read_to_string(file).ok()?.trim().parse().ok()
 }
 
-/// Whether a process is one of this command's, and not another one that has got its id since.
-fn is_ours(pid: u32) -> bool {
+/// Whether a process is one that `start` has started for this folder, and not another one that has
+/// got its id since.
+fn is_ours(pid: u32, folder: &Path) -> bool {
     let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let is_zombie = state.rsplit(')').next().is_some_and(|rest| rest.trim().starts_with('Z'));
-    let text = String::from_utf8_lossy(&command);
-    !is_zombie && (text.contains("jobmanager") || text.contains("taskmanager"))
+    let arguments = command.split(|byte| *byte == 0).collect::<Vec<_>>();
+    let folder = folder.as_os_str().as_encoded_bytes();
+    let is_server = matches!(arguments.get(1), Some(&b"jobmanager" | &b"taskmanager"));
+    let is_here = arguments.windows(2).any(|pair| pair == [b"--dir".as_slice(), folder]);
+    !is_zombie && is_server && is_here
 }
 
 async fn start(matches: &ArgMatches, folder: &Path) -> anyhow::Result<()> {
-    if pid_files(folder).iter().filter_map(|file| pid_in(file)).any(is_ours) {
+    if pid_files(folder).iter().filter_map(|file| pid_in(file)).any(|pid| is_ours(pid, folder)) {
         bail!(
             "a cluster is running already ({}): `tidegate cluster stop` ends it",
             folder.display()
         );
     }
-    let configuration = configuration(matches).map_err(|_| anyhow!("the options are wrong"))?;
+    let configuration = configuration(matches).map_err(Failure::into_error)?;
     let options = ClusterOptions::from_configuration(&configuration)?;
-    let count = match text(matches, "taskmanagers") {
-        Some(text) => text.parse::<u32>().context("--taskmanagers takes a number")?,
-        None => 1,
-    };
+    let started = start_all(matches, folder, &options).await;
+    if started.is_err() {
+        // Half a cluster is of no use to anybody.
+        end_all(folder).await?;
+    }
+    started
+}
+
+fn count_of_task_managers(matches: &ArgMatches) -> anyhow::Result<u32> {
+    text(matches, "taskmanagers").map_or(Ok(1), |text| {
+        text.parse::<u32>()
+            .with_context(|| format!("--taskmanagers takes a number, and not {text}"))
+    })
+}
+
+async fn start_all(
+    matches: &ArgMatches,
+    folder: &Path,
+    options: &ClusterOptions,
+) -> anyhow::Result<()> {
+    let count = count_of_task_managers(matches)?;
     spawn(matches, folder, "jobmanager", &[])?;
     for number in 0..count {
         let address = format!("{}:{}", options.rpc_address, options.rpc_port);
@@ -241,7 +262,7 @@ async fn start(matches: &ArgMatches, folder: &Path) -> anyhow::Result<()> {
         spawn(matches, folder, &format!("taskmanager-{number}"), &own)?;
     }
     let address = format!("{}:{}", options.rest_address, options.rest_port);
-    let client = Client::new(&address, options.rest_token, PATIENCE)?;
+    let client = Client::new(&address, options.rest_token.clone(), PATIENCE)?;
     let begun = Instant::now();
     loop {
         let overview = client.get("/overview").await;
@@ -295,35 +316,40 @@ fn spawn(matches: &ArgMatches, folder: &Path, name: &str, own: &[String]) -> any
         .with_context(|| format!("cannot write {}", pid.display()))
 }
 
-/// Ends what `start` has started: TaskManagers first, so that their processes end in order.
 async fn stop(folder: &Path) -> anyhow::Result<()> {
-    let mut files = pid_files(folder);
-    files.reverse();
-    let mut ended = 0;
-    for file in files {
-        if let Some(pid) = pid_in(&file).filter(|pid| is_ours(*pid)) {
-            end(pid).await?;
-            ended += 1;
-        }
-        fs::remove_file(&file).with_context(|| format!("cannot delete {}", file.display()))?;
-    }
-    match ended {
+    match end_all(folder).await? {
         0 => println!("No cluster is running ({}).", folder.display()),
-        _ => println!("The cluster has ended: {ended} processes."),
+        ended => println!("The cluster has ended: {ended} processes."),
     }
     Ok(())
 }
 
+/// Ends what `start` has started: TaskManagers first, so that their processes end in order. Returns
+/// how many processes there were.
+async fn end_all(folder: &Path) -> anyhow::Result<usize> {
+    let mut files = pid_files(folder);
+    files.reverse();
+    let mut ended = 0;
+    for file in files {
+        if let Some(pid) = pid_in(&file).filter(|pid| is_ours(*pid, folder)) {
+            end(pid, folder).await?;
+            ended += 1;
+        }
+        fs::remove_file(&file).with_context(|| format!("cannot delete {}", file.display()))?;
+    }
+    Ok(ended)
+}
+
 /// SIGTERM, and SIGKILL if that does not help.
-async fn end(pid: u32) -> anyhow::Result<()> {
+async fn end(pid: u32, folder: &Path) -> anyhow::Result<()> {
     for signal in ["-TERM", "-KILL"] {
         let status = Command::new("kill").args([signal, &pid.to_string()]).status();
         status.context("cannot run kill")?;
         let begun = Instant::now();
-        while is_ours(pid) && begun.elapsed() < PATIENCE {
+        while is_ours(pid, folder) && begun.elapsed() < PATIENCE {
             tokio::time::sleep(PAUSE).await;
         }
-        if !is_ours(pid) {
+        if !is_ours(pid, folder) {
             return Ok(());
         }
     }
@@ -333,16 +359,14 @@ async fn end(pid: u32) -> anyhow::Result<()> {
 /// A JobManager and TaskManagers in this very process, for containers.
 async fn foreground(matches: &ArgMatches, folder: &Path) -> anyhow::Result<()> {
     start_logging();
-    let mut configuration = configuration(matches).map_err(|_| anyhow!("the options are wrong"))?;
+    let mut configuration = configuration(matches).map_err(Failure::into_error)?;
     if let Some(slots) = text(matches, "slots") {
         configuration.set_pair(&format!("taskmanager.numberOfTaskSlots={slots}"))?;
     }
     let options = ClusterOptions::from_configuration(&configuration)?;
-    let count = match text(matches, "taskmanagers") {
-        Some(text) => text.parse::<u32>().context("--taskmanagers takes a number")?,
-        None => 1,
-    };
+    let count = count_of_task_managers(matches)?;
     let shutdown = until_told()?;
+    let mut task_managers = JoinSet::new();
     for number in 0..count {
         let url = format!("{}:{}", options.rpc_address, options.rpc_port);
         let task_manager = TaskManagerOptions {
@@ -352,8 +376,16 @@ async fn foreground(matches: &ArgMatches, folder: &Path) -> anyhow::Result<()> {
             slots: options.slots,
             folder: folder.join(format!("taskmanager-{number}")),
         };
-        tokio::spawn(run_taskmanager(task_manager, shutdown.clone()));
+        task_managers.spawn(run_taskmanager(task_manager, shutdown.clone()));
     }
     let insecure = matches.get_flag("insecure");
-    run_jobmanager(&configuration, folder.join("jobmanager"), insecure, shutdown).await
+    let folder = folder.join("jobmanager");
+    let jobmanager = run_jobmanager(&configuration, folder, insecure, shutdown.clone());
+    tokio::select! {
+        ended = jobmanager => ended,
+        Some(ended) = task_managers.join_next(), if !task_managers.is_empty() => {
+            shutdown.cancel();
+            Ok(ended.context("a TaskManager has panicked")??)
+        }
+    }
 }

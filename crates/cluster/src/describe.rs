@@ -8,6 +8,8 @@ use std::{collections::BTreeMap, path::Path, process::Stdio, time::Duration};
 use tidegate_runtime::{CONFIGURATION_VARIABLE, DESCRIBE_VARIABLE, JobDescription};
 use tokio::process::Command;
 
+use crate::program::spawn;
+
 /// How long a binary may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How much of its output an error shows, in bytes.
@@ -75,7 +77,7 @@ pub(crate) async fn describe(
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    let child = command.spawn().map_err(run)?;
+    let child = spawn(&mut command).await.map_err(run)?;
     let output = tokio::time::timeout(PATIENCE, child.wait_with_output())
         .await
         .map_err(|_| DescribeError::TimedOut { name: name() })?

@@ -16,6 +16,7 @@
 //! | `slots` | who has which slots: pure |
 //! | [`artifacts`] | job binaries by content hash |
 //! | `describe` | asks a binary what it would run |
+//! | `program` | starts a binary that has just been written |
 //! | [`ha`] | what outlives a JobManager |
 //! | [`jobmanager`] | the servers, put together |
 //! | [`rest`] | Flink's REST API |
@@ -31,6 +32,7 @@ mod describe;
 pub mod dispatcher;
 pub mod ha;
 pub mod jobmanager;
+mod program;
 pub mod resources;
 pub mod rest;
 mod slots;

@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::artifacts::ArtifactStore;
+use crate::{artifacts::ArtifactStore, program::spawn};
 
 /// How much of a process's log goes to the JobManager when it ends, in bytes.
 const TAIL: u64 = 4000;
@@ -46,10 +46,7 @@ pub(super) struct Ended {
 pub(super) async fn run(home: ProcessHome, request: StartProcess, end: CancellationToken) -> Ended {
     let key = request.key;
     let log = home.log_of(&key);
-    let ran = tokio::select! {
-        ran = home.start(&request, &log, &end) => ran,
-    };
-    let (status, success) = match ran {
+    let (status, success) = match home.start(&request, &log, &end).await {
         Ok(status) => (status.to_string(), status.success()),
         Err(problem) => (problem, false),
     };
@@ -83,16 +80,17 @@ impl ProcessHome {
         let seat = serde_json::to_string(&self.seat(request)?);
         let configuration = serde_json::to_string(&request.configuration);
         let json = |error: serde_json::Error| failed("tell the process what it is", &error);
-        let mut child = Command::new(&binary)
+        let mut command = Command::new(&binary);
+        command
             .args(&request.arguments)
             .env(PROCESS_VARIABLE, seat.map_err(json)?)
             .env(CONFIGURATION_VARIABLE, configuration.map_err(json)?)
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| failed("start the job's binary", &error))?;
+            .kill_on_drop(true);
+        let started = spawn(&mut command).await;
+        let mut child = started.map_err(|error| failed("start the job's binary", &error))?;
         let key = &request.key;
         info!(job = %key.job, attempt = %key.attempt, process = %key.process, pid = child.id(), "process started");
         let waited = tokio::select! {

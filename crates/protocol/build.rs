@@ -11,6 +11,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_transport(false)
         .btree_map(".")
         .bytes(".tidegate.v1.Chunk")
+        .bytes(".tidegate.v1.LogPart.data")
         .compile_fds(files)?;
     Ok(())
 }

@@ -32,7 +32,7 @@ impl Checkpoints {
             durations.get((last as f64 * share).ceil() as usize).copied().unwrap_or_default()
         };
         let max = |figure: &dyn Fn(&tidegate::CheckpointSummary) -> f64| {
-            stats.completed.iter().map(figure).fold(0.0, f64::max)
+            stats.completed.iter().map(|done| figure(done)).fold(0.0, f64::max)
         };
         Self {
             count: stats.completed_count,

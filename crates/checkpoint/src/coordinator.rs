@@ -138,12 +138,17 @@ impl Coordinator {
         self.pending.len()
     }
 
-    /// How many processes have acknowledged a snapshot that is under way, of how many.
+    /// The snapshots that are under way, oldest first: what each is for, and since when.
+    pub fn pending(&self) -> impl Iterator<Item = (CheckpointId, BarrierKind, Timestamp)> {
+        self.pending.iter().map(|(id, pending)| (*id, pending.kind, pending.triggered_at))
+    }
+
+    /// Whether the attempt is about to end by itself: it stops with a savepoint, or commits its last
+    /// results.
     #[must_use]
-    pub fn progress(&self, checkpoint: CheckpointId) -> Option<(usize, usize)> {
-        let pending = self.pending.get(&checkpoint)?;
-        let all = self.attempt.as_ref().map_or(0, |attempt| attempt.processes.len());
-        Some((pending.acknowledged().unwrap_or(all), all))
+    pub fn is_ending(&self) -> bool {
+        !matches!(self.phase, Phase::Down | Phase::Running)
+            || self.pending.values().any(|pending| pending.kind == BarrierKind::Final)
     }
 
     /// Every snapshot whose files must not be touched by anyone.

@@ -2,7 +2,7 @@
 //!
 //! # Protocol
 //!
-//! 1. Take as many slots as the attempt has subtasks; wait for them.
+//! 1. Take as many slots as the job wants, or as the scheduler allows; wait for them.
 //! 2. Have each TaskManager start its process, and wait until all have joined the coordinator. Each
 //!    listens for records already and says where.
 //! 3. Send each what it starts with, all addresses for one. From then on commands go one way, reports
@@ -28,14 +28,23 @@ use tidegate_protocol::{
     resources::{ProcessKey, StartProcess},
 };
 use tidegate_runtime::{
-    AttemptFigures, AttemptStart, Attempts, JobError, RestorePoint, RunningAttempt, verify_snapshot,
+    AttemptStart, Attempts, JobError, RestorePoint, RunningAttempt, verify_snapshot,
 };
-use tidegate_types::{ErrorKind, JobId, Parallelism, ProcessIndex, error::chain};
-use tokio::{sync::mpsc, task::JoinSet};
+use tidegate_types::{
+    ErrorKind, Figures, JobId, Parallelism, ProcessIndex,
+    error::chain,
+    options::{SchedulerKind, SchedulerOptions},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::Instant,
+};
 
 use crate::{
     dispatcher::ProcessPlace,
     resources::{Joined, Lease, ProcessEnd, Resources},
+    scheduler::{Outlook, Requirements},
     slots::Placement,
 };
 
@@ -48,26 +57,38 @@ const END_PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(crate) struct JobProgram {
     pub(crate) job: JobId,
-    pub(crate) parallelism: Parallelism,
     /// The content hash of its binary.
     pub(crate) artifact: String,
     pub(crate) arguments: Vec<String>,
     pub(crate) configuration: BTreeMap<String, String>,
     /// Of its plan: every process must build the same.
     pub(crate) fingerprint: String,
+    /// How many slots it gets, and when others.
+    pub(crate) requirements: watch::Receiver<Requirements>,
+    pub(crate) scheduler: SchedulerOptions,
 }
 
 /// Where a job's processes are, for others to see.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Places(Arc<Mutex<Vec<ProcessPlace>>>);
+pub(crate) struct Places(Arc<Mutex<Placed>>);
+
+/// Where they are now.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Placed {
+    /// The processes, in order.
+    pub(crate) processes: Vec<ProcessPlace>,
+    /// How many slots are missing, while the job waits for some.
+    pub(crate) missing_slots: u32,
+}
 
 impl Places {
-    pub(crate) fn get(&self) -> Vec<ProcessPlace> {
+    pub(crate) fn get(&self) -> Placed {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, places: Vec<ProcessPlace>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = places;
+    fn set(&self, processes: Vec<ProcessPlace>, missing_slots: u32) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            Placed { processes, missing_slots };
     }
 }
 
@@ -88,14 +109,18 @@ impl ClusterAttempts {
     }
 
     async fn start_attempt(&mut self, start: AttemptStart) -> Result<RunningAttempt, JobError> {
-        let (job, parallelism) = (self.program.job, self.program.parallelism);
-        let (lease, placements) = self.resources.acquire(job, parallelism).await;
+        let (job, places) = (self.program.job, self.places.clone());
+        let stabilization = self.program.scheduler.submission_stabilization;
+        let requirements = &mut self.program.requirements;
+        let waits = move |missing| places.set(Vec::new(), missing);
+        let acquired = self.resources.acquire(job, requirements, stabilization, waits).await;
+        let (lease, placements) = acquired;
         let mut joining = self.resources.expect(job, start.attempt, start.token);
         let mut ends = Ends::new(self.resources.clone(), lease);
         for (index, placement) in placements.iter().enumerate() {
             let key =
                 ProcessKey { job, attempt: start.attempt, process: ProcessIndex(index as u32) };
-            let request = self.request(key, &start, placement, placements.len());
+            let request = self.request(key, &start, placement, &placements);
             ends.add(key, self.resources.start_process(&placement.manager, request));
         }
         let join = self.join(&mut joining, placements.len());
@@ -114,8 +139,9 @@ impl ClusterAttempts {
                 return Err(error);
             }
         };
-        self.places.set(self.resources.places(&placements));
-        Ok(self.run(start, joined, ends))
+        let places = self.resources.places(&placements);
+        self.places.set(places.clone(), 0);
+        Ok(self.run(start, parallelism_of(&placements), joined, &places, ends))
     }
 
     fn request(
@@ -123,15 +149,15 @@ impl ClusterAttempts {
         key: ProcessKey,
         start: &AttemptStart,
         placement: &Placement,
-        processes: usize,
+        all: &[Placement],
     ) -> StartProcess {
         let program = &self.program;
         StartProcess {
             key,
             token: start.token,
             threads: placement.threads,
-            processes: processes as u32,
-            parallelism: program.parallelism.get(),
+            processes: all.len() as u32,
+            parallelism: parallelism_of(all).get(),
             artifact: program.artifact.clone(),
             arguments: program.arguments.clone(),
             coordinator: String::new(),
@@ -165,12 +191,19 @@ impl ClusterAttempts {
         Ok(joined.into_values().collect())
     }
 
-    fn run(&self, start: AttemptStart, joined: Vec<Joined>, ends: Ends) -> RunningAttempt {
+    fn run(
+        &self,
+        start: AttemptStart,
+        parallelism: Parallelism,
+        joined: Vec<Joined>,
+        placed: &[ProcessPlace],
+        ends: Ends,
+    ) -> RunningAttempt {
         let addresses = joined.iter().map(|process| process.hello.data_address.clone());
         let first = Start {
             attempt: start.attempt,
             token: start.token,
-            parallelism: self.program.parallelism,
+            parallelism,
             max_parallelism: start.restored.max_parallelism,
             restored_from: start.restored.from.map(|(_, path)| path),
             addresses: addresses.collect(),
@@ -181,20 +214,34 @@ impl ClusterAttempts {
         for process in joined {
             let (sender, receiver) = mpsc::unbounded_channel();
             commands.push(sender);
-            let figure = Arc::new(Mutex::new(AttemptFigures::default()));
+            let figure = Arc::new(Mutex::new(Figures::default()));
             figures.push(Arc::clone(&figure));
             let Joined { hello, sender, receiver: incoming } = process;
             // If it is gone already, so says its receiver.
             let _ = sender.send(ToProcess::Start(first.clone()));
-            let relay = Relay { process: hello.process, sender, incoming, figures: figure };
+            let place = placed.get(hello.process.get() as usize);
+            let place = place.map(ToString::to_string).unwrap_or_default();
+            let relay = Relay { process: hello.process, place, sender, incoming, figures: figure };
             relays.spawn(relay.run(receiver, reports.clone()));
         }
         let places = self.places.clone();
+        let SchedulerOptions { kind, executing_stabilization: stabilization, cooldown, .. } =
+            self.program.scheduler;
+        let cooldown = if kind == SchedulerKind::Adaptive { cooldown } else { Duration::ZERO };
+        let outlook = Outlook {
+            resources: self.resources.clone(),
+            requirements: self.program.requirements.clone(),
+            parallelism,
+            not_before: Instant::now() + cooldown,
+            stabilization,
+        };
         RunningAttempt {
-            parallelism: self.program.parallelism,
+            parallelism,
             commands,
             reports: report_receiver,
             figures: Box::new(move || sum(&figures)),
+            locations: placed.iter().map(ProcessPlace::location).collect(),
+            outdated: outlook.outdated().boxed(),
             ended: async move {
                 let mut all_closed = true;
                 while let Some(closed) = relays.join_next().await {
@@ -205,17 +252,23 @@ impl ClusterAttempts {
                 } else {
                     ends.end_all().await;
                 }
-                places.set(Vec::new());
+                places.set(Vec::new(), 0);
             }
             .boxed(),
         }
     }
 }
 
-fn sum(figures: &[Arc<Mutex<AttemptFigures>>]) -> AttemptFigures {
+/// As many subtasks as there are workers.
+fn parallelism_of(placements: &[Placement]) -> Parallelism {
+    let threads = placements.iter().map(|placement| placement.threads).sum();
+    Parallelism::new(threads).unwrap_or(Parallelism::ONE)
+}
+
+fn sum(figures: &[Arc<Mutex<Figures>>]) -> Figures {
     let read =
-        |one: &Arc<Mutex<AttemptFigures>>| *one.lock().unwrap_or_else(PoisonError::into_inner);
-    figures.iter().map(read).fold(AttemptFigures::default(), AttemptFigures::and)
+        |one: &Arc<Mutex<Figures>>| one.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    figures.iter().map(read).fold(Figures::default(), Figures::and)
 }
 
 fn unavailable(message: String) -> JobError {
@@ -245,9 +298,11 @@ impl Attempts for ClusterAttempts {
 /// Passes commands and reports on between the master and one process.
 struct Relay {
     process: ProcessIndex,
+    /// Where it is, for a person.
+    place: String,
     sender: HostSender,
     incoming: HostReceiver,
-    figures: Arc<Mutex<AttemptFigures>>,
+    figures: Arc<Mutex<Figures>>,
 }
 
 impl Relay {
@@ -274,20 +329,14 @@ impl Relay {
                         let _ = reports.send(report);
                     }
                     Some(Ok(FromProcess::Figures(figures))) => {
-                        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) =
-                            AttemptFigures {
-                                records: figures.records,
-                                progress: figures.progress,
-                                in_flight_max: figures.in_flight_max,
-                                first_record: figures.first_record,
-                            };
+                        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures;
                     }
                     Some(Err(error)) => break chain(&error),
                     None => break "the connection was closed".to_owned(),
                 },
             }
         };
-        let message = format!("process {} is lost: {problem}", self.process);
+        let message = format!("process {}{} is lost: {problem}", self.process, self.place);
         let (kind, process) = (ErrorKind::Unavailable, self.process);
         let failure = Failure { kind, message, uid: None, subtask: None };
         let _ = reports.send(Report::Failed { process, failure });

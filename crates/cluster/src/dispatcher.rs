@@ -1,6 +1,7 @@
 //! All jobs of a JobManager: takes them in, keeps what is told of them, hands out holds on them
 //! (Flink's Dispatcher).
 
+mod submit;
 mod views;
 
 use std::{
@@ -9,16 +10,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use bytes::Bytes;
-use tidegate_runtime::{
-    CompletionLog, JobDescription, JobError, JobHandle, JobResult, JobSettings, JobStatus,
-    discard_unrecorded, start_master,
-};
+use tidegate_runtime::{JobDescription, JobError, JobHandle, JobResult, JobStatus};
 use tidegate_types::{
-    CheckpointId, Clock, ErrorKind, JobId, Timestamp,
-    error::chain,
-    options::{Configuration, JobOptions},
+    Clock, ErrorKind, JobId, MaxParallelism, Parallelism, Timestamp, error::chain,
+    options::JobOptions,
 };
+use tokio::sync::watch;
 use tracing::{error, info};
 
 pub use self::views::{
@@ -26,22 +23,15 @@ pub use self::views::{
 };
 use crate::{
     artifacts::{ArtifactError, ArtifactStore},
-    attempts::{ClusterAttempts, JobProgram, Places},
+    attempts::Places,
     describe::{DescribeError, describe},
-    ha::{HaError, HaStore, JobLog, StoredJob},
+    ha::{HaError, HaStore},
     resources::Resources,
+    scheduler::Requirements,
 };
 
 /// How many jobs that have ended are remembered (Flink's `jobstore.max-capacity`, bounded).
 const ENDED_JOBS: usize = 1000;
-/// The folder for checkpoints, when neither the job nor the JobManager names one.
-const CHECKPOINTS: &str = "checkpoints";
-/// The options by which a job goes on from a snapshot.
-const RECOVERY_PATH: &str = "execution.state-recovery.path";
-const CLAIM_MODE: &str = "execution.state-recovery.claim-mode";
-/// Options that name a place for snapshots.
-const SNAPSHOT_DIRS: [&str; 2] =
-    ["execution.checkpointing.dir", "execution.checkpointing.savepoint-dir"];
 
 /// Why a job was not taken in.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +77,34 @@ impl SubmitError {
     }
 }
 
+/// Why a job is not rescaled.
+#[derive(Debug, thiserror::Error)]
+pub enum RescaleError {
+    /// There is no such job.
+    #[error("Job {0} not found")]
+    NoJob(JobId),
+    /// It has ended.
+    #[error("job {0} has ended ({1:?}), and can't be rescaled")]
+    Ended(JobId, JobStatus),
+    /// It has too few key groups.
+    #[error(
+        "parallelism {wanted} is above the job's max parallelism {most}, which can't be changed \
+         while it runs"
+    )]
+    TooMany {
+        /// What was asked for.
+        wanted: Parallelism,
+        /// How many key groups there are.
+        most: MaxParallelism,
+    },
+    /// The bounds are the wrong way round.
+    #[error("the lower bound {} is above the upper bound {}", .0.lower, .0.upper)]
+    Bounds(Requirements),
+    /// What is to outlive the JobManager can't be kept.
+    #[error(transparent)]
+    Ha(#[from] HaError),
+}
+
 /// What a JobManager is set up with.
 #[derive(Clone, Debug)]
 pub struct DispatcherOptions {
@@ -103,6 +121,7 @@ struct Job {
     started: Timestamp,
     handle: JobHandle,
     places: Places,
+    requirements: watch::Sender<Requirements>,
     end: Option<(Timestamp, Result<JobResult, JobError>)>,
 }
 
@@ -167,177 +186,6 @@ impl Dispatcher {
         Ok(describe(&path, &artifact.name, arguments, configuration).await?)
     }
 
-    /// Takes a job in. Returns once it is known that it can start: its plan is right, and the
-    /// snapshot that it is to be restored from is whole and fits.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with it; nothing has been started then.
-    pub async fn submit(&self, submission: Submission) -> Result<JobId, SubmitError> {
-        let id = submission.job_id.unwrap_or_else(|| JobId(rand::random()));
-        if self.lock().get(&id).is_some_and(|job| job.end.is_none()) {
-            return Err(SubmitError::Duplicate { id });
-        }
-        let started = self.now();
-        let Some(ha) = &self.0.ha else {
-            self.start(id, submission, started, None).await?;
-            return Ok(id);
-        };
-        let artifact = submission.artifact.clone();
-        let (stored, binary) = self.stored(&submission, started).await?;
-        ha.put_job(id, &stored, binary).await?;
-        let result = match ha.take_over(id).await {
-            Ok((log, _)) => self.start(id, submission, started, Some(log)).await,
-            Err(error) => Err(error.into()),
-        };
-        if result.is_err() {
-            ha.remove_job(id, &artifact).await?;
-        }
-        result.map(|()| id)
-    }
-
-    /// What of a submission is to outlive this JobManager.
-    async fn stored(
-        &self,
-        submission: &Submission,
-        started: Timestamp,
-    ) -> Result<(StoredJob, Bytes), SubmitError> {
-        let hash = &submission.artifact;
-        let missing = || SubmitError::NoArtifact { hash: hash.clone() };
-        let artifact = self.0.artifacts.get(hash).ok_or_else(missing)?;
-        let path = self.0.artifacts.path(hash).ok_or_else(missing)?;
-        let binary = tokio::fs::read(&path).await.map_err(|_| missing())?;
-        let stored = StoredJob {
-            artifact: hash.clone(),
-            artifact_name: artifact.name,
-            arguments: submission.arguments.clone(),
-            configuration: submission.configuration.clone(),
-            submitted_ms: started.millis(),
-        };
-        Ok((stored, binary.into()))
-    }
-
-    /// Goes on with the jobs that an earlier JobManager has left behind, each from its newest
-    /// complete snapshot. One that can't go on is told of and kept for the next JobManager.
-    ///
-    /// # Errors
-    ///
-    /// When the store does not answer, or a later JobManager is there.
-    pub async fn recover(&self) -> Result<(), SubmitError> {
-        let Some(ha) = &self.0.ha else { return Ok(()) };
-        for (id, stored) in ha.jobs().await? {
-            info!(job = %id, "recovering a job");
-            if let Err(error) = self.recover_job(ha, id, stored).await {
-                error!(job = %id, error = chain(&error), "the job can't be recovered");
-            }
-        }
-        Ok(())
-    }
-
-    async fn recover_job(
-        &self,
-        ha: &HaStore,
-        id: JobId,
-        stored: StoredJob,
-    ) -> Result<(), SubmitError> {
-        if self.0.artifacts.path(&stored.artifact).is_none()
-            && let Some(binary) = ha.binary(&stored.artifact).await?
-        {
-            let mut content: &[u8] = &binary;
-            self.0.artifacts.add(&stored.artifact_name, &mut content, u64::MAX).await?;
-        }
-        let (log, snapshots) = ha.take_over(id).await?;
-        let mut submission = Submission {
-            artifact: stored.artifact,
-            arguments: stored.arguments,
-            configuration: stored.configuration,
-            job_id: Some(id),
-        };
-        if let Some(newest) = snapshots.first() {
-            let restore = [(RECOVERY_PATH, newest.location.as_str()), (CLAIM_MODE, "CLAIM")];
-            for (key, value) in restore {
-                submission.configuration.insert(key.to_owned(), value.to_owned());
-            }
-        }
-        let newest = snapshots.first().map(|snapshot| snapshot.checkpoint);
-        self.start_behind(id, submission, Timestamp(stored.submitted_ms), Some(log), Some(newest))
-            .await
-    }
-
-    async fn start(
-        &self,
-        id: JobId,
-        submission: Submission,
-        started: Timestamp,
-        log: Option<JobLog>,
-    ) -> Result<(), SubmitError> {
-        self.start_behind(id, submission, started, log, None).await
-    }
-
-    /// Starts a job; with `newest` whatever is in its checkpoint folder beyond that is not its own.
-    async fn start_behind(
-        &self,
-        id: JobId,
-        submission: Submission,
-        started: Timestamp,
-        log: Option<JobLog>,
-        newest: Option<Option<CheckpointId>>,
-    ) -> Result<(), SubmitError> {
-        let mut description = self.describe(&submission).await?;
-        description.id = id;
-        self.complete(&mut description.configuration);
-        let options = options_of(&description.configuration)?;
-        let settings = JobSettings {
-            name: description.name.clone(),
-            id,
-            parallelism: options.parallelism,
-            max_parallelism: options.max_parallelism,
-            options: options.clone(),
-        };
-        let artifact = submission.artifact;
-        let program = JobProgram {
-            job: id,
-            parallelism: options.parallelism,
-            artifact: artifact.clone(),
-            arguments: submission.arguments,
-            configuration: description.configuration.clone(),
-            fingerprint: description.plan.fingerprint.clone(),
-        };
-        let attempts = ClusterAttempts::new(program, self.0.resources.clone());
-        let places = attempts.places();
-        let (plan, clock) = (description.plan.clone(), Arc::clone(&self.0.clock));
-        if let Some(newest) = newest {
-            discard_unrecorded(&settings, newest).await?;
-        }
-        let log = log.map(|log| Arc::new(log) as Arc<dyn CompletionLog>);
-        let handle = start_master(settings, plan, Box::new(attempts), log, clock).await?;
-        let (description, options) = (Arc::new(description), Arc::new(options));
-        info!(job = %id, name = description.name, "job started");
-        let job = Job { description, options, started, handle: handle.clone(), places, end: None };
-        self.lock().insert(id, job);
-        self.watch(id, artifact, handle);
-        Ok(())
-    }
-
-    /// Adds the options of the JobManager, and makes places for snapshots absolute: job processes
-    /// have working folders of their own.
-    fn complete(&self, configuration: &mut BTreeMap<String, String>) {
-        let options = &self.0.options;
-        for (key, value) in &options.configuration {
-            configuration.entry(key.clone()).or_insert_with(|| value.clone());
-        }
-        let checkpoints = || options.folder.join(CHECKPOINTS).display().to_string();
-        configuration.entry(SNAPSHOT_DIRS[0].to_owned()).or_insert_with(checkpoints);
-        for key in SNAPSHOT_DIRS {
-            if let Some(place) = configuration.get_mut(key)
-                && !place.contains("://")
-                && let Ok(absolute) = std::path::absolute(&*place)
-            {
-                *place = absolute.display().to_string();
-            }
-        }
-    }
-
     fn watch(&self, id: JobId, artifact: String, handle: JobHandle) {
         let dispatcher = self.clone();
         tokio::spawn(async move {
@@ -394,6 +242,40 @@ impl Dispatcher {
         }
     }
 
+    /// Changes how many subtasks a job may have. It goes on with as many as before until there are
+    /// slots for what is wanted now, and then rescales behind a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such job, or it can't have so many.
+    pub async fn rescale(&self, id: JobId, wanted: Requirements) -> Result<(), RescaleError> {
+        let view = self.job(id).ok_or(RescaleError::NoJob(id))?;
+        if view.status.is_terminal() {
+            return Err(RescaleError::Ended(id, view.status));
+        }
+        let most = view.stats.max_parallelism;
+        if wanted.upper.get() > most.get() {
+            return Err(RescaleError::TooMany { wanted: wanted.upper, most });
+        }
+        if wanted.lower > wanted.upper {
+            return Err(RescaleError::Bounds(wanted));
+        }
+        if let Some(ha) = &self.0.ha {
+            ha.put_requirements(id, wanted).await?;
+        }
+        if let Some(job) = self.lock().get(&id) {
+            info!(job = %id, lower = %wanted.lower, upper = %wanted.upper, "rescaling is asked for");
+            job.requirements.send_replace(wanted);
+        }
+        Ok(())
+    }
+
+    /// What the TaskManagers have in their logs, and who they are.
+    #[must_use]
+    pub fn resources(&self) -> &Resources {
+        &self.0.resources
+    }
+
     /// The TaskManagers that are there.
     #[must_use]
     pub fn task_managers(&self) -> Vec<TaskManagerView> {
@@ -409,13 +291,6 @@ impl Dispatcher {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<JobId, Job>> {
         self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn options_of(configuration: &BTreeMap<String, String>) -> Result<JobOptions, JobError> {
-    let mut all = Configuration::new();
-    all.add_overrides(configuration.iter().map(|(key, value)| (key.clone(), value.clone())));
-    JobOptions::from_configuration(&all)
-        .map_err(|error| JobError::new(ErrorKind::Invalid, error.to_string()))
 }
 
 fn forget_oldest(jobs: &mut BTreeMap<JobId, Job>) {
@@ -440,6 +315,7 @@ impl Job {
         let mut stats = self.handle.stats();
         stats.status = self.status();
         let error = self.end.as_ref().and_then(|(_, result)| result.as_ref().err().cloned());
+        let placed = self.places.get();
         JobView {
             id,
             name: self.description.name.clone(),
@@ -451,7 +327,9 @@ impl Job {
             options: Arc::clone(&self.options),
             stats,
             error,
-            places: self.places.get(),
+            missing_slots: if self.end.is_none() { placed.missing_slots } else { 0 },
+            places: placed.processes,
+            requirements: *self.requirements.borrow(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //!     leader/<epoch>           who was JobManager in that epoch
 //!     jobs/<job id>            the submission; gone when the job has ended
 //!     binaries/<sha-256>       the binary it was submitted with
+//!     requirements/<job id>/<number>   how many subtasks it may have, once that was changed
 //!     logs/<job id>/<number>   a completed snapshot, or that an epoch has taken the job over
 //! ```
 //!
@@ -37,6 +38,8 @@ use tidegate_snapshot::{
 use tidegate_types::{CheckpointId, JobId, error::chain};
 use tokio::sync::Mutex;
 use tracing::{info, warn};
+
+use crate::scheduler::Requirements;
 
 /// How many records of a job's log are kept.
 const KEPT: u64 = 20;
@@ -189,6 +192,39 @@ impl HaStore {
         Ok(jobs)
     }
 
+    /// Keeps how many subtasks a job may have.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer, or another JobManager has taken over.
+    pub async fn put_requirements(&self, id: JobId, wanted: Requirements) -> Result<(), HaError> {
+        self.check_leadership().await?;
+        let records = self.records(&format!("requirements/{id}"));
+        loop {
+            let names = records.names().await?;
+            let next = numbers(&names).max().unwrap_or(0) + 1;
+            if records.create(&name_of(next), to_json(&wanted)).await? {
+                for old in numbers(&names) {
+                    records.remove(&name_of(old)).await?;
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    /// How many subtasks a job may have, if anybody has changed that.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer, or the record is damaged.
+    pub async fn requirements(&self, id: JobId) -> Result<Option<Requirements>, HaError> {
+        let records = self.records(&format!("requirements/{id}"));
+        let Some(newest) = numbers(&records.names().await?).max() else { return Ok(None) };
+        let name = name_of(newest);
+        let bytes = records.read(&name).await?;
+        bytes.map(|bytes| from_json(&name, &bytes)).transpose()
+    }
+
     /// The binary with this hash.
     ///
     /// # Errors
@@ -205,9 +241,11 @@ impl HaStore {
     /// When the store does not answer.
     pub async fn remove_job(&self, id: JobId, artifact: &str) -> Result<(), HaError> {
         self.records("jobs").remove(&id.to_string()).await?;
-        let log = self.records(&format!("logs/{id}"));
-        for name in log.names().await? {
-            log.remove(&name).await?;
+        for records in ["logs", "requirements"] {
+            let records = self.records(&format!("{records}/{id}"));
+            for name in records.names().await? {
+                records.remove(&name).await?;
+            }
         }
         let others = self.jobs().await?;
         if others.iter().all(|(_, job)| job.artifact != artifact) {
@@ -316,6 +354,8 @@ impl CompletionLog for JobLog {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_types::Parallelism;
+
     use super::*;
 
     fn job() -> JobId {
@@ -379,7 +419,15 @@ mod tests {
         let next = HaStore::open("memory://ha-jobs", "/default").await.expect("opens");
         assert_eq!(next.jobs().await.expect("reads"), [(job(), stored)]);
         assert_eq!(next.binary("ab").await.expect("reads"), Some(Bytes::from_static(b"x")));
+        assert_eq!(next.requirements(job()).await.expect("reads"), None);
+        for count in [3, 2] {
+            let upper = Parallelism::new(count).expect("above 0");
+            let wanted = Requirements { lower: Parallelism::ONE, upper };
+            next.put_requirements(job(), wanted).await.expect("kept");
+            assert_eq!(next.requirements(job()).await.expect("reads"), Some(wanted));
+        }
         next.remove_job(job(), "ab").await.expect("forgotten");
+        assert_eq!(next.requirements(job()).await.expect("reads"), None);
         assert_eq!(next.jobs().await.expect("reads"), []);
         assert_eq!(next.binary("ab").await.expect("reads"), None);
     }

@@ -13,6 +13,7 @@
 //! | [`dispatcher`] | all jobs: submission, views, cancelling |
 //! | `attempts` | an attempt over several processes |
 //! | [`resources`] | who is there, what runs where, who may join |
+//! | [`scheduler`] | how many subtasks an attempt gets |
 //! | `slots` | who has which slots: pure |
 //! | [`artifacts`] | job binaries by content hash |
 //! | `describe` | asks a binary what it would run |
@@ -35,6 +36,7 @@ pub mod jobmanager;
 mod program;
 pub mod resources;
 pub mod rest;
+pub mod scheduler;
 mod slots;
 pub mod taskmanager;
 

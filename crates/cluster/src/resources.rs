@@ -12,6 +12,8 @@
 //! - INV-ONE: a TaskManager has one connection; a newer one with the same name replaces it.
 //! - INV-FENCE: a job process is let in only while the attempt that it was started for waits for it.
 
+mod logs;
+
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
@@ -28,13 +30,19 @@ use tidegate_protocol::{
         Registration, StartProcess, ToTaskManager,
     },
 };
-use tidegate_types::{AttemptId, Clock, JobId, Parallelism, Timestamp};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tidegate_types::{AttemptId, Clock, JobId, Timestamp};
+use tokio::{
+    sync::{Notify, futures::Notified, mpsc, oneshot, watch},
+    time::{Instant, sleep_until},
+};
 use tracing::{info, warn};
 
+pub use self::logs::LogError;
+use self::logs::Question;
 use crate::{
     artifacts::ArtifactStore,
     dispatcher::{ProcessPlace, TaskManagerId, TaskManagerView},
+    scheduler::Requirements,
     slots::{LeaseId, Placement, Slots},
 };
 
@@ -78,6 +86,8 @@ struct Connected {
     last_heartbeat: Timestamp,
     /// Who waits for the end of the processes there.
     processes: HashMap<ProcessKey, oneshot::Sender<ProcessEnd>>,
+    /// Who has asked for something of its logs.
+    questions: HashMap<u64, Question>,
 }
 
 /// An attempt that waits for its processes.
@@ -91,6 +101,8 @@ struct State {
     slots: Slots,
     managers: BTreeMap<TaskManagerId, Connected>,
     connections: u64,
+    /// The number of the next question to a TaskManager.
+    next_request: u64,
     expected: HashMap<(JobId, AttemptId), Expected>,
 }
 
@@ -148,25 +160,54 @@ impl Resources {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes as many slots as an attempt has subtasks, once there are so many.
+    /// Done when slots may have become free.
+    pub(crate) fn changed(&self) -> Notified<'_> {
+        self.0.changed.notified()
+    }
+
+    /// Takes as many slots as a job wants, once there are so many; or some time after there are enough
+    /// for it to run at all, as many as there are. `waits` hears how many are missing.
     pub(crate) async fn acquire(
         &self,
         job: JobId,
-        parallelism: Parallelism,
+        requirements: &mut watch::Receiver<Requirements>,
+        stabilization: Duration,
+        mut waits: impl FnMut(u32),
     ) -> (Lease, Vec<Placement>) {
-        let mut told = false;
+        let mut enough_since = None;
+        let mut told = None;
         loop {
-            let changed = self.0.changed.notified();
+            let changed = self.changed();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if let Some((id, placements)) = self.lock().slots.take(job, parallelism) {
+            let wanted = *requirements.borrow_and_update();
+            let (_, free) = self.slot_counts();
+            let fits = wanted.fit(free);
+            let due = match fits {
+                Some(fits) if fits == wanted.upper => Some(Instant::now()),
+                Some(_) => Some(*enough_since.get_or_insert_with(Instant::now) + stabilization),
+                None => {
+                    enough_since = None;
+                    None
+                }
+            };
+            if let Some(fits) = fits
+                && due.is_some_and(|due| due <= Instant::now())
+                && let Some((id, placements)) = self.lock().slots.take(job, fits)
+            {
                 return (Lease { id, resources: self.clone() }, placements);
             }
-            if !std::mem::replace(&mut told, true) {
-                let (_, free) = self.slot_counts();
-                warn!(%job, %parallelism, free, "waiting for slots");
+            if told.replace(free) != Some(free) {
+                let (wanted, least) = (wanted.upper, wanted.lower);
+                warn!(%job, %wanted, %least, free, "waiting for slots");
+                waits(wanted.get().saturating_sub(free));
             }
-            changed.await;
+            tokio::select! {
+                () = changed => {}
+                // Without its sender the job is gone, and this is dropped.
+                Ok(()) = requirements.changed() => {}
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+            }
         }
     }
 
@@ -257,8 +298,14 @@ impl Resources {
         let connection = state.connections;
         state.connections += 1;
         state.slots.add(id.clone(), registration.slots);
-        let (last_heartbeat, processes) = (self.0.clock.now(), HashMap::new());
-        let connected = Connected { connection, registration, sender, last_heartbeat, processes };
+        let connected = Connected {
+            connection,
+            registration,
+            sender,
+            last_heartbeat: self.0.clock.now(),
+            processes: HashMap::new(),
+            questions: HashMap::new(),
+        };
         // What ran on its earlier connection is told to be lost by dropping who waits (INV-ONE).
         state.managers.insert(id, connected);
         drop(state);
@@ -317,11 +364,19 @@ impl Resources {
             return false;
         }
         manager.last_heartbeat = now;
-        if let FromTaskManager::Ended { key, status, output_tail, .. } = word
-            && let Some(waiting) = manager.processes.remove(&key)
-        {
-            // Nobody may wait any more.
-            let _ = waiting.send(ProcessEnd::Ended { status, output: output_tail });
+        match word {
+            FromTaskManager::Ended { key, status, output_tail, .. } => {
+                if let Some(waiting) = manager.processes.remove(&key) {
+                    // Nobody may wait any more.
+                    let _ = waiting.send(ProcessEnd::Ended { status, output: output_tail });
+                }
+            }
+            FromTaskManager::Logs { request, .. } | FromTaskManager::LogPart { request, .. } => {
+                if let Some(question) = manager.questions.remove(&request) {
+                    question.answer(word);
+                }
+            }
+            FromTaskManager::Heartbeat { .. } | FromTaskManager::Started(..) => {}
         }
         true
     }

@@ -12,6 +12,7 @@
 //! once: whatever they were part of goes on elsewhere, and two attempts of one job must not be at
 //! work. Then it registers again, for as long as it runs.
 
+mod logs;
 mod process;
 
 use std::{collections::HashMap, path::PathBuf, time::Duration};
@@ -125,12 +126,17 @@ struct Connection {
     end_sender: mpsc::UnboundedSender<Ended>,
     /// Asks the processes to end.
     end: HashMap<ProcessKey, CancellationToken>,
+    /// Answers to what the JobManager has asked.
+    answered: mpsc::UnboundedReceiver<FromTaskManager>,
+    answers: mpsc::UnboundedSender<FromTaskManager>,
 }
 
 impl Connection {
     fn new(home: ProcessHome) -> Self {
         let (end_sender, ended) = mpsc::unbounded_channel();
-        Self { home, running: HashMap::new(), ended, end_sender, end: HashMap::new() }
+        let (answers, answered) = mpsc::unbounded_channel();
+        let (running, end) = (HashMap::new(), HashMap::new());
+        Self { home, running, ended, end_sender, end, answered, answers }
     }
 
     /// Does what the JobManager says until it is gone; tells why.
@@ -164,6 +170,20 @@ impl Connection {
                                 end.cancel();
                             }
                         }
+                        ToTaskManager::ListLogs { request } => {
+                            let (folder, answers) = (self.home.logs.clone(), self.answers.clone());
+                            tokio::spawn(async move {
+                                // Nobody listens when the connection is over.
+                                let _ = answers.send(logs::list(&folder, request).await);
+                            });
+                        }
+                        ToTaskManager::ReadLog { request, name, offset, length } => {
+                            let (folder, answers) = (self.home.logs.clone(), self.answers.clone());
+                            tokio::spawn(async move {
+                                let part = logs::read(&folder, request, &name, offset, length);
+                                let _ = answers.send(part.await);
+                            });
+                        }
                     }
                 }
                 Some(ended) = self.ended.recv() => {
@@ -172,6 +192,11 @@ impl Connection {
                     let Ended { key, status, success, output_tail } = ended;
                     let word = FromTaskManager::Ended { key, status, success, output_tail };
                     if let Err(error) = sender.send(word) {
+                        return chain(&error);
+                    }
+                }
+                Some(answer) = self.answered.recv() => {
+                    if let Err(error) = sender.send(answer) {
                         return chain(&error);
                     }
                 }

@@ -21,10 +21,9 @@ mod messages;
 mod report;
 mod service;
 
-use std::time::Duration;
-
 pub use tidegate_checkpoint::protocol::{Command, Report};
-use tidegate_types::{AttemptId, JobId, MaxParallelism, Parallelism, ProcessIndex, Timestamp};
+pub use tidegate_types::Figures;
+use tidegate_types::{AttemptId, JobId, MaxParallelism, Parallelism, ProcessIndex};
 
 pub use self::{
     client::join,
@@ -64,19 +63,6 @@ pub struct Start {
     pub restored_from: Option<String>,
     /// The data addresses of all processes, by index.
     pub addresses: Vec<String>,
-}
-
-/// What is counted in a process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// How many records its sources have emitted.
-    pub records: u64,
-    /// How far its bounded sources have come: done and total, in a unit of the source's.
-    pub progress: Option<(u64, u64)>,
-    /// The longest time that a record has been under way between source and sink.
-    pub in_flight_max: Duration,
-    /// When the first record had passed through all operators.
-    pub first_record: Option<Timestamp>,
 }
 
 /// From a process to its coordinator.

@@ -20,14 +20,18 @@ use tidegate_snapshot::{
     segment::Redistribution,
 };
 use tidegate_types::{
-    AttemptId, Barrier, BarrierKind, CheckpointId, ErrorKind, JobId, KeyGroupRange, MaxParallelism,
-    Parallelism, ProcessIndex, SubtaskIndex, Timestamp,
+    AttemptId, Barrier, BarrierKind, CheckpointId, ErrorKind, EventTime, JobId, KeyGroupRange,
+    MaxParallelism, Parallelism, ProcessIndex, SnapshotFigures, SubtaskFigures, SubtaskIndex,
+    Timestamp,
 };
 
 use crate::{
     coordination::{Figures, FromProcess, Hello, Start, ToProcess},
     link::Word,
-    resources::{FromTaskManager, Hardware, ProcessKey, Registration, StartProcess, ToTaskManager},
+    resources::{
+        FromTaskManager, Hardware, LogFile, LogPart, ProcessKey, Registration, StartProcess,
+        ToTaskManager,
+    },
     version, wire,
 };
 
@@ -206,12 +210,28 @@ fn conversation() -> Vec<Example> {
         progress: Some((5, 9)),
         in_flight_max: Duration::from_millis(100),
         first_record: Some(Timestamp(1_700_000_000_000)),
+        ..Figures::default()
+    };
+    let of_subtasks = Figures {
+        subtasks: vec![SubtaskFigures {
+            task: 1,
+            subtask: SubtaskIndex(3),
+            records_in: 1000,
+            records_out: 10,
+            busy: Duration::from_millis(5),
+            backpressured: Duration::from_millis(6),
+            idle: Duration::from_millis(7),
+            watermark: Some(EventTime(1_700_000_000_000)),
+        }],
+        snapshots: vec![SnapshotFigures { checkpoint: CheckpointId(9), subtasks: 2, bytes: 4096 }],
+        ..Figures::default()
     };
     vec![
         raw::<wire::Hello, _>("hello", hello()),
         example("start", ToProcess::Start(start())),
         example("refused", ToProcess::Refused("another plan".to_owned())),
         example("figures", FromProcess::Figures(figures)),
+        example("figures_of_subtasks", FromProcess::Figures(of_subtasks)),
     ]
 }
 
@@ -232,6 +252,10 @@ fn from_task_manager() -> Vec<Example> {
         success: true,
         output_tail: "done".to_owned(),
     };
+    let log =
+        LogFile { name: "a.log".to_owned(), bytes: 7, modified: Timestamp(1_700_000_000_000) };
+    let part = LogPart { total: 7, bytes: Bytes::from_static(b"abc") };
+    let why = "there is no log `b.log`".to_owned();
     vec![
         raw::<wire::Registration, _>("registration", registration),
         example(
@@ -240,6 +264,9 @@ fn from_task_manager() -> Vec<Example> {
         ),
         example("process_started", FromTaskManager::Started(key(), 4711)),
         example("process_ended", ended),
+        example("logs", FromTaskManager::Logs { request: 3, logs: vec![log] }),
+        example("log_part", FromTaskManager::LogPart { request: 4, part: Ok(part) }),
+        example("no_log_part", FromTaskManager::LogPart { request: 4, part: Err(why) }),
     ]
 }
 
@@ -259,12 +286,16 @@ fn to_task_manager() -> Vec<Example> {
         coordinator: "http://10.0.0.1:6123".to_owned(),
         configuration: BTreeMap::from([("key".to_owned(), "value".to_owned())]),
     };
+    let read_log =
+        ToTaskManager::ReadLog { request: 4, name: "a.log".to_owned(), offset: 4, length: 1 << 20 };
     vec![
         example("registered", registered),
         example("task_manager_refused", ToTaskManager::Refused("no slots".to_owned())),
         example("job_manager_heartbeat", ToTaskManager::Heartbeat),
         example("start_process", ToTaskManager::StartProcess(start)),
         example("end_process", ToTaskManager::EndProcess(key())),
+        example("list_logs", ToTaskManager::ListLogs { request: 3 }),
+        example("read_log", read_log),
     ]
 }
 

@@ -19,7 +19,8 @@ mod service;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use tidegate_types::{AttemptId, JobId, ProcessIndex};
+use bytes::Bytes;
+use tidegate_types::{AttemptId, JobId, ProcessIndex, Timestamp};
 
 pub use self::{
     client::{fetch, register},
@@ -88,6 +89,40 @@ pub enum FromTaskManager {
         /// The last lines it wrote.
         output_tail: String,
     },
+    /// The logs of processes that are there.
+    Logs {
+        /// What this answers.
+        request: u64,
+        /// The logs.
+        logs: Vec<LogFile>,
+    },
+    /// A part of a log, or why there is none.
+    LogPart {
+        /// What this answers.
+        request: u64,
+        /// The part.
+        part: Result<LogPart, String>,
+    },
+}
+
+/// A log of a process, on its TaskManager's disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFile {
+    /// Its name.
+    pub name: String,
+    /// How long it is, in bytes.
+    pub bytes: u64,
+    /// When it was last written.
+    pub modified: Timestamp,
+}
+
+/// A part of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPart {
+    /// How long the whole log is, in bytes.
+    pub total: u64,
+    /// The part.
+    pub bytes: Bytes,
 }
 
 /// From the JobManager to a TaskManager.
@@ -108,6 +143,22 @@ pub enum ToTaskManager {
     StartProcess(StartProcess),
     /// A process is to be ended at once, if it runs.
     EndProcess(ProcessKey),
+    /// Asks which logs there are.
+    ListLogs {
+        /// Stands in the answer.
+        request: u64,
+    },
+    /// Asks for a part of a log.
+    ReadLog {
+        /// Stands in the answer.
+        request: u64,
+        /// The log.
+        name: String,
+        /// Where the part begins, in bytes.
+        offset: u64,
+        /// How long it may be, in bytes.
+        length: u64,
+    },
 }
 
 /// How a process is to be started.

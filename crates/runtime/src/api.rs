@@ -1,19 +1,16 @@
 //! What the outside of the runtime sees: what to run, a handle on the running job, and its end.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::Arc;
 
 use futures::executor::block_on;
 use serde::{Deserialize, Serialize};
 use tidegate_core::plan::SharedPlan;
 use tidegate_types::{
-    AttemptId, BarrierKind, CheckpointId, ErrorKind, JobId, MaxParallelism, OperatorUid,
-    Parallelism, SubtaskIndex, Timestamp, UserResult, options::JobOptions,
+    ErrorKind, JobId, MaxParallelism, Parallelism, UserResult, options::JobOptions,
 };
 use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::stats::{JobStats, SharedStats};
 
 /// Builds the plan. Runs once before the start and once on every worker, each time the same way.
 pub type BuildPlan = Arc<dyn Fn(&SharedPlan) -> UserResult<()> + Send + Sync>;
@@ -83,94 +80,6 @@ impl JobStatus {
     }
 }
 
-/// Why an attempt failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AttemptFailure {
-    /// When.
-    pub time: Timestamp,
-    /// Which attempt.
-    pub attempt: AttemptId,
-    /// What to do about it.
-    pub kind: ErrorKind,
-    /// The whole cause chain.
-    pub message: String,
-    /// The operator it happened in, if it was one.
-    pub uid: Option<OperatorUid>,
-    /// The subtask it happened in, if it was one.
-    pub subtask: Option<SubtaskIndex>,
-}
-
-/// A snapshot that was given up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FailedCheckpoint {
-    /// Its id.
-    pub id: CheckpointId,
-    /// When it was given up.
-    pub time: Timestamp,
-    /// Why.
-    pub reason: String,
-}
-
-/// What is told about a snapshot.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CheckpointSummary {
-    /// Its id.
-    pub id: CheckpointId,
-    /// What it was for.
-    pub kind: BarrierKind,
-    /// When it was complete.
-    pub completed_at: Timestamp,
-    /// From the trigger to its completion.
-    pub duration: Duration,
-    /// How many bytes of state it holds.
-    pub bytes: u64,
-    /// The longest synchronous part of all subtasks.
-    pub sync_max: Duration,
-    /// The longest alignment of all subtasks.
-    pub alignment_max: Duration,
-    /// Where it lies.
-    pub path: String,
-}
-
-/// What is told about a job while it runs, and at its end.
-#[derive(Clone, Debug)]
-pub struct JobStats {
-    /// Its state.
-    pub status: JobStatus,
-    /// When it last came into each state that it has been in.
-    pub status_since: BTreeMap<JobStatus, Timestamp>,
-    /// The current attempt.
-    pub attempt: AttemptId,
-    /// How many subtasks each operator has in it.
-    pub parallelism: Parallelism,
-    /// How many attempts have failed and been followed by another.
-    pub restarts: u64,
-    /// Why attempts failed, oldest first; the latest sixteen.
-    pub failures: Vec<AttemptFailure>,
-    /// How many records its sources have emitted in this process and attempt.
-    pub records: u64,
-    /// How far its sources have come in this process: done and total, in a unit of the source's.
-    pub progress: Option<(u64, u64)>,
-    /// When this attempt was started.
-    pub attempt_started: Timestamp,
-    /// When the first record of this attempt and process had passed through all operators.
-    pub first_record: Option<Timestamp>,
-    /// The snapshot it has been restored from, if any.
-    pub restored: Option<(CheckpointId, String)>,
-    /// Every completed snapshot, oldest first; the latest thousand of them.
-    pub completed: Vec<CheckpointSummary>,
-    /// How many snapshots have been completed.
-    pub completed_count: u64,
-    /// How many snapshots have failed.
-    pub failed_count: u64,
-    /// The snapshots that failed, oldest first; the latest ten of them.
-    pub failed: Vec<FailedCheckpoint>,
-    /// How many snapshots are under way.
-    pub in_progress: usize,
-    /// The longest time that a record has been under way between source and sink.
-    pub in_flight_max: Duration,
-}
-
 /// How a job ended well.
 #[derive(Clone, Debug)]
 pub struct JobResult {
@@ -215,13 +124,24 @@ impl JobError {
 pub(crate) enum Request {
     /// Take a checkpoint now.
     Checkpoint { reply: oneshot::Sender<Result<String, String>> },
-    /// Take a savepoint; with `stop` the job ends with it, and drains its timers if that is `true`.
+    /// Take a savepoint.
     Savepoint {
         target: Option<String>,
-        stop: Option<bool>,
+        then: AfterSavepoint,
         reply: oneshot::Sender<Result<String, String>>,
     },
     /// End the job.
+    Cancel,
+}
+
+/// What becomes of a job behind a savepoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AfterSavepoint {
+    /// It goes on.
+    GoOn,
+    /// It has finished; with `drain` all timers have fired before.
+    Stop { drain: bool },
+    /// It is cancelled.
     Cancel,
 }
 
@@ -249,7 +169,7 @@ impl JobHandle {
     ///
     /// Why it could not be taken, in words for a person.
     pub async fn savepoint(&self, target: Option<String>) -> Result<String, String> {
-        self.ask(|reply| Request::Savepoint { target, stop: None, reply }).await
+        self.ask(|reply| Request::Savepoint { target, then: AfterSavepoint::GoOn, reply }).await
     }
 
     /// Takes a savepoint and ends the job with it; with `drain` all timers fire before.
@@ -262,7 +182,18 @@ impl JobHandle {
         target: Option<String>,
         drain: bool,
     ) -> Result<String, String> {
-        self.ask(|reply| Request::Savepoint { target, stop: Some(drain), reply }).await
+        let then = AfterSavepoint::Stop { drain };
+        self.ask(|reply| Request::Savepoint { target, then, reply }).await
+    }
+
+    /// Takes a savepoint and cancels the job with it: its checkpoints go, unless they are retained.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be taken, in words for a person; the job then goes on.
+    pub async fn cancel_with_savepoint(&self, target: Option<String>) -> Result<String, String> {
+        let then = AfterSavepoint::Cancel;
+        self.ask(|reply| Request::Savepoint { target, then, reply }).await
     }
 
     /// As [`JobHandle::savepoint`], for a thread that may wait.
@@ -341,48 +272,5 @@ impl JobHandle {
         let ended = || "the job has ended".to_owned();
         self.requests.send(request(reply)).map_err(|_| ended())?;
         answer.await.map_err(|_| ended())?
-    }
-}
-
-/// The one place where a job's figures are kept.
-#[derive(Clone)]
-pub(crate) struct SharedStats(Arc<Mutex<JobStats>>);
-
-impl SharedStats {
-    pub(crate) fn new(now: Timestamp, parallelism: Parallelism) -> Self {
-        Self(Arc::new(Mutex::new(JobStats {
-            status: JobStatus::Initializing,
-            status_since: BTreeMap::from([(JobStatus::Initializing, now)]),
-            attempt: AttemptId(0),
-            parallelism,
-            restarts: 0,
-            failures: Vec::new(),
-            records: 0,
-            progress: None,
-            attempt_started: now,
-            first_record: None,
-            restored: None,
-            completed: Vec::new(),
-            completed_count: 0,
-            failed_count: 0,
-            failed: Vec::new(),
-            in_progress: 0,
-            in_flight_max: Duration::ZERO,
-        })))
-    }
-
-    pub(crate) fn get(&self) -> JobStats {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn set_status(&self, status: JobStatus, now: Timestamp) {
-        self.update(|stats| {
-            stats.status = status;
-            stats.status_since.insert(status, now);
-        });
-    }
-
-    pub(crate) fn update(&self, change: impl FnOnce(&mut JobStats)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{
     net::TcpListener,
-    sync::{Arc, OnceLock, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
 };
 
 use futures::{FutureExt, future::BoxFuture};
@@ -11,8 +11,7 @@ use tidegate_checkpoint::protocol::Report;
 use tidegate_protocol::coordination::Start;
 use tidegate_snapshot::store::SnapshotLocation;
 use tidegate_types::{
-    AttemptId, Clock, ErrorKind, MaxParallelism, ProcessIndex, Timestamp,
-    options::CheckpointingMode,
+    AttemptId, Clock, ErrorKind, Figures, MaxParallelism, ProcessIndex, options::CheckpointingMode,
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
@@ -20,11 +19,11 @@ use crate::{
     api::{ClusterSpec, JobError, JobSpec},
     describe::JobPlan,
     lead::{Door, send_off},
-    master::{AttemptFigures, AttemptStart, Attempts, RunningAttempt},
+    master::{AttemptStart, Attempts, RunningAttempt},
     prepare::{RestorePoint, Stores, read},
-    process::{Network, Process, ProcessSpec, WorkersSpec, start_workers},
+    process::{Network, Process, ProcessSpec, Progress, WorkersSpec, start_workers},
     restore::RestoredJob,
-    task::WorkerCounters,
+    task::meter::WorkerCounters,
     worker::WorkerSpec,
 };
 
@@ -125,6 +124,8 @@ impl EmbeddedAttempts {
             commands: all_commands,
             reports: report_receiver,
             figures: Box::new(move || figures.read()),
+            locations: Vec::new(),
+            outdated: std::future::pending().boxed(),
             ended: async move { while processes.join_next().await.is_some() {} }.boxed(),
         })
     }
@@ -153,19 +154,24 @@ impl Attempts for EmbeddedAttempts {
 /// Reads the figures of this process's workers.
 pub(crate) struct FiguresReader {
     counters: Vec<Arc<WorkerCounters>>,
-    first_record: Arc<OnceLock<Timestamp>>,
+    /// The number of the first of them.
+    first_worker: usize,
+    progress: Progress,
 }
 
 impl FiguresReader {
-    pub(crate) fn read(&self) -> AttemptFigures {
-        let all = self.counters.iter().map(|counters| AttemptFigures {
+    pub(crate) fn read(&self) -> Figures {
+        let workers = self.counters.iter().zip(self.first_worker..);
+        let all = workers.map(|(counters, worker)| Figures {
             records: counters.records.load(Ordering::Relaxed),
             progress: counters.progress(),
             in_flight_max: counters.in_flight_max(),
-            first_record: None,
+            subtasks: counters.subtasks(worker).collect(),
+            ..Figures::default()
         });
-        let all = all.fold(AttemptFigures::default(), AttemptFigures::and);
-        AttemptFigures { first_record: self.first_record.get().copied(), ..all }
+        let all = all.fold(Figures::default(), Figures::and);
+        let (first_record, snapshots) = (self.progress.first_record(), self.progress.snapshots());
+        Figures { first_record, snapshots, ..all }
     }
 }
 
@@ -190,6 +196,7 @@ pub(crate) fn local_process(
     let settings = &spec.settings;
     let (task_reports, task_report_receiver) = mpsc::unbounded_channel();
     let processes = local.network.as_ref().map_or(1, |network| network.addresses.len());
+    let count = settings.parallelism.get() as usize / processes;
     let max_parallelism = local.max_parallelism;
     let workers = start_workers(WorkersSpec {
         worker: WorkerSpec {
@@ -208,15 +215,12 @@ pub(crate) fn local_process(
             reports: task_reports,
             close: Arc::default(),
         },
-        count: settings.parallelism.get() as usize / processes,
+        count,
+        tasks: plan.tasks.len(),
         network: local.network,
     });
     let counters = workers.counters.clone();
-    let first_record = Arc::new(OnceLock::new());
-    let (first, now) = (Arc::clone(&first_record), Arc::clone(clock));
-    let on_first_record = Box::new(move || {
-        let _ = first.set(now.now());
-    });
+    let progress = Progress::new(Arc::clone(clock));
     let process = Process::new(
         ProcessSpec {
             process: local.process,
@@ -233,7 +237,8 @@ pub(crate) fn local_process(
         workers,
         task_report_receiver,
         reports,
-        on_first_record,
+        progress.clone(),
     );
-    (process, FiguresReader { counters, first_record })
+    let first_worker = local.process.get() as usize * count;
+    (process, FiguresReader { counters, first_worker, progress })
 }

@@ -17,7 +17,7 @@ use std::{net::TcpListener, time::Duration};
 use tidegate_checkpoint::protocol::{Command, Report};
 use tidegate_protocol::{
     Endpoint,
-    coordination::{Figures, FromProcess, Hello, ProcessLink, Start, ToProcess, join},
+    coordination::{FromProcess, Hello, ProcessLink, Start, ToProcess, join},
 };
 use tidegate_types::{AttemptId, ErrorKind, JobId, ProcessIndex, error::chain};
 use tokio::sync::mpsc;
@@ -166,16 +166,10 @@ async fn obey(
             },
             _ = tick.tick() => {
                 let now = figures.read();
-                if sent != Some(now) {
-                    sent = Some(now);
-                    let figures = Figures {
-                        records: now.records,
-                        progress: now.progress,
-                        in_flight_max: now.in_flight_max,
-                        first_record: now.first_record,
-                    };
+                if sent.as_ref() != Some(&now) {
+                    sent = Some(now.clone());
                     // If it is gone, the next word says so.
-                    let _ = link.send(FromProcess::Figures(figures));
+                    let _ = link.send(FromProcess::Figures(now));
                 }
             }
         }

@@ -15,13 +15,14 @@ use tidegate_types::{Clock, ErrorKind, MaxParallelism, ProcessIndex, time::Syste
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    api::{JobError, JobHandle, JobResult, JobSettings, JobSpec, JobStatus, Request, SharedStats},
+    api::{JobError, JobHandle, JobResult, JobSettings, JobSpec, JobStatus, Request},
     describe::{JobDescription, JobPlan},
     embedded::{EmbeddedAttempts, LocalProgram},
     follow::Follower,
     master::{Attempts, CompletionLog, JobMaster},
     prepare::{check_plan, open_stores, prepare},
     seat::ProcessSeat,
+    stats::SharedStats,
 };
 
 /// Starts a job and returns once it is known that it can: the plan is right, and the snapshot that
@@ -64,7 +65,7 @@ type JobThread = JoinHandle<Result<JobResult, JobError>>;
 
 fn spawn(spec: JobSpec) -> Result<(JobHandle, JobThread), JobError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let stats = SharedStats::new(clock.now(), spec.settings.parallelism);
+    let stats = SharedStats::new(clock.now(), &spec.settings);
     let (requests, requested) = mpsc::unbounded_channel();
     let (end_sender, end) = watch::channel(None);
     let handle = JobHandle { requests, stats: stats.clone(), end };
@@ -232,7 +233,7 @@ pub async fn start_master(
     log: Option<Arc<dyn CompletionLog>>,
     clock: Arc<dyn Clock>,
 ) -> Result<JobHandle, JobError> {
-    let stats = SharedStats::new(clock.now(), settings.parallelism);
+    let stats = SharedStats::new(clock.now(), &settings);
     let (requests, requested) = mpsc::unbounded_channel();
     let (end_sender, end) = watch::channel(None);
     let handle = JobHandle { requests, stats: stats.clone(), end };

@@ -18,12 +18,12 @@ mod process;
 mod restore;
 mod round;
 mod seat;
+mod stats;
 mod task;
 mod worker;
 
 pub use api::{
-    AttemptFailure, BuildPlan, CheckpointSummary, ClusterSpec, FailedCheckpoint, JobError,
-    JobHandle, JobResult, JobSettings, JobSpec, JobStats, JobStatus,
+    BuildPlan, ClusterSpec, JobError, JobHandle, JobResult, JobSettings, JobSpec, JobStatus,
 };
 pub use describe::{
     InputDescription, JobDescription, JobPlan, OperatorDescription, TaskDescription,
@@ -31,6 +31,10 @@ pub use describe::{
 pub use job::{
     describe, dispose_savepoint, run, run_process, start, start_master, verify_snapshot,
 };
-pub use master::{AttemptFigures, AttemptStart, Attempts, CompletionLog, LogError, RunningAttempt};
+pub use master::{AttemptStart, Attempts, CompletionLog, LogError, RunningAttempt};
 pub use prepare::{RestorePoint, discard_unrecorded};
 pub use seat::{CONFIGURATION_VARIABLE, DESCRIBE_VARIABLE, PROCESS_VARIABLE, ProcessSeat};
+pub use stats::{
+    AttemptFailure, CheckpointSummary, FailedCheckpoint, JobStats, Location, PendingCheckpoint,
+    SubtaskSnapshot,
+};

@@ -11,19 +11,21 @@
 
 mod actions;
 mod attempts;
+mod handover;
 mod log;
+mod tell;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tidegate_checkpoint::{
     Coordinator, Event, RestartDecision, RestartStrategy,
     coordinator::{EndStatus, RequestId, SavepointRequest},
-    protocol::Failure,
+    protocol::{Failure, Report},
 };
 use tidegate_snapshot::store::{SnapshotLocation, SnapshotStore};
 use tidegate_types::{
     AttemptId, BarrierKind, CheckpointId, Clock, ErrorKind, MaxParallelism, Parallelism,
-    error::chain,
+    ProcessIndex, error::chain,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -31,33 +33,60 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-use self::actions::push_bounded;
-pub use self::attempts::{AttemptFigures, AttemptStart, Attempts, RunningAttempt};
-pub use self::log::{CompletionLog, LogError};
+pub use self::{
+    attempts::{AttemptStart, Attempts, RunningAttempt},
+    log::{CompletionLog, LogError},
+};
+use self::{
+    handover::{Handover, Step},
+    tell::Sample,
+};
 use crate::{
-    api::{AttemptFailure, JobError, JobResult, JobSettings, JobStatus, Request, SharedStats},
+    api::{AfterSavepoint, JobError, JobResult, JobSettings, JobStatus, Request},
     describe::JobPlan,
     prepare::{Prepared, RestorePoint, Stores, plan_for},
+    stats::{Location, SharedStats, SubtaskSnapshot},
 };
 
 /// How often figures are brought up to date.
 const STATS_EVERY: Duration = Duration::from_millis(100);
 
-/// How many failures are remembered (Flink's `web.exception-history-size`).
-const FAILURES: usize = 16;
-
 /// How an attempt has ended.
 enum AttemptEnd {
     Finished,
     Canceled,
-    Failed(Failure),
+    /// With where that was, if it was one of several places.
+    Failed(Failure, Option<Location>),
+    /// Another parallelism is wanted; the reason.
+    Outdated(String),
+}
+
+impl From<Failure> for AttemptEnd {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure, None)
+    }
 }
 
 /// A running attempt, and how it ended.
 struct Attempt {
     id: AttemptId,
     running: RunningAttempt,
+    sample: Sample,
+    /// The process that has failed first.
+    failed_in: Option<ProcessIndex>,
     end: Option<AttemptEnd>,
+}
+
+impl Attempt {
+    fn new(id: AttemptId, running: RunningAttempt) -> Self {
+        Self { id, running, sample: Sample::new(), failed_in: None, end: None }
+    }
+
+    fn failed(&mut self, failure: Failure) {
+        let process = self.failed_in.map(|process| process.get() as usize);
+        let location = process.and_then(|process| self.running.locations.get(process).cloned());
+        self.end.get_or_insert(AttemptEnd::Failed(failure, location));
+    }
 }
 
 /// The master of one job.
@@ -82,8 +111,12 @@ pub(crate) struct JobMaster {
     locations: HashMap<CheckpointId, SnapshotLocation>,
     replies: HashMap<RequestId, oneshot::Sender<Result<String, String>>>,
     next_request: u64,
+    /// What was measured of snapshots whose manifest is being written.
+    measured: HashMap<CheckpointId, Arc<[SubtaskSnapshot]>>,
     /// Where the savepoint lies that the job was stopped with.
     stopped_with: Option<String>,
+    /// Whether that is to cancel the job.
+    stop_cancels: bool,
     max_parallelism: MaxParallelism,
     /// Of the current attempt.
     parallelism: Parallelism,
@@ -120,7 +153,9 @@ impl JobMaster {
             locations: HashMap::new(),
             replies: HashMap::new(),
             next_request: 0,
+            measured: HashMap::new(),
             stopped_with: None,
+            stop_cancels: false,
             attempt: AttemptId(0),
         }
     }
@@ -138,13 +173,19 @@ impl JobMaster {
                 Err(error) => break Err(error),
             };
             match self.run_attempt(restored).await {
+                AttemptEnd::Finished if self.stop_cancels && self.stopped_with.is_some() => {
+                    break Ok(self.ended(EndStatus::Canceled));
+                }
                 AttemptEnd::Finished => break Ok(self.ended(EndStatus::Finished)),
                 AttemptEnd::Canceled => break Ok(self.ended(EndStatus::Canceled)),
-                AttemptEnd::Failed(failure) => match self.after_failure(failure).await {
-                    Some(Ok(result)) => break Ok(result),
-                    Some(Err(error)) => break Err(error),
-                    None => self.attempt = self.attempt.next(),
-                },
+                AttemptEnd::Outdated(reason) => self.after_handover(&reason),
+                AttemptEnd::Failed(failure, location) => {
+                    match self.after_failure(failure, location).await {
+                        Some(Ok(result)) => break Ok(result),
+                        Some(Err(error)) => break Err(error),
+                        None => self.attempt = self.attempt.next(),
+                    }
+                }
             }
         };
         if let Err(error) = &result
@@ -198,9 +239,13 @@ impl JobMaster {
     }
 
     /// Decides whether another attempt follows, and waits for its time; `None` if it does.
-    async fn after_failure(&mut self, failure: Failure) -> Option<Result<JobResult, JobError>> {
+    async fn after_failure(
+        &mut self,
+        failure: Failure,
+        location: Option<Location>,
+    ) -> Option<Result<JobResult, JobError>> {
         let message = describe(&failure);
-        self.remember(&failure);
+        self.remember(&failure, location);
         // Processes are the unit of isolation: who started them starts them again.
         if !failure.kind.is_retryable() || !self.attempts.can_restart() {
             return Some(Err(JobError::new(failure.kind, message)));
@@ -225,11 +270,12 @@ impl JobMaster {
         }
     }
 
-    fn remember(&self, failure: &Failure) {
-        let Failure { kind, message, uid, subtask } = failure.clone();
-        let (time, attempt) = (self.clock.now(), self.attempt);
-        let failure = AttemptFailure { time, attempt, kind, message, uid, subtask };
-        self.stats.update(|stats| push_bounded(&mut stats.failures, failure, FAILURES));
+    /// An attempt has given way: the next one has another parallelism.
+    fn after_handover(&mut self, reason: &str) {
+        info!(job = %self.settings.id, attempt = %self.attempt, reason, "rescaling");
+        self.attempt = self.attempt.next();
+        self.set_status(JobStatus::Restarting);
+        self.stats.update(|stats| stats.rescales += 1);
     }
 
     async fn wait_for_restart(&mut self, delay: Duration) -> Option<Result<JobResult, JobError>> {
@@ -251,7 +297,7 @@ impl JobMaster {
 
     async fn run_attempt(&mut self, restored: RestorePoint) -> AttemptEnd {
         // A stop whose attempt failed has not stopped the job.
-        self.stopped_with = None;
+        (self.stopped_with, self.stop_cancels) = (None, false);
         self.max_parallelism = restored.max_parallelism;
         self.stats.update(|stats| {
             stats.attempt_started = self.clock.now();
@@ -259,10 +305,15 @@ impl JobMaster {
             stats.records = 0;
             stats.first_record = None;
             stats.attempt = self.attempt;
+            stats.max_parallelism = self.max_parallelism;
+            stats.pending.clear();
+            stats.subtasks.clear();
+            stats.rates.clear();
+            stats.records_per_second = 0.0;
         });
         self.set_status(JobStatus::Initializing);
         let mut attempt = match self.start_attempt(restored).await {
-            Ok(running) => Attempt { id: self.attempt, running, end: None },
+            Ok(running) => Attempt::new(self.attempt, running),
             Err(end) => return end,
         };
         self.parallelism = attempt.running.parallelism;
@@ -285,17 +336,24 @@ impl JobMaster {
     /// Feeds the coordinator until the attempt has an end.
     async fn attend(&mut self, attempt: &mut Attempt) {
         let mut stats_tick = tokio::time::interval(STATS_EVERY);
+        let mut handover = Handover::No;
         while attempt.end.is_none() {
             let deadline = self.until_deadline();
             let event = tokio::select! {
                 Some(report) = attempt.running.reports.recv() => {
+                    if let Report::Failed { process, .. } = &report {
+                        attempt.failed_in.get_or_insert(*process);
+                    }
                     Some(Event::Report { attempt: attempt.id, report })
+                }
+                step = handover.next(&mut attempt.running.outdated) => {
+                    self.hand_over(step, &mut handover, attempt)
                 }
                 Some(request) = self.requests.recv() => self.on_request(request),
                 Some(done) = self.writes.join_next() => match done {
                     Ok(Written::Event(event)) => Some(event),
                     Ok(Written::Fenced(message)) => {
-                        attempt.end = Some(AttemptEnd::Failed(fenced(message)));
+                        attempt.end = Some(fenced(message).into());
                         None
                     }
                     Err(_) => None,
@@ -303,7 +361,7 @@ impl JobMaster {
                 () = tokio::time::sleep(deadline) => Some(Event::Tick),
                 Some(_) = self.deletions.join_next() => None,
                 _ = stats_tick.tick() => {
-                    self.collect_stats(&attempt.running);
+                    self.collect_stats(attempt);
                     None
                 }
             };
@@ -312,7 +370,7 @@ impl JobMaster {
                 self.perform(actions, &mut Some(attempt));
             }
         }
-        self.collect_stats(&attempt.running);
+        self.collect_stats(attempt);
     }
 
     fn until_deadline(&self) -> Duration {
@@ -320,16 +378,29 @@ impl JobMaster {
         deadline.map_or(Duration::from_secs(3600), |time| time.since(self.clock.now()))
     }
 
-    fn collect_stats(&self, attempt: &RunningAttempt) {
-        let figures = (attempt.figures)();
-        self.stats.update(|stats| {
-            stats.parallelism = attempt.parallelism;
-            stats.in_progress = self.coordinator.pending_count();
-            stats.records = figures.records;
-            stats.progress = figures.progress;
-            stats.in_flight_max = stats.in_flight_max.max(figures.in_flight_max);
-            stats.first_record = figures.first_record;
-        });
+    /// Does what follows for an attempt that has to give way.
+    fn hand_over(
+        &mut self,
+        step: Step,
+        handover: &mut Handover,
+        attempt: &mut Attempt,
+    ) -> Option<Event> {
+        match step {
+            Step::Wait => None,
+            Step::GiveWay { reason } | Step::Ask { reason, .. } if self.coordinator.is_ending() => {
+                handover.postpone(reason, 0);
+                None
+            }
+            Step::GiveWay { reason } => {
+                attempt.end.get_or_insert(AttemptEnd::Outdated(reason));
+                None
+            }
+            Step::Ask { reason, failures } => {
+                let (reply, answer) = oneshot::channel();
+                handover.asked(reason, failures, answer);
+                self.on_request(Request::Checkpoint { reply })
+            }
+        }
     }
 
     fn on_request(&mut self, request: Request) -> Option<Event> {
@@ -339,16 +410,18 @@ impl JobMaster {
                 return Some(Event::CancelRequested);
             }
             Request::Checkpoint { reply } => (None, BarrierKind::Checkpoint, reply),
-            Request::Savepoint { target, stop, reply } => {
+            Request::Savepoint { target, then, reply } => {
                 if let Err(reason) = self.savepoint_store(target.as_deref()) {
                     // Who has given up waiting needs no answer.
                     let _ = reply.send(Err(reason));
                     return None;
                 }
-                let kind = match stop {
-                    None => BarrierKind::Savepoint,
-                    Some(drain) => BarrierKind::StopWithSavepoint { drain },
+                let kind = match then {
+                    AfterSavepoint::GoOn => BarrierKind::Savepoint,
+                    AfterSavepoint::Stop { drain } => BarrierKind::StopWithSavepoint { drain },
+                    AfterSavepoint::Cancel => BarrierKind::StopWithSavepoint { drain: false },
                 };
+                self.stop_cancels |= then == AfterSavepoint::Cancel;
                 (target, kind, reply)
             }
         };
@@ -381,7 +454,7 @@ impl JobMaster {
             tokio::select! {
                 started = &mut start => return started.map_err(|error| {
                     let (kind, message) = (error.kind(), error.to_string());
-                    AttemptEnd::Failed(Failure { kind, message, uid: None, subtask: None })
+                    Failure { kind, message, uid: None, subtask: None }.into()
                 }),
                 Some(request) = requests.recv() => match request {
                     Request::Cancel => return Err(AttemptEnd::Canceled),
@@ -400,14 +473,15 @@ impl JobMaster {
         let reason = match &end {
             AttemptEnd::Finished => "the job has finished".to_owned(),
             AttemptEnd::Canceled => "the job was cancelled".to_owned(),
-            AttemptEnd::Failed(failure) => describe(failure),
+            AttemptEnd::Failed(failure, _) => describe(failure),
+            AttemptEnd::Outdated(reason) => reason.clone(),
         };
         let actions = self.coordinator.step(Event::AttemptEnded { reason }, self.clock.now());
         self.perform(actions, &mut None);
         while !self.coordinator.is_settled() {
             let Some(done) = self.writes.join_next().await else { break };
             if let Ok(Written::Fenced(message)) = &done {
-                return AttemptEnd::Failed(fenced(message.clone()));
+                return fenced(message.clone()).into();
             }
             if let Ok(Written::Event(event)) = done {
                 let actions = self.coordinator.step(event, self.clock.now());

@@ -25,13 +25,14 @@ mod threads;
 use std::{
     collections::{BTreeMap, HashSet},
     error::Error,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use tidegate_checkpoint::protocol::{Command, Failure, OperatorAck, ProcessAck, Report};
 use tidegate_snapshot::store::{SnapshotLocation, SnapshotStore};
 use tidegate_types::{
-    BoxError, CheckpointId, ErrorKind, MaxParallelism, OperatorUid, ProcessIndex, SubtaskIndex,
-    UserResult, error::chain,
+    BoxError, CheckpointId, Clock, ErrorKind, MaxParallelism, OperatorUid, ProcessIndex,
+    SnapshotFigures, SubtaskIndex, Timestamp, UserResult, error::chain,
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
@@ -103,7 +104,47 @@ pub(crate) struct Process {
     /// By completed snapshot, how many answers of tasks and how many commits are awaited.
     committing: BTreeMap<CheckpointId, (usize, usize)>,
     ended: HashSet<(TaskId, usize)>,
-    first_record: Option<Box<dyn FnOnce() + Send>>,
+    progress: Progress,
+}
+
+/// How far a process has come, for others to see. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Progress {
+    clock: Arc<dyn Clock>,
+    first_record: Arc<OnceLock<Timestamp>>,
+    snapshots: Arc<Mutex<BTreeMap<CheckpointId, SnapshotFigures>>>,
+}
+
+impl Progress {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, first_record: Arc::default(), snapshots: Arc::default() }
+    }
+
+    /// When the first record had passed through all operators.
+    pub(crate) fn first_record(&self) -> Option<Timestamp> {
+        self.first_record.get().copied()
+    }
+
+    /// The snapshots that are being taken.
+    pub(crate) fn snapshots(&self) -> Vec<SnapshotFigures> {
+        self.lock().values().copied().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<CheckpointId, SnapshotFigures>> {
+        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn encoded(&self, checkpoint: CheckpointId, part: &EncodedPart) {
+        let mut snapshots = self.lock();
+        let none = SnapshotFigures { checkpoint, subtasks: 0, bytes: 0 };
+        let figures = snapshots.entry(checkpoint).or_insert(none);
+        figures.subtasks += 1;
+        figures.bytes += part.bytes();
+    }
+
+    fn ended(&self, checkpoint: CheckpointId) {
+        self.lock().remove(&checkpoint);
+    }
 }
 
 impl Process {
@@ -112,7 +153,7 @@ impl Process {
         workers: Workers,
         task_reports: mpsc::UnboundedReceiver<(TaskId, usize, TaskReport)>,
         reports: mpsc::UnboundedSender<Report>,
-        first_record: Box<dyn FnOnce() + Send>,
+        progress: Progress,
     ) -> Self {
         Self {
             spec,
@@ -124,7 +165,7 @@ impl Process {
             highest_trigger: None,
             committing: BTreeMap::new(),
             ended: HashSet::new(),
-            first_record: Some(first_record),
+            progress,
         }
     }
 
@@ -183,10 +224,12 @@ impl Process {
                 self.write_if_whole(checkpoint);
             }
             Command::Completed { checkpoint } => {
+                self.progress.ended(checkpoint);
                 self.committing.insert(checkpoint, (self.subtasks(), 0));
                 self.workers.send(WorkerCommand::Completed(checkpoint));
             }
             Command::Aborted { checkpoint } => {
+                self.progress.ended(checkpoint);
                 self.workers.send(WorkerCommand::Aborted(checkpoint));
                 // The answer tells that nothing of this process will be written for it any more.
                 if self.collecting.remove(&checkpoint).is_some() {
@@ -216,9 +259,8 @@ impl Process {
             }
             TaskReport::Failed(error) => self.on_task_failed(worker, error),
             TaskReport::FirstRecord => {
-                if let Some(tell) = self.first_record.take() {
-                    tell();
-                }
+                // Every worker tells of its own; the first counts.
+                let _ = self.progress.first_record.set(self.progress.clock.now());
             }
         }
     }
@@ -287,6 +329,7 @@ impl Process {
                 let given_up = self.highest_trigger >= Some(checkpoint)
                     && !self.collecting.contains_key(&checkpoint);
                 if !given_up {
+                    self.progress.encoded(checkpoint, &part);
                     self.collecting.entry(checkpoint).or_default().parts.push(part);
                     self.write_if_whole(checkpoint);
                 }

@@ -25,6 +25,7 @@
 
 pub(crate) mod chain;
 pub(crate) mod input;
+pub(crate) mod meter;
 pub(crate) mod operator;
 pub(crate) mod source;
 
@@ -33,10 +34,7 @@ use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     task::Wake,
     time::{Duration, Instant},
 };
@@ -52,7 +50,10 @@ use timely::{
 };
 use tokio::sync::mpsc;
 
-use self::chain::{Emitted, LinkSnapshot, Outbox};
+use self::{
+    chain::{Emitted, LinkSnapshot, Outbox},
+    meter::{Meter, WorkerCounters},
+};
 use crate::{
     flow::FlowControl,
     graph::TaskId,
@@ -164,36 +165,6 @@ pub(crate) struct TaskHandle {
     pub(crate) is_source: bool,
 }
 
-/// Figures of one worker that others read while it runs.
-#[derive(Debug, Default)]
-pub(crate) struct WorkerCounters {
-    /// Records that its sources have emitted.
-    pub(crate) records: AtomicU64,
-    /// How far its bounded sources have come, in a unit of the source's.
-    pub(crate) progress_done: AtomicU64,
-    /// How far there is to go, 0 if nobody knows.
-    pub(crate) progress_total: AtomicU64,
-    /// The longest time that anything has been under way, in microseconds.
-    pub(crate) in_flight_max_us: AtomicU64,
-}
-
-impl WorkerCounters {
-    /// How far its bounded sources have come: done and total, if anybody knows.
-    pub(crate) fn progress(&self) -> Option<(u64, u64)> {
-        let total = self.progress_total.load(Ordering::Relaxed);
-        (total > 0).then(|| (self.progress_done.load(Ordering::Relaxed), total))
-    }
-
-    /// The longest time that anything has been under way.
-    pub(crate) fn in_flight_max(&self) -> Duration {
-        Duration::from_micros(self.in_flight_max_us.load(Ordering::Relaxed))
-    }
-
-    pub(crate) fn add_records(&self, records: u64) {
-        self.records.fetch_add(records, Ordering::Relaxed);
-    }
-}
-
 /// What all tasks of a worker share.
 pub(crate) struct WorkerContext {
     pub(crate) worker: usize,
@@ -225,13 +196,17 @@ pub(crate) type Session<'a> = pushers::OutputSession<'a, Round, Packet>;
 /// Sends what a chain has emitted.
 pub(crate) fn send_all<C: CapabilityTrait<Round>>(
     outbox: &mut Outbox,
+    meter: &Meter,
     context: &WorkerContext,
     session: &mut Session<'_>,
     capability: &C,
 ) {
     for item in outbox.items.drain(..) {
         let body = match item {
-            Emitted::Batch(batch) => Body::Batch(batch),
+            Emitted::Batch(batch) => {
+                meter.sent(batch.len());
+                Body::Batch(batch)
+            }
             Emitted::Watermark(time) => Body::Control(Control::Watermark(time)),
             Emitted::Idle => Body::Control(Control::Idle),
         };
@@ -270,8 +245,8 @@ pub(crate) struct Slice {
 }
 
 impl Slice {
-    pub(crate) fn begin() -> Self {
-        Self { end: Instant::now() + SLICE }
+    pub(crate) fn begin(now: Instant) -> Self {
+        Self { end: now + SLICE }
     }
 
     pub(crate) fn is_over(&self) -> bool {

@@ -27,7 +27,7 @@ use crate::{
     graph::TaskId,
     restore::RestoredJob,
     round::Round,
-    task::{TaskError, TaskHandle, TaskReport, WorkerContext, WorkerCounters},
+    task::{TaskError, TaskHandle, TaskReport, WorkerContext, meter::WorkerCounters},
 };
 
 pub(crate) use self::build::plan_of;

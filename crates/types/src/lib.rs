@@ -9,10 +9,12 @@
 //! | [`key_group`] | which key group a key belongs to, and which subtask owns a key group |
 //! | [`barrier`] | the mark that a snapshot puts into a stream |
 //! | [`options`] | configuration: Flink's keys, forms and defaults |
+//! | [`figures`] | what is counted while a job runs |
 //! | [`error`] | the kinds of error, by what the user should do |
 
 pub mod barrier;
 pub mod error;
+pub mod figures;
 pub mod ids;
 pub mod key_group;
 pub mod options;
@@ -20,6 +22,7 @@ pub mod time;
 
 pub use barrier::{Barrier, BarrierKind};
 pub use error::{BoxError, ErrorKind, UserResult};
+pub use figures::{Figures, SnapshotFigures, SubtaskFigures, SubtaskRates};
 pub use ids::{
     AttemptId, CheckpointId, JobId, MaxParallelism, OperatorUid, Parallelism, ProcessIndex,
     SubtaskIndex,

@@ -20,7 +20,7 @@ pub use cluster::ClusterOptions;
 pub use configuration::{Configuration, OptionError, Origin, Warning};
 pub use job::{
     CheckpointingMode, CheckpointingOptions, ClaimMode, JobOptions, RecoveryOptions,
-    RestartStrategyOptions, RetentionPolicy,
+    RestartStrategyOptions, RetentionPolicy, SchedulerKind, SchedulerOptions,
 };
 pub use keys::{ConfigOption, all};
 pub use parse::{format_duration, parse_bytes, parse_duration};

@@ -100,6 +100,8 @@ pub enum CheckpointOutcome {
     Completed {
         /// What it is.
         snapshot: CompletedSnapshot,
+        /// When it was triggered.
+        triggered_at: Timestamp,
         /// From its trigger to its completion.
         duration: Duration,
         /// The longest synchronous part of all subtasks.
@@ -111,6 +113,10 @@ pub enum CheckpointOutcome {
     Failed {
         /// Its id.
         checkpoint: CheckpointId,
+        /// What it was for.
+        kind: BarrierKind,
+        /// When it was triggered.
+        triggered_at: Timestamp,
         /// Why, in words.
         reason: String,
     },

@@ -55,13 +55,6 @@ impl Pending {
         matches!(self.stage, Stage::Collecting(_))
     }
 
-    pub(super) fn acknowledged(&self) -> Option<usize> {
-        match &self.stage {
-            Stage::Collecting(acks) => Some(acks.len()),
-            Stage::Writing(_) => None,
-        }
-    }
-
     /// Whether its failure counts against the tolerable ones: a savepoint is its user's business.
     fn counts(&self) -> bool {
         matches!(self.kind, BarrierKind::Checkpoint | BarrierKind::Final)
@@ -138,6 +131,7 @@ impl Coordinator {
         actions.push(Action::Send(Command::Completed { checkpoint }));
         actions.push(Action::Observe(CheckpointOutcome::Completed {
             snapshot: snapshot.clone(),
+            triggered_at: pending.triggered_at,
             duration: now.since(pending.triggered_at),
             sync_max: measured.sync_max,
             alignment_max: measured.alignment_max,
@@ -246,7 +240,10 @@ impl Coordinator {
         actions: &mut Vec<Action>,
     ) {
         let Some(pending) = self.pending.remove(&checkpoint) else { return };
-        let outcome = CheckpointOutcome::Failed { checkpoint, reason: reason.to_owned() };
+        let Pending { kind, triggered_at, .. } = pending;
+        let reason_text = reason.to_owned();
+        let outcome =
+            CheckpointOutcome::Failed { checkpoint, kind, triggered_at, reason: reason_text };
         actions.push(Action::Observe(outcome));
         if let Some(request) = pending.request {
             actions.push(Action::Answer { request, result: Err(reason.to_owned()) });

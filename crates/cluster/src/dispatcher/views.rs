@@ -1,10 +1,12 @@
 //! What the outside sees of a cluster: copies, as of now.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
-use tidegate_runtime::{JobDescription, JobError, JobStats, JobStatus};
+use tidegate_runtime::{JobDescription, JobError, JobStats, JobStatus, Location};
 use tidegate_types::{JobId, MaxParallelism, Timestamp, options::JobOptions};
+
+use crate::scheduler::Requirements;
 
 /// A job as of now.
 #[derive(Clone, Debug)]
@@ -31,6 +33,10 @@ pub struct JobView {
     pub error: Option<JobError>,
     /// Where its subtasks run, in order; none while it waits for slots.
     pub places: Vec<ProcessPlace>,
+    /// How many slots are missing, while it waits for some.
+    pub missing_slots: u32,
+    /// How many subtasks of each operator it may have.
+    pub requirements: Requirements,
 }
 
 impl JobView {
@@ -52,6 +58,18 @@ pub struct ProcessPlace {
     pub task_manager: TaskManagerId,
     /// Where that is.
     pub host: String,
+}
+
+impl ProcessPlace {
+    pub(crate) fn location(&self) -> Location {
+        Location { task_manager: self.task_manager.0.clone(), host: self.host.clone() }
+    }
+}
+
+impl fmt::Display for ProcessPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " (TaskManager {} on {})", self.task_manager.0, self.host)
+    }
 }
 
 /// A TaskManager's name for itself: it keeps it when it comes back.

@@ -33,7 +33,7 @@ fn completed(view: &JobView, summary: &CheckpointSummary) -> Value {
         "status": "COMPLETED",
         "is_savepoint": is_savepoint,
         "savepointFormat": is_savepoint.then_some("NATIVE"),
-        "trigger_timestamp": summary.completed_at.millis().saturating_sub(duration),
+        "trigger_timestamp": summary.triggered_at.millis(),
         "latest_ack_timestamp": summary.completed_at.millis(),
         "checkpointed_size": summary.bytes,
         "state_size": summary.bytes,
@@ -101,7 +101,7 @@ pub(super) async fn statistics(State(api): State<Api>, Path(id): Path<String>) -
     let view = job(&api.dispatcher, &id)?;
     let stats = &view.stats;
     let figures = |figure: &dyn Fn(&CheckpointSummary) -> u64| {
-        summary(stats.completed.iter().map(figure).collect())
+        summary(stats.completed.iter().map(|done| figure(done)).collect())
     };
     let latest = |savepoint: bool| {
         let found = stats.completed.iter().rfind(|done| is_savepoint(done.kind) == savepoint);
@@ -123,12 +123,12 @@ pub(super) async fn statistics(State(api): State<Api>, Path(id): Path<String>) -
         .collect::<Vec<_>>();
     history.sort_by_key(|(checkpoint, _)| std::cmp::Reverse(*checkpoint));
     let history = history.into_iter().take(HISTORY).map(|(_, entry)| entry).collect::<Vec<_>>();
-    let total = stats.completed_count + stats.failed_count + stats.in_progress as u64;
+    let total = stats.completed_count + stats.failed_count + stats.pending.len() as u64;
     Ok(Answer::ok(json!({
         "counts": {
             "restored": u64::from(stats.restored.is_some()),
             "total": total,
-            "in_progress": stats.in_progress,
+            "in_progress": stats.pending.len(),
             "completed": stats.completed_count,
             "failed": stats.failed_count,
         },

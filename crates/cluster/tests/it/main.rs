@@ -3,4 +3,5 @@
 mod fencing;
 mod jobs;
 mod recovery;
+mod rescale;
 mod support;

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use tidegate_checkpoint::protocol::Command;
-use tidegate_types::{AttemptId, Barrier, BarrierKind, CheckpointId, ProcessIndex, Timestamp};
+use tidegate_types::{
+    AttemptId, Barrier, BarrierKind, CheckpointId, EventTime, ProcessIndex, SnapshotFigures,
+    SubtaskFigures, SubtaskIndex, Timestamp,
+};
 
 use super::{Figures, FromProcess, Hello, Start, ToProcess};
 use crate::{
@@ -134,6 +137,8 @@ impl From<Figures> for wire::Figures {
             progress: figures.progress.map(|(done, total)| wire::Progress { done, total }),
             in_flight_max_nanos: nanos(figures.in_flight_max),
             first_record_ms: figures.first_record.map(Timestamp::millis),
+            subtasks: figures.subtasks.into_iter().map(Into::into).collect(),
+            snapshots: figures.snapshots.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -145,7 +150,53 @@ impl From<wire::Figures> for Figures {
             progress: wire.progress.map(|progress| (progress.done, progress.total)),
             in_flight_max: Duration::from_nanos(wire.in_flight_max_nanos),
             first_record: wire.first_record_ms.map(Timestamp),
+            subtasks: wire.subtasks.into_iter().map(Into::into).collect(),
+            snapshots: wire.snapshots.into_iter().map(Into::into).collect(),
         }
+    }
+}
+
+impl From<SubtaskFigures> for wire::SubtaskFigures {
+    fn from(figures: SubtaskFigures) -> Self {
+        Self {
+            task: figures.task,
+            subtask: figures.subtask.get(),
+            records_in: figures.records_in,
+            records_out: figures.records_out,
+            busy_nanos: nanos(figures.busy),
+            backpressured_nanos: nanos(figures.backpressured),
+            idle_nanos: nanos(figures.idle),
+            watermark: figures.watermark.map(|time| time.0),
+        }
+    }
+}
+
+impl From<wire::SubtaskFigures> for SubtaskFigures {
+    fn from(wire: wire::SubtaskFigures) -> Self {
+        Self {
+            task: wire.task,
+            subtask: SubtaskIndex(wire.subtask),
+            records_in: wire.records_in,
+            records_out: wire.records_out,
+            busy: Duration::from_nanos(wire.busy_nanos),
+            backpressured: Duration::from_nanos(wire.backpressured_nanos),
+            idle: Duration::from_nanos(wire.idle_nanos),
+            watermark: wire.watermark.map(EventTime),
+        }
+    }
+}
+
+impl From<SnapshotFigures> for wire::SnapshotFigures {
+    fn from(figures: SnapshotFigures) -> Self {
+        let SnapshotFigures { checkpoint, subtasks, bytes } = figures;
+        Self { checkpoint: checkpoint.get(), subtasks, bytes }
+    }
+}
+
+impl From<wire::SnapshotFigures> for SnapshotFigures {
+    fn from(wire: wire::SnapshotFigures) -> Self {
+        let wire::SnapshotFigures { checkpoint, subtasks, bytes } = wire;
+        Self { checkpoint: CheckpointId(checkpoint), subtasks, bytes }
     }
 }
 

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use tidegate_types::{AttemptId, ProcessIndex};
+use bytes::Bytes;
+use tidegate_types::{AttemptId, ProcessIndex, Timestamp};
 
-use super::{FromTaskManager, Hardware, ProcessKey, Registration, StartProcess, ToTaskManager};
+use super::{
+    FromTaskManager, Hardware, LogFile, LogPart, ProcessKey, Registration, StartProcess,
+    ToTaskManager,
+};
 use crate::{
     convert::{job_id, nanos, required},
     error::MessageError,
@@ -21,6 +25,8 @@ pub(super) fn registration(first: wire::FromTaskManager) -> Result<Registration,
         from_task_manager::Word::Heartbeat(_) => unexpected("TaskManagerHeartbeat"),
         from_task_manager::Word::Started(_) => unexpected("ProcessStarted"),
         from_task_manager::Word::Ended(_) => unexpected("ProcessEnded"),
+        from_task_manager::Word::Logs(_) => unexpected("Logs"),
+        from_task_manager::Word::LogPart(_) => unexpected("LogPart"),
     }
 }
 
@@ -41,6 +47,18 @@ impl Word for FromTaskManager {
                 status,
                 success,
                 output_tail,
+            }),
+            Self::Logs { request, logs } => {
+                let logs = logs.into_iter().map(Into::into).collect();
+                Wire::Logs(wire::Logs { request, logs })
+            }
+            Self::LogPart { request, part } => Wire::LogPart(match part {
+                Ok(LogPart { total, bytes }) => {
+                    wire::LogPart { request, total, data: bytes, problem: None }
+                }
+                Err(why) => {
+                    wire::LogPart { request, total: 0, data: Bytes::new(), problem: Some(why) }
+                }
             }),
         };
         wire::FromTaskManager { word: Some(word) }
@@ -64,6 +82,16 @@ impl Word for FromTaskManager {
                 let key = process_key("ProcessEnded", key)?;
                 Self::Ended { key, status, success, output_tail }
             }
+            Wire::Logs(wire::Logs { request, logs }) => {
+                Self::Logs { request, logs: logs.into_iter().map(Into::into).collect() }
+            }
+            Wire::LogPart(wire::LogPart { request, total, data, problem }) => {
+                let part = match problem {
+                    None => Ok(LogPart { total, bytes: data }),
+                    Some(why) => Err(why),
+                };
+                Self::LogPart { request, part }
+            }
         })
     }
 }
@@ -85,6 +113,10 @@ impl Word for ToTaskManager {
             Self::Heartbeat => Wire::Heartbeat(wire::JobManagerHeartbeat {}),
             Self::StartProcess(start) => Wire::StartProcess(start.into()),
             Self::EndProcess(key) => Wire::EndProcess(wire::EndProcess { key: Some(key.into()) }),
+            Self::ListLogs { request } => Wire::ListLogs(wire::ListLogs { request }),
+            Self::ReadLog { request, name, offset, length } => {
+                Wire::ReadLog(wire::ReadLog { request, name, offset, length })
+            }
         };
         wire::ToTaskManager { word: Some(word) }
     }
@@ -103,6 +135,10 @@ impl Word for ToTaskManager {
             Wire::Heartbeat(wire::JobManagerHeartbeat {}) => Self::Heartbeat,
             Wire::StartProcess(start) => Self::StartProcess(start.try_into()?),
             Wire::EndProcess(end) => Self::EndProcess(process_key("EndProcess", end.key)?),
+            Wire::ListLogs(wire::ListLogs { request }) => Self::ListLogs { request },
+            Wire::ReadLog(wire::ReadLog { request, name, offset, length }) => {
+                Self::ReadLog { request, name, offset, length }
+            }
         })
     }
 }
@@ -112,6 +148,20 @@ fn process_key(
     key: Option<wire::ProcessKey>,
 ) -> Result<ProcessKey, MessageError> {
     required(message, "key", key)?.try_into()
+}
+
+impl From<LogFile> for wire::LogFile {
+    fn from(log: LogFile) -> Self {
+        let LogFile { name, bytes, modified } = log;
+        Self { name, bytes, modified_ms: modified.millis() }
+    }
+}
+
+impl From<wire::LogFile> for LogFile {
+    fn from(wire: wire::LogFile) -> Self {
+        let wire::LogFile { name, bytes, modified_ms } = wire;
+        Self { name, bytes, modified: Timestamp(modified_ms) }
+    }
 }
 
 impl From<ProcessKey> for wire::ProcessKey {

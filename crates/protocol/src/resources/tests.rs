@@ -57,7 +57,24 @@ fn from_task_manager() -> impl Strategy<Value = FromTaskManager> {
         (key(), text(), any::<bool>(), text()).prop_map(|(key, status, success, output_tail)| {
             FromTaskManager::Ended { key, status, success, output_tail }
         }),
+        (any::<u64>(), collection::vec(log_file(), 0..4))
+            .prop_map(|(request, logs)| FromTaskManager::Logs { request, logs }),
+        (any::<u64>(), prop_oneof![log_part().prop_map(Ok), text().prop_map(Err)])
+            .prop_map(|(request, part)| FromTaskManager::LogPart { request, part }),
     ]
+}
+
+fn log_file() -> impl Strategy<Value = LogFile> {
+    (text(), any::<(u64, u64)>()).prop_map(|(name, (bytes, modified))| LogFile {
+        name,
+        bytes,
+        modified: Timestamp(modified),
+    })
+}
+
+fn log_part() -> impl Strategy<Value = LogPart> {
+    (any::<u64>(), collection::vec(any::<u8>(), 0..20))
+        .prop_map(|(total, bytes)| LogPart { total, bytes: bytes.into() })
 }
 
 fn to_task_manager() -> impl Strategy<Value = ToTaskManager> {
@@ -69,6 +86,15 @@ fn to_task_manager() -> impl Strategy<Value = ToTaskManager> {
         Just(ToTaskManager::Heartbeat),
         start_process().prop_map(ToTaskManager::StartProcess),
         key().prop_map(ToTaskManager::EndProcess),
+        any::<u64>().prop_map(|request| ToTaskManager::ListLogs { request }),
+        (any::<u64>(), text(), any::<u64>(), any::<u64>()).prop_map(
+            |(request, name, offset, length)| ToTaskManager::ReadLog {
+                request,
+                name,
+                offset,
+                length
+            }
+        ),
     ]
 }
 

@@ -59,6 +59,7 @@ async fn a_process_joins_and_both_sides_talk() {
         progress: Some((1, 2)),
         in_flight_max: Duration::from_nanos(7),
         first_record: Some(Timestamp(9)),
+        ..Figures::default()
     });
     process.send(figures.clone()).unwrap();
     assert_eq!(soon(host.receive()).await.unwrap().unwrap(), figures);

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tidegate_checkpoint::{
     Action, Event,
-    coordinator::{CheckpointOutcome, Trigger},
+    coordinator::Trigger,
     protocol::{Command, ProcessAck},
 };
 use tidegate_snapshot::{
@@ -15,15 +15,9 @@ use tidegate_snapshot::{
     store::{SnapshotLocation, SnapshotStore},
 };
 use tidegate_types::{Barrier, BarrierKind, CheckpointId, OperatorUid, Timestamp, error::chain};
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use super::{Attempt, AttemptEnd, CompletionLog, JobMaster, LogError, Written};
-use crate::api::{CheckpointSummary, FailedCheckpoint};
-
-/// How many completed snapshots the figures tell of.
-const HISTORY: usize = 1000;
-/// How many failed ones they tell of.
-const FAILED_HISTORY: usize = 10;
 
 impl JobMaster {
     /// Carries out actions, in order; `attempt` is there while one runs.
@@ -64,7 +58,7 @@ impl JobMaster {
             }
             Action::FailAttempt(failure) => {
                 if let Some(attempt) = attempt {
-                    attempt.end.get_or_insert(AttemptEnd::Failed(failure));
+                    attempt.failed(failure);
                 }
             }
             Action::AttemptClosed => {
@@ -101,6 +95,7 @@ impl JobMaster {
         acks: Vec<ProcessAck>,
     ) {
         let Some(location) = self.locations.get(&checkpoint).cloned() else { return };
+        self.measure(checkpoint, &acks);
         let kind = match kind {
             BarrierKind::Checkpoint | BarrierKind::Final => SnapshotKind::Checkpoint,
             BarrierKind::Savepoint | BarrierKind::StopWithSavepoint { .. } => {
@@ -175,46 +170,6 @@ impl JobMaster {
         });
     }
 
-    fn observe(&mut self, outcome: CheckpointOutcome) {
-        let (job, now) = (self.settings.id, self.clock.now());
-        match outcome {
-            CheckpointOutcome::Completed { snapshot, duration, sync_max, alignment_max } => {
-                self.locations.remove(&snapshot.id);
-                if matches!(snapshot.kind, BarrierKind::StopWithSavepoint { .. }) {
-                    self.stopped_with = Some(snapshot.location.clone());
-                }
-                info!(
-                    %job, checkpoint = %snapshot.id, kind = ?snapshot.kind, ?duration,
-                    bytes = snapshot.bytes, location = snapshot.location, "snapshot completed"
-                );
-                let (id, kind, bytes) = (snapshot.id, snapshot.kind, snapshot.bytes);
-                let path = snapshot.location;
-                let summary = CheckpointSummary {
-                    id,
-                    kind,
-                    completed_at: now,
-                    duration,
-                    bytes,
-                    sync_max,
-                    alignment_max,
-                    path,
-                };
-                self.stats.update(|stats| {
-                    stats.completed_count += 1;
-                    push_bounded(&mut stats.completed, summary, HISTORY);
-                });
-            }
-            CheckpointOutcome::Failed { checkpoint, reason } => {
-                warn!(%job, %checkpoint, reason, "snapshot failed");
-                self.stats.update(|stats| {
-                    stats.failed_count += 1;
-                    let failed = FailedCheckpoint { id: checkpoint, time: now, reason };
-                    push_bounded(&mut stats.failed, failed, FAILED_HISTORY);
-                });
-            }
-        }
-    }
-
     /// The location that a snapshot's path or URL stands for.
     pub(super) fn location_of(&self, path: &str) -> Result<SnapshotLocation, StoreError> {
         match self.stores.locate(path) {
@@ -251,14 +206,6 @@ fn send(attempt: &Option<&mut Attempt>, command: &Command) {
     for process in &attempt.running.commands {
         // A process that is gone is noticed by its report, or by the end of its connection.
         let _ = process.send(command.clone());
-    }
-}
-
-/// Appends to a history, and forgets its oldest entry when there are more than `most`.
-pub(super) fn push_bounded<T>(history: &mut Vec<T>, entry: T, most: usize) {
-    history.push(entry);
-    if history.len() > most {
-        history.remove(0);
     }
 }
 

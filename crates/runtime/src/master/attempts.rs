@@ -1,13 +1,11 @@
 //! Where a job's attempts run: in this process, or in others.
 
-use std::time::Duration;
-
 use futures::future::BoxFuture;
 use tidegate_checkpoint::{Command, Report};
-use tidegate_types::{AttemptId, Parallelism, Timestamp};
+use tidegate_types::{AttemptId, Figures, Parallelism};
 use tokio::sync::mpsc;
 
-use crate::{api::JobError, prepare::RestorePoint};
+use crate::{api::JobError, prepare::RestorePoint, stats::Location};
 
 /// Starts a job's attempts, one after the other.
 pub trait Attempts: Send + 'static {
@@ -43,37 +41,11 @@ pub struct RunningAttempt {
     /// From all of them.
     pub reports: mpsc::UnboundedReceiver<Report>,
     /// What they have counted.
-    pub figures: Box<dyn Fn() -> AttemptFigures + Send>,
+    pub figures: Box<dyn Fn() -> Figures + Send>,
+    /// Where its processes are, in order; empty if they are where the master is.
+    pub locations: Vec<Location>,
+    /// Done when it has to give way to one of another parallelism, with the reason.
+    pub outdated: BoxFuture<'static, String>,
     /// Done when nothing of it writes any more.
     pub ended: BoxFuture<'static, ()>,
-}
-
-/// What is counted while an attempt runs, over all of its processes.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct AttemptFigures {
-    /// How many records its sources have emitted.
-    pub records: u64,
-    /// How far its bounded sources have come: done and total, in a unit of the source's.
-    pub progress: Option<(u64, u64)>,
-    /// The longest time that a record has been under way between source and sink.
-    pub in_flight_max: Duration,
-    /// When the first record had passed through all operators.
-    pub first_record: Option<Timestamp>,
-}
-
-impl AttemptFigures {
-    /// Those of two processes, taken together.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        let earlier = |a: Option<Timestamp>, b| a.into_iter().chain(b).min();
-        Self {
-            records: self.records + other.records,
-            progress: match (self.progress, other.progress) {
-                (Some((a, b)), Some((c, d))) => Some((a + c, b + d)),
-                (one, None) | (None, one) => one,
-            },
-            in_flight_max: self.in_flight_max.max(other.in_flight_max),
-            first_record: earlier(self.first_record, other.first_record),
-        }
-    }
 }

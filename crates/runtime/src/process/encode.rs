@@ -42,6 +42,18 @@ pub(crate) struct EncodedPart {
     operators: Vec<EncodedOperator>,
 }
 
+impl EncodedPart {
+    /// How many bytes of state it has.
+    pub(crate) fn bytes(&self) -> u64 {
+        let length = |encoded: &Encoded| encoded.bytes.len() as u64;
+        let of = |operator: &EncodedOperator| {
+            let keyed = operator.keyed.as_ref().map_or(0, |(_, encoded)| length(encoded));
+            keyed + operator.lists.as_ref().map_or(0, |(_, encoded)| length(encoded))
+        };
+        self.operators.iter().map(of).sum()
+    }
+}
+
 /// Encodes a task's part off the worker's thread.
 pub(crate) async fn encode_part(
     subtask: SubtaskIndex,

@@ -26,7 +26,7 @@ use timely::{
 use super::network::Network;
 use crate::{
     graph::TaskId,
-    task::{TaskError, TaskReport, WorkerCounters},
+    task::{TaskError, TaskReport, meter::WorkerCounters},
     worker::{self, WorkerCommand, WorkerSeat, WorkerSpec},
 };
 
@@ -38,6 +38,8 @@ pub(crate) struct WorkersSpec {
     pub(crate) worker: WorkerSpec,
     /// How many workers this process has.
     pub(crate) count: usize,
+    /// How many tasks the job has.
+    pub(crate) tasks: usize,
     /// The way to the other processes, if there are any.
     pub(crate) network: Option<Network>,
 }
@@ -96,13 +98,13 @@ impl Workers {
 
 /// Starts the threads. In a cluster this waits for the other processes, on a thread of its own.
 pub(crate) fn start_workers(spec: WorkersSpec) -> Workers {
-    let WorkersSpec { worker, count, network } = spec;
+    let WorkersSpec { worker, count, tasks, network } = spec;
     let close = Arc::clone(&worker.close);
     let (mut links, mut seats, mut counters) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..count {
         let (commands, receiver) = mpsc::channel();
         let (leave_waker, waker) = mpsc::channel();
-        let counter = Arc::new(WorkerCounters::default());
+        let counter = Arc::new(WorkerCounters::new(tasks));
         counters.push(Arc::clone(&counter));
         links.push(WorkerLink { commands, waker, known: None });
         seats.push(Some(WorkerSeat { commands: receiver, counters: counter, waker: leave_waker }));

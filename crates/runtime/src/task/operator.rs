@@ -15,6 +15,7 @@ use super::{
     Mailbox, Session, Slice, TaskReport, TaskSnapshot, WorkerContext, caught,
     chain::{Chain, Outbox, SHORTEST_RETRY},
     input::{Advance, Inbox, Received, Watermarks},
+    meter::{Meter, Pause},
     send, send_all,
 };
 use crate::{
@@ -52,6 +53,7 @@ pub(crate) struct OperatorTask {
     /// There while an operator wants to be woken, since it may emit then.
     wake_capability: CapabilitySet<Round>,
     outbox: Outbox,
+    meter: Meter,
     batch_types: Vec<BatchType>,
     open_channels: usize,
     ended_channels: Vec<bool>,
@@ -88,6 +90,7 @@ impl OperatorTask {
             holding: None,
             wake_capability: CapabilitySet::new(),
             outbox: Outbox::default(),
+            meter: Meter::new(&parts.context.counters, parts.id),
             batch_types: parts.batch_types,
             open_channels: parts.channels,
             ended_channels: vec![false; parts.channels],
@@ -116,7 +119,10 @@ impl OperatorTask {
         if self.context.failed.get() {
             return false;
         }
-        match caught(|| self.run_slice(session, frontiers)) {
+        let begun = self.meter.begin();
+        let ran = caught(|| self.run_slice(begun, session, frontiers));
+        self.meter.end();
+        match ran {
             Ok(again) => again,
             Err(error) => {
                 self.context.fail(self.id, error);
@@ -127,10 +133,11 @@ impl OperatorTask {
 
     fn run_slice(
         &mut self,
+        begun: Instant,
         session: &mut Session<'_>,
         frontiers: &[MutableAntichain<Round>],
     ) -> UserResult<bool> {
-        let slice = Slice::begin();
+        let slice = Slice::begin(begun);
         self.take_mail();
         self.fire_wakeups(session)?;
         let again = loop {
@@ -178,6 +185,7 @@ impl OperatorTask {
         self.holding = None;
         let alignment = &self.alignment;
         let Some(packet) = self.inbox.next(|channel| alignment.is_blocked(channel)) else {
+            self.meter.pause(Pause::Idle);
             return Ok(false);
         };
         self.on_packet(packet, session)?;
@@ -190,11 +198,13 @@ impl OperatorTask {
             Body::Empty => {}
             Body::Batch(batch) => {
                 self.watermarks.on_record(channel);
+                self.meter.received(batch.len());
                 self.chain.on_batch(batch, &mut self.outbox)?;
             }
             Body::Encoded(_, bytes) => {
                 self.watermarks.on_record(channel);
                 let batch = decoded(&bytes, &self.batch_types[input])?;
+                self.meter.received(batch.len());
                 self.chain.on_batch(batch, &mut self.outbox)?;
             }
             Body::Control(Control::Watermark(time)) => {
@@ -213,7 +223,7 @@ impl OperatorTask {
                 return self.on_channel_end(channel, capability, session);
             }
         }
-        send_all(&mut self.outbox, &self.context, session, &capability);
+        send_all(&mut self.outbox, &self.meter, &self.context, session, &capability);
         if self.wake_capability.is_empty() && self.chain.next_wakeup().is_some() {
             self.wake_capability = capability.retain_stamp(0);
         }
@@ -224,7 +234,10 @@ impl OperatorTask {
     fn on_advance(&mut self, advance: Advance) -> UserResult<()> {
         match advance {
             Advance::None => Ok(()),
-            Advance::To(time) => self.chain.on_watermark(time, &mut self.outbox),
+            Advance::To(time) => {
+                self.meter.watermark(time);
+                self.chain.on_watermark(time, &mut self.outbox)
+            }
             Advance::Idle => self.chain.on_idle(&mut self.outbox),
         }
     }
@@ -258,7 +271,7 @@ impl OperatorTask {
             // The end counts as the final watermark, of which the task itself speaks at its end.
             let advance = self.watermarks.on_watermark(channel, EventTime::MAX);
             self.on_advance(advance)?;
-            send_all(&mut self.outbox, &self.context, session, &capability);
+            send_all(&mut self.outbox, &self.meter, &self.context, session, &capability);
         }
         let decision = self.alignment.on_end(channel);
         let snapshots = matches!(decision, Decision::Snapshot(_));
@@ -313,7 +326,7 @@ impl OperatorTask {
         };
         self.chain.on_watermark(EventTime::MAX, &mut self.outbox)?;
         self.chain.on_end(&mut self.outbox)?;
-        send_all(&mut self.outbox, &self.context, session, &capability);
+        send_all(&mut self.outbox, &self.meter, &self.context, session, &capability);
         send(Body::Control(Control::End), &self.context, session, &capability);
         self.holding = None;
         self.context.report(self.id, TaskReport::InputEnded);
@@ -322,6 +335,7 @@ impl OperatorTask {
 
     /// Nobody sends barriers any more: the triggers themselves ask for snapshots.
     fn on_ended(&mut self) -> bool {
+        self.meter.pause(Pause::Idle);
         while let Some(barrier) = self.triggers.pop_front() {
             if let Decision::Snapshot(barrier) = self.alignment.on_trigger(barrier) {
                 self.phase = Phase::Flushing { barrier, capability: None };
@@ -342,7 +356,7 @@ impl OperatorTask {
             && let Some(capability) = self.wake_capability.first().cloned()
         {
             self.chain.on_wakeup(now, &mut self.outbox)?;
-            send_all(&mut self.outbox, &self.context, session, &capability);
+            send_all(&mut self.outbox, &self.meter, &self.context, session, &capability);
         }
         Ok(())
     }

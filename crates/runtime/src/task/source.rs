@@ -12,6 +12,7 @@ use timely::{dataflow::operators::Capability, scheduling::Activator};
 use super::{
     Mailbox, Session, Slice, TaskReport, TaskSnapshot, WorkerContext, caught,
     chain::{Chain, ContextFor, Emitted, LinkSnapshot, Outbox, SHORTEST_RETRY, blame},
+    meter::{Meter, Pause},
     send, send_all,
 };
 use crate::{
@@ -51,6 +52,7 @@ pub(crate) struct SourceTask {
     chain: Chain,
     phase: Phase,
     outbox: Outbox,
+    meter: Meter,
     context: Rc<WorkerContext>,
     mailbox: Rc<RefCell<Mailbox>>,
     activator: Activator,
@@ -81,6 +83,7 @@ impl SourceTask {
             chain: parts.chain,
             phase: Phase::Running,
             outbox: Outbox::default(),
+            meter: Meter::new(&parts.context.counters, parts.id),
             context: parts.context,
             mailbox: parts.mailbox,
             activator: parts.activator,
@@ -98,7 +101,10 @@ impl SourceTask {
         if self.context.failed.get() {
             return false;
         }
-        match caught(|| self.run_slice(session)) {
+        let begun = self.meter.begin();
+        let ran = caught(|| self.run_slice(begun, session));
+        self.meter.end();
+        match ran {
             Ok(again) => again,
             Err(error) => {
                 let error = blame(&self.uid, &self.name, error);
@@ -108,8 +114,8 @@ impl SourceTask {
         }
     }
 
-    fn run_slice(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
-        let slice = Slice::begin();
+    fn run_slice(&mut self, begun: Instant, session: &mut Session<'_>) -> UserResult<bool> {
+        let slice = Slice::begin(begun);
         self.follow_round();
         self.take_completions();
         loop {
@@ -166,6 +172,7 @@ impl SourceTask {
         }
         let budget = self.context.flow.borrow_mut().budget().min(TARGET_LEN);
         if budget == 0 {
+            self.meter.pause(Pause::Backpressured);
             self.context.flow.borrow_mut().pause();
             self.follow_round();
             return Ok(false);
@@ -193,6 +200,7 @@ impl SourceTask {
         let records = out.records;
         if records > 0 {
             self.context.counters.add_records(records);
+            self.meter.received(records as usize);
         }
         if let Some(progress) = self.source.progress() {
             self.context.counters.progress_done.store(progress.done, Ordering::Relaxed);
@@ -211,6 +219,7 @@ impl SourceTask {
             SourceStatus::Wait(time) => self.activator.activate_after(time.max(SHORTEST_RETRY)),
             SourceStatus::Pending => {}
         }
+        self.meter.pause(Pause::Idle);
         self.context.flow.borrow_mut().pause();
         self.follow_round();
         Ok(false)
@@ -225,7 +234,7 @@ impl SourceTask {
                 bytes += batch.estimated_bytes();
             }
         }
-        send_all(&mut self.outbox, &self.context, session, capability);
+        send_all(&mut self.outbox, &self.meter, &self.context, session, capability);
         self.context.flow.borrow_mut().emitted(records, bytes, Instant::now());
         self.follow_round();
     }
@@ -275,6 +284,7 @@ impl SourceTask {
     }
 
     fn on_stopped(&mut self, checkpoint: CheckpointId) -> bool {
+        self.meter.pause(Pause::Idle);
         self.context.flow.borrow_mut().pause();
         self.follow_round();
         let aborted = self.mailbox.borrow_mut().aborted.contains(&checkpoint);
@@ -302,6 +312,7 @@ impl SourceTask {
     }
 
     fn on_ended(&mut self) -> bool {
+        self.meter.pause(Pause::Idle);
         let trigger = self.mailbox.borrow_mut().triggers.pop_front();
         match trigger {
             Some(barrier) => {

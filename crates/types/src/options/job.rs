@@ -118,6 +118,28 @@ pub struct RecoveryOptions {
     pub allow_non_restored_state: bool,
 }
 
+/// Which of Flink's schedulers a job has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchedulerKind {
+    /// It waits for as many slots as it wants.
+    Default,
+    /// It takes what there is.
+    Adaptive,
+}
+
+/// `jobmanager.scheduler` and `jobmanager.adaptive-scheduler.*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchedulerOptions {
+    /// Which one.
+    pub kind: SchedulerKind,
+    /// How long a job waits for more slots before it starts with fewer than it wants.
+    pub submission_stabilization: Duration,
+    /// How long a job that runs waits for more slots before it takes fewer than it wants.
+    pub executing_stabilization: Duration,
+    /// The least time between an attempt's start and a rescaling.
+    pub cooldown: Duration,
+}
+
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobOptions {
@@ -135,6 +157,8 @@ pub struct JobOptions {
     pub recovery: RecoveryOptions,
     /// `restart-strategy.*`.
     pub restart: RestartStrategyOptions,
+    /// `jobmanager.scheduler`.
+    pub scheduler: SchedulerOptions,
 }
 
 impl JobOptions {
@@ -157,6 +181,7 @@ impl JobOptions {
             restart: restart(configuration, checkpointing.interval.is_some())?,
             checkpointing,
             recovery: recovery(configuration)?,
+            scheduler: scheduler(configuration)?,
         };
         options.check()
     }
@@ -257,6 +282,18 @@ fn recovery(from: &Configuration) -> Result<RecoveryOptions, OptionError> {
         path: from.get_optional(&keys::RECOVERY_PATH, parse_path)?,
         claim_mode: from.get_optional(&keys::CLAIM_MODE, parse_claim_mode)?,
         allow_non_restored_state: from.get(&keys::IGNORE_UNCLAIMED, parse_bool)?,
+    })
+}
+
+const SCHEDULERS: &[(&str, SchedulerKind)] =
+    &[("Default", SchedulerKind::Default), ("Adaptive", SchedulerKind::Adaptive)];
+
+fn scheduler(from: &Configuration) -> Result<SchedulerOptions, OptionError> {
+    Ok(SchedulerOptions {
+        kind: from.get(&keys::SCHEDULER, |text| parse_word(text, SCHEDULERS))?,
+        submission_stabilization: from.get(&keys::SUBMISSION_STABILIZATION, parse_duration)?,
+        executing_stabilization: from.get(&keys::EXECUTING_STABILIZATION, parse_duration)?,
+        cooldown: from.get(&keys::RESCALE_COOLDOWN, parse_duration)?,
     })
 }
 

@@ -94,6 +94,14 @@ options! {
         "The random share by which that time is longer or shorter.";
     EXP_ATTEMPTS: "restart-strategy.exponential-delay.attempts-before-reset-backoff", "infinite", "1 or more, or infinite",
         "How many failures in a row there may be.";
+    SCHEDULER: "jobmanager.scheduler", "Default", "Default or Adaptive",
+        "What becomes of a job in a cluster with fewer free slots than its parallelism: Default has it wait for them, Adaptive runs it at the parallelism that fits, and rescales when more slots come.";
+    SUBMISSION_STABILIZATION: "jobmanager.adaptive-scheduler.submission.resource-stabilization-timeout", "10 s", "duration",
+        "How long an adaptive job waits for more slots before it starts with those that there are.";
+    EXECUTING_STABILIZATION: "jobmanager.adaptive-scheduler.executing.resource-stabilization-timeout", "1 min", "duration",
+        "How long an adaptive job that runs waits for still more slots before it rescales to some, but not all, of what it wants.";
+    RESCALE_COOLDOWN: "jobmanager.adaptive-scheduler.executing.cooldown-after-rescaling", "30 s", "duration",
+        "The least time between the start of an attempt of an adaptive job and its next rescaling.";
     REST_ADDRESS: "rest.address", "localhost", "host",
         "Where clients find the JobManager's REST API.";
     REST_BIND_ADDRESS: "rest.bind-address", "127.0.0.1", "IP address",

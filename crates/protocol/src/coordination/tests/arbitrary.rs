@@ -1,5 +1,7 @@
 //! Messages of every kind.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use proptest::{collection, option, prelude::*};
 use tidegate_checkpoint::protocol::{Failure, OperatorAck, ProcessAck, SubtaskStats};
@@ -11,7 +13,8 @@ use tidegate_snapshot::{
     segment::Redistribution,
 };
 use tidegate_types::{
-    Barrier, BarrierKind, CheckpointId, ErrorKind, KeyGroupRange, OperatorUid, SubtaskIndex,
+    Barrier, BarrierKind, CheckpointId, ErrorKind, EventTime, KeyGroupRange, OperatorUid,
+    SnapshotFigures, SubtaskFigures, SubtaskIndex, Timestamp,
 };
 
 use crate::coordination::*;
@@ -177,14 +180,43 @@ fn report() -> impl Strategy<Value = Report> {
 fn figures() -> impl Strategy<Value = Figures> {
     let in_flight_max = any::<u64>().prop_map(Duration::from_nanos);
     let first_record = option::of(any::<u64>().prop_map(Timestamp));
-    (any::<u64>(), option::of(any::<(u64, u64)>()), in_flight_max, first_record).prop_map(
-        |(records, progress, in_flight_max, first_record)| Figures {
+    let subtasks = collection::vec(subtask_figures(), 0..3);
+    let snapshots = collection::vec(snapshot_figures(), 0..3);
+    let progress = option::of(any::<(u64, u64)>());
+    (any::<u64>(), progress, in_flight_max, first_record, subtasks, snapshots).prop_map(
+        |(records, progress, in_flight_max, first_record, subtasks, snapshots)| Figures {
             records,
             progress,
             in_flight_max,
             first_record,
+            subtasks,
+            snapshots,
         },
     )
+}
+
+fn subtask_figures() -> impl Strategy<Value = SubtaskFigures> {
+    let watermark = option::of(any::<i64>().prop_map(EventTime));
+    (any::<(u32, u32)>(), any::<[u64; 2]>(), any::<[u64; 3]>(), watermark).prop_map(
+        |((task, subtask), [records_in, records_out], times, watermark)| {
+            let [busy, backpressured, idle] = times.map(Duration::from_nanos);
+            SubtaskFigures {
+                task,
+                subtask: SubtaskIndex(subtask),
+                records_in,
+                records_out,
+                busy,
+                backpressured,
+                idle,
+                watermark,
+            }
+        },
+    )
+}
+
+fn snapshot_figures() -> impl Strategy<Value = SnapshotFigures> {
+    (checkpoint(), any::<(u32, u64)>())
+        .prop_map(|(checkpoint, (subtasks, bytes))| SnapshotFigures { checkpoint, subtasks, bytes })
 }
 
 pub(super) fn hello() -> impl Strategy<Value = Hello> {

@@ -1,0 +1,173 @@
+//! What the master tells of its job.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tidegate_checkpoint::{
+    coordinator::CheckpointOutcome,
+    protocol::{Failure, ProcessAck},
+};
+use tidegate_types::{BarrierKind, CheckpointId, Figures, SubtaskFigures, SubtaskRates};
+use tracing::{info, warn};
+
+use super::{Attempt, JobMaster};
+use crate::stats::{
+    AttemptFailure, CheckpointSummary, FailedCheckpoint, Location, PendingCheckpoint,
+    SubtaskSnapshot,
+};
+
+/// How many completed snapshots the figures tell of.
+const HISTORY: usize = 1000;
+/// Of how many of them they tell the parts.
+const PARTS: usize = 10;
+/// How many failed ones they tell of.
+const FAILED_HISTORY: usize = 10;
+/// Over which time rates are told.
+const SAMPLE: Duration = Duration::from_secs(1);
+/// How many failures are remembered (Flink's `web.exception-history-size`).
+const FAILURES: usize = 16;
+
+impl JobMaster {
+    pub(super) fn collect_stats(&self, attempt: &mut Attempt) {
+        let Figures { records, progress, in_flight_max, first_record, subtasks, snapshots } =
+            (attempt.running.figures)();
+        let pending = self.coordinator.pending().map(|(id, kind, triggered_at)| {
+            let figures = snapshots.iter().find(|snapshot| snapshot.checkpoint == id);
+            let (subtasks, bytes) =
+                figures.map_or((0, 0), |figures| (figures.subtasks, figures.bytes));
+            PendingCheckpoint { id, kind, triggered_at, subtasks, bytes }
+        });
+        let pending = pending.collect();
+        let rates = attempt.sample.rates(records, &subtasks);
+        self.stats.update(|stats| {
+            stats.parallelism = attempt.running.parallelism;
+            stats.pending = pending;
+            stats.records = records;
+            stats.progress = progress;
+            stats.in_flight_max = stats.in_flight_max.max(in_flight_max);
+            stats.first_record = first_record;
+            stats.subtasks = subtasks;
+            if let Some((records_per_second, rates)) = rates {
+                (stats.records_per_second, stats.rates) = (records_per_second, rates);
+            }
+        });
+    }
+
+    pub(super) fn remember(&self, failure: &Failure, location: Option<Location>) {
+        let Failure { kind, message, uid, subtask } = failure.clone();
+        let (time, attempt) = (self.clock.now(), self.attempt);
+        let failure = AttemptFailure { time, attempt, kind, message, uid, subtask, location };
+        self.stats.update(|stats| push_bounded(&mut stats.failures, failure, FAILURES));
+    }
+
+    /// Keeps what was measured of the parts of a snapshot, until it is complete or given up.
+    pub(super) fn measure(&mut self, checkpoint: CheckpointId, acks: &[ProcessAck]) {
+        let operators = acks.iter().flat_map(|ack| &ack.operators);
+        let parts = operators.map(|ack| SubtaskSnapshot {
+            uid: ack.uid.clone(),
+            subtask: ack.subtask.index,
+            stats: ack.stats,
+        });
+        self.measured.insert(checkpoint, parts.collect());
+    }
+
+    pub(super) fn observe(&mut self, outcome: CheckpointOutcome) {
+        let (job, now) = (self.settings.id, self.clock.now());
+        match outcome {
+            CheckpointOutcome::Completed {
+                snapshot,
+                triggered_at,
+                duration,
+                sync_max,
+                alignment_max,
+            } => {
+                self.locations.remove(&snapshot.id);
+                if matches!(snapshot.kind, BarrierKind::StopWithSavepoint { .. }) {
+                    self.stopped_with = Some(snapshot.location.clone());
+                }
+                info!(
+                    %job, checkpoint = %snapshot.id, kind = ?snapshot.kind, ?duration,
+                    bytes = snapshot.bytes, location = snapshot.location, "snapshot completed"
+                );
+                let id = snapshot.id;
+                let summary = CheckpointSummary {
+                    id,
+                    kind: snapshot.kind,
+                    triggered_at,
+                    completed_at: now,
+                    duration,
+                    bytes: snapshot.bytes,
+                    sync_max,
+                    alignment_max,
+                    path: snapshot.location,
+                };
+                let parts = self.measured.remove(&id).unwrap_or_default();
+                self.stats.update(|stats| {
+                    stats.completed_count += 1;
+                    stats.pending.retain(|pending| pending.id != id);
+                    push_bounded(&mut stats.completed, Arc::new(summary), HISTORY);
+                    stats.parts.insert(id, parts);
+                    if stats.parts.len() > PARTS {
+                        stats.parts.pop_first();
+                    }
+                });
+            }
+            CheckpointOutcome::Failed { checkpoint: id, kind, triggered_at, reason } => {
+                warn!(%job, checkpoint = %id, reason, "snapshot failed");
+                self.measured.remove(&id);
+                self.stats.update(|stats| {
+                    stats.failed_count += 1;
+                    stats.pending.retain(|pending| pending.id != id);
+                    let failed = FailedCheckpoint { id, kind, triggered_at, time: now, reason };
+                    push_bounded(&mut stats.failed, failed, FAILED_HISTORY);
+                });
+            }
+        }
+    }
+}
+
+/// Figures of a while ago, to tell what happens per second.
+pub(super) struct Sample {
+    at: Instant,
+    records: u64,
+    subtasks: Vec<SubtaskFigures>,
+}
+
+impl Sample {
+    pub(super) fn new() -> Self {
+        Self { at: Instant::now(), records: 0, subtasks: Vec::new() }
+    }
+
+    /// What has happened per second, once the sample is old enough to tell; takes the next one then.
+    fn rates(
+        &mut self,
+        records: u64,
+        subtasks: &[SubtaskFigures],
+    ) -> Option<(f64, Vec<SubtaskRates>)> {
+        let elapsed = self.at.elapsed();
+        if elapsed < SAMPLE {
+            return None;
+        }
+        let before = std::mem::replace(
+            self,
+            Self { at: Instant::now(), records, subtasks: subtasks.to_vec() },
+        );
+        // In the first sample subtasks may still be missing.
+        let of = |(index, now): (usize, &SubtaskFigures)| {
+            let before = before.subtasks.get(index).copied().unwrap_or_default();
+            now.rates_since(&before, elapsed)
+        };
+        let per_second = records.saturating_sub(before.records) as f64 / elapsed.as_secs_f64();
+        Some((per_second, subtasks.iter().enumerate().map(of).collect()))
+    }
+}
+
+/// Appends to a history, and forgets its oldest entry when there are more than `most`.
+fn push_bounded<T>(history: &mut Vec<T>, entry: T, most: usize) {
+    history.push(entry);
+    if history.len() > most {
+        history.remove(0);
+    }
+}

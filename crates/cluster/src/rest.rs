@@ -11,8 +11,21 @@ mod checkpoints;
 mod cluster;
 mod jars;
 mod jobs;
+mod logs;
+mod metrics;
+mod openapi;
 mod operations;
+mod plan;
+mod prometheus;
+mod rescaling;
+mod routes;
+mod server;
+mod snapshots;
+mod states;
+mod summary;
 mod throwable;
+mod unserved;
+mod vertices;
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -22,15 +35,17 @@ use axum::{
     http::{Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{delete, get, patch, post},
 };
 use tidegate_protocol::Secret;
+use tidegate_types::JobId;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use self::{
-    answer::{Answer, ApiError},
+    answer::{Answer, ApiError, Empty},
     operations::Operations,
+    snapshots::{CheckpointInfo, DisposalInfo, SavepointInfo},
 };
 use crate::dispatcher::Dispatcher;
 
@@ -38,6 +53,8 @@ use crate::dispatcher::Dispatcher;
 const LONGEST_BODY: usize = 1 << 20;
 /// How long a request may take: a binary that is submitted has to describe its job first.
 const LONGEST_REQUEST: Duration = Duration::from_secs(120);
+/// How long the next part of a request's body may take to arrive.
+const LONGEST_SILENCE: Duration = Duration::from_secs(30);
 
 /// How the API is served.
 #[derive(Clone, Debug)]
@@ -52,13 +69,17 @@ pub struct RestOptions {
 
 /// What every handler has.
 #[derive(Clone)]
-pub(crate) struct Api {
-    pub(crate) dispatcher: Dispatcher,
-    pub(crate) operations: Operations,
-    pub(crate) options: Arc<RestOptions>,
+struct Api {
+    dispatcher: Dispatcher,
+    savepoints: Operations<(JobId, String), SavepointInfo>,
+    checkpoints: Operations<(JobId, String), CheckpointInfo>,
+    disposals: Operations<String, DisposalInfo>,
+    options: Arc<RestOptions>,
+    /// Ends the JobManager.
+    shutdown: CancellationToken,
 }
 
-/// Serves the API until `shutdown`.
+/// Serves the API until `shutdown`, which a client may bring about too.
 ///
 /// # Errors
 ///
@@ -69,56 +90,28 @@ pub async fn serve(
     options: RestOptions,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let operations = Operations::new(options.async_store_duration);
-    let api = Api { dispatcher, operations, options: Arc::new(options) };
-    let service = router(api).into_make_service();
-    axum::serve(listener, service).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    let kept = options.async_store_duration;
+    let api = Api {
+        dispatcher,
+        savepoints: Operations::new(kept),
+        checkpoints: Operations::new(kept),
+        disposals: Operations::new(kept),
+        options: Arc::new(options),
+        shutdown: shutdown.clone(),
+    };
+    server::serve(listener, router(api), shutdown).await
 }
 
 fn router(api: Api) -> Router {
-    let routes = routes().with_state(api.clone());
+    let routes = routes::routes().merge(unserved::routes()).with_state(api.clone());
     Router::new()
         .nest("/v1", routes.clone())
         .merge(routes)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
+        .layer(RequestBodyTimeoutLayer::new(LONGEST_SILENCE))
         .layer(middleware::from_fn_with_state(api, guard))
-}
-
-fn routes() -> Router<Api> {
-    Router::new()
-        .route("/config", get(cluster::config))
-        .route("/overview", get(cluster::overview))
-        .route("/taskmanagers", get(cluster::task_managers))
-        .route("/taskmanagers/{id}", get(cluster::task_manager))
-        .route("/jobmanager/config", get(cluster::configuration))
-        .route("/jobs", get(jobs::list))
-        .route("/jobs/overview", get(jobs::overview))
-        .route("/jobs/{job}", get(jobs::detail).merge(patch(jobs::cancel)))
-        .route("/jobs/{job}/status", get(jobs::status))
-        .route("/jobs/{job}/plan", get(jobs::plan))
-        .route("/jobs/{job}/config", get(jobs::config))
-        .route("/jobs/{job}/exceptions", get(jobs::exceptions))
-        .route("/jobs/{job}/execution-result", get(jobs::execution_result))
-        .route("/jobs/{job}/yarn-cancel", get(jobs::yarn_cancel))
-        .route("/jobs/{job}/savepoints", post(operations::savepoint))
-        .route("/jobs/{job}/stop", post(operations::stop))
-        .route("/jobs/{job}/savepoints/{trigger}", get(operations::savepoint_result))
-        .route(
-            "/jobs/{job}/checkpoints",
-            get(checkpoints::statistics).merge(post(operations::checkpoint)),
-        )
-        .route("/jobs/{job}/checkpoints/config", get(checkpoints::config))
-        .route("/jobs/{job}/checkpoints/details/{checkpoint}", get(checkpoints::details))
-        .route("/jobs/{job}/checkpoints/{trigger}", get(operations::checkpoint_result))
-        .route("/savepoint-disposal", post(operations::dispose))
-        .route("/savepoint-disposal/{trigger}", get(operations::disposal_result))
-        .route("/jars", get(jars::list))
-        .route("/jars/upload", post(jars::upload).layer(DefaultBodyLimit::disable()))
-        .route("/jars/{jar}", delete(jars::remove))
-        .route("/jars/{jar}/run", post(jars::run))
-        .route("/jars/{jar}/plan", get(jars::plan).merge(post(jars::plan)))
 }
 
 /// A request that takes too long is given up; an upload may take its time.
@@ -146,7 +139,11 @@ fn in_one_form(response: Response) -> Response {
         return response;
     }
     let reason = status.canonical_reason().unwrap_or("the request was refused");
-    ApiError::new(status, format!("Bad request, could not parse it: {reason}.")).into_response()
+    let allow = response.headers().get(header::ALLOW).cloned();
+    let mut error = ApiError::new(status, format!("Bad request, could not parse it: {reason}."))
+        .into_response();
+    error.headers_mut().extend(allow.map(|allow| (header::ALLOW, allow)));
+    error
 }
 
 async fn not_found(request: Request) -> ApiError {
@@ -168,7 +165,7 @@ async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response
         None => true,
     };
     let mut response = if request.method() == Method::OPTIONS {
-        Answer::ok(serde_json::json!({})).into_response()
+        Answer::ok(Empty {}).into_response()
     } else if may_pass {
         in_one_form(run_in_time(request, next).await)
     } else {

@@ -1,44 +1,52 @@
 //! What requests are made of, and what answers look like.
 
+use std::borrow::Cow;
+
 use axum::{
     body::Bytes,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::json;
-use tidegate_types::{ErrorKind, JobId, error::chain};
+use tidegate_types::{ErrorKind, JobId, Timestamp, error::chain};
 
-use crate::dispatcher::{Dispatcher, JobView, SubmitError};
+use crate::dispatcher::{Dispatcher, JobView, RescaleError, SubmitError};
 
 /// An answer with a JSON body.
-pub(super) struct Answer(StatusCode, serde_json::Value);
+pub(super) struct Answer<T>(StatusCode, T);
 
-impl Answer {
-    pub(super) fn ok(body: impl Serialize) -> Self {
-        Self::with(StatusCode::OK, body)
+impl<T: Serialize> Answer<T> {
+    pub(super) fn ok(body: T) -> Self {
+        Self(StatusCode::OK, body)
     }
 
-    pub(super) fn accepted(body: impl Serialize) -> Self {
-        Self::with(StatusCode::ACCEPTED, body)
+    pub(super) fn accepted(body: T) -> Self {
+        Self(StatusCode::ACCEPTED, body)
     }
+}
 
-    fn with(status: StatusCode, body: impl Serialize) -> Self {
-        match serde_json::to_value(body) {
-            Ok(body) => Self(status, body),
+impl<T: Serialize> IntoResponse for Answer<T> {
+    fn into_response(self) -> Response {
+        let json = HeaderValue::from_static("application/json; charset=UTF-8");
+        match serde_json::to_vec(&self.1) {
+            Ok(body) => (self.0, [(header::CONTENT_TYPE, json)], body).into_response(),
             Err(error) => {
-                let message = format!("Internal server error: {error}");
-                Self(StatusCode::INTERNAL_SERVER_ERROR, json!({ "errors": [message] }))
+                ApiError::internal(format!("Internal server error: {error}")).into_response()
             }
         }
     }
 }
 
-impl IntoResponse for Answer {
-    fn into_response(self) -> Response {
-        let json = HeaderValue::from_static("application/json; charset=UTF-8");
-        (self.0, [(header::CONTENT_TYPE, json)], self.1.to_string()).into_response()
-    }
+/// Nothing but that it was done.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Empty {}
+
+/// Why a request was not carried out.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Errors {
+    /// One text, for a person.
+    errors: [String; 1],
 }
 
 /// An answer that is none.
@@ -48,7 +56,7 @@ pub(super) struct ApiError {
     message: String,
 }
 
-pub(super) type ApiResult = Result<Answer, ApiError>;
+pub(super) type ApiResult<T> = Result<Answer<T>, ApiError>;
 
 impl ApiError {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
@@ -79,6 +87,10 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 
+    pub(super) fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+    }
+
     pub(super) fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
     }
@@ -90,11 +102,19 @@ impl ApiError {
              value \"{value}\"."
         ))
     }
+
+    /// A parameter of the query that is not what it should be.
+    pub(super) fn query(name: &str, value: &str) -> Self {
+        Self::bad_request(format!(
+            "Bad request, could not parse parameters: Cannot resolve query parameter ({name}) from \
+             value \"{value}\"."
+        ))
+    }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        Answer(self.status, json!({ "errors": [self.message] })).into_response()
+        Answer(self.status, Errors { errors: [self.message] }).into_response()
     }
 }
 
@@ -111,9 +131,28 @@ impl From<SubmitError> for ApiError {
     }
 }
 
+impl From<RescaleError> for ApiError {
+    fn from(error: RescaleError) -> Self {
+        let status = match error {
+            RescaleError::NoJob(_) => StatusCode::NOT_FOUND,
+            RescaleError::Ended(..) => StatusCode::CONFLICT,
+            RescaleError::TooMany { .. } | RescaleError::Bounds(_) => StatusCode::BAD_REQUEST,
+            RescaleError::Ha(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, chain(&error))
+    }
+}
+
 /// Reads a job's id from the path.
 pub(super) fn job_id(text: &str) -> Result<JobId, ApiError> {
     text.parse().map_err(|_| ApiError::path("jobid", text))
+}
+
+/// Reads a number from the path.
+pub(super) fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, ApiError> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|_| is_plain);
+    number.ok_or_else(|| ApiError::path(name, text))
 }
 
 /// The job that the path names.
@@ -124,8 +163,28 @@ pub(super) fn job(dispatcher: &Dispatcher, text: &str) -> Result<JobView, ApiErr
 
 /// Reads a JSON body; an empty one is `{}`. `name` is what Flink calls it.
 pub(super) fn body<T: DeserializeOwned>(bytes: &Bytes, name: &str) -> Result<T, ApiError> {
+    let wrong = || ApiError::bad_request(format!("Request did not match expected format {name}."));
     let bytes = if bytes.is_empty() { b"{}" } else { bytes.as_ref() };
-    serde_json::from_slice(bytes).map_err(|_| {
-        ApiError::bad_request(format!("Request did not match expected format {name}."))
-    })
+    // Serde would take a list of values for an object.
+    let value = serde_json::from_slice::<serde_json::Value>(bytes).map_err(|_| wrong())?;
+    let object = Some(value).filter(serde_json::Value::is_object).ok_or_else(wrong)?;
+    serde_json::from_value(object).map_err(|_| wrong())
+}
+
+/// A time as Flink tells it: milliseconds since 1970, -1 for none.
+pub(super) fn millis(time: Option<Timestamp>) -> i64 {
+    time.map_or(-1, |time| i64::try_from(time.millis()).unwrap_or(i64::MAX))
+}
+
+/// An id of 32 hexadecimal digits, for the description of the API.
+pub(super) struct HexId;
+
+impl JsonSchema for HexId {
+    fn schema_name() -> Cow<'static, str> {
+        "HexId".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "pattern": "^[0-9a-fA-F]{32}$" })
+    }
 }

@@ -1,201 +1,515 @@
 //! What is told of a job's checkpoints and savepoints.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Path, State};
-use serde_json::{Value, json};
-use tidegate_runtime::{CheckpointSummary, FailedCheckpoint};
-use tidegate_types::{BarrierKind, options::CheckpointingMode, options::RetentionPolicy};
+use schemars::JsonSchema;
+use serde::Serialize;
+use tidegate_runtime::{CheckpointSummary, FailedCheckpoint, PendingCheckpoint, SubtaskSnapshot};
+use tidegate_types::{
+    BarrierKind, Timestamp,
+    options::{CheckpointingMode, RetentionPolicy},
+};
 
 use super::{
     Api,
-    answer::{Answer, ApiError, ApiResult, job},
+    answer::{Answer, ApiError, ApiResult, job, millis, number},
+    plan::vertex_id,
+    summary::Summary,
+    vertices::TaskView,
 };
 use crate::dispatcher::JobView;
 
 /// How many snapshots the history tells of (Flink's `web.checkpoints.history`).
 const HISTORY: usize = 10;
 
-fn is_savepoint(kind: BarrierKind) -> bool {
-    matches!(kind, BarrierKind::Savepoint | BarrierKind::StopWithSavepoint { .. })
+/// How far a snapshot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum CheckpointStatus {
+    InProgress,
+    Completed,
+    Failed,
 }
 
-fn completed(view: &JobView, summary: &CheckpointSummary) -> Value {
-    let duration = summary.duration.as_millis() as u64;
-    let subtasks = subtasks(view);
-    let checkpoint_type = match summary.kind {
-        BarrierKind::StopWithSavepoint { .. } => "SYNC_SAVEPOINT",
-        BarrierKind::Savepoint => "SAVEPOINT",
-        _ => "CHECKPOINT",
-    };
-    let is_savepoint = is_savepoint(summary.kind);
-    json!({
-        "className": "completed",
-        "id": summary.id.get(),
-        "status": "COMPLETED",
-        "is_savepoint": is_savepoint,
-        "savepointFormat": is_savepoint.then_some("NATIVE"),
-        "trigger_timestamp": summary.triggered_at.millis(),
-        "latest_ack_timestamp": summary.completed_at.millis(),
-        "checkpointed_size": summary.bytes,
-        "state_size": summary.bytes,
-        "end_to_end_duration": duration,
-        "alignment_buffered": 0,
-        "processed_data": 0,
-        "persisted_data": 0,
-        "num_subtasks": subtasks,
-        "num_acknowledged_subtasks": subtasks,
-        "checkpoint_type": checkpoint_type,
-        "tasks": {},
-        "external_path": summary.path,
-        "discarded": false,
-    })
+/// What a snapshot is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum CheckpointType {
+    Checkpoint,
+    Savepoint,
+    SyncSavepoint,
 }
 
-fn failed(view: &JobView, failed: &FailedCheckpoint) -> Value {
-    json!({
-        "className": "failed",
-        "id": failed.id.get(),
-        "status": "FAILED",
-        "is_savepoint": false,
-        "savepointFormat": null,
-        "trigger_timestamp": failed.time.millis(),
-        "latest_ack_timestamp": -1,
-        "checkpointed_size": 0,
-        "state_size": 0,
-        "end_to_end_duration": 0,
-        "alignment_buffered": 0,
-        "processed_data": 0,
-        "persisted_data": 0,
-        "num_subtasks": subtasks(view),
-        "num_acknowledged_subtasks": 0,
-        "checkpoint_type": "CHECKPOINT",
-        "tasks": {},
-        "failure_timestamp": failed.time.millis(),
-        "failure_message": failed.reason,
-    })
-}
-
-fn subtasks(view: &JobView) -> u64 {
-    view.description.plan.tasks.len() as u64 * u64::from(view.stats.parallelism.get())
-}
-
-/// Flink's summary of a figure: least, most, mean and percentiles.
-fn summary(mut figures: Vec<u64>) -> Value {
-    if figures.is_empty() {
-        return json!({
-            "min": 0, "max": 0, "avg": 0,
-            "p50": "NaN", "p90": "NaN", "p95": "NaN", "p99": "NaN", "p999": "NaN",
-        });
+impl From<BarrierKind> for CheckpointType {
+    fn from(kind: BarrierKind) -> Self {
+        match kind {
+            BarrierKind::StopWithSavepoint { .. } => Self::SyncSavepoint,
+            BarrierKind::Savepoint => Self::Savepoint,
+            BarrierKind::Checkpoint | BarrierKind::Final => Self::Checkpoint,
+        }
     }
-    figures.sort_unstable();
-    let last = figures.len() - 1;
-    let at = |share: f64| figures[(last as f64 * share).ceil() as usize] as f64;
-    json!({
-        "min": figures[0],
-        "max": figures[last],
-        "avg": figures.iter().sum::<u64>() / figures.len() as u64,
-        "p50": at(0.5), "p90": at(0.9), "p95": at(0.95), "p99": at(0.99), "p999": at(0.999),
-    })
 }
 
-pub(super) async fn statistics(State(api): State<Api>, Path(id): Path<String>) -> ApiResult {
-    let view = job(&api.dispatcher, &id)?;
+/// A snapshot.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Checkpoint {
+    #[serde(rename = "className")]
+    class_name: &'static str,
+    id: u64,
+    status: CheckpointStatus,
+    is_savepoint: bool,
+    #[serde(rename = "savepointFormat")]
+    savepoint_format: Option<&'static str>,
+    trigger_timestamp: i64,
+    latest_ack_timestamp: i64,
+    checkpointed_size: u64,
+    state_size: u64,
+    end_to_end_duration: u64,
+    alignment_buffered: u64,
+    processed_data: u64,
+    persisted_data: u64,
+    num_subtasks: u64,
+    num_acknowledged_subtasks: u64,
+    checkpoint_type: CheckpointType,
+    /// By task; in lists it is empty.
+    tasks: BTreeMap<String, TaskCheckpoint>,
+    /// Where it lies, if it is complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_path: Option<String>,
+    /// Whether it has been deleted, if it is complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discarded: Option<bool>,
+    /// When it failed, if it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_timestamp: Option<i64>,
+    /// Why it failed, if it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_message: Option<String>,
+}
+
+impl Checkpoint {
+    fn new(view: &JobView, id: u64, kind: BarrierKind, triggered_at: Timestamp) -> Self {
+        let kind = CheckpointType::from(kind);
+        let is_savepoint = kind != CheckpointType::Checkpoint;
+        let tasks = view.description.plan.tasks.len() as u64;
+        Self {
+            class_name: "in_progress",
+            id,
+            status: CheckpointStatus::InProgress,
+            is_savepoint,
+            savepoint_format: is_savepoint.then_some("NATIVE"),
+            trigger_timestamp: millis(Some(triggered_at)),
+            latest_ack_timestamp: -1,
+            checkpointed_size: 0,
+            state_size: 0,
+            end_to_end_duration: 0,
+            alignment_buffered: 0,
+            processed_data: 0,
+            persisted_data: 0,
+            num_subtasks: tasks * u64::from(view.stats.parallelism.get()),
+            num_acknowledged_subtasks: 0,
+            checkpoint_type: kind,
+            tasks: BTreeMap::new(),
+            external_path: None,
+            discarded: None,
+            failure_timestamp: None,
+            failure_message: None,
+        }
+    }
+
+    fn completed(view: &JobView, done: &CheckpointSummary) -> Self {
+        let checkpoint = Self::new(view, done.id.get(), done.kind, done.triggered_at);
+        Self {
+            class_name: "completed",
+            status: CheckpointStatus::Completed,
+            latest_ack_timestamp: millis(Some(done.completed_at)),
+            checkpointed_size: done.bytes,
+            state_size: done.bytes,
+            end_to_end_duration: done.duration.as_millis() as u64,
+            num_acknowledged_subtasks: checkpoint.num_subtasks,
+            external_path: Some(done.path.clone()),
+            discarded: Some(false),
+            ..checkpoint
+        }
+    }
+
+    fn failed(view: &JobView, gone: &FailedCheckpoint) -> Self {
+        let checkpoint = Self::new(view, gone.id.get(), gone.kind, gone.triggered_at);
+        Self {
+            class_name: "failed",
+            status: CheckpointStatus::Failed,
+            end_to_end_duration: gone.time.since(gone.triggered_at).as_millis() as u64,
+            failure_timestamp: Some(millis(Some(gone.time))),
+            failure_message: Some(gone.reason.clone()),
+            ..checkpoint
+        }
+    }
+
+    fn pending(view: &JobView, pending: &PendingCheckpoint, now: Timestamp) -> Self {
+        Self {
+            checkpointed_size: pending.bytes,
+            state_size: pending.bytes,
+            end_to_end_duration: now.since(pending.triggered_at).as_millis() as u64,
+            num_acknowledged_subtasks: u64::from(pending.subtasks),
+            ..Self::new(view, pending.id.get(), pending.kind, pending.triggered_at)
+        }
+    }
+}
+
+/// A task's part of a snapshot.
+#[derive(Clone, Serialize, JsonSchema)]
+pub(super) struct TaskCheckpoint {
+    id: u64,
+    status: CheckpointStatus,
+    latest_ack_timestamp: i64,
+    checkpointed_size: u64,
+    state_size: u64,
+    end_to_end_duration: u64,
+    alignment_buffered: u64,
+    processed_data: u64,
+    persisted_data: u64,
+    num_subtasks: u64,
+    num_acknowledged_subtasks: u64,
+}
+
+impl TaskCheckpoint {
+    fn of(view: &JobView, task: usize, done: &CheckpointSummary) -> Self {
+        let bytes = parts_of(view, task, done).map(|part| part.stats.bytes).sum();
+        let subtasks = u64::from(view.stats.parallelism.get());
+        Self {
+            id: done.id.get(),
+            status: CheckpointStatus::Completed,
+            latest_ack_timestamp: millis(Some(done.completed_at)),
+            checkpointed_size: bytes,
+            state_size: bytes,
+            end_to_end_duration: done.duration.as_millis() as u64,
+            alignment_buffered: 0,
+            processed_data: 0,
+            persisted_data: 0,
+            num_subtasks: subtasks,
+            num_acknowledged_subtasks: subtasks,
+        }
+    }
+}
+
+/// What was measured of a task's operators.
+fn parts_of<'a>(
+    view: &'a JobView,
+    task: usize,
+    done: &CheckpointSummary,
+) -> impl Iterator<Item = &'a SubtaskSnapshot> {
+    let operators = &view.description.plan.tasks[task].operators;
+    let parts = view.stats.parts.get(&done.id).into_iter().flat_map(|parts| parts.iter());
+    parts.filter(|part| operators.iter().any(|operator| operator.uid == part.uid))
+}
+
+/// The snapshots of a job.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Checkpoints {
+    counts: Counts,
+    summary: Summaries,
+    latest: Latest,
+    /// The latest of all kinds, newest first.
+    history: Vec<Checkpoint>,
+}
+
+/// How many snapshots there were.
+#[derive(Serialize, JsonSchema)]
+struct Counts {
+    restored: u64,
+    total: u64,
+    in_progress: u64,
+    completed: u64,
+    failed: u64,
+}
+
+/// Over all completed snapshots.
+#[derive(Serialize, JsonSchema)]
+struct Summaries {
+    checkpointed_size: Summary,
+    state_size: Summary,
+    end_to_end_duration: Summary,
+    alignment_buffered: Summary,
+    processed_data: Summary,
+    persisted_data: Summary,
+}
+
+/// The latest snapshot of each kind.
+#[derive(Serialize, JsonSchema)]
+struct Latest {
+    completed: Option<Checkpoint>,
+    savepoint: Option<Checkpoint>,
+    failed: Option<Checkpoint>,
+    restored: Option<Restored>,
+}
+
+/// The snapshot that the current attempt was restored from.
+#[derive(Serialize, JsonSchema)]
+struct Restored {
+    id: u64,
+    restore_timestamp: i64,
+    is_savepoint: bool,
+    external_path: String,
+}
+
+pub(super) async fn statistics(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> ApiResult<Checkpoints> {
+    let (view, now) = (job(&api.dispatcher, &id)?, api.dispatcher.now());
     let stats = &view.stats;
-    let figures = |figure: &dyn Fn(&CheckpointSummary) -> u64| {
-        summary(stats.completed.iter().map(|done| figure(done)).collect())
+    let figures = |figure: fn(&CheckpointSummary) -> u64| {
+        Summary::of(stats.completed.iter().map(|done| figure(done)).collect())
     };
+    let nothing = || figures(|_| 0);
     let latest = |savepoint: bool| {
-        let found = stats.completed.iter().rfind(|done| is_savepoint(done.kind) == savepoint);
-        found.map(|done| completed(&view, done))
+        let is = |kind| (CheckpointType::from(kind) != CheckpointType::Checkpoint) == savepoint;
+        let found = stats.completed.iter().rfind(|done| is(done.kind));
+        found.map(|done| Checkpoint::completed(&view, done))
     };
-    let restored = stats.restored.as_ref().map(|(checkpoint, path)| {
-        json!({
-            "id": checkpoint.get(),
-            "restore_timestamp": stats.attempt_started.millis(),
-            "is_savepoint": !path.contains("/chk-"),
-            "external_path": path,
-        })
+    let restored = stats.restored.as_ref().map(|(checkpoint, path)| Restored {
+        id: checkpoint.get(),
+        restore_timestamp: millis(Some(stats.attempt_started)),
+        is_savepoint: !path.contains("/chk-"),
+        external_path: path.clone(),
     });
-    let mut history = stats
-        .completed
-        .iter()
-        .map(|done| (done.id, completed(&view, done)))
-        .chain(stats.failed.iter().map(|gone| (gone.id, failed(&view, gone))))
-        .collect::<Vec<_>>();
-    history.sort_by_key(|(checkpoint, _)| std::cmp::Reverse(*checkpoint));
-    let history = history.into_iter().take(HISTORY).map(|(_, entry)| entry).collect::<Vec<_>>();
-    let total = stats.completed_count + stats.failed_count + stats.pending.len() as u64;
-    Ok(Answer::ok(json!({
-        "counts": {
-            "restored": u64::from(stats.restored.is_some()),
-            "total": total,
-            "in_progress": stats.pending.len(),
-            "completed": stats.completed_count,
-            "failed": stats.failed_count,
+    let completed = stats.completed.iter().rev().take(HISTORY);
+    let completed = completed.map(|done| Checkpoint::completed(&view, done));
+    let failed = stats.failed.iter().map(|gone| Checkpoint::failed(&view, gone));
+    let pending = stats.pending.iter().map(|pending| Checkpoint::pending(&view, pending, now));
+    let mut history = completed.chain(failed).chain(pending).collect::<Vec<_>>();
+    history.sort_by_key(|checkpoint| std::cmp::Reverse(checkpoint.id));
+    history.truncate(HISTORY);
+    let in_progress = stats.pending.len() as u64;
+    Ok(Answer::ok(Checkpoints {
+        counts: Counts {
+            restored: u64::from(stats.restored.is_some()),
+            total: stats.completed_count + stats.failed_count + in_progress,
+            in_progress,
+            completed: stats.completed_count,
+            failed: stats.failed_count,
         },
-        "summary": {
-            "checkpointed_size": figures(&|done| done.bytes),
-            "state_size": figures(&|done| done.bytes),
-            "end_to_end_duration": figures(&|done| done.duration.as_millis() as u64),
-            "alignment_buffered": figures(&|_| 0),
-            "processed_data": figures(&|_| 0),
-            "persisted_data": figures(&|_| 0),
+        summary: Summaries {
+            checkpointed_size: figures(|done| done.bytes),
+            state_size: figures(|done| done.bytes),
+            end_to_end_duration: figures(|done| done.duration.as_millis() as u64),
+            alignment_buffered: nothing(),
+            processed_data: nothing(),
+            persisted_data: nothing(),
         },
-        "latest": {
-            "completed": latest(false),
-            "savepoint": latest(true),
-            "failed": stats.failed.last().map(|gone| failed(&view, gone)),
-            "restored": restored,
+        latest: Latest {
+            completed: latest(false),
+            savepoint: latest(true),
+            failed: stats.failed.last().map(|gone| Checkpoint::failed(&view, gone)),
+            restored,
         },
-        "history": history,
-    })))
+        history,
+    }))
 }
 
-pub(super) async fn config(State(api): State<Api>, Path(id): Path<String>) -> ApiResult {
+/// How a job takes checkpoints.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct CheckpointConfig {
+    mode: &'static str,
+    interval: u64,
+    timeout: u64,
+    min_pause: u64,
+    max_concurrent: u32,
+    externalization: Externalization,
+    state_backend: &'static str,
+    checkpoint_storage: String,
+    unaligned_checkpoints: bool,
+    tolerable_failed_checkpoints: u32,
+    aligned_checkpoint_timeout: u64,
+    checkpoints_after_tasks_finish: bool,
+    state_changelog_enabled: bool,
+    changelog_periodic_materialization_interval: u64,
+    changelog_storage: Option<String>,
+}
+
+/// What becomes of checkpoints when the job is cancelled.
+#[derive(Serialize, JsonSchema)]
+struct Externalization {
+    enabled: bool,
+    delete_on_cancellation: bool,
+}
+
+pub(super) async fn config(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> ApiResult<CheckpointConfig> {
     let view = job(&api.dispatcher, &id)?;
     let options = &view.options.checkpointing;
     let Some(interval) = options.interval else {
         let message = format!("Checkpointing is not enabled for this job ({}).", view.id);
         return Err(ApiError::not_found(message));
     };
-    let mode = match options.mode {
-        CheckpointingMode::ExactlyOnce => "exactly_once",
-        CheckpointingMode::AtLeastOnce => "at_least_once",
-    };
-    let retained = options.retention == RetentionPolicy::RetainOnCancellation;
-    Ok(Answer::ok(json!({
-        "mode": mode,
-        "interval": interval.as_millis() as u64,
-        "timeout": options.timeout.as_millis() as u64,
-        "min_pause": options.min_pause.as_millis() as u64,
-        "max_concurrent": options.max_concurrent,
-        "externalization": {
-            "enabled": options.retention != RetentionPolicy::NoExternalizedCheckpoints,
-            "delete_on_cancellation": !retained,
+    Ok(Answer::ok(CheckpointConfig {
+        mode: match options.mode {
+            CheckpointingMode::ExactlyOnce => "exactly_once",
+            CheckpointingMode::AtLeastOnce => "at_least_once",
         },
-        "state_backend": "copy-on-write tables in memory",
-        "checkpoint_storage": options.dir.clone().unwrap_or_default(),
-        "unaligned_checkpoints": false,
-        "tolerable_failed_checkpoints": options.tolerable_failed,
-        "aligned_checkpoint_timeout": 0,
-        "checkpoints_after_tasks_finish": options.checkpoints_after_tasks_finish,
-        "state_changelog_enabled": false,
-        "changelog_periodic_materialization_interval": 0,
-        "changelog_storage": null,
-    })))
+        interval: interval.as_millis() as u64,
+        timeout: options.timeout.as_millis() as u64,
+        min_pause: options.min_pause.as_millis() as u64,
+        max_concurrent: options.max_concurrent,
+        externalization: Externalization {
+            enabled: options.retention != RetentionPolicy::NoExternalizedCheckpoints,
+            delete_on_cancellation: options.retention != RetentionPolicy::RetainOnCancellation,
+        },
+        state_backend: "copy-on-write tables in memory",
+        checkpoint_storage: options.dir.clone().unwrap_or_default(),
+        unaligned_checkpoints: false,
+        tolerable_failed_checkpoints: options.tolerable_failed,
+        aligned_checkpoint_timeout: 0,
+        checkpoints_after_tasks_finish: options.checkpoints_after_tasks_finish,
+        state_changelog_enabled: false,
+        changelog_periodic_materialization_interval: 0,
+        changelog_storage: None,
+    }))
+}
+
+fn not_found(number: u64) -> ApiError {
+    let message = format!("Could not find checkpointing statistics for checkpoint {number}");
+    ApiError::not_found(message)
 }
 
 pub(super) async fn details(
     State(api): State<Api>,
     Path((id, checkpoint)): Path<(String, String)>,
-) -> ApiResult {
-    let view = job(&api.dispatcher, &id)?;
-    let number: u64 =
-        checkpoint.parse().map_err(|_| ApiError::path("checkpointid", &checkpoint))?;
+) -> ApiResult<Checkpoint> {
+    let (view, now) = (job(&api.dispatcher, &id)?, api.dispatcher.now());
+    let number = number::<u64>("checkpointid", &checkpoint)?;
+    let stats = &view.stats;
+    if let Some(done) = stats.completed.iter().find(|done| done.id.get() == number) {
+        let tasks = view.description.plan.tasks.iter().enumerate();
+        let tasks =
+            tasks.map(|(index, task)| (vertex_id(task), TaskCheckpoint::of(&view, index, done)));
+        let tasks = tasks.collect();
+        return Ok(Answer::ok(Checkpoint { tasks, ..Checkpoint::completed(&view, done) }));
+    }
+    let gone = stats.failed.iter().find(|gone| gone.id.get() == number);
+    let pending = stats.pending.iter().find(|pending| pending.id.get() == number);
+    let found = gone
+        .map(|gone| Checkpoint::failed(&view, gone))
+        .or(pending.map(|pending| Checkpoint::pending(&view, pending, now)));
+    found.map(Answer::ok).ok_or_else(|| not_found(number))
+}
+
+/// A task's part of a snapshot, with that of each subtask.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TaskCheckpointDetail {
+    #[serde(flatten)]
+    task: TaskCheckpoint,
+    summary: TaskSummary,
+    subtasks: Vec<SubtaskCheckpoint>,
+}
+
+/// Over all subtasks of a task.
+#[derive(Serialize, JsonSchema)]
+struct TaskSummary {
+    checkpointed_size: Summary,
+    state_size: Summary,
+    end_to_end_duration: Summary,
+    checkpoint_duration: Durations<Summary>,
+    alignment: Alignment<Summary>,
+    start_delay: Summary,
+}
+
+/// How long the parts of a snapshot took, in milliseconds.
+#[derive(Serialize, JsonSchema)]
+struct Durations<T> {
+    sync: T,
+    r#async: T,
+}
+
+/// Bringing a subtask's inputs to the same point.
+#[derive(Serialize, JsonSchema)]
+struct Alignment<T> {
+    buffered: T,
+    processed: T,
+    persisted: T,
+    duration: T,
+}
+
+/// A subtask's part of a snapshot.
+#[derive(Serialize, JsonSchema)]
+struct SubtaskCheckpoint {
+    #[serde(rename = "className")]
+    class_name: &'static str,
+    index: u32,
+    status: &'static str,
+    ack_timestamp: i64,
+    end_to_end_duration: u64,
+    checkpointed_size: u64,
+    state_size: u64,
+    checkpoint: Durations<u64>,
+    alignment: Alignment<u64>,
+    start_delay: u64,
+    unaligned_checkpoint: bool,
+    aborted: bool,
+}
+
+pub(super) async fn subtasks(
+    State(api): State<Api>,
+    Path((id, checkpoint, vertex)): Path<(String, String, String)>,
+) -> ApiResult<TaskCheckpointDetail> {
+    let TaskView { job: view, index } = TaskView::find(&api, &id, &vertex)?;
+    let number = number::<u64>("checkpointid", &checkpoint)?;
     let done = view.stats.completed.iter().find(|done| done.id.get() == number);
-    let gone = view.stats.failed.iter().find(|gone| gone.id.get() == number);
-    let found = done.map(|done| completed(&view, done)).or(gone.map(|gone| failed(&view, gone)));
-    found.map(Answer::ok).ok_or_else(|| {
-        let message = format!("Could not find checkpointing statistics for checkpoint {number}");
-        ApiError::not_found(message)
-    })
+    let done = done.ok_or_else(|| not_found(number))?;
+    // The operators of a subtask are chained: their times add up.
+    let mut by_subtask = BTreeMap::<u32, [u64; 4]>::new();
+    for part in parts_of(&view, index, done) {
+        let sums = by_subtask.entry(part.subtask.get()).or_default();
+        let stats = &part.stats;
+        let values = [stats.bytes, stats.sync_us, stats.async_us, stats.alignment_us];
+        for (sum, value) in sums.iter_mut().zip(values) {
+            *sum += value;
+        }
+    }
+    let duration = done.duration.as_millis() as u64;
+    let subtask =
+        |(index, [bytes, sync, asynchronous, alignment]): (&u32, &[u64; 4])| SubtaskCheckpoint {
+            class_name: "completed",
+            index: *index,
+            status: "completed",
+            ack_timestamp: millis(Some(done.completed_at)),
+            end_to_end_duration: duration,
+            checkpointed_size: *bytes,
+            state_size: *bytes,
+            checkpoint: Durations { sync: sync / 1000, r#async: asynchronous / 1000 },
+            alignment: Alignment {
+                buffered: 0,
+                processed: 0,
+                persisted: 0,
+                duration: alignment / 1000,
+            },
+            start_delay: 0,
+            unaligned_checkpoint: false,
+            aborted: false,
+        };
+    let subtasks = by_subtask.iter().map(subtask).collect::<Vec<_>>();
+    let figures =
+        |figure: fn(&SubtaskCheckpoint) -> u64| Summary::of(subtasks.iter().map(figure).collect());
+    let nothing = || figures(|_| 0);
+    let summary = TaskSummary {
+        checkpointed_size: figures(|subtask| subtask.checkpointed_size),
+        state_size: figures(|subtask| subtask.state_size),
+        end_to_end_duration: figures(|subtask| subtask.end_to_end_duration),
+        checkpoint_duration: Durations {
+            sync: figures(|subtask| subtask.checkpoint.sync),
+            r#async: figures(|subtask| subtask.checkpoint.r#async),
+        },
+        alignment: Alignment {
+            buffered: nothing(),
+            processed: nothing(),
+            persisted: nothing(),
+            duration: figures(|subtask| subtask.alignment.duration),
+        },
+        start_delay: nothing(),
+    };
+    let task = TaskCheckpoint::of(&view, index, done);
+    Ok(Answer::ok(TaskCheckpointDetail { task, summary, subtasks }))
 }

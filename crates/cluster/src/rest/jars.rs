@@ -7,14 +7,15 @@ use axum::{
     extract::{Multipart, Path, State},
 };
 use futures::{StreamExt, TryStreamExt};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio_util::io::StreamReader;
 
 use super::{
     Api,
-    answer::{Answer, ApiError, ApiResult, body},
-    jobs::plan_json,
+    answer::{Answer, ApiError, ApiResult, Empty, HexId, body, millis},
+    plan::{Plan, PlanAnswer},
 };
 use crate::{artifacts::ArtifactError, dispatcher::Submission};
 
@@ -28,23 +29,49 @@ fn hash_of(id: &str) -> &str {
     id.split_once('_').map_or(id, |(hash, _)| hash)
 }
 
-pub(super) async fn list(State(api): State<Api>) -> Answer {
-    let artifacts = api.dispatcher.artifacts().list();
-    let file = |artifact: &crate::artifacts::Artifact| {
-        json!({
-            "id": jar_id(&artifact.hash, &artifact.name),
-            "name": artifact.name,
-            "uploaded": artifact.uploaded.millis(),
-            "entry": [{ "name": artifact.name, "description": null }],
-        })
-    };
-    Answer::ok(json!({
-        "address": "",
-        "files": artifacts.iter().map(file).collect::<Vec<_>>(),
-    }))
+/// All binaries.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Jars {
+    address: String,
+    files: Vec<Jar>,
 }
 
-pub(super) async fn upload(State(api): State<Api>, multipart: Multipart) -> ApiResult {
+/// A binary.
+#[derive(Serialize, JsonSchema)]
+struct Jar {
+    id: String,
+    name: String,
+    uploaded: i64,
+    entry: [JarEntry; 1],
+}
+
+/// What a binary runs.
+#[derive(Serialize, JsonSchema)]
+struct JarEntry {
+    name: String,
+    description: Option<String>,
+}
+
+pub(super) async fn list(State(api): State<Api>) -> Answer<Jars> {
+    let jar = |artifact: crate::artifacts::Artifact| Jar {
+        id: jar_id(&artifact.hash, &artifact.name),
+        name: artifact.name.clone(),
+        uploaded: millis(Some(artifact.uploaded)),
+        entry: [JarEntry { name: artifact.name, description: None }],
+    };
+    let files = api.dispatcher.artifacts().list().into_iter().map(jar).collect();
+    Answer::ok(Jars { address: String::new(), files })
+}
+
+/// A binary that has been uploaded.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Uploaded {
+    status: &'static str,
+    /// Its id.
+    filename: String,
+}
+
+pub(super) async fn upload(State(api): State<Api>, multipart: Multipart) -> ApiResult<Uploaded> {
     let mut multipart = multipart;
     let malformed = |error: &dyn std::fmt::Display| {
         ApiError::bad_request(format!("the upload is malformed: {error}"))
@@ -60,32 +87,59 @@ pub(super) async fn upload(State(api): State<Api>, multipart: Multipart) -> ApiR
             ArtifactError::Io { action: "receive", .. } => malformed(&error),
             error => ApiError::internal(tidegate_types::error::chain(&error)),
         })?;
-        return Ok(Answer::ok(json!({
-            "status": "success",
-            "filename": jar_id(&artifact.hash, &artifact.name),
-        })));
+        let filename = jar_id(&artifact.hash, &artifact.name);
+        return Ok(Answer::ok(Uploaded { status: "success", filename }));
     }
     Err(ApiError::bad_request("the upload has no file: send it as multipart field `jarfile`"))
 }
 
-pub(super) async fn remove(State(api): State<Api>, Path(jar): Path<String>) -> ApiResult {
+pub(super) async fn remove(State(api): State<Api>, Path(jar): Path<String>) -> ApiResult<Empty> {
     match api.dispatcher.artifacts().remove(hash_of(&jar)) {
-        Ok(true) => Ok(Answer::ok(json!({}))),
+        Ok(true) => Ok(Answer::ok(Empty {})),
         Ok(false) => Err(ApiError::not_found(format!("there is no binary {jar}"))),
         Err(error) => Err(ApiError::internal(tidegate_types::error::chain(&error))),
     }
 }
 
-#[derive(Default, Deserialize)]
+/// How to run a binary.
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RunRequest {
+    /// Its own arguments.
     program_args_list: Option<Vec<String>>,
+    /// How many subtasks each operator has.
+    #[schemars(range(min = 1, max = 32768))]
     parallelism: Option<u32>,
+    /// By default a new one.
+    #[schemars(with = "Option<HexId>")]
     job_id: Option<String>,
+    /// Whether state of operators that are gone is left behind.
     allow_non_restored_state: Option<bool>,
+    /// The snapshot to start from.
     savepoint_path: Option<String>,
-    claim_mode: Option<String>,
+    /// Whom that belongs to.
+    claim_mode: Option<ClaimMode>,
+    /// Options, which win over those of the program.
+    #[schemars(with = "Option<BTreeMap<String, OptionValue>>")]
     flink_configuration: Option<BTreeMap<String, Value>>,
+}
+
+/// Whom the snapshot belongs to that a job starts from.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum ClaimMode {
+    Claim,
+    NoClaim,
+}
+
+/// An option's value.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a schema only")]
+#[schemars(untagged)]
+enum OptionValue {
+    Text(String),
+    Number(f64),
+    Flag(bool),
 }
 
 impl RunRequest {
@@ -99,10 +153,14 @@ impl RunRequest {
             };
             configuration.insert(key, text);
         }
+        let claim_mode = self.claim_mode.map(|mode| match mode {
+            ClaimMode::Claim => "CLAIM",
+            ClaimMode::NoClaim => "NO_CLAIM",
+        });
         let options = [
             ("parallelism.default", self.parallelism.map(|count| count.to_string())),
             ("execution.state-recovery.path", self.savepoint_path),
-            ("execution.state-recovery.claim-mode", self.claim_mode),
+            ("execution.state-recovery.claim-mode", claim_mode.map(str::to_owned)),
             (
                 "execution.state-recovery.ignore-unclaimed-state",
                 self.allow_non_restored_state.map(|allow| allow.to_string()),
@@ -126,22 +184,32 @@ impl RunRequest {
     }
 }
 
+/// A job that has been submitted.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Submitted {
+    #[schemars(with = "HexId")]
+    jobid: String,
+    #[serde(rename = "applicationId")]
+    #[schemars(with = "HexId")]
+    application_id: String,
+}
+
 pub(super) async fn run(
     State(api): State<Api>,
     Path(jar): Path<String>,
     bytes: Bytes,
-) -> ApiResult {
+) -> ApiResult<Submitted> {
     let request: RunRequest = body(&bytes, "JarRunRequestBody")?;
     let id = api.dispatcher.submit(request.submission(&jar)?).await?;
-    Ok(Answer::ok(json!({ "jobid": id.to_string(), "applicationId": id.to_string() })))
+    Ok(Answer::ok(Submitted { jobid: id.to_string(), application_id: id.to_string() }))
 }
 
 pub(super) async fn plan(
     State(api): State<Api>,
     Path(jar): Path<String>,
     bytes: Bytes,
-) -> ApiResult {
+) -> ApiResult<PlanAnswer> {
     let request: RunRequest = body(&bytes, "JarPlanRequestBody")?;
     let description = api.dispatcher.describe(&request.submission(&jar)?).await?;
-    Ok(Answer::ok(json!({ "plan": plan_json(&description) })))
+    Ok(Answer::ok(PlanAnswer { plan: Plan::of(&description) }))
 }

@@ -3,313 +3,366 @@
 use std::collections::BTreeMap;
 
 use axum::{
+    body::Bytes,
     extract::{Path, Query, State},
     http::StatusCode,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
-use tidegate_runtime::{JobStatus, TaskDescription};
-use tidegate_types::{JobId, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tidegate_runtime::{AttemptFailure, JobStatus};
+use tidegate_types::Timestamp;
 
 use super::{
     Api,
-    answer::{Answer, ApiError, ApiResult, job, job_id},
-    throwable::failure_cause,
+    answer::{Answer, ApiError, ApiResult, Empty, HexId, body, job, job_id, millis},
+    plan::{Plan, PlanAnswer},
+    states::{JobState, TaskCounts, TaskState},
+    throwable::{FailureCause, failure_cause},
+    vertices::{Vertex, vertices},
 };
 use crate::dispatcher::{Cancellation, JobView};
 
-/// Flink's states of a job.
-const JOB_STATES: [&str; 11] = [
-    "INITIALIZING",
-    "CREATED",
-    "RUNNING",
-    "FAILING",
-    "FAILED",
-    "CANCELLING",
-    "CANCELED",
-    "FINISHED",
-    "RESTARTING",
-    "SUSPENDED",
-    "RECONCILING",
-];
-/// Flink's states of a subtask.
-const TASK_STATES: [&str; 10] = [
-    "CREATED",
-    "SCHEDULED",
-    "DEPLOYING",
-    "INITIALIZING",
-    "RUNNING",
-    "FINISHED",
-    "CANCELING",
-    "CANCELED",
-    "FAILED",
-    "RECONCILING",
-];
+/// How many failures are told of (Flink's default of `maxExceptions`).
+const EXCEPTIONS: usize = 16;
 
-pub(super) fn state_name(status: JobStatus) -> &'static str {
-    match status {
-        JobStatus::Initializing => "INITIALIZING",
-        JobStatus::Running => "RUNNING",
-        JobStatus::Restarting => "RESTARTING",
-        JobStatus::Cancelling => "CANCELLING",
-        JobStatus::Canceled => "CANCELED",
-        JobStatus::Failed => "FAILED",
-        JobStatus::Finished => "FINISHED",
-    }
-}
-
-/// The state that all subtasks of a job are in.
-fn task_state(view: &JobView) -> &'static str {
-    match view.status {
-        JobStatus::Initializing | JobStatus::Restarting if view.places.is_empty() => "SCHEDULED",
-        JobStatus::Initializing | JobStatus::Restarting => "INITIALIZING",
-        JobStatus::Running => "RUNNING",
-        JobStatus::Cancelling => "CANCELING",
-        JobStatus::Canceled => "CANCELED",
-        JobStatus::Failed => "FAILED",
-        JobStatus::Finished => "FINISHED",
-    }
-}
-
-/// How many subtasks are in each state, when all are in one.
-fn task_counts(state: &str, count: u64, lower_case: bool) -> BTreeMap<String, u64> {
-    let name = |name: &str| if lower_case { name.to_lowercase() } else { name.to_owned() };
-    TASK_STATES.iter().map(|other| (name(other), if *other == state { count } else { 0 })).collect()
-}
-
-fn millis(time: Option<Timestamp>) -> i64 {
-    time.map_or(-1, |time| i64::try_from(time.millis()).unwrap_or(i64::MAX))
-}
-
-fn duration(view: &JobView, now: Timestamp) -> i64 {
+/// For how long a job has been there.
+pub(super) fn duration(view: &JobView, now: Timestamp) -> i64 {
     millis(Some(view.ended.unwrap_or(now))) - millis(Some(view.started))
 }
 
-fn overview_of(view: &JobView, now: Timestamp) -> Value {
-    let subtasks =
-        view.description.plan.tasks.len() as u64 * u64::from(view.stats.parallelism.get());
-    let mut tasks = task_counts(task_state(view), subtasks, true);
-    tasks.insert("total".to_owned(), subtasks);
-    json!({
-        "jid": view.id.to_string(),
-        "name": view.name,
-        "jobType": "STREAMING",
-        "schedulerType": "Default",
-        "start-time": millis(Some(view.started)),
-        "end-time": millis(view.ended),
-        "duration": duration(view, now),
-        "state": state_name(view.status),
-        "last-modification": millis(Some(view.last_modified())),
-        "tasks": tasks,
-        "pending-operators": 0,
-    })
+/// What `jobmanager.scheduler` is for a job.
+fn scheduler(view: &JobView) -> &'static str {
+    match view.options.scheduler.kind {
+        tidegate_types::options::SchedulerKind::Default => "Default",
+        tidegate_types::options::SchedulerKind::Adaptive => "Adaptive",
+    }
 }
 
-pub(super) async fn overview(State(api): State<Api>) -> Answer {
+/// All jobs, with what a list shows of each.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct JobsOverview {
+    jobs: Vec<JobOverview>,
+}
+
+/// What a list shows of a job.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+struct JobOverview {
+    #[schemars(with = "HexId")]
+    jid: String,
+    name: String,
+    #[serde(rename = "jobType")]
+    job_type: &'static str,
+    #[serde(rename = "schedulerType")]
+    scheduler_type: &'static str,
+    start_time: i64,
+    end_time: i64,
+    duration: i64,
+    state: JobState,
+    last_modification: i64,
+    tasks: TaskCounts,
+    pending_operators: u32,
+}
+
+impl JobOverview {
+    fn of(view: &JobView, now: Timestamp) -> Self {
+        let tasks = view.description.plan.tasks.len() as u64;
+        let subtasks = tasks * u64::from(view.stats.parallelism.get());
+        Self {
+            jid: view.id.to_string(),
+            name: view.name.clone(),
+            job_type: "STREAMING",
+            scheduler_type: scheduler(view),
+            start_time: millis(Some(view.started)),
+            end_time: millis(view.ended),
+            duration: duration(view, now),
+            state: view.status.into(),
+            last_modification: millis(Some(view.last_modified())),
+            tasks: TaskCounts::all(TaskState::of(view), subtasks),
+            pending_operators: 0,
+        }
+    }
+}
+
+pub(super) async fn overview(State(api): State<Api>) -> Answer<JobsOverview> {
     let (jobs, now) = (api.dispatcher.jobs(), api.dispatcher.now());
-    let jobs = jobs.iter().map(|view| overview_of(view, now)).collect::<Vec<_>>();
-    Answer::ok(json!({ "jobs": jobs }))
+    Answer::ok(JobsOverview { jobs: jobs.iter().map(|view| JobOverview::of(view, now)).collect() })
 }
 
-pub(super) async fn list(State(api): State<Api>) -> Answer {
-    let job =
-        |view: &JobView| json!({ "id": view.id.to_string(), "status": state_name(view.status) });
-    let jobs = api.dispatcher.jobs().iter().map(job).collect::<Vec<_>>();
-    Answer::ok(json!({ "jobs": jobs }))
+/// All jobs, with their states.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct JobList {
+    jobs: Vec<JobAndState>,
 }
 
-pub(super) async fn status(State(api): State<Api>, Path(id): Path<String>) -> ApiResult {
+/// A job, with its state.
+#[derive(Serialize, JsonSchema)]
+struct JobAndState {
+    #[schemars(with = "HexId")]
+    id: String,
+    status: JobState,
+}
+
+pub(super) async fn list(State(api): State<Api>) -> Answer<JobList> {
+    let of = |view: &JobView| JobAndState { id: view.id.to_string(), status: view.status.into() };
+    Answer::ok(JobList { jobs: api.dispatcher.jobs().iter().map(of).collect() })
+}
+
+/// A job's state.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct StatusAnswer {
+    status: JobState,
+}
+
+pub(super) async fn status(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> ApiResult<StatusAnswer> {
     let view = job(&api.dispatcher, &id)?;
-    Ok(Answer::ok(json!({ "status": state_name(view.status) })))
+    Ok(Answer::ok(StatusAnswer { status: view.status.into() }))
 }
 
-/// A task's id, which stays the same as long as the uid of its first operator does.
-pub(super) fn vertex_id(task: &TaskDescription) -> String {
-    let uid = task.operators.first().map(|operator| operator.uid.to_string());
-    JobId::from_name(&uid.unwrap_or_default()).to_string()
+/// A job.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct JobDetail {
+    #[schemars(with = "HexId")]
+    jid: String,
+    name: String,
+    #[serde(rename = "isStoppable")]
+    is_stoppable: bool,
+    state: JobState,
+    job_type: &'static str,
+    #[serde(rename = "schedulerType")]
+    scheduler_type: &'static str,
+    start_time: i64,
+    end_time: i64,
+    duration: i64,
+    #[serde(rename = "maxParallelism")]
+    max_parallelism: i64,
+    now: i64,
+    /// When it last came into each state, 0 if it never has.
+    timestamps: BTreeMap<JobState, u64>,
+    vertices: Vec<Vertex>,
+    /// How many of its tasks are in each state.
+    status_counts: BTreeMap<TaskState, u64>,
+    plan: Plan,
+    pending_operators: u32,
+    /// How many slots are missing, while it waits for some. Not in Flink.
+    missing_slots: u32,
+    /// How many attempts have failed and been followed by another. Not in Flink.
+    restarts: u64,
+    /// How many records its sources emit per second. Not in Flink.
+    records_per_second: f64,
 }
 
-fn io_metrics(records: u64) -> Value {
-    json!({
-        "read-bytes": 0, "read-bytes-complete": false,
-        "write-bytes": 0, "write-bytes-complete": false,
-        "read-records": 0, "read-records-complete": false,
-        "write-records": records, "write-records-complete": records > 0,
-        "accumulated-backpressured-time": 0,
-        "accumulated-idle-time": 0,
-        "accumulated-busy-time": 0.0,
-    })
-}
-
-fn vertex(view: &JobView, task: &TaskDescription, now: Timestamp) -> Value {
-    let (state, parallelism) = (task_state(view), u64::from(view.stats.parallelism.get()));
-    let records = if task.is_source { view.stats.records } else { 0 };
-    json!({
-        "id": vertex_id(task),
-        "slotSharingGroupId": view.id.to_string(),
-        "name": task.name,
-        "maxParallelism": view.max_parallelism.map_or(-1, |max| i64::from(max.get())),
-        "parallelism": parallelism,
-        "status": state,
-        "start-time": millis(Some(view.stats.attempt_started)),
-        "end-time": millis(view.ended),
-        "duration": duration(view, now),
-        "tasks": task_counts(state, parallelism, false),
-        "metrics": io_metrics(records),
-    })
-}
-
-fn plan_of(view_id: JobId, name: &str, tasks: &[TaskDescription], parallelism: u32) -> Value {
-    let node = |task: &TaskDescription| {
-        let inputs = task.inputs.iter().enumerate().map(|(number, input)| {
-            json!({
-                "num": number,
-                "id": tasks.get(input.from).map(vertex_id),
-                "ship_strategy": input.partitioning.to_uppercase(),
-                "exchange": "pipelined_bounded",
-            })
-        });
-        json!({
-            "id": vertex_id(task),
-            "parallelism": parallelism,
-            "operator": "",
-            "operator_strategy": "",
-            "description": task.name,
-            "optimizer_properties": {},
-            "inputs": inputs.collect::<Vec<_>>(),
-        })
-    };
-    json!({
-        "jid": view_id.to_string(),
-        "name": name,
-        "type": "STREAMING",
-        "nodes": tasks.iter().map(node).collect::<Vec<_>>(),
-    })
-}
-
-/// The plan of a job that has not been submitted, or has.
-pub(super) fn plan_json(description: &tidegate_runtime::JobDescription) -> Value {
-    let tasks = &description.plan.tasks;
-    plan_of(description.id, &description.name, tasks, description.parallelism.get())
-}
-
-fn plan_of_view(view: &JobView) -> Value {
-    plan_of(view.id, &view.name, &view.description.plan.tasks, view.stats.parallelism.get())
-}
-
-pub(super) async fn detail(State(api): State<Api>, Path(id): Path<String>) -> ApiResult {
+pub(super) async fn detail(State(api): State<Api>, Path(id): Path<String>) -> ApiResult<JobDetail> {
     let (view, now) = (job(&api.dispatcher, &id)?, api.dispatcher.now());
-    let tasks = &view.description.plan.tasks;
-    let since = |name: &&str| {
-        let time = view.stats.status_since.iter().find(|(status, _)| state_name(**status) == *name);
-        ((*name).to_owned(), time.map_or(0, |(_, time)| time.millis()))
+    let since = |state: &JobState| {
+        let times = &view.stats.status_since;
+        let time = times.iter().find(|(status, _)| JobState::from(**status) == *state);
+        (*state, time.map_or(0, |(_, time)| time.millis()))
     };
-    Ok(Answer::ok(json!({
-        "jid": view.id.to_string(),
-        "name": view.name,
-        "isStoppable": false,
-        "state": state_name(view.status),
-        "job-type": "STREAMING",
-        "start-time": millis(Some(view.started)),
-        "end-time": millis(view.ended),
-        "duration": duration(&view, now),
-        "maxParallelism": view.max_parallelism.map_or(-1, |max| i64::from(max.get())),
-        "now": millis(Some(now)),
-        "timestamps": JOB_STATES.iter().map(since).collect::<BTreeMap<_, _>>(),
-        "vertices": tasks.iter().map(|task| vertex(&view, task, now)).collect::<Vec<_>>(),
-        "status-counts": task_counts(task_state(&view), tasks.len() as u64, false),
-        "plan": plan_of_view(&view),
-        "pending-operators": 0,
-    })))
+    Ok(Answer::ok(JobDetail {
+        jid: view.id.to_string(),
+        name: view.name.clone(),
+        is_stoppable: false,
+        state: view.status.into(),
+        job_type: "STREAMING",
+        scheduler_type: scheduler(&view),
+        start_time: millis(Some(view.started)),
+        end_time: millis(view.ended),
+        duration: duration(&view, now),
+        max_parallelism: i64::from(view.stats.max_parallelism.get()),
+        now: millis(Some(now)),
+        timestamps: JobState::ALL.iter().map(since).collect(),
+        vertices: vertices(&view, now),
+        status_counts: TaskState::of(&view).counts(view.description.plan.tasks.len() as u64),
+        plan: Plan::of_job(&view),
+        pending_operators: 0,
+        missing_slots: view.missing_slots,
+        restarts: view.stats.restarts,
+        records_per_second: view.stats.records_per_second,
+    }))
 }
 
-pub(super) async fn plan(State(api): State<Api>, Path(id): Path<String>) -> ApiResult {
+pub(super) async fn plan(State(api): State<Api>, Path(id): Path<String>) -> ApiResult<PlanAnswer> {
     let view = job(&api.dispatcher, &id)?;
-    Ok(Answer::ok(json!({ "plan": plan_of_view(&view) })))
+    Ok(Answer::ok(PlanAnswer { plan: Plan::of_job(&view) }))
 }
 
-pub(super) async fn config(State(api): State<Api>, Path(id): Path<String>) -> ApiResult {
+/// How a job is configured.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct JobConfig {
+    #[schemars(with = "HexId")]
+    jid: String,
+    name: String,
+    execution_config: ExecutionConfig,
+}
+
+/// How a job is run.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+struct ExecutionConfig {
+    restart_strategy: String,
+    job_parallelism: u32,
+    object_reuse_mode: bool,
+    /// Every option that is set; values that are secrets are hidden.
+    user_config: BTreeMap<String, String>,
+}
+
+pub(super) async fn config(State(api): State<Api>, Path(id): Path<String>) -> ApiResult<JobConfig> {
     let view = job(&api.dispatcher, &id)?;
-    Ok(Answer::ok(json!({
-        "jid": view.id.to_string(),
-        "name": view.name,
-        "execution-config": {
-            "restart-strategy": format!("{:?}", view.options.restart),
-            "job-parallelism": view.stats.parallelism.get(),
-            "object-reuse-mode": true,
-            "user-config": view.description.configuration,
+    let options = view.description.configuration.iter();
+    let shown = |(key, value): (&String, &String)| {
+        (key.clone(), super::cluster::shown(key, value).to_owned())
+    };
+    Ok(Answer::ok(JobConfig {
+        jid: view.id.to_string(),
+        name: view.name.clone(),
+        execution_config: ExecutionConfig {
+            restart_strategy: format!("{:?}", view.options.restart),
+            job_parallelism: view.stats.parallelism.get(),
+            object_reuse_mode: true,
+            user_config: options.map(shown).collect(),
         },
-    })))
+    }))
 }
 
-#[derive(Deserialize)]
+/// Which failures to tell of.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct ExceptionsQuery {
-    #[serde(rename = "maxExceptions")]
-    most: Option<usize>,
+    /// How many at most.
+    #[schemars(range(min = 0, max = 1000))]
+    max_exceptions: Option<u32>,
+}
+
+/// Why attempts of a job have failed.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Exceptions {
+    exception_history: ExceptionHistory,
+}
+
+/// The latest failures, newest first.
+#[derive(Serialize, JsonSchema)]
+struct ExceptionHistory {
+    entries: Vec<Exception>,
+    /// Whether there were more.
+    truncated: bool,
+}
+
+/// Why an attempt has failed.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Exception {
+    exception_name: String,
+    /// The whole chain of causes.
+    stacktrace: String,
+    timestamp: i64,
+    failure_labels: BTreeMap<String, String>,
+    /// The operator's uid, and its subtask.
+    task_name: Option<String>,
+    endpoint: Option<String>,
+    task_manager_id: Option<String>,
+    /// The attempt's number. Not in Flink.
+    attempt: u64,
+    concurrent_exceptions: [(); 0],
+}
+
+impl Exception {
+    fn of(failure: &AttemptFailure) -> Self {
+        let task_name = failure.uid.as_ref().map(|uid| match failure.subtask {
+            Some(subtask) => format!("{uid} ({})", subtask.get() + 1),
+            None => uid.to_string(),
+        });
+        let location = failure.location.as_ref();
+        Self {
+            exception_name: failure.kind.to_string(),
+            stacktrace: failure.message.clone(),
+            timestamp: millis(Some(failure.time)),
+            failure_labels: BTreeMap::new(),
+            task_name,
+            endpoint: location.map(|location| location.host.clone()),
+            task_manager_id: location.map(|location| location.task_manager.clone()),
+            attempt: failure.attempt.get(),
+            concurrent_exceptions: [],
+        }
+    }
 }
 
 pub(super) async fn exceptions(
     State(api): State<Api>,
     Path(id): Path<String>,
     query: Query<ExceptionsQuery>,
-) -> ApiResult {
+) -> ApiResult<Exceptions> {
     let view = job(&api.dispatcher, &id)?;
-    let most = query.most.unwrap_or(16);
-    let entry = |failure: &tidegate_runtime::AttemptFailure| {
-        json!({
-            "exceptionName": failure.kind.to_string(),
-            "stacktrace": failure.message,
-            "timestamp": millis(Some(failure.time)),
-            "failureLabels": {},
-            "taskName": failure.uid.as_ref().map(|uid| match failure.subtask {
-                Some(subtask) => format!("{uid} ({})", subtask.get() + 1),
-                None => uid.to_string(),
-            }),
-            "endpoint": null,
-            "taskManagerId": null,
-            "concurrentExceptions": [],
-        })
-    };
+    let most = query.max_exceptions.map_or(EXCEPTIONS, |most| most as usize);
     let failures = &view.stats.failures;
-    let entries = failures.iter().rev().take(most).map(entry).collect::<Vec<_>>();
+    let entries = failures.iter().rev().take(most).map(Exception::of).collect();
     let truncated = failures.len() > most;
-    Ok(Answer::ok(json!({
-        "exceptionHistory": { "entries": entries, "truncated": truncated },
-    })))
+    Ok(Answer::ok(Exceptions { exception_history: ExceptionHistory { entries, truncated } }))
 }
 
-pub(super) async fn execution_result(State(api): State<Api>, Path(id): Path<String>) -> ApiResult {
+/// How a job has ended, once it has.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct ResultAnswer {
+    status: super::operations::OperationStatus,
+    job_execution_result: Option<JobExecutionResult>,
+}
+
+/// How a job has ended.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+struct JobExecutionResult {
+    #[schemars(with = "HexId")]
+    id: String,
+    name: String,
+    application_status: &'static str,
+    accumulator_results: BTreeMap<String, String>,
+    net_runtime: i64,
+    start_time: i64,
+    end_time: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_cause: Option<FailureCause>,
+}
+
+pub(super) async fn execution_result(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> ApiResult<ResultAnswer> {
     let (view, now) = (job(&api.dispatcher, &id)?, api.dispatcher.now());
-    if !view.status.is_terminal() {
-        return Ok(Answer::ok(json!({
-            "status": { "id": "IN_PROGRESS" }, "job-execution-result": null,
-        })));
-    }
     let application_status = match view.status {
         JobStatus::Finished => "SUCCEEDED",
         JobStatus::Canceled => "CANCELED",
         _ => "FAILED",
     };
-    let mut result = json!({
-        "id": view.id.to_string(),
-        "name": view.name,
-        "application-status": application_status,
-        "accumulator-results": {},
-        "net-runtime": duration(&view, now),
-        "start-time": millis(Some(view.started)),
-        "end-time": millis(view.ended),
-    });
-    if let Some(error) = &view.error {
-        let class = "org.apache.flink.runtime.client.JobExecutionException";
-        result["failure-cause"] = failure_cause(class, &error.to_string());
-    }
-    Ok(Answer::ok(json!({
-        "status": { "id": "COMPLETED" }, "job-execution-result": result,
-    })))
+    let class = "org.apache.flink.runtime.client.JobExecutionException";
+    let is_over = view.status.is_terminal();
+    let result = JobExecutionResult {
+        id: view.id.to_string(),
+        name: view.name.clone(),
+        application_status,
+        accumulator_results: BTreeMap::new(),
+        net_runtime: duration(&view, now),
+        start_time: millis(Some(view.started)),
+        end_time: millis(view.ended),
+        failure_cause: view.error.as_ref().map(|error| failure_cause(class, &error.to_string())),
+    };
+    Ok(Answer::ok(ResultAnswer {
+        status: super::operations::OperationStatus::new(is_over),
+        job_execution_result: is_over.then_some(result),
+    }))
 }
 
-#[derive(Deserialize)]
+/// How a job is to be ended.
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct CancelQuery {
+    /// `cancel`.
+    #[schemars(regex(pattern = "^cancel$"))]
     mode: Option<String>,
 }
 
@@ -317,7 +370,7 @@ pub(super) async fn cancel(
     State(api): State<Api>,
     Path(id): Path<String>,
     query: Query<CancelQuery>,
-) -> ApiResult {
+) -> ApiResult<Empty> {
     match query.mode.as_deref() {
         None | Some("cancel") => cancel_job(&api, &id),
         Some("stop") => Err(ApiError::new(
@@ -326,25 +379,71 @@ pub(super) async fn cancel(
              use \"cancel\" instead. For a graceful shutdown, please use \"jobs/:jobid/stop\" \
              instead.",
         )),
-        Some(other) => Err(ApiError::bad_request(format!(
-            "Bad request, could not parse parameters: Cannot resolve query parameter (mode) from \
-             value \"{other}\"."
-        ))),
+        Some(other) => Err(ApiError::query("mode", other)),
     }
 }
 
-pub(super) async fn yarn_cancel(State(api): State<Api>, Path(id): Path<String>) -> ApiResult {
+pub(super) async fn yarn_cancel(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> ApiResult<Empty> {
     cancel_job(&api, &id)
 }
 
-fn cancel_job(api: &Api, id: &str) -> ApiResult {
+fn cancel_job(api: &Api, id: &str) -> ApiResult<Empty> {
     match api.dispatcher.cancel(job_id(id)?) {
-        Cancellation::Accepted => Ok(Answer::accepted(json!({}))),
+        Cancellation::Accepted => Ok(Answer::accepted(Empty {})),
         Cancellation::Unknown => Err(ApiError::not_found("Job could not be found.")),
         Cancellation::Ended(status) => Err(ApiError::conflict(format!(
             "Job cancellation failed because the job has already reached another terminal state \
              ({}).",
-            state_name(status)
+            JobState::from(status).name()
         ))),
     }
+}
+
+/// Until when a client counts as there.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Heartbeat {
+    /// In milliseconds since 1970.
+    #[serde(rename = "expiredTimestamp")]
+    _expired_timestamp: Option<i64>,
+}
+
+/// Clients of Flink say so while they wait. Jobs here do not end with their client.
+pub(super) async fn client_heartbeat(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    bytes: Bytes,
+) -> ApiResult<Empty> {
+    let _: Heartbeat = body(&bytes, "JobClientHeartbeatRequestBody")?;
+    job(&api.dispatcher, &id)?;
+    Ok(Answer::accepted(Empty {}))
+}
+
+/// Whether to tell accumulators in a form for Flink's own client, too.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AccumulatorsQuery {
+    #[serde(rename = "includeSerializedValue")]
+    _include_serialized_value: Option<bool>,
+}
+
+/// What a job has accumulated: jobs have no accumulators here.
+#[derive(Default, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Accumulators {
+    job_accumulators: [(); 0],
+    user_task_accumulators: [(); 0],
+    serialized_user_task_accumulators: BTreeMap<String, String>,
+}
+
+pub(super) async fn accumulators(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    _: Query<AccumulatorsQuery>,
+) -> ApiResult<Accumulators> {
+    job(&api.dispatcher, &id)?;
+    Ok(Answer::ok(Accumulators::default()))
 }

@@ -4,7 +4,8 @@
 //! The client reads nothing of a failure but that, so its bytes are put together here.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 const MAGIC_AND_VERSION: [u8; 4] = [0xac, 0xed, 0x00, 0x05];
 const NULL: u8 = 0x70;
@@ -19,14 +20,22 @@ const SERIALIZABLE: u8 = 0x02;
 /// Of a class that writes something behind its fields.
 const WITH_METHOD: u8 = 0x03;
 
+/// Why an operation has failed.
+#[derive(Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct FailureCause {
+    class: String,
+    /// The whole chain of causes.
+    stack_trace: String,
+    /// The same for Flink's own client, in Base64.
+    serialized_throwable: String,
+}
+
 /// A failure as the API tells of it.
-pub(super) fn failure_cause(class: &str, message: &str) -> Value {
-    let trace = format!("{class}: {message}\n");
-    json!({
-        "class": class,
-        "stack-trace": trace,
-        "serialized-throwable": BASE64_STANDARD.encode(serialized(class, message, &trace)),
-    })
+pub(super) fn failure_cause(class: &str, message: &str) -> FailureCause {
+    let stack_trace = format!("{class}: {message}\n");
+    let serialized_throwable = BASE64_STANDARD.encode(serialized(class, message, &stack_trace));
+    FailureCause { class: class.to_owned(), stack_trace, serialized_throwable }
 }
 
 /// A class's name, version, flags and fields.

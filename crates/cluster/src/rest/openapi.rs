@@ -1,0 +1,255 @@
+//! The routes of the API, each with what `/openapi.json` says of it: one list, so that neither is
+//! without the other. Schemas come from the types that are read and written.
+
+use axum::{
+    Router,
+    handler::Handler,
+    http::{Method, StatusCode},
+    routing::{MethodFilter, on},
+};
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use super::{Api, answer::Errors};
+
+/// What every operation may answer, whatever it is asked.
+const ALWAYS: [StatusCode; 5] = [
+    StatusCode::BAD_REQUEST,
+    StatusCode::UNAUTHORIZED,
+    StatusCode::REQUEST_TIMEOUT,
+    StatusCode::INTERNAL_SERVER_ERROR,
+    StatusCode::SERVICE_UNAVAILABLE,
+];
+
+type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// How an operation's body or answer is written.
+enum Content {
+    Json(SchemaOf),
+    Text(&'static str),
+    /// A file, as a multipart form.
+    Upload,
+}
+
+/// What an operation of the API does, takes and answers.
+pub(super) struct Operation {
+    summary: &'static str,
+    status: StatusCode,
+    answer: Content,
+    body: Option<Content>,
+    query: Option<SchemaOf>,
+    errors: Vec<StatusCode>,
+}
+
+impl Operation {
+    /// One that answers 200 with a `T`.
+    pub(super) fn answers<T: JsonSchema>(summary: &'static str) -> Self {
+        let answer = Content::Json(|generator| generator.subschema_for::<T>());
+        let (status, errors) = (StatusCode::OK, Vec::new());
+        Self { summary, status, answer, body: None, query: None, errors }
+    }
+
+    /// One that answers 200 with a text.
+    pub(super) fn answers_text(summary: &'static str, content_type: &'static str) -> Self {
+        let answer = Content::Text(content_type);
+        let (status, errors) = (StatusCode::OK, Vec::new());
+        Self { summary, status, answer, body: None, query: None, errors }
+    }
+
+    /// The same, with 202.
+    pub(super) fn accepts(self) -> Self {
+        Self { status: StatusCode::ACCEPTED, ..self }
+    }
+
+    /// It takes a JSON object.
+    pub(super) fn takes<T: JsonSchema>(self) -> Self {
+        let body = Content::Json(|generator| generator.subschema_for::<T>());
+        Self { body: Some(body), ..self }.fails(&[StatusCode::PAYLOAD_TOO_LARGE])
+    }
+
+    /// It takes a file.
+    pub(super) fn takes_file(self) -> Self {
+        Self { body: Some(Content::Upload), ..self }.fails(&[StatusCode::PAYLOAD_TOO_LARGE])
+    }
+
+    /// It has the fields of `T` as parameters of its query.
+    pub(super) fn with_query<T: JsonSchema>(self) -> Self {
+        Self { query: Some(|generator| T::json_schema(generator)), ..self }
+    }
+
+    /// How it may fail, besides what every operation may.
+    pub(super) fn fails(mut self, statuses: &[StatusCode]) -> Self {
+        self.errors.extend(statuses);
+        self
+    }
+}
+
+/// Routes, and their description.
+pub(super) struct Routes {
+    router: Router<Api>,
+    generator: SchemaGenerator,
+    paths: Map<String, Value>,
+}
+
+impl Routes {
+    pub(super) fn new() -> Self {
+        let settings = SchemaSettings::draft2020_12()
+            .with(|settings| settings.definitions_path = "/components/schemas".into());
+        Self { router: Router::new(), generator: settings.into_generator(), paths: Map::new() }
+    }
+
+    pub(super) fn get<A: 'static, H: Handler<A, Api>>(
+        self,
+        path: &'static str,
+        handler: H,
+        operation: Operation,
+    ) -> Self {
+        self.on(Method::GET, path, handler, operation)
+    }
+
+    pub(super) fn post<A: 'static, H: Handler<A, Api>>(
+        self,
+        path: &'static str,
+        handler: H,
+        operation: Operation,
+    ) -> Self {
+        self.on(Method::POST, path, handler, operation)
+    }
+
+    pub(super) fn on<A: 'static, H: Handler<A, Api>>(
+        mut self,
+        method: Method,
+        path: &'static str,
+        handler: H,
+        operation: Operation,
+    ) -> Self {
+        self.add(&method, path, &operation);
+        let filter = match MethodFilter::try_from(method) {
+            Ok(filter) => filter,
+            Err(error) => unreachable!("a method of HTTP: {error}"),
+        };
+        self.router = self.router.route(path, on(filter, handler));
+        self
+    }
+
+    /// Describes an operation that is routed elsewhere.
+    pub(super) fn only_described(
+        mut self,
+        method: Method,
+        path: &'static str,
+        operation: Operation,
+    ) -> Self {
+        self.add(&method, path, &operation);
+        self
+    }
+
+    fn add(&mut self, method: &Method, path: &'static str, operation: &Operation) {
+        let described = self.describe(method, path, operation);
+        let item = self.paths.entry(path).or_insert_with(|| json!({}));
+        item[method.as_str().to_lowercase()] = described;
+    }
+
+    fn describe(&mut self, method: &Method, path: &str, operation: &Operation) -> Value {
+        let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+        let in_path = names.clone().map(|name| {
+            json!({ "name": name, "in": "path", "required": true, "schema": path_schema(name) })
+        });
+        let mut parameters = in_path.collect::<Vec<_>>();
+        parameters
+            .extend(operation.query.map(|query| self.parameters(query)).into_iter().flatten());
+        let mut responses = Map::new();
+        let answer = json!({
+            "description": operation.summary,
+            "content": self.content(&operation.answer),
+        });
+        responses.insert(operation.status.as_str().to_owned(), answer);
+        let not_found = names.count() > 0;
+        let statuses = ALWAYS.iter().chain(not_found.then_some(&StatusCode::NOT_FOUND));
+        for status in statuses.chain(&operation.errors) {
+            let errors = self.generator.subschema_for::<Errors>();
+            let answer = json!({
+                "description": status.canonical_reason().unwrap_or_default(),
+                "content": { "application/json": { "schema": errors } },
+            });
+            responses.insert(status.as_str().to_owned(), answer);
+        }
+        let name = path.split(['/', '{', '}', '-', '.']).filter(|part| !part.is_empty());
+        let mut described = json!({
+            "operationId": name.fold(method.as_str().to_lowercase(), |id, part| id + "_" + part),
+            "summary": operation.summary,
+            "parameters": parameters,
+            "responses": responses,
+        });
+        if let Some(body) = &operation.body {
+            described["requestBody"] = json!({ "content": self.content(body) });
+        }
+        described
+    }
+
+    fn content(&mut self, content: &Content) -> Value {
+        match content {
+            Content::Json(schema) => {
+                json!({ "application/json": { "schema": schema(&mut self.generator) } })
+            }
+            Content::Text(kind) => json!({ *kind: { "schema": { "type": "string" } } }),
+            Content::Upload => json!({ "multipart/form-data": { "schema": {
+                "type": "object",
+                "required": ["jarfile"],
+                "properties": { "jarfile": { "type": "string", "format": "binary" } },
+            } } }),
+        }
+    }
+
+    /// The fields of an object, as parameters.
+    fn parameters(&mut self, query: SchemaOf) -> Vec<Value> {
+        let schema = query(&mut self.generator);
+        let properties = schema.get("properties").and_then(Value::as_object).cloned();
+        let parameter = |(name, mut schema): (String, Value)| {
+            let description =
+                schema.as_object_mut().and_then(|schema| schema.remove("description"));
+            // What a query leaves out is not there at all: no value in it is null.
+            if let Some(kinds) = schema["type"].as_array_mut() {
+                kinds.retain(|kind| kind != "null");
+            }
+            json!({ "name": name, "in": "query", "description": description, "schema": schema })
+        };
+        properties.unwrap_or_default().into_iter().map(parameter).collect()
+    }
+
+    /// The routes, and the description of all of them.
+    pub(super) fn finish(mut self) -> (Router<Api>, Value) {
+        let document = json!({
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Tidegate",
+                "description": "Flink's REST API, for jobs of native Rust.",
+                "version": env!("CARGO_PKG_VERSION"),
+                "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+            },
+            "servers": [{ "url": "/v1" }, { "url": "/" }],
+            "security": [{}, { "token": [] }],
+            "paths": self.paths,
+            "components": {
+                "schemas": self.generator.take_definitions(true),
+                "securitySchemes": { "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "security.rest.token, if it is set",
+                } },
+            },
+        });
+        (self.router, document)
+    }
+}
+
+/// What stands in a path.
+fn path_schema(name: &str) -> Value {
+    match name {
+        "jobid" | "vertexid" | "triggerid" => {
+            json!({ "type": "string", "pattern": "^[0-9a-fA-F]{32}$" })
+        }
+        "checkpointid" => json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX }),
+        "subtaskindex" => json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
+        _ => json!({ "type": "string", "minLength": 1 }),
+    }
+}

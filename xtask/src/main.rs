@@ -28,12 +28,26 @@ fn main() -> Result<()> {
 
 /// An S3 server for tests.
 const MOTO: &str = "moto[server]>=5,<6";
+/// Makes requests of an API after its description, and holds the answers against it.
+const SCHEMATHESIS: &str = "schemathesis>=4,<5";
 
 /// All tests of the workspace; the examples are built first, since some tests run them.
 fn test(rest: &[&str]) -> Result<()> {
     cargo(&["build", "--workspace", "--examples", "--bins"])?;
     cargo(&[&["test", "--workspace"], rest].concat())?;
-    if rest.is_empty() { test_s3() } else { Ok(()) }
+    if !rest.is_empty() {
+        return Ok(());
+    }
+    test_s3()?;
+    test_api()
+}
+
+/// The REST API against its own description.
+fn test_api() -> Result<()> {
+    let program = python::install(SCHEMATHESIS)?.join("schemathesis");
+    let mut command = cargo_command();
+    command.args(["test", "-p", "tidegate-cli", "--test", "it", "--", "--ignored", "openapi"]);
+    run(command.env("TIDEGATE_SCHEMATHESIS", program))
 }
 
 /// Snapshots in S3, which need a server and a feature.

@@ -53,6 +53,18 @@ impl Site {
         command
     }
 
+    /// Where its REST API is.
+    pub(crate) fn url(&self) -> String {
+        format!("http://localhost:{}", self.rest_port)
+    }
+
+    /// What the REST API answers.
+    pub(crate) fn get(&self, path: &str) -> String {
+        let mut curl = self.command("curl");
+        let output = curl.args(["-sS", &format!("{}{path}", self.url())]).output();
+        String::from_utf8(output.expect("curl starts").stdout).expect("it is text")
+    }
+
     /// Runs the command, and returns its output.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(TIDEGATE).args(arguments).output().expect("the command starts")

@@ -235,7 +235,7 @@ pub(super) async fn config(State(api): State<Api>, Path(id): Path<String>) -> Ap
 #[serde(rename_all = "camelCase")]
 pub(super) struct ExceptionsQuery {
     /// How many at most.
-    #[schemars(range(min = 0, max = 1000))]
+    #[schemars(range(min = 0, max = 4294967295_u32))]
     max_exceptions: Option<u32>,
 }
 

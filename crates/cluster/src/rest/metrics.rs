@@ -1,10 +1,12 @@
 //! Figures by name, under Flink's names: of the cluster, of jobs, of tasks and their subtasks.
 
+use std::ops::RangeInclusive;
+
 use axum::extract::{Path, Query, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidegate_runtime::{CheckpointSummary, JobStatus};
-use tidegate_types::{SubtaskFigures, SubtaskRates, Timestamp};
+use tidegate_types::{JobId, SubtaskFigures, SubtaskRates, Timestamp};
 
 use super::{
     Api,
@@ -162,9 +164,22 @@ pub(super) async fn subtask(
     Ok(Answer::ok(query.select(metrics.unwrap_or_default())))
 }
 
-/// Which figures to tell, and what of them.
+/// Which figures of which jobs to tell, and what of them.
 #[derive(Deserialize, JsonSchema)]
-pub(super) struct AggregateQuery {
+pub(super) struct JobsQuery {
+    /// Their names, separated by commas; without it the names of all are told.
+    get: Option<String>,
+    /// Some of min, max, sum, avg and skew, separated by commas; without it all but skew.
+    #[schemars(regex(pattern = "^(min|max|sum|avg|skew)(,(min|max|sum|avg|skew))*$"))]
+    agg: Option<String>,
+    /// The jobs' ids, separated by commas; without it all.
+    #[schemars(regex(pattern = "^[0-9a-fA-F]{32}(,[0-9a-fA-F]{32})*$"))]
+    jobs: Option<String>,
+}
+
+/// Which figures of which subtasks to tell, and what of them.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct SubtasksQuery {
     /// Their names, separated by commas; without it the names of all are told.
     get: Option<String>,
     /// Some of min, max, sum, avg and skew, separated by commas; without it all but skew.
@@ -173,9 +188,6 @@ pub(super) struct AggregateQuery {
     /// Of which subtasks: numbers and ranges, such as `1,3,5-9`; without it all.
     #[schemars(regex(pattern = "^[0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*$"))]
     subtasks: Option<String>,
-    /// Of which jobs: their ids, separated by commas; without it all.
-    #[schemars(regex(pattern = "^[0-9a-fA-F]{32}(,[0-9a-fA-F]{32})*$"))]
-    jobs: Option<String>,
 }
 
 /// A figure over several jobs or subtasks, or its name alone.
@@ -195,62 +207,63 @@ pub(super) struct AggregatedMetric {
     skew: Option<f64>,
 }
 
-impl AggregateQuery {
-    fn aggregate(&self, all: &[Vec<Metric>]) -> Result<Vec<AggregatedMetric>, ApiError> {
-        let how = match &self.agg {
-            None => vec!["min", "max", "sum", "avg"],
-            Some(how) => how.split(',').collect(),
-        };
-        if let Some(other) =
-            how.iter().find(|how| !["min", "max", "sum", "avg", "skew"].contains(how))
-        {
-            return Err(ApiError::query("agg", other));
-        }
-        let mut names = all.iter().flatten().map(|metric| metric.id.clone()).collect::<Vec<_>>();
-        names.sort();
-        names.dedup();
-        let wanted = self.get.as_ref().map(|get| get.split(',').collect::<Vec<_>>());
-        let is_wanted =
-            |name: &String| wanted.as_ref().is_none_or(|wanted| wanted.contains(&name.as_str()));
-        let of = |id: String| {
-            let metrics = all.iter().flatten().filter(|metric| metric.id == id);
-            let values = metrics.filter_map(Metric::number).collect::<Vec<_>>();
-            let asked = |name: &str| wanted.is_some() && !values.is_empty() && how.contains(&name);
-            let sum = values.iter().sum::<f64>();
-            let avg = sum / values.len().max(1) as f64;
-            let off = values.iter().map(|value| (value - avg).abs()).sum::<f64>();
-            let skew = if sum == 0.0 { 0.0 } else { off / sum * 100.0 };
-            AggregatedMetric {
-                min: asked("min").then(|| values.iter().copied().fold(f64::INFINITY, f64::min)),
-                max: asked("max").then(|| values.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
-                avg: asked("avg").then_some(avg),
-                sum: asked("sum").then_some(sum),
-                skew: asked("skew").then_some(skew),
-                id,
-            }
-        };
-        Ok(names.into_iter().filter(is_wanted).map(of).collect())
+/// Takes the figures together that `get` names, in the ways that `agg` does.
+fn aggregate(
+    get: Option<&str>,
+    agg: Option<&str>,
+    all: &[Vec<Metric>],
+) -> Result<Vec<AggregatedMetric>, ApiError> {
+    let how = match agg {
+        None => vec!["min", "max", "sum", "avg"],
+        Some(how) => how.split(',').collect(),
+    };
+    let known = ["min", "max", "sum", "avg", "skew"];
+    if let Some(other) = how.iter().find(|how| !known.contains(how)) {
+        return Err(ApiError::query("agg", other));
     }
+    let mut names = all.iter().flatten().map(|metric| metric.id.clone()).collect::<Vec<_>>();
+    names.sort();
+    names.dedup();
+    let wanted = get.map(|get| get.split(',').collect::<Vec<_>>());
+    let is_wanted =
+        |name: &String| wanted.as_ref().is_none_or(|wanted| wanted.contains(&name.as_str()));
+    let of = |id: String| {
+        let metrics = all.iter().flatten().filter(|metric| metric.id == id);
+        let values = metrics.filter_map(Metric::number).collect::<Vec<_>>();
+        let asked = |name: &str| wanted.is_some() && !values.is_empty() && how.contains(&name);
+        let sum = values.iter().sum::<f64>();
+        let avg = sum / values.len().max(1) as f64;
+        let off = values.iter().map(|value| (value - avg).abs()).sum::<f64>();
+        let skew = if sum == 0.0 { 0.0 } else { off / sum * 100.0 };
+        AggregatedMetric {
+            min: asked("min").then(|| values.iter().copied().fold(f64::INFINITY, f64::min)),
+            max: asked("max").then(|| values.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
+            avg: asked("avg").then_some(avg),
+            sum: asked("sum").then_some(sum),
+            skew: asked("skew").then_some(skew),
+            id,
+        }
+    };
+    Ok(names.into_iter().filter(is_wanted).map(of).collect())
+}
 
-    /// Whether a subtask is asked for.
-    fn has_subtask(&self, subtask: u32) -> Result<bool, ApiError> {
-        let Some(text) = &self.subtasks else { return Ok(true) };
-        let mut found = false;
-        for part in text.split(',') {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            let parse = |number: &str| number.parse::<u32>().ok();
-            let (Some(first), Some(last)) = (parse(first), parse(last)) else {
-                return Err(ApiError::query("subtasks", text));
-            };
-            found |= (first..=last).contains(&subtask);
-        }
-        Ok(found)
-    }
+/// Reads numbers and ranges, such as `1,3,5-9`.
+fn ranges(text: &str) -> Result<Vec<RangeInclusive<u32>>, ApiError> {
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let number = |text: &str| {
+            let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse::<u32>().ok().filter(|_| is_plain)
+        };
+        number(first).zip(number(last)).map(|(first, last)| first..=last)
+    };
+    let all = text.split(',').map(range).collect::<Option<Vec<_>>>();
+    all.ok_or_else(|| ApiError::query("subtasks", text))
 }
 
 pub(super) async fn all_jobs(
     State(api): State<Api>,
-    query: Query<AggregateQuery>,
+    query: Query<JobsQuery>,
 ) -> ApiResult<Vec<AggregatedMetric>> {
     let now = api.dispatcher.now();
     let wanted = match &query.jobs {
@@ -258,28 +271,26 @@ pub(super) async fn all_jobs(
         Some(ids) => Some(
             ids.split(',')
                 .map(|id| id.parse().map_err(|_| ApiError::query("jobs", id)))
-                .collect::<Result<Vec<tidegate_types::JobId>, _>>()?,
+                .collect::<Result<Vec<JobId>, _>>()?,
         ),
     };
     let jobs = api.dispatcher.jobs().into_iter();
     let jobs = jobs.filter(|job| wanted.as_ref().is_none_or(|wanted| wanted.contains(&job.id)));
     let metrics = jobs.map(|job| of_job(&job, now)).collect::<Vec<_>>();
-    Ok(Answer::ok(query.aggregate(&metrics)?))
+    Ok(Answer::ok(aggregate(query.get.as_deref(), query.agg.as_deref(), &metrics)?))
 }
 
 pub(super) async fn all_subtasks(
     State(api): State<Api>,
     Path((id, vertex)): Path<(String, String)>,
-    query: Query<AggregateQuery>,
+    query: Query<SubtasksQuery>,
 ) -> ApiResult<Vec<AggregatedMetric>> {
     let view = TaskView::find(&api, &id, &vertex)?;
-    // A list that can't be read is told of, even without any subtask.
-    query.has_subtask(0)?;
-    let mut metrics = Vec::new();
-    for (figures, rates) in view.subtasks() {
-        if query.has_subtask(figures.subtask.get())? {
-            metrics.push(of_subtask(figures, rates));
-        }
-    }
-    Ok(Answer::ok(query.aggregate(&metrics)?))
+    let wanted = query.subtasks.as_deref().map(ranges).transpose()?;
+    let is_wanted = |subtask: u32| {
+        wanted.as_ref().is_none_or(|wanted| wanted.iter().any(|range| range.contains(&subtask)))
+    };
+    let subtasks = view.subtasks().filter(|(figures, _)| is_wanted(figures.subtask.get()));
+    let metrics = subtasks.map(|(figures, rates)| of_subtask(figures, rates)).collect::<Vec<_>>();
+    Ok(Answer::ok(aggregate(query.get.as_deref(), query.agg.as_deref(), &metrics)?))
 }

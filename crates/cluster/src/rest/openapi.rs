@@ -181,9 +181,19 @@ impl Routes {
             "responses": responses,
         });
         if let Some(body) = &operation.body {
-            described["requestBody"] = json!({ "content": self.content(body) });
+            let (content, required) = (self.content(body), self.is_required(body));
+            described["requestBody"] = json!({ "content": content, "required": required });
         }
         described
+    }
+
+    /// Whether a body can't be left out: without one it counts as an object without fields.
+    fn is_required(&mut self, body: &Content) -> bool {
+        let Content::Json(schema) = body else { return true };
+        let schema = schema(&mut self.generator);
+        let name = schema.get("$ref").and_then(Value::as_str).and_then(|at| at.rsplit('/').next());
+        let definition = name.and_then(|name| self.generator.definitions().get(name));
+        definition.is_some_and(|definition| definition.get("required").is_some())
     }
 
     fn content(&mut self, content: &Content) -> Value {

@@ -104,7 +104,7 @@ fn job_routes(routes: Routes) -> Routes {
             "/jobs/metrics",
             metrics::all_jobs,
             Operation::answers::<Vec<metrics::AggregatedMetric>>("Figures over all jobs.")
-                .with_query::<metrics::AggregateQuery>(),
+                .with_query::<metrics::JobsQuery>(),
         )
         .get("/jobs/{jobid}", jobs::detail, Operation::answers::<jobs::JobDetail>("A job."))
         .on(
@@ -317,7 +317,7 @@ fn vertex_routes(routes: Routes) -> Routes {
             "/jobs/{jobid}/vertices/{vertexid}/subtasks/metrics",
             metrics::all_subtasks,
             Operation::answers::<Vec<metrics::AggregatedMetric>>("Figures over its subtasks.")
-                .with_query::<metrics::AggregateQuery>(),
+                .with_query::<metrics::SubtasksQuery>(),
         )
         .get(
             "/jobs/{jobid}/vertices/{vertexid}/subtasks/{subtaskindex}",

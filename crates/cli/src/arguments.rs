@@ -73,8 +73,8 @@ pub(crate) fn explain(error: &clap::Error) -> ExitCode {
             println!("\"{verb}\" is not a valid action.\n");
             println!(
                 "Valid actions are \"run\", \"list\", \"info\", \"savepoint\", \"stop\", \
-                 \"cancel\", \"checkpoint\", \"checkpoints\", \"jobmanager\", \"taskmanager\", or \
-                 \"cluster\"."
+                 \"cancel\", \"checkpoint\", \"checkpoints\", \"rescale\", \"logs\", \
+                 \"jobmanager\", \"taskmanager\", \"cluster\", or \"completions\"."
             );
             ExitCode::FAILURE
         }
@@ -110,6 +110,11 @@ fn verb(name: &'static str, about: &'static str) -> Command {
 
 fn job() -> Arg {
     value("job", "JOB_ID", "The job's id.")
+}
+
+/// Of an operation that was started before.
+fn trigger() -> Arg {
+    value("trigger", "TRIGGER_ID", "Waits for one that was started before.").long("trigger")
 }
 
 fn snapshot_type() -> Arg {
@@ -195,6 +200,7 @@ fn job_verbs() -> Vec<Command> {
             .arg(value("target", "DIR", "The folder for it."))
             .arg(value("dispose", "PATH", "Deletes this savepoint.").short('d').long("dispose"))
             .arg(snapshot_type())
+            .arg(trigger())
             .arg(flag("detached", "Does not wait for it.")),
         verb("stop", "Takes a savepoint and stops the job with it.")
             .arg(job())
@@ -207,6 +213,7 @@ fn job_verbs() -> Vec<Command> {
             )
             .arg(flag("drain", "Fires all timers and windows before.").short('d'))
             .arg(snapshot_type())
+            .arg(trigger())
             .arg(flag("detached", "Does not wait for it.")),
         verb("cancel", "Cancels a job.").arg(job()).arg(
             value("withSavepoint", "DIR", "Takes a savepoint before (deprecated: use stop).")
@@ -216,8 +223,23 @@ fn job_verbs() -> Vec<Command> {
         ),
         verb("checkpoint", "Takes a checkpoint.")
             .arg(job())
+            .arg(trigger())
             .arg(flag("full", "A full one, as all are.")),
         verb("checkpoints", "Shows a job's checkpoints.").arg(job().required(true)),
+        verb("rescale", "Changes how many subtasks a job's operators have.")
+            .arg(job().required(true))
+            .arg(
+                value("parallelism", "N", "How many.")
+                    .short('p')
+                    .long("parallelism")
+                    .required(true),
+            )
+            .arg(flag("detached", "Does not wait for it.")),
+        verb("logs", "Shows what a job's processes have written.")
+            .arg(job().required(true))
+            .arg(value("attempt", "N", "Of which attempt, by default the latest.").long("attempt"))
+            .arg(value("process", "N", "Of which process, by default all.").long("process"))
+            .arg(flag("follow", "Shows what is written from now on, too.").short('f')),
     ]
 }
 
@@ -241,6 +263,9 @@ fn process_verbs() -> Vec<Command> {
             .arg(folder())
             .arg(insecure())
             .arg(flag("foreground", "Stays in the foreground.")),
+        Command::new("completions")
+            .about("Writes a script that completes commands in a shell.")
+            .arg(value("shell", "SHELL", "bash, zsh, fish, elvish or powershell.").required(true)),
     ]
 }
 

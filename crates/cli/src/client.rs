@@ -1,13 +1,16 @@
 //! The JobManager's REST API, as a client sees it.
 
 use std::{
+    fs::File,
+    io::Read,
     path::Path,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use reqwest::{Method, StatusCode, multipart};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio_util::io::ReaderStream;
 
 /// How long a client waits between two questions, at first.
@@ -55,25 +58,24 @@ impl Client {
         }
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value> {
-        let response = request.send().await.with_context(|| {
+    async fn answer(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response> {
+        request.send().await.with_context(|| {
             format!(
                 "cannot reach the JobManager at {}: is it running? `tidegate cluster start` starts \
                  one, and -m names another",
                 self.base
             )
-        })?;
-        let status = response.status();
+        })
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value> {
+        let response = self.answer(request).await?;
+        if !response.status().is_success() {
+            return Err(refusal(response).await);
+        }
         let text = response.text().await.context("the JobManager's answer broke off")?;
-        let answer = serde_json::from_str::<Value>(&text).unwrap_or_else(|_| json!(text));
-        if let Some(errors) = answer["errors"].as_array() {
-            let first = errors.first().and_then(Value::as_str).unwrap_or("no reason was given");
-            bail!("{first}");
-        }
-        if !status.is_success() {
-            bail!("the JobManager answered {status}: {text}");
-        }
-        Ok(answer)
+        serde_json::from_str(&text)
+            .with_context(|| format!("what answers at {} is no JobManager: {text:.100}", self.base))
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value> {
@@ -103,12 +105,32 @@ impl Client {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value> {
+        self.send(self.request(Method::PUT, path).json(body)).await
+    }
+
+    /// What is no JSON.
+    pub(crate) async fn get_bytes(&self, path: &str) -> Result<Vec<u8>> {
+        let response = self.answer(self.request(Method::GET, path)).await?;
+        if !response.status().is_success() {
+            return Err(refusal(response).await);
+        }
+        Ok(response.bytes().await.context("the JobManager's answer broke off")?.into())
+    }
+
     pub(crate) async fn patch(&self, path: &str) -> Result<Value> {
         self.send(self.request(Method::PATCH, path).json(&json!({}))).await
     }
 
-    /// Uploads a binary and returns its id.
+    /// Uploads a binary, unless it is there, and returns its id.
     pub(crate) async fn upload(&self, binary: &Path) -> Result<String> {
+        let hash = hash_of(binary)?;
+        let known = self.get("/jars").await?;
+        let mut ids = known["files"].as_array().into_iter().flatten();
+        let id = ids.find_map(|jar| jar["id"].as_str().filter(|id| id.starts_with(&hash)));
+        if let Some(id) = id {
+            return Ok(id.to_owned());
+        }
         let shown = binary.display();
         let file = tokio::fs::File::open(binary)
             .await
@@ -124,8 +146,13 @@ impl Client {
         Ok(id.ok_or_else(|| anyhow!("the JobManager's answer has no filename"))?.to_owned())
     }
 
-    /// Waits for the result of an operation; `None` when that takes too long.
-    pub(crate) async fn result_of(&self, path: &str) -> Result<Option<Value>> {
+    /// Waits for the result of an operation; `None` when that takes too long. Calls `meanwhile` each
+    /// time that it is not there.
+    pub(crate) async fn result_of(
+        &self,
+        path: &str,
+        mut meanwhile: impl AsyncFnMut(),
+    ) -> Result<Option<Value>> {
         let wait = async {
             let mut pause = FIRST_PAUSE;
             loop {
@@ -133,6 +160,7 @@ impl Client {
                 if answer["status"]["id"] == "COMPLETED" {
                     return Ok(answer["operation"].clone());
                 }
+                meanwhile().await;
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
@@ -142,6 +170,32 @@ impl Client {
             Err(_) => Ok(None),
         }
     }
+}
+
+/// What an answer that is no success says.
+async fn refusal(response: reqwest::Response) -> anyhow::Error {
+    let status = response.status();
+    let text = response.text().await.unwrap_or_default();
+    let answer = serde_json::from_str::<Value>(&text).unwrap_or_default();
+    match answer["errors"][0].as_str() {
+        Some(first) => anyhow!("{first}"),
+        None => anyhow!("the JobManager answered {status}: {text}"),
+    }
+}
+
+/// The content hash of a file: SHA-256, in hexadecimal digits.
+fn hash_of(binary: &Path) -> Result<String> {
+    let shown = || format!("cannot read the job's binary {}", binary.display());
+    let mut file = File::open(binary).with_context(shown)?;
+    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 1 << 18]);
+    loop {
+        let read = file.read(&mut buffer).with_context(shown)?;
+        if read == 0 {
+            break;
+        }
+        hasher.update(&buffer[..read]);
+    }
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Why an operation failed, from either spelling of the field.

@@ -1,13 +1,19 @@
 //! A function per verb.
 
 mod jobs;
+mod logs;
 mod processes;
+mod run;
 mod snapshots;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, anyhow};
 use clap::ArgMatches;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use tidegate_types::{
     JobId,
@@ -20,6 +26,8 @@ use crate::client::Client;
 pub(crate) enum Failure {
     /// The command line is wrong.
     Arguments(String),
+    /// The options are.
+    Configuration(anyhow::Error),
     /// Anything else.
     Other(anyhow::Error),
 }
@@ -28,7 +36,7 @@ impl Failure {
     fn into_error(self) -> anyhow::Error {
         match self {
             Self::Arguments(message) => anyhow!(message),
-            Self::Other(error) => error,
+            Self::Configuration(error) | Self::Other(error) => error,
         }
     }
 }
@@ -45,9 +53,11 @@ type Done = Result<(), Failure>;
 pub(crate) async fn run(matches: &ArgMatches) -> Done {
     let Some((verb, own)) = matches.subcommand() else { return Ok(()) };
     match verb {
-        "run" => jobs::run(own).await,
-        "info" => jobs::info(own).await,
+        "run" => run::run(own).await,
+        "info" => run::info(own).await,
         "list" => jobs::list(own).await,
+        "rescale" => jobs::rescale(own).await,
+        "logs" => logs::logs(own).await,
         "cancel" => snapshots::cancel(own).await,
         "savepoint" => snapshots::savepoint(own).await,
         "stop" => snapshots::stop(own).await,
@@ -56,6 +66,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Done {
         "jobmanager" => processes::jobmanager(own).await,
         "taskmanager" => processes::taskmanager(own).await,
         "cluster" => processes::cluster(own).await,
+        "completions" => completions(own),
         other => Err(Failure::Arguments(format!("\"{other}\" is not a valid action."))),
     }
 }
@@ -66,6 +77,10 @@ fn text<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
 
 /// The options of a command: from `-D`, the environment, and files.
 fn configuration(matches: &ArgMatches) -> Result<Configuration, Failure> {
+    read_configuration(matches).map_err(Failure::Configuration)
+}
+
+fn read_configuration(matches: &ArgMatches) -> anyhow::Result<Configuration> {
     let mut configuration = Configuration::new();
     for pair in matches.get_many::<String>("option").into_iter().flatten() {
         configuration.set_pair(pair)?;
@@ -75,16 +90,35 @@ fn configuration(matches: &ArgMatches) -> Result<Configuration, Failure> {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         }),
     );
-    if let Some(file) = text(matches, "config") {
-        let read = std::fs::read_to_string(file);
-        configuration.add_yaml(&read.with_context(|| format!("cannot read {file}"))?, file)?;
+    let named = text(matches, "config").map(PathBuf::from);
+    if let Some(file) = named.or_else(default_file) {
+        let shown = file.display().to_string();
+        let read = std::fs::read_to_string(&file);
+        configuration.add_yaml(&read.with_context(|| format!("cannot read {shown}"))?, &shown)?;
     }
     Ok(configuration)
 }
 
+/// The file that is read when none is named, if it is there: config.yaml in `TIDEGATE_CONF_DIR`, or
+/// where clusters are kept by default.
+fn default_file() -> Option<PathBuf> {
+    let folder = match std::env::var_os("TIDEGATE_CONF_DIR") {
+        Some(folder) => PathBuf::from(folder),
+        None => default_folder()?,
+    };
+    Some(folder.join("config.yaml")).filter(|file| file.is_file())
+}
+
+/// Where clusters are kept unless `--dir` says otherwise.
+fn default_folder() -> Option<PathBuf> {
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".tidegate"));
+    std::env::var_os("TIDEGATE_HOME").map(PathBuf::from).or_else(home)
+}
+
 /// A client of the JobManager that the command line or the options name.
 fn client(matches: &ArgMatches) -> Result<Client, Failure> {
-    let options = ClusterOptions::from_configuration(&configuration(matches)?)?;
+    let options = ClusterOptions::from_configuration(&configuration(matches)?);
+    let options = options.map_err(|error| Failure::Configuration(error.into()))?;
     let address = match text(matches, "jobmanager") {
         Some(address) => address.to_owned(),
         None => format!("{}:{}", options.rest_address, options.rest_port),
@@ -101,6 +135,40 @@ fn job_id(text: &str) -> Result<JobId, Failure> {
              fd72014d4c864993a2e5a9287b4a9c5d."
         ))
     })
+}
+
+/// How many subtasks, from the command line.
+fn parallelism(text: &str) -> Result<u32, Failure> {
+    let count = text.parse::<u32>().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| {
+        Failure::Arguments(format!("The parallelism must be a positive number: {text}."))
+    })
+}
+
+/// A line on the terminal that changes; there is none without a terminal.
+fn live_line() -> ProgressBar {
+    let line = ProgressBar::new_spinner();
+    // Without a template there would be a spinner in front.
+    line.set_style(
+        ProgressStyle::with_template("{msg}").unwrap_or(ProgressStyle::default_spinner()),
+    );
+    line
+}
+
+/// Writes a script that completes this command line in a shell.
+fn completions(matches: &ArgMatches) -> Done {
+    let shell = text(matches, "shell").unwrap_or_default();
+    let shell = shell.parse::<clap_complete::Shell>().map_err(Failure::Arguments)?;
+    let mut command = crate::arguments::command();
+    clap_complete::generate(shell, &mut command, "tidegate", &mut std::io::stdout());
+    Ok(())
+}
+
+/// Tells a person what is going on.
+fn say(matches: &ArgMatches, line: &str) {
+    if !matches.get_flag("json") {
+        println!("{line}");
+    }
 }
 
 /// Prints an answer as JSON, if that was asked for.

@@ -7,7 +7,8 @@
 //! | `client` | the JobManager's REST API, as a client |
 //! | `commands` | a function per verb |
 //!
-//! Exit codes: 0 for success, 1 for a failure or a command line that is wrong.
+//! Exit codes: 0 for success, 1 for a failure or a command line that is wrong, 31 if the options can't
+//! be read, as in Flink.
 
 #![expect(clippy::print_stdout, reason = "a command's output goes to standard output")]
 
@@ -17,7 +18,12 @@ mod commands;
 
 use std::process::ExitCode;
 
+use clap::ArgMatches;
+
 use crate::commands::{Failure, run};
+
+/// The exit code of a command that has not got as far as doing anything.
+const NOTHING_DONE: u8 = 31;
 
 fn main() -> ExitCode {
     let arguments = arguments::normalised(std::env::args().skip(1));
@@ -29,7 +35,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: {error}");
-            return ExitCode::FAILURE;
+            return ExitCode::from(NOTHING_DONE);
         }
     };
     match runtime.block_on(run(&matches)) {
@@ -38,13 +44,30 @@ fn main() -> ExitCode {
             println!("{message}\n\n{}", arguments::HINT);
             ExitCode::FAILURE
         }
+        Err(Failure::Configuration(error)) => {
+            tell(&matches, &error);
+            ExitCode::from(NOTHING_DONE)
+        }
         Err(Failure::Other(error)) => {
-            if matches.subcommand().is_some_and(|(_, own)| own.get_flag("verbose")) {
-                eprintln!("error: {error:#}");
-            } else {
-                eprintln!("error: {error}");
-            }
+            tell(&matches, &error);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Says what went wrong: the sentence, and what it comes from, or with `--verbose` all of that.
+fn tell(matches: &ArgMatches, error: &anyhow::Error) {
+    let is_set = |flag: &str| {
+        let own = matches.subcommand().map(|(_, own)| own);
+        own.is_some_and(|own| matches!(own.try_get_one::<bool>(flag), Ok(Some(true))))
+    };
+    if is_set("json") {
+        println!("{}", serde_json::json!({ "errors": [format!("{error:#}")] }));
+        return;
+    }
+    eprintln!("error: {error}");
+    let causes = error.chain().skip(1);
+    for cause in causes.take(if is_set("verbose") { usize::MAX } else { 1 }) {
+        eprintln!("  Caused by: {cause}");
     }
 }

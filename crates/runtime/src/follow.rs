@@ -21,6 +21,7 @@ use tidegate_protocol::{
 };
 use tidegate_types::{AttemptId, ErrorKind, JobId, ProcessIndex, error::chain};
 use tokio::sync::mpsc;
+use tracing::{info, warn};
 
 use crate::{
     api::JobError,
@@ -67,6 +68,12 @@ impl Follower {
         let joined = join(&self.coordinator, hello, PATIENCE).await;
         let mut link = joined.map_err(|error| unavailable(chain(&error)))?;
         let start = await_start(&mut link).await?;
+        let (job, attempt, index) = (self.job, start.attempt, self.process);
+        info!(
+            %job, %attempt, process = %index, processes = start.addresses.len(),
+            parallelism = %start.parallelism, restored_from = start.restored_from,
+            "the attempt begins"
+        );
         let restored = program.load(start.restored_from.as_deref()).await?;
         let network = (start.addresses.len() > 1).then(|| Network {
             listener: self.listener,
@@ -95,6 +102,10 @@ impl Follower {
         } else {
             // Timely's threads wait for peers that may be gone: the process ends, and they with it.
             running.abort();
+        }
+        match &end {
+            Ok(()) => info!(%job, %attempt, process = %index, "the process has ended in order"),
+            Err(error) => warn!(%job, %attempt, process = %index, %error, "the process ends"),
         }
         end
     }

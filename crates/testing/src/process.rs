@@ -76,24 +76,30 @@ impl Drop for Process {
 /// The example `flights`, built as this test is.
 pub fn flights() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build("flights"))
+    BUILT.get_or_init(|| build("tidegate-examples", "--example", "flights"))
 }
 
-fn build(example: &str) -> PathBuf {
+/// The same, changed: without an operator, and with another one.
+pub fn flights_by_day() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("tidegate-programs", "--bin", "flights_by_day"))
+}
+
+fn build(package: &str, kind: &str, example: &str) -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--package", "tidegate-examples", "--example", example]);
+    cargo.args(["build", "--quiet", "--package", package, kind, example]);
     cargo.args(["--message-format", "json-render-diagnostics"]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
     let output = cargo.output().expect("cargo starts");
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "the example {example} does not build:\n{errors}");
+    assert!(output.status.success(), "the program {example} does not build:\n{errors}");
     let messages = String::from_utf8(output.stdout).expect("cargo speaks UTF-8");
     let of_example = |line: &str| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         let is_example = message["target"]["name"] == example;
         message["executable"].as_str().filter(|_| is_example).map(PathBuf::from)
     };
-    messages.lines().find_map(of_example).expect("cargo tells where the example is")
+    messages.lines().find_map(of_example).expect("cargo tells where the program is")
 }

@@ -8,7 +8,7 @@ use std::{
 
 use tidegate_core::plan::SharedPlan;
 use tidegate_runtime::{
-    ClusterSpec, JobError, JobHandle, JobResult, JobSettings, JobSpec, JobStatus,
+    ClusterSpec, JobError, JobHandle, JobResult, JobSettings, JobSpec, JobStatus, PROCESS_VARIABLE,
 };
 use tidegate_types::{
     ErrorKind, JobId,
@@ -268,11 +268,14 @@ fn cluster(line: &CommandLine) -> std::result::Result<Option<ClusterSpec>, JobEr
     }
 }
 
-/// Logs to standard error; `TIDEGATE_LOG` says what, warnings by default.
+/// Logs to standard error; `TIDEGATE_LOG` says what. By default that is warnings, and more in a
+/// cluster, where `tidegate logs` shows it.
 fn start_logging() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let wanted = std::env::var("TIDEGATE_LOG").unwrap_or_else(|_| "warn".to_owned());
+        let wanted = std::env::var("TIDEGATE_LOG").unwrap_or_else(|_| {
+            if std::env::var_os(PROCESS_VARIABLE).is_some() { "info" } else { "warn" }.to_owned()
+        });
         let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|problem| {
             eprintln!("warning: TIDEGATE_LOG is `{wanted}`, which is no filter: {problem}");
             "warn".into()

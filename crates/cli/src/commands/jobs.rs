@@ -1,135 +1,17 @@
-//! Running and listing jobs.
+//! Listing jobs, and changing their parallelism.
 
-use std::{collections::BTreeMap, io::IsTerminal, path::Path, time::Duration};
+use std::time::{Duration, Instant};
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use clap::ArgMatches;
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
 
-use super::{Done, Failure, absolute, client, field, printed_json, text};
+use super::{Done, client, job_id, parallelism, printed_json, say, text};
 use crate::client::Client;
 
-/// How often a job's state is asked for while it runs.
-const WATCH: Duration = Duration::from_millis(200);
-
-/// The body of a request to run, or to describe, a binary.
-fn request(matches: &ArgMatches) -> Result<Value, Failure> {
-    let own = matches.get_many::<String>("arguments").into_iter().flatten();
-    let mut options = BTreeMap::new();
-    for pair in matches.get_many::<String>("option").into_iter().flatten() {
-        let (key, value) = pair
-            .split_once('=')
-            .ok_or_else(|| Failure::Arguments(format!("-D {pair}: expected KEY=VALUE")))?;
-        options.insert(key.trim(), value.trim());
-    }
-    let mut body = json!({
-        "programArgsList": own.collect::<Vec<_>>(),
-        "flinkConfiguration": options,
-    });
-    if let Some(count) = text(matches, "parallelism") {
-        let count = count.parse::<u32>().ok().filter(|count| *count > 0);
-        body["parallelism"] = json!(count.ok_or_else(|| {
-            Failure::Arguments("The parallelism must be a positive number.".to_owned())
-        })?);
-    }
-    Ok(body)
-}
-
-pub(super) async fn run(matches: &ArgMatches) -> Done {
-    let client = client(matches)?;
-    let mut body = request(matches)?;
-    if let Some(path) = text(matches, "fromSavepoint") {
-        body["savepointPath"] = json!(absolute(path));
-    }
-    if matches.get_flag("allowNonRestoredState") {
-        body["allowNonRestoredState"] = json!(true);
-    }
-    if let Some(mode) = text(matches, "claimMode") {
-        body["claimMode"] = json!(mode.to_uppercase());
-    }
-    let binary = text(matches, "binary").unwrap_or_default();
-    let jar = client.upload(Path::new(binary)).await?;
-    let answer = client.post(&format!("/jars/{jar}/run"), &body).await?;
-    let job = field(&answer, "jobid")?.to_owned();
-    if !printed_json(matches, &answer) {
-        println!("Job has been submitted with JobID {job}");
-    }
-    if matches.get_flag("detached") { Ok(()) } else { watch(matches, &client, &job).await }
-}
-
-/// Waits for a job's end; Ctrl-C cancels it.
-async fn watch(matches: &ArgMatches, client: &Client, job: &str) -> Done {
-    let shows = std::io::stderr().is_terminal() && !matches.get_flag("json");
-    let mut shown = 0;
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(WATCH) => {}
-            _ = tokio::signal::ctrl_c() => {
-                eprintln!("\ncancelling job {job}");
-                client.patch(&format!("/jobs/{job}?mode=cancel")).await?;
-            }
-        }
-        let result = client.get_patiently(&format!("/jobs/{job}/execution-result")).await?;
-        if result["status"]["id"] == "COMPLETED" {
-            if shown > 0 {
-                eprintln!();
-            }
-            return ended(matches, job, &result["job-execution-result"]);
-        }
-        if shows {
-            let line = live_line(client, job).await?;
-            eprint!("\r{line:<shown$}");
-            shown = line.chars().count();
-        }
-    }
-}
-
-async fn live_line(client: &Client, job: &str) -> anyhow::Result<String> {
-    let detail = client.get_patiently(&format!("/jobs/{job}")).await?;
-    let checkpoints = client.get_patiently(&format!("/jobs/{job}/checkpoints")).await?;
-    let vertices = detail["vertices"].as_array().into_iter().flatten();
-    let records = vertices.filter_map(|vertex| vertex["metrics"]["write-records"].as_u64());
-    let state = detail["state"].as_str().unwrap_or_default();
-    let latest = &checkpoints["latest"]["completed"];
-    let checkpoint = match latest["id"].as_u64() {
-        Some(id) => format!("checkpoint {id} in {} ms", latest["end_to_end_duration"]),
-        None => "no checkpoint yet".to_owned(),
-    };
-    Ok(format!("{state}  {} records  {checkpoint}", records.sum::<u64>()))
-}
-
-fn ended(matches: &ArgMatches, job: &str, result: &Value) -> Done {
-    if matches.get_flag("json") {
-        println!("{result}");
-    }
-    let status = result["application-status"].as_str().unwrap_or_default();
-    if status != "SUCCEEDED" {
-        let reason = crate::client::failure_of(result);
-        let reason = reason.unwrap_or_else(|| format!("it was {}", status.to_lowercase()));
-        return Err(anyhow!("job {job} has not finished: {reason}").into());
-    }
-    if !matches.get_flag("json") {
-        println!("Program execution finished");
-        println!("Job with JobID {job} has finished.");
-        println!("Job Runtime: {} ms", result["net-runtime"]);
-    }
-    Ok(())
-}
-
-pub(super) async fn info(matches: &ArgMatches) -> Done {
-    let client = client(matches)?;
-    let binary = text(matches, "binary").unwrap_or_default();
-    let jar = client.upload(Path::new(binary)).await?;
-    let answer = client.post(&format!("/jars/{jar}/plan"), &request(matches)?).await?;
-    if !printed_json(matches, &answer["plan"]) {
-        println!("----------------------- Execution Plan -----------------------");
-        println!("{}", serde_json::to_string(&answer["plan"])?);
-        println!("--------------------------------------------------------------\n");
-        println!("No description provided.");
-    }
-    Ok(())
-}
+/// How often a job is looked at that is being rescaled.
+const WATCH: Duration = Duration::from_millis(100);
 
 pub(super) async fn list(matches: &ArgMatches) -> Done {
     let client = client(matches)?;
@@ -137,10 +19,8 @@ pub(super) async fn list(matches: &ArgMatches) -> Done {
     let (running, scheduled) = (matches.get_flag("running"), matches.get_flag("scheduled"));
     let (running, scheduled) =
         if running || scheduled { (running, scheduled) } else { (true, true) };
-    if !matches.get_flag("json") {
-        println!("Waiting for response...");
-    }
-    let answer = client.get("/jobs/overview").await?;
+    say(matches, "Waiting for response...");
+    let answer = client.get("/jobs/overview").await.context("Failed to retrieve job list.")?;
     if printed_json(matches, &answer) {
         return Ok(());
     }
@@ -194,4 +74,61 @@ fn line(job: &Value) -> String {
     let text = |name: &str| job[name].as_str().unwrap_or_default().to_owned();
     let started = started.strftime("%d.%m.%Y %H:%M:%S");
     format!("{started} : {} : {} ({})", text("jid"), text("name"), text("state"))
+}
+
+pub(super) async fn rescale(matches: &ArgMatches) -> Done {
+    let (client, job) = (client(matches)?, job_id(text(matches, "job").unwrap_or_default())?);
+    let wanted = parallelism(text(matches, "parallelism").unwrap_or_default())?;
+    let failed = || format!("Failed to rescale the job {job}.");
+    say(matches, &format!("Rescaling job {job} to parallelism {wanted}."));
+    let path = format!("/jobs/{job}/resource-requirements");
+    let mut bounds = client.get(&path).await.with_context(failed)?;
+    let is_adaptive =
+        |vertex: &Value| vertex["parallelism"]["lowerBound"] != vertex["parallelism"]["upperBound"];
+    for (_, vertex) in bounds.as_object_mut().into_iter().flatten() {
+        // An adaptive job may have fewer for as long as there are fewer slots.
+        let least = if is_adaptive(vertex) { 1 } else { wanted };
+        vertex["parallelism"] = json!({ "lowerBound": least, "upperBound": wanted });
+    }
+    client.put(&path, &bounds).await.with_context(failed)?;
+    if matches.get_flag("detached") {
+        printed_json(matches, &bounds);
+        return Ok(());
+    }
+    say(matches, "Waiting for response...");
+    let (begun, mut told) = (Instant::now(), false);
+    loop {
+        let detail = client.get_patiently(&format!("/jobs/{job}")).await.with_context(failed)?;
+        let now = detail["vertices"][0]["parallelism"].as_u64().unwrap_or_default();
+        let state = detail["state"].as_str().unwrap_or_default().to_owned();
+        if state == "RUNNING" && now == u64::from(wanted) {
+            if !printed_json(matches, &json!({ "parallelism": wanted })) {
+                println!("Job {job} runs at parallelism {wanted}.");
+            }
+            return Ok(());
+        }
+        if ["FINISHED", "CANCELED", "FAILED"].contains(&state.as_str()) {
+            return Err(anyhow!("the job has ended: {state}").context(failed()).into());
+        }
+        let missing = missing_slots(&client, wanted, now).await?;
+        if state == "RUNNING" && missing > 0 && !std::mem::replace(&mut told, true) {
+            say(matches, &format!("It waits for {missing} more slot(s), and goes on meanwhile."));
+        }
+        if begun.elapsed() > client.timeout {
+            return Err(anyhow!(
+                "job {job} does not run at parallelism {wanted} after {:?} (client.timeout), but \
+                 at {now}, {state}; it is rescaled as soon as there are {wanted} slots",
+                client.timeout
+            )
+            .into());
+        }
+        tokio::time::sleep(WATCH).await;
+    }
+}
+
+/// How many slots a job lacks that is to have `wanted`, and has `now`.
+async fn missing_slots(client: &Client, wanted: u32, now: u64) -> anyhow::Result<u64> {
+    let overview = client.get_patiently("/overview").await?;
+    let free = overview["slots-available"].as_u64().unwrap_or_default();
+    Ok(u64::from(wanted).saturating_sub(now + free))
 }

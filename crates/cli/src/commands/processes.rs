@@ -34,11 +34,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 fn folder(matches: &ArgMatches) -> anyhow::Result<PathBuf> {
     let folder = match text(matches, "dir") {
         Some(folder) => PathBuf::from(folder),
-        None => match std::env::var_os("TIDEGATE_HOME") {
-            Some(home) => PathBuf::from(home),
-            None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set: give --dir")?)
-                .join(".tidegate"),
-        },
+        None => super::default_folder().context("HOME is not set: give --dir")?,
     };
     fs::create_dir_all(&folder)
         .with_context(|| format!("cannot create the folder {}", folder.display()))?;

@@ -1,10 +1,12 @@
 //! Savepoints and checkpoints, stopping and cancelling.
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use clap::ArgMatches;
+use indicatif::{HumanBytes, ProgressBar};
 use serde_json::{Value, json};
+use tidegate_types::JobId;
 
-use super::{Done, Failure, absolute, client, field, job_id, printed_json, text};
+use super::{Done, Failure, absolute, client, field, job_id, printed_json, say, text};
 use crate::client::{Client, failure_of};
 
 const RESUME: &str = "You can resume your program from this savepoint with the run command.";
@@ -12,12 +14,6 @@ const RESUME: &str = "You can resume your program from this savepoint with the r
 /// A trigger id of our own: a request that is sent twice then starts one operation.
 fn trigger() -> String {
     format!("{:032x}", rand::random::<u128>())
-}
-
-fn say(matches: &ArgMatches, line: &str) {
-    if !matches.get_flag("json") {
-        println!("{line}");
-    }
 }
 
 /// The form of a savepoint; the canonical one is not there yet.
@@ -31,21 +27,63 @@ fn format_type(matches: &ArgMatches) -> Result<&'static str, Failure> {
     }
 }
 
-/// Waits for an operation on a job, or says that it goes on.
-async fn wait(client: &Client, what: &str, path: &str) -> Result<Value, Failure> {
-    let Some(operation) = client.result_of(path).await? else {
-        return Err(anyhow!(
-            "{what} has not ended within {:?} (client.timeout), and goes on; ask for its result \
-             with: curl {}/v1{path}",
-            client.timeout,
-            client.address()
-        )
-        .into());
-    };
-    match failure_of(&operation) {
-        Some(reason) => Err(anyhow!("{what} failed: {reason}").into()),
-        None => Ok(operation),
+/// An operation that has been started, and is waited for.
+struct Started<'a> {
+    client: &'a Client,
+    /// Below which its results are found.
+    path: String,
+    trigger: &'a str,
+    /// What it is, for a person.
+    what: String,
+    /// How to ask for it.
+    again: String,
+    /// What to say if it fails.
+    failed: String,
+}
+
+impl Started<'_> {
+    /// Waits for the result, or says that the operation goes on. Shows how far `job` has come with
+    /// its savepoint.
+    async fn wait(self, job: Option<JobId>, quiet: bool) -> Result<Value, Failure> {
+        let line = if quiet { ProgressBar::hidden() } else { super::live_line() };
+        let meanwhile = async || {
+            if let Some(job) = job.filter(|_| !line.is_hidden())
+                && let Ok(snapshots) = self.client.get(&format!("/jobs/{job}/checkpoints")).await
+            {
+                line.set_message(progress(&snapshots));
+            }
+        };
+        let result = format!("{}/{}", self.path, self.trigger);
+        let waited = self.client.result_of(&result, meanwhile).await;
+        line.finish_and_clear();
+        let Some(operation) = waited.with_context(|| self.failed.clone())? else {
+            return Err(anyhow!(
+                "{} has not ended within {:?} (client.timeout), and goes on; ask for its result \
+                 with: {}",
+                self.what,
+                self.client.timeout,
+                self.again,
+            )
+            .into());
+        };
+        match failure_of(&operation) {
+            Some(reason) => Err(anyhow!("{reason}").context(self.failed).into()),
+            None => Ok(operation),
+        }
     }
+}
+
+/// How far the savepoint has come that is under way.
+fn progress(snapshots: &Value) -> String {
+    let history = snapshots["history"].as_array().into_iter().flatten();
+    let mut pending = history.filter(|entry| entry["status"] == "IN_PROGRESS");
+    let Some(savepoint) = pending.find(|entry| entry["is_savepoint"] == true) else {
+        return String::new();
+    };
+    let number = |name: &str| savepoint[name].as_u64().unwrap_or_default();
+    let (done, all) = (number("num_acknowledged_subtasks"), number("num_subtasks"));
+    let bytes = HumanBytes(number("checkpointed_size"));
+    format!("{done} of {all} subtasks, {bytes}")
 }
 
 pub(super) async fn savepoint(matches: &ArgMatches) -> Done {
@@ -66,8 +104,15 @@ pub(super) async fn savepoint(matches: &ArgMatches) -> Done {
     });
     let detached = matches.get_flag("detached");
     let mode = if detached { " in detached mode" } else { "" };
-    say(matches, &format!("Triggering savepoint{mode} for job {job}."));
-    let answer = client.post(&format!("/jobs/{job}/savepoints"), &body).await?;
+    if text(matches, "trigger").is_none() {
+        say(matches, &format!("Triggering savepoint{mode} for job {job}."));
+    }
+    let path = format!("/jobs/{job}/savepoints");
+    let failed = format!("Failed to trigger a savepoint for the job {job}.");
+    let answer = match text(matches, "trigger") {
+        Some(trigger) => json!({ "request-id": trigger }),
+        None => client.post(&path, &body).await.with_context(|| failed.clone())?,
+    };
     let trigger = field(&answer, "request-id")?;
     if detached {
         if !printed_json(matches, &answer) {
@@ -76,8 +121,15 @@ pub(super) async fn savepoint(matches: &ArgMatches) -> Done {
         return Ok(());
     }
     say(matches, "Waiting for response...");
-    let path = format!("/jobs/{job}/savepoints/{trigger}");
-    let operation = wait(&client, &format!("the savepoint of job {job}"), &path).await?;
+    let started = Started {
+        client: &client,
+        path,
+        trigger,
+        what: format!("the savepoint of job {job}"),
+        again: format!("tidegate savepoint {job} --trigger {trigger}"),
+        failed,
+    };
+    let operation = started.wait(Some(job), matches.get_flag("json")).await?;
     if !printed_json(matches, &operation) {
         println!("Savepoint completed. Path: {}", field(&operation, "location")?);
         println!("{RESUME}");
@@ -89,10 +141,17 @@ async fn dispose(matches: &ArgMatches, client: &Client, path: &str) -> Done {
     say(matches, &format!("Disposing savepoint '{path}'."));
     say(matches, "Waiting for response...");
     let body = json!({ "savepoint-path": absolute(path) });
-    let answer = client.post("/savepoint-disposal", &body).await?;
-    let trigger = field(&answer, "request-id")?;
-    let result = format!("/savepoint-disposal/{trigger}");
-    let operation = wait(client, &format!("disposing the savepoint '{path}'"), &result).await?;
+    let failed = format!("Failed to dispose the savepoint '{path}'.");
+    let answer = client.post("/savepoint-disposal", &body).await.with_context(|| failed.clone())?;
+    let started = Started {
+        client,
+        path: "/savepoint-disposal".to_owned(),
+        trigger: field(&answer, "request-id")?,
+        what: format!("disposing the savepoint '{path}'"),
+        again: format!("tidegate savepoint -d {path}"),
+        failed,
+    };
+    let operation = started.wait(None, matches.get_flag("json")).await?;
     if !printed_json(matches, &operation) {
         println!("Savepoint '{path}' disposed.");
     }
@@ -110,7 +169,10 @@ pub(super) async fn stop(matches: &ArgMatches) -> Done {
     let drain = matches.get_flag("drain");
     let format = format_type(matches)?;
     let doing = if drain { "Draining" } else { "Suspending" };
-    say(matches, &format!("{doing} job \"{job}\" with a {format} savepoint."));
+    let is_new = text(matches, "trigger").is_none();
+    if is_new {
+        say(matches, &format!("{doing} job \"{job}\" with a {format} savepoint."));
+    }
     let body = json!({
         "targetDirectory": folder.map(absolute),
         "drain": drain,
@@ -119,8 +181,17 @@ pub(super) async fn stop(matches: &ArgMatches) -> Done {
     });
     let detached = matches.get_flag("detached");
     let mode = if detached { " in detached mode" } else { "" };
-    say(matches, &format!("Triggering stop-with-savepoint{mode} for job {job}."));
-    let answer = client.post(&format!("/jobs/{job}/stop"), &body).await?;
+    if is_new {
+        say(matches, &format!("Triggering stop-with-savepoint{mode} for job {job}."));
+    }
+    let failed = format!("Could not stop with a savepoint job \"{job}\".");
+    let answer = match text(matches, "trigger") {
+        Some(trigger) => json!({ "request-id": trigger }),
+        None => {
+            let path = format!("/jobs/{job}/stop");
+            client.post(&path, &body).await.with_context(|| failed.clone())?
+        }
+    };
     let trigger = field(&answer, "request-id")?;
     if detached {
         if !printed_json(matches, &answer) {
@@ -131,9 +202,15 @@ pub(super) async fn stop(matches: &ArgMatches) -> Done {
         return Ok(());
     }
     say(matches, "Waiting for response...");
-    let path = format!("/jobs/{job}/savepoints/{trigger}");
-    let what = format!("stopping job \"{job}\" with a savepoint");
-    let operation = wait(&client, &what, &path).await?;
+    let started = Started {
+        client: &client,
+        path: format!("/jobs/{job}/savepoints"),
+        trigger,
+        what: format!("stopping job \"{job}\" with a savepoint"),
+        again: format!("tidegate stop {job} --trigger {trigger}"),
+        failed,
+    };
+    let operation = started.wait(Some(job), matches.get_flag("json")).await?;
     if !printed_json(matches, &operation) {
         println!("Savepoint completed. Path: {}", field(&operation, "location")?);
     }
@@ -153,7 +230,8 @@ pub(super) async fn cancel(matches: &ArgMatches) -> Done {
     let (client, job) = (client(matches)?, job_id(job)?);
     if !with_savepoint {
         say(matches, &format!("Cancelling job {job}."));
-        let answer = client.patch(&format!("/jobs/{job}?mode=cancel")).await?;
+        let answer = client.patch(&format!("/jobs/{job}?mode=cancel")).await;
+        let answer = answer.with_context(|| format!("Could not cancel job {job}."))?;
         if !printed_json(matches, &answer) {
             println!("Cancelled job {job}.");
         }
@@ -171,10 +249,19 @@ pub(super) async fn cancel(matches: &ArgMatches) -> Done {
         "formatType": "NATIVE",
         "triggerId": trigger(),
     });
-    let answer = client.post(&format!("/jobs/{job}/savepoints"), &body).await?;
-    let path = format!("/jobs/{job}/savepoints/{}", field(&answer, "request-id")?);
-    let what = format!("cancelling job {job} with a savepoint");
-    let operation = wait(&client, &what, &path).await?;
+    let (path, failed) =
+        (format!("/jobs/{job}/savepoints"), format!("Could not cancel job {job}."));
+    let answer = client.post(&path, &body).await.with_context(|| failed.clone())?;
+    let trigger = field(&answer, "request-id")?;
+    let started = Started {
+        client: &client,
+        path,
+        trigger,
+        what: format!("cancelling job {job} with a savepoint"),
+        again: format!("tidegate savepoint {job} --trigger {trigger}"),
+        failed,
+    };
+    let operation = started.wait(Some(job), matches.get_flag("json")).await?;
     if !printed_json(matches, &operation) {
         println!("Cancelled job {job}. Savepoint stored in {}.", field(&operation, "location")?);
     }
@@ -188,13 +275,28 @@ pub(super) async fn checkpoint(matches: &ArgMatches) -> Done {
     };
     let (client, job) = (client(matches)?, job_id(job)?);
     let full = matches.get_flag("full");
-    say(matches, &format!("Triggering checkpoint for job {job}."));
+    if text(matches, "trigger").is_none() {
+        say(matches, &format!("Triggering checkpoint for job {job}."));
+    }
     let kind = if full { "FULL" } else { "CONFIGURED" };
     let body = json!({ "checkpointType": kind, "triggerId": trigger() });
-    let answer = client.post(&format!("/jobs/{job}/checkpoints"), &body).await?;
+    let path = format!("/jobs/{job}/checkpoints");
+    let failed = format!("Failed to trigger a checkpoint for the job {job}.");
+    let answer = match text(matches, "trigger") {
+        Some(trigger) => json!({ "request-id": trigger }),
+        None => client.post(&path, &body).await.with_context(|| failed.clone())?,
+    };
     say(matches, "Waiting for response...");
-    let path = format!("/jobs/{job}/checkpoints/{}", field(&answer, "request-id")?);
-    let operation = wait(&client, &format!("the checkpoint of job {job}"), &path).await?;
+    let trigger = field(&answer, "request-id")?;
+    let started = Started {
+        client: &client,
+        path,
+        trigger,
+        what: format!("the checkpoint of job {job}"),
+        again: format!("tidegate checkpoint {job} --trigger {trigger}"),
+        failed,
+    };
+    let operation = started.wait(None, matches.get_flag("json")).await?;
     if !printed_json(matches, &operation) {
         let name = if full { "Checkpoint(FULL)" } else { "Checkpoint" };
         println!("{name} {} for job {job} completed.", operation["checkpointId"]);
@@ -231,4 +333,22 @@ pub(super) async fn checkpoints(matches: &ArgMatches) -> Done {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_savepoint_that_is_under_way_tells_how_far_it_has_come() {
+        let history = json!({ "history": [
+            { "status": "IN_PROGRESS", "is_savepoint": false },
+            {
+                "status": "IN_PROGRESS", "is_savepoint": true, "num_acknowledged_subtasks": 3,
+                "num_subtasks": 8, "checkpointed_size": 5 << 20,
+            },
+        ] });
+        assert_eq!(progress(&history), "3 of 8 subtasks, 5.00 MiB");
+        assert_eq!(progress(&json!({ "history": [] })), "");
+    }
 }

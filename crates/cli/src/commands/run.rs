@@ -1,0 +1,169 @@
+//! Running a job, and showing what a binary would run.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use anyhow::anyhow;
+use clap::ArgMatches;
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+
+use super::{Done, Failure, absolute, client, field, printed_json, text};
+use crate::client::Client;
+
+/// How often a job's state is asked for while it runs.
+const WATCH: Duration = Duration::from_millis(200);
+
+/// The body of a request to run, or to describe, a binary.
+fn request(matches: &ArgMatches) -> Result<Value, Failure> {
+    let own = matches.get_many::<String>("arguments").into_iter().flatten();
+    let mut options = BTreeMap::new();
+    for pair in matches.get_many::<String>("option").into_iter().flatten() {
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| Failure::Arguments(format!("-D {pair}: expected KEY=VALUE")))?;
+        options.insert(key.trim(), value.trim());
+    }
+    let mut body = json!({
+        "programArgsList": own.collect::<Vec<_>>(),
+        "flinkConfiguration": options,
+    });
+    if let Some(count) = text(matches, "parallelism") {
+        body["parallelism"] = json!(super::parallelism(count)?);
+    }
+    Ok(body)
+}
+
+pub(super) async fn run(matches: &ArgMatches) -> Done {
+    let client = client(matches)?;
+    let mut body = request(matches)?;
+    if let Some(path) = text(matches, "fromSavepoint") {
+        body["savepointPath"] = json!(absolute(path));
+    }
+    if matches.get_flag("allowNonRestoredState") {
+        body["allowNonRestoredState"] = json!(true);
+    }
+    if let Some(mode) = text(matches, "claimMode") {
+        body["claimMode"] = json!(claim_mode(mode)?);
+    }
+    let binary = text(matches, "binary").unwrap_or_default();
+    let jar = client.upload(Path::new(binary)).await?;
+    let answer = client.post(&format!("/jars/{jar}/run"), &body).await?;
+    let job = field(&answer, "jobid")?.to_owned();
+    if matches.get_flag("detached") {
+        if !printed_json(matches, &answer) {
+            println!("Job has been submitted with JobID {job}");
+        }
+        return Ok(());
+    }
+    if !matches.get_flag("json") {
+        println!("Job has been submitted with JobID {job}");
+    }
+    watch(matches, &client, &job).await
+}
+
+fn claim_mode(text: &str) -> Result<&'static str, Failure> {
+    match text.to_lowercase().replace('-', "_").as_str() {
+        "claim" => Ok("CLAIM"),
+        "no_claim" => Ok("NO_CLAIM"),
+        "legacy" => Err(Failure::Arguments(
+            "The claim mode legacy shares files between owners, which would let one delete what \
+             the other needs: use claim or no_claim."
+                .to_owned(),
+        )),
+        other => Err(Failure::Arguments(format!(
+            "Could not find {other} claim mode. Available modes: claim, no_claim."
+        ))),
+    }
+}
+
+/// Waits for a job's end; Ctrl-C cancels it.
+async fn watch(matches: &ArgMatches, client: &Client, job: &str) -> Done {
+    let quiet = matches.get_flag("json");
+    let line = if quiet { ProgressBar::hidden() } else { super::live_line() };
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(WATCH) => {}
+            _ = tokio::signal::ctrl_c() => {
+                line.suspend(|| eprintln!("cancelling job {job}"));
+                client.patch(&format!("/jobs/{job}?mode=cancel")).await?;
+            }
+        }
+        let result = client.get_patiently(&format!("/jobs/{job}/execution-result")).await?;
+        if result["status"]["id"] == "COMPLETED" {
+            line.finish_and_clear();
+            return ended(matches, job, &result["job-execution-result"]);
+        }
+        if !line.is_hidden() {
+            let detail = client.get_patiently(&format!("/jobs/{job}")).await?;
+            let snapshots = client.get_patiently(&format!("/jobs/{job}/checkpoints")).await?;
+            line.set_message(state_line(&detail, &snapshots));
+        }
+    }
+}
+
+/// How a job is, on one line.
+fn state_line(detail: &Value, snapshots: &Value) -> String {
+    let state = detail["state"].as_str().unwrap_or_default();
+    let missing = detail["missing-slots"].as_u64().unwrap_or_default();
+    let waiting = match missing {
+        0 => String::new(),
+        missing => format!(", waiting for {missing} more slot(s)"),
+    };
+    let rate = detail["records-per-second"].as_f64().unwrap_or_default();
+    let latest = &snapshots["latest"]["completed"];
+    let checkpoint = match latest["id"].as_u64() {
+        Some(id) => format!("checkpoint {id} in {} ms", latest["end_to_end_duration"]),
+        None => "no checkpoint yet".to_owned(),
+    };
+    let restarts = detail["restarts"].as_u64().unwrap_or_default();
+    format!("{state}{waiting}  {rate:.0} records/s  {checkpoint}  {restarts} restart(s)")
+}
+
+fn ended(matches: &ArgMatches, job: &str, result: &Value) -> Done {
+    let status = result["application-status"].as_str().unwrap_or_default();
+    if status != "SUCCEEDED" {
+        let reason = crate::client::failure_of(result);
+        let reason = reason.unwrap_or_else(|| format!("it was {}", status.to_lowercase()));
+        return Err(anyhow!("{reason}").context(format!("Job {job} has not finished.")).into());
+    }
+    if !printed_json(matches, result) {
+        println!("Program execution finished");
+        println!("Job with JobID {job} has finished.");
+        println!("Job Runtime: {} ms", result["net-runtime"]);
+    }
+    Ok(())
+}
+
+pub(super) async fn info(matches: &ArgMatches) -> Done {
+    let client = client(matches)?;
+    let binary = text(matches, "binary").unwrap_or_default();
+    let jar = client.upload(Path::new(binary)).await?;
+    let answer = client.post(&format!("/jars/{jar}/plan"), &request(matches)?).await?;
+    if !printed_json(matches, &answer["plan"]) {
+        println!("----------------------- Execution Plan -----------------------");
+        println!("{}", serde_json::to_string(&answer["plan"])?);
+        println!("--------------------------------------------------------------\n");
+        println!("No description provided.");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_live_line_tells_what_there_is() {
+        let detail = json!({
+            "state": "RESTARTING", "missing-slots": 2, "records-per-second": 1234.4, "restarts": 3,
+        });
+        let none = json!({ "latest": { "completed": null } });
+        let expected = "RESTARTING, waiting for 2 more slot(s)  1234 records/s  no checkpoint yet  \
+                        3 restart(s)";
+        assert_eq!(state_line(&detail, &none), expected);
+        let detail = json!({ "state": "RUNNING", "missing-slots": 0, "records-per-second": 0.0 });
+        let one = json!({ "latest": { "completed": { "id": 7, "end_to_end_duration": 12 } } });
+        let expected = "RUNNING  0 records/s  checkpoint 7 in 12 ms  0 restart(s)";
+        assert_eq!(state_line(&detail, &one), expected);
+    }
+}

@@ -1,0 +1,1 @@
+//! Job programs that tests run against savepoints of others. Each is a binary of its own.

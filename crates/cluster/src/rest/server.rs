@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 /// How long the head of a request may take to arrive.
-const HEAD: Duration = Duration::from_secs(10);
+const HEAD: Duration =
+    if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(10) };
 /// How many connections there may be at once; more wait.
 const CONNECTIONS: usize = 1024;
 /// How long requests may take that run when the server ends.

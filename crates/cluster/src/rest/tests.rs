@@ -147,3 +147,56 @@ async fn the_clusters_figures_have_flinks_names() {
     let (_, managers) = served.ask(Method::GET, "/v1/taskmanagers", "").await;
     assert_eq!(managers, json!({ "taskmanagers": [] }));
 }
+
+#[tokio::test]
+async fn a_head_that_does_not_end_ends_its_connection() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let served = Served::with(None).await;
+    let address = served.url.trim_start_matches("http://").to_owned();
+    let mut slow = tokio::net::TcpStream::connect(address).await.expect("it listens");
+    slow.write_all(b"GET /jobs HTTP/1.1\r\nhost: a\r\nx").await.expect("it takes that");
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), slow.read_to_end(&mut answer)).await;
+    read.expect("it ends").expect("in order");
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+    let (status, _) = served.ask(Method::GET, "/jobs", "").await;
+    assert_eq!(status, 200, "others are served");
+}
+
+#[tokio::test]
+async fn what_flink_alone_has_is_told_of() {
+    let served = Served::with(None).await;
+    let found = served.error(Method::GET, "/v1/jobmanager/thread-dump", "").await;
+    let expected = "Flink has GET /jobmanager/thread-dump, Tidegate has not: Tidegate's processes are \
+                    no JVMs";
+    assert_eq!(found, (404, expected.to_owned()));
+}
+
+#[tokio::test]
+async fn the_description_has_every_operation_and_its_schemas() {
+    let served = Served::with(None).await;
+    let (_, document) = served.ask(Method::GET, "/openapi.json", "").await;
+    let paths = document["paths"].as_object().expect("an object");
+    assert!(paths.contains_key("/jobs/{jobid}/savepoints/{triggerid}"), "{paths:#?}");
+    let text = document.to_string();
+    let schemas = document["components"]["schemas"].as_object().expect("an object");
+    let referred =
+        text.split("#/components/schemas/").skip(1).filter_map(|part| part.split('"').next());
+    for name in referred {
+        assert!(schemas.contains_key(name), "{name} is not described");
+    }
+}
+
+#[tokio::test]
+async fn a_client_may_end_the_jobmanager() {
+    let served = Served::with(None).await;
+    let (status, _) = served.ask(Method::DELETE, "/v1/cluster", "").await;
+    assert_eq!(status, 200);
+    let gone = async {
+        while Client::new().get(format!("{}/jobs", served.url)).send().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("it ends");
+}

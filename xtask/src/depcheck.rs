@@ -10,6 +10,7 @@ use serde_json::Value;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("tidegate-types", &[]),
     ("tidegate-snapshot", &["tidegate-types"]),
+    ("tidegate-canonical", &["tidegate-types", "tidegate-snapshot"]),
     ("tidegate-checkpoint", &["tidegate-types", "tidegate-snapshot"]),
     ("tidegate-protocol", &["tidegate-types", "tidegate-snapshot", "tidegate-checkpoint"]),
     ("tidegate-state", &["tidegate-types", "tidegate-snapshot"]),
@@ -19,6 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "tidegate-types",
             "tidegate-snapshot",
+            "tidegate-canonical",
             "tidegate-checkpoint",
             "tidegate-protocol",
             "tidegate-state",

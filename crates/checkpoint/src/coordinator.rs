@@ -387,10 +387,10 @@ impl Coordinator {
         now: Timestamp,
         actions: &mut Vec<Action>,
     ) {
-        let SavepointRequest { id, target, kind } = request;
+        let SavepointRequest { id, target, kind, form } = request;
         let trigger = match kind {
             BarrierKind::Savepoint | BarrierKind::StopWithSavepoint { .. } => {
-                Trigger::Savepoint { target }
+                Trigger::Savepoint { target, form }
             }
             BarrierKind::Checkpoint | BarrierKind::Final => Trigger::Checkpoint,
         };

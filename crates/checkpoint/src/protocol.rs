@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tidegate_snapshot::manifest::{FileEntry, StateDescription, SubtaskManifest};
+use tidegate_snapshot::manifest::{FileEntry, SnapshotForm, StateDescription, SubtaskManifest};
 use tidegate_types::{
     Barrier, CheckpointId, ErrorKind, MaxParallelism, OperatorUid, ProcessIndex, SubtaskIndex,
 };
@@ -20,6 +20,8 @@ pub enum Command {
         barrier: Barrier,
         /// The folder, as a path or URL, that its files go to.
         target: String,
+        /// The form of its state files.
+        form: SnapshotForm,
     },
     /// The snapshot is durable: commit.
     Completed {

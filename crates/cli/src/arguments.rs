@@ -118,7 +118,13 @@ fn trigger() -> Arg {
 }
 
 fn snapshot_type() -> Arg {
-    value("type", "native", "The savepoint's form.").long("type").ignore_case(true)
+    value(
+        "type",
+        "canonical|native",
+        "The savepoint's form: one that any tool reads, or the fast one.",
+    )
+    .long("type")
+    .ignore_case(true)
 }
 
 /// The whole command line.

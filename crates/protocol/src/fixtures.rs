@@ -15,7 +15,7 @@ use tidegate_checkpoint::protocol::{
 use tidegate_snapshot::{
     manifest::{
         FileEntry, InlineBytes, KeyedManifest, ListSummary, ListsManifest, SegmentLocation,
-        SegmentRef, StateDescription, SubtaskManifest,
+        SegmentRef, SnapshotForm, StateDescription, SubtaskManifest,
     },
     segment::Redistribution,
 };
@@ -146,6 +146,7 @@ fn subtask() -> SubtaskManifest {
             }],
             segment: segment(inline, 3),
         }),
+        tables: Vec::new(),
     }
 }
 
@@ -173,7 +174,14 @@ fn commands() -> Vec<Example> {
     let command = |name, command| example(name, ToProcess::Command(command));
     let trigger = |name, kind| {
         let barrier = Barrier { checkpoint: CHECKPOINT, kind };
-        command(name, Command::Trigger { barrier, target: "/checkpoints".to_owned() })
+        command(
+            name,
+            Command::Trigger {
+                barrier,
+                target: "/checkpoints".to_owned(),
+                form: SnapshotForm::Native,
+            },
+        )
     };
     vec![
         trigger("trigger_checkpoint", BarrierKind::Checkpoint),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::executor::block_on;
 use serde::{Deserialize, Serialize};
 use tidegate_core::plan::SharedPlan;
+use tidegate_snapshot::manifest::SnapshotForm;
 use tidegate_types::{
     ErrorKind, JobId, MaxParallelism, Parallelism, UserResult, options::JobOptions,
 };
@@ -127,6 +128,7 @@ pub(crate) enum Request {
     /// Take a savepoint.
     Savepoint {
         target: Option<String>,
+        form: SnapshotForm,
         then: AfterSavepoint,
         reply: oneshot::Sender<Result<String, String>>,
     },
@@ -163,16 +165,31 @@ impl JobHandle {
         self.ask(|reply| Request::Checkpoint { reply }).await
     }
 
-    /// Takes a savepoint into `target` or the configured folder and returns its path.
+    /// Takes a savepoint in canonical form into `target` or the configured folder, and returns its
+    /// path.
     ///
     /// # Errors
     ///
     /// Why it could not be taken, in words for a person.
     pub async fn savepoint(&self, target: Option<String>) -> Result<String, String> {
-        self.ask(|reply| Request::Savepoint { target, then: AfterSavepoint::GoOn, reply }).await
+        self.savepoint_as(SnapshotForm::Canonical, target).await
     }
 
-    /// Takes a savepoint and ends the job with it; with `drain` all timers fire before.
+    /// As [`JobHandle::savepoint`], in either form.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn savepoint_as(
+        &self,
+        form: SnapshotForm,
+        target: Option<String>,
+    ) -> Result<String, String> {
+        self.take(target, form, AfterSavepoint::GoOn).await
+    }
+
+    /// Takes a savepoint in canonical form and ends the job with it; with `drain` all timers fire
+    /// before.
     ///
     /// # Errors
     ///
@@ -182,8 +199,21 @@ impl JobHandle {
         target: Option<String>,
         drain: bool,
     ) -> Result<String, String> {
-        let then = AfterSavepoint::Stop { drain };
-        self.ask(|reply| Request::Savepoint { target, then, reply }).await
+        self.stop_with_savepoint_as(SnapshotForm::Canonical, target, drain).await
+    }
+
+    /// As [`JobHandle::stop_with_savepoint`], in either form.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn stop_with_savepoint_as(
+        &self,
+        form: SnapshotForm,
+        target: Option<String>,
+        drain: bool,
+    ) -> Result<String, String> {
+        self.take(target, form, AfterSavepoint::Stop { drain }).await
     }
 
     /// Takes a savepoint and cancels the job with it: its checkpoints go, unless they are retained.
@@ -191,9 +221,21 @@ impl JobHandle {
     /// # Errors
     ///
     /// Why it could not be taken, in words for a person; the job then goes on.
-    pub async fn cancel_with_savepoint(&self, target: Option<String>) -> Result<String, String> {
-        let then = AfterSavepoint::Cancel;
-        self.ask(|reply| Request::Savepoint { target, then, reply }).await
+    pub async fn cancel_with_savepoint(
+        &self,
+        form: SnapshotForm,
+        target: Option<String>,
+    ) -> Result<String, String> {
+        self.take(target, form, AfterSavepoint::Cancel).await
+    }
+
+    async fn take(
+        &self,
+        target: Option<String>,
+        form: SnapshotForm,
+        then: AfterSavepoint,
+    ) -> Result<String, String> {
+        self.ask(|reply| Request::Savepoint { target, form, then, reply }).await
     }
 
     /// As [`JobHandle::savepoint`], for a thread that may wait.
@@ -216,6 +258,20 @@ impl JobHandle {
         drain: bool,
     ) -> Result<String, String> {
         block_on(self.stop_with_savepoint(target, drain))
+    }
+
+    /// As [`JobHandle::stop_with_savepoint_as`], for a thread that may wait.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn stop_with_savepoint_as_blocking(
+        &self,
+        form: SnapshotForm,
+        target: Option<String>,
+        drain: bool,
+    ) -> Result<String, String> {
+        block_on(self.stop_with_savepoint_as(form, target, drain))
     }
 
     /// As [`JobHandle::checkpoint`], for a thread that may wait.

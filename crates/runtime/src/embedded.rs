@@ -38,18 +38,26 @@ pub(crate) struct LocalProgram {
 }
 
 impl LocalProgram {
-    /// Reads what an attempt takes over.
+    /// Reads what one of so many processes of an attempt takes over.
     ///
     /// # Errors
     ///
     /// When it is damaged, or does not fit the program.
-    pub(crate) async fn load(&self, path: Option<&str>) -> Result<RestoredJob, JobError> {
+    pub(crate) async fn load(
+        &self,
+        path: Option<&str>,
+        process: u32,
+        processes: usize,
+    ) -> Result<RestoredJob, JobError> {
         let Some(path) = path else { return Ok(RestoredJob::default()) };
         let location = match self.stores.locate(path) {
             Some(location) => location,
             None => SnapshotLocation::parse(path)?,
         };
-        read(&location, &self.spec.settings, &self.plan).await
+        let parallelism = self.spec.settings.parallelism;
+        let each = parallelism.get() / processes.max(1) as u32;
+        let subtasks = Some((parallelism, process * each..(process + 1) * each));
+        read(&location, &self.spec.settings, &self.plan, subtasks).await
     }
 }
 
@@ -81,12 +89,16 @@ impl EmbeddedAttempts {
         Self { program, loaded: None }
     }
 
+    fn processes(&self) -> usize {
+        self.program.spec.cluster.as_ref().map_or(1, |cluster| cluster.addresses.len())
+    }
+
     async fn start_attempt(&mut self, start: AttemptStart) -> Result<RunningAttempt, JobError> {
         let AttemptStart { attempt, token, restored: point } = start;
         let path = point.from.as_ref().map(|(_, path)| path.as_str());
         let restored = match self.loaded.take() {
             Some(loaded) => loaded,
-            None => self.program.load(path).await?,
+            None => self.program.load(path, 0, self.processes()).await?,
         };
         let (reports, report_receiver) = mpsc::unbounded_channel();
         let (commands, process_commands) = mpsc::unbounded_channel();
@@ -135,7 +147,7 @@ impl Attempts for EmbeddedAttempts {
     fn check<'a>(&'a mut self, point: &'a RestorePoint) -> BoxFuture<'a, Result<(), JobError>> {
         async move {
             let path = point.from.as_ref().map(|(_, path)| path.as_str());
-            self.loaded = Some(self.program.load(path).await?);
+            self.loaded = Some(self.program.load(path, 0, self.processes()).await?);
             Ok(())
         }
         .boxed()

@@ -74,7 +74,8 @@ impl Follower {
             parallelism = %start.parallelism, restored_from = start.restored_from,
             "the attempt begins"
         );
-        let restored = program.load(start.restored_from.as_deref()).await?;
+        let processes = start.addresses.len();
+        let restored = program.load(start.restored_from.as_deref(), index.get(), processes).await?;
         let network = (start.addresses.len() > 1).then(|| Network {
             listener: self.listener,
             process: self.process.get() as usize,

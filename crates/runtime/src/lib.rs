@@ -38,3 +38,4 @@ pub use stats::{
     AttemptFailure, CheckpointSummary, FailedCheckpoint, JobStats, Location, PendingCheckpoint,
     SubtaskSnapshot,
 };
+pub use tidegate_snapshot::manifest::SnapshotForm;

@@ -15,14 +15,21 @@ mod handover;
 mod log;
 mod tell;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tidegate_checkpoint::{
     Coordinator, Event, RestartDecision, RestartStrategy,
     coordinator::{EndStatus, RequestId, SavepointRequest},
     protocol::{Failure, Report},
 };
-use tidegate_snapshot::store::{SnapshotLocation, SnapshotStore};
+use tidegate_snapshot::{
+    manifest::SnapshotForm,
+    store::{SnapshotLocation, SnapshotStore},
+};
 use tidegate_types::{
     AttemptId, BarrierKind, CheckpointId, Clock, ErrorKind, MaxParallelism, Parallelism,
     ProcessIndex, error::chain,
@@ -111,6 +118,8 @@ pub(crate) struct JobMaster {
     locations: HashMap<CheckpointId, SnapshotLocation>,
     replies: HashMap<RequestId, oneshot::Sender<Result<String, String>>>,
     next_request: u64,
+    /// The snapshots under way that are of the canonical form.
+    canonical: HashSet<CheckpointId>,
     /// What was measured of snapshots whose manifest is being written.
     measured: HashMap<CheckpointId, Arc<[SubtaskSnapshot]>>,
     /// Where the savepoint lies that the job was stopped with.
@@ -153,6 +162,7 @@ impl JobMaster {
             locations: HashMap::new(),
             replies: HashMap::new(),
             next_request: 0,
+            canonical: HashSet::new(),
             measured: HashMap::new(),
             stopped_with: None,
             stop_cancels: false,
@@ -404,13 +414,15 @@ impl JobMaster {
     }
 
     fn on_request(&mut self, request: Request) -> Option<Event> {
-        let (target, kind, reply) = match request {
+        let (target, kind, form, reply) = match request {
             Request::Cancel => {
                 self.set_status(JobStatus::Cancelling);
                 return Some(Event::CancelRequested);
             }
-            Request::Checkpoint { reply } => (None, BarrierKind::Checkpoint, reply),
-            Request::Savepoint { target, then, reply } => {
+            Request::Checkpoint { reply } => {
+                (None, BarrierKind::Checkpoint, SnapshotForm::Native, reply)
+            }
+            Request::Savepoint { target, form, then, reply } => {
                 if let Err(reason) = self.savepoint_store(target.as_deref()) {
                     // Who has given up waiting needs no answer.
                     let _ = reply.send(Err(reason));
@@ -422,13 +434,13 @@ impl JobMaster {
                     AfterSavepoint::Cancel => BarrierKind::StopWithSavepoint { drain: false },
                 };
                 self.stop_cancels |= then == AfterSavepoint::Cancel;
-                (target, kind, reply)
+                (target, kind, form, reply)
             }
         };
         let id = RequestId(self.next_request);
         self.next_request += 1;
         self.replies.insert(id, reply);
-        Some(Event::Requested(SavepointRequest { id, target, kind }))
+        Some(Event::Requested(SavepointRequest { id, target, kind, form }))
     }
 
     fn savepoint_store(&self, target: Option<&str>) -> Result<SnapshotStore, String> {

@@ -1,6 +1,9 @@
 //! Everything that can go wrong before a job starts: its plan, its stores, the snapshot that it is
 //! to be restored from.
 
+use std::ops::Range;
+
+use tidegate_canonical::convert::{Wanted, native_view, to_native};
 use tidegate_checkpoint::{
     CompletedSnapshot, CoordinatorConfig,
     restore::{PlannedOperator, Program, RestorePlan, plan_restore},
@@ -10,7 +13,9 @@ use tidegate_snapshot::{
     manifest::{Manifest, SnapshotKind},
     store::{ListedSnapshot, SnapshotLocation, SnapshotStore},
 };
-use tidegate_types::{BarrierKind, CheckpointId, ErrorKind, MaxParallelism, options::ClaimMode};
+use tidegate_types::{
+    BarrierKind, CheckpointId, ErrorKind, MaxParallelism, Parallelism, options::ClaimMode,
+};
 use tracing::{info, warn};
 
 use crate::{
@@ -330,7 +335,8 @@ pub(crate) fn plan_for(
         max_parallelism: settings.max_parallelism,
         allow_non_restored_state: settings.options.recovery.allow_non_restored_state,
     };
-    let restore = plan_restore(manifest, &program)
+    let wanted = Wanted { max_parallelism: settings.max_parallelism, subtasks: None };
+    let restore = plan_restore(&native_view(manifest, &wanted), &program)
         .map_err(|error| JobError::caused_by(error.kind(), &error))?;
     for uid in restore.left_behind.iter().filter(|_| warn) {
         warn!(job = %settings.id, operator = %uid, "its state is left behind: the program has no such operator");
@@ -339,7 +345,8 @@ pub(crate) fn plan_for(
     Ok((RestorePoint { max_parallelism: restore.max_parallelism, from }, restore))
 }
 
-/// Reads a snapshot whole and checks it.
+/// Reads a snapshot whole and checks it; of one in canonical form what is for `subtasks`, of so many,
+/// is brought into the native one.
 ///
 /// # Errors
 ///
@@ -348,10 +355,19 @@ pub(crate) async fn read(
     location: &SnapshotLocation,
     settings: &JobSettings,
     plan: &JobPlan,
+    subtasks: Option<(Parallelism, Range<u32>)>,
 ) -> Result<RestoredJob, JobError> {
     let manifest = location.load().await?;
-    let (_, restore) = plan_for(location, &manifest, settings, plan, false)?;
+    plan_for(location, &manifest, settings, plan, false)?;
     let loaded = location.read_all(&manifest).await?;
+    let wanted = Wanted { max_parallelism: settings.max_parallelism, subtasks };
+    let converted = tokio::task::spawn_blocking(move || to_native(&manifest, loaded, &wanted));
+    let converted = converted.await.map_err(|error| {
+        JobError::new(ErrorKind::Internal, format!("reading the snapshot panicked: {error}"))
+    })?;
+    let (manifest, loaded) =
+        converted.map_err(|error| JobError::caused_by(ErrorKind::Corrupt, &error))?;
+    let (_, restore) = plan_for(location, &manifest, settings, plan, false)?;
     Ok(RestoredJob::new(manifest.checkpoint, restore, loaded))
 }
 

@@ -9,7 +9,7 @@
 //!
 //! # Invariants
 //!
-//! - INV-ONE-FILE: a process writes at most one file per snapshot.
+//! - INV-ONE-FILE: a process writes at most one file per snapshot, but for those in canonical form.
 //! - INV-QUIET: when [`Process::run`] returns, its workers have ended and nothing of it writes or
 //!   commits any more, so that its leftovers can be told for certain.
 //!
@@ -18,6 +18,7 @@
 //! An error of a task, of a commit or of a sink's `prepare` fails the attempt. An error of encoding
 //! or of the store fails the snapshot.
 
+mod canonical;
 mod encode;
 mod network;
 mod threads;
@@ -29,16 +30,22 @@ use std::{
 };
 
 use tidegate_checkpoint::protocol::{Command, Failure, OperatorAck, ProcessAck, Report};
-use tidegate_snapshot::store::{SnapshotLocation, SnapshotStore};
+use tidegate_snapshot::{
+    manifest::SnapshotForm,
+    store::{SnapshotLocation, SnapshotStore},
+};
 use tidegate_types::{
     BoxError, CheckpointId, Clock, ErrorKind, MaxParallelism, OperatorUid, ProcessIndex,
     SnapshotFigures, SubtaskIndex, Timestamp, UserResult, error::chain,
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
-use self::encode::{EncodedPart, assemble, encode_part};
 pub(crate) use self::network::Network;
 pub(crate) use self::threads::{Workers, WorkersSpec, start_workers};
+use self::{
+    canonical::CanonicalTarget,
+    encode::{EncodedPart, assemble, encode_part},
+};
 use crate::{
     graph::TaskId,
     task::{TaskError, TaskReport, TaskSnapshot},
@@ -62,15 +69,28 @@ pub(crate) struct ProcessSpec {
 /// Parts may come before the trigger does: when all sources of this process have ended, barriers
 /// come from other processes alone.
 struct Collecting {
-    /// Where it goes, once the trigger has said so.
-    target: Option<String>,
+    /// Where it goes and in which form, once the trigger has said so.
+    target: Option<(String, SnapshotForm)>,
     begun: std::time::Instant,
+    /// Parts that have come before the trigger.
+    waiting: Vec<(usize, TaskSnapshot)>,
+    /// How many parts are being encoded, and maybe written.
+    encoding: usize,
     parts: Vec<EncodedPart>,
+    /// Why nothing will come of it; said once nothing is being written any more.
+    given_up: Option<String>,
 }
 
 impl Default for Collecting {
     fn default() -> Self {
-        Self { target: None, begun: std::time::Instant::now(), parts: Vec::new() }
+        Self {
+            target: None,
+            begun: std::time::Instant::now(),
+            waiting: Vec::new(),
+            encoding: 0,
+            parts: Vec::new(),
+            given_up: None,
+        }
     }
 }
 
@@ -216,12 +236,16 @@ impl Process {
 
     fn on_command(&mut self, command: Command) {
         match command {
-            Command::Trigger { barrier, target } => {
+            Command::Trigger { barrier, target, form } => {
                 let checkpoint = barrier.checkpoint;
                 self.highest_trigger = self.highest_trigger.max(Some(checkpoint));
-                self.collecting.entry(checkpoint).or_default().target = Some(target);
+                let collecting = self.collecting.entry(checkpoint).or_default();
+                collecting.target = Some((target, form));
+                let waiting = std::mem::take(&mut collecting.waiting);
                 self.workers.send(WorkerCommand::Trigger(barrier));
-                self.write_if_whole(checkpoint);
+                for (worker, snapshot) in waiting {
+                    self.on_snapshot(worker, snapshot);
+                }
             }
             Command::Completed { checkpoint } => {
                 self.progress.ended(checkpoint);
@@ -231,11 +255,7 @@ impl Process {
             Command::Aborted { checkpoint } => {
                 self.progress.ended(checkpoint);
                 self.workers.send(WorkerCommand::Aborted(checkpoint));
-                // The answer tells that nothing of this process will be written for it any more.
-                if self.collecting.remove(&checkpoint).is_some() {
-                    let (process, reason) = (self.spec.process, "aborted".to_owned());
-                    self.report(Report::Declined { checkpoint, process, reason });
-                }
+                self.give_up(checkpoint, "aborted".to_owned());
             }
             Command::Finish | Command::Cancel => {}
         }
@@ -284,11 +304,58 @@ impl Process {
 
     fn on_snapshot(&mut self, worker: usize, snapshot: TaskSnapshot) {
         let checkpoint = snapshot.barrier.checkpoint;
+        if self.is_over(checkpoint) {
+            return;
+        }
+        let collecting = self.collecting.entry(checkpoint).or_default();
+        let Some((target, form)) = &collecting.target else {
+            collecting.waiting.push((worker, snapshot));
+            return;
+        };
+        collecting.encoding += 1;
+        let location = match form {
+            SnapshotForm::Native => None,
+            SnapshotForm::Canonical => Some(target.clone()),
+        };
+        let canonical = location.map(|target| {
+            let location = self.location(&target).map_err(|error| chain(&error))?;
+            Ok::<_, String>(CanonicalTarget { location, token: self.spec.attempt_token })
+        });
         let max_parallelism = self.spec.max_parallelism;
         let subtask = SubtaskIndex(worker as u32);
         self.jobs.spawn(async move {
-            Done::Encoded(checkpoint, encode_part(subtask, max_parallelism, snapshot).await)
+            let part = match canonical.transpose() {
+                Ok(target) => encode_part(subtask, max_parallelism, snapshot, target).await,
+                Err(reason) => Err(EncodeFailure::Declined(reason)),
+            };
+            Done::Encoded(checkpoint, part)
         });
+    }
+
+    /// Whether a snapshot has been triggered, and is not collected any more.
+    fn is_over(&self, checkpoint: CheckpointId) -> bool {
+        self.highest_trigger >= Some(checkpoint) && !self.collecting.contains_key(&checkpoint)
+    }
+
+    /// Nothing will come of a snapshot. The answer tells that nothing of this process will be written
+    /// for it any more, so it waits for what is being written.
+    fn give_up(&mut self, checkpoint: CheckpointId, reason: String) {
+        let Some(collecting) = self.collecting.get_mut(&checkpoint) else { return };
+        collecting.given_up.get_or_insert(reason);
+        collecting.waiting.clear();
+        collecting.parts.clear();
+        self.answer_if_quiet(checkpoint);
+    }
+
+    fn answer_if_quiet(&mut self, checkpoint: CheckpointId) {
+        let quiet = |collecting: &Collecting| {
+            (collecting.encoding == 0).then(|| collecting.given_up.clone()).flatten()
+        };
+        if let Some(reason) = self.collecting.get(&checkpoint).and_then(quiet) {
+            self.collecting.remove(&checkpoint);
+            let process = self.spec.process;
+            self.report(Report::Declined { checkpoint, process, reason });
+        }
     }
 
     fn on_done(&mut self, done: Done) {
@@ -322,22 +389,16 @@ impl Process {
     }
 
     fn on_encoded(&mut self, checkpoint: CheckpointId, part: Result<EncodedPart, EncodeFailure>) {
-        let process = self.spec.process;
+        let Some(collecting) = self.collecting.get_mut(&checkpoint) else { return };
+        collecting.encoding -= 1;
         match part {
+            Ok(_) if collecting.given_up.is_some() => self.answer_if_quiet(checkpoint),
             Ok(part) => {
-                // One that has been triggered and is not collected any more was given up.
-                let given_up = self.highest_trigger >= Some(checkpoint)
-                    && !self.collecting.contains_key(&checkpoint);
-                if !given_up {
-                    self.progress.encoded(checkpoint, &part);
-                    self.collecting.entry(checkpoint).or_default().parts.push(part);
-                    self.write_if_whole(checkpoint);
-                }
+                self.progress.encoded(checkpoint, &part);
+                collecting.parts.push(part);
+                self.write_if_whole(checkpoint);
             }
-            Err(EncodeFailure::Declined(reason)) => {
-                self.collecting.remove(&checkpoint);
-                self.report(Report::Declined { checkpoint, process, reason });
-            }
+            Err(EncodeFailure::Declined(reason)) => self.give_up(checkpoint, reason),
             Err(EncodeFailure::Fatal(uid, error)) => {
                 self.fail_commit(&uid, "prepare its commit", error.as_ref());
             }
@@ -348,7 +409,7 @@ impl Process {
     fn write_if_whole(&mut self, checkpoint: CheckpointId) {
         let Some(collecting) = self.collecting.get(&checkpoint) else { return };
         if collecting.parts.len() == self.subtasks()
-            && let Some(target) = collecting.target.clone()
+            && let Some((target, _)) = collecting.target.clone()
             && let Some(collecting) = self.collecting.remove(&checkpoint)
         {
             self.write(checkpoint, &target, collecting);
@@ -364,7 +425,7 @@ impl Process {
         self.jobs.spawn(async move {
             let written = async {
                 let location = location.map_err(|error| chain(&error))?;
-                let mut files = BTreeMap::new();
+                let mut files = assembled.tables;
                 if let Some((chunks, crc32c)) = assembled.file {
                     let entry = location.write_file(&name, chunks, crc32c).await;
                     files.insert(name, entry.map_err(|error| chain(&error))?);

@@ -7,6 +7,7 @@ use std::{
 };
 
 use tidegate_checkpoint::protocol::SubtaskStats;
+use tidegate_snapshot::manifest::SnapshotForm;
 use tidegate_types::{
     AttemptId, BarrierKind, CheckpointId, ErrorKind, MaxParallelism, OperatorUid, Parallelism,
     SubtaskFigures, SubtaskIndex, SubtaskRates, Timestamp,
@@ -49,6 +50,8 @@ pub struct FailedCheckpoint {
     pub id: CheckpointId,
     /// What it was for.
     pub kind: BarrierKind,
+    /// The form of its state files.
+    pub form: SnapshotForm,
     /// When it was triggered.
     pub triggered_at: Timestamp,
     /// When it was given up.
@@ -64,6 +67,8 @@ pub struct CheckpointSummary {
     pub id: CheckpointId,
     /// What it was for.
     pub kind: BarrierKind,
+    /// The form of its state files.
+    pub form: SnapshotForm,
     /// When it was triggered.
     pub triggered_at: Timestamp,
     /// When it was complete.
@@ -87,6 +92,8 @@ pub struct PendingCheckpoint {
     pub id: CheckpointId,
     /// What it is for.
     pub kind: BarrierKind,
+    /// The form of its state files.
+    pub form: SnapshotForm,
     /// When it was triggered.
     pub triggered_at: Timestamp,
     /// How many subtasks of tasks have handed out their part.

@@ -195,7 +195,13 @@ fn operator_ack(
         key_hash: keyed.is_some().then(|| key_group::FINGERPRINT.to_owned()),
         key_type: keyed.is_some().then(|| "u64".to_owned()),
         states: Vec::new(),
-        subtask: SubtaskManifest { index: id.subtask, finished: part.finished, keyed, lists },
+        subtask: SubtaskManifest {
+            index: id.subtask,
+            finished: part.finished,
+            keyed,
+            lists,
+            tables: Vec::new(),
+        },
         stats: SubtaskStats::default(),
     }
 }

@@ -1,8 +1,7 @@
 //! `_metadata`: versioned JSON that a person can read.
 //!
 //! It names every operator by uid and every file by its path relative to the snapshot, with
-//! lengths and checksums. State below the inline threshold stands in it, in base64. The types also
-//! travel in acknowledgements, in the native codec; only inline bytes look different there.
+//! lengths and checksums. State below the inline threshold stands in it, in base64.
 //!
 //! Its last field, `"checksum": "crc32c:xxxxxxxx"`, covers all others in their canonical form: JSON
 //! without white space, the fields of every object sorted by name.
@@ -98,29 +97,20 @@ pub enum SegmentLocation {
     },
 }
 
-/// Bytes that are base64 where people read.
+/// Bytes that are written in base64.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InlineBytes(pub Bytes);
 
 impl Serialize for InlineBytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.serialize_str(&STANDARD.encode(&self.0))
-        } else {
-            serializer.serialize_bytes(&self.0)
-        }
+        serializer.serialize_str(&STANDARD.encode(&self.0))
     }
 }
 
 impl<'de> Deserialize<'de> for InlineBytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = if deserializer.is_human_readable() {
-            let text = String::deserialize(deserializer)?;
-            STANDARD.decode(text).map_err(serde::de::Error::custom)?
-        } else {
-            Vec::<u8>::deserialize(deserializer)?
-        };
-        Ok(Self(bytes.into()))
+        let text = String::deserialize(deserializer)?;
+        Ok(Self(STANDARD.decode(text).map_err(serde::de::Error::custom)?.into()))
     }
 }
 
@@ -164,6 +154,32 @@ pub struct ListsManifest {
     pub segment: SegmentRef,
 }
 
+/// What a table of operator state holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListTable {
+    /// How it is spread when it is restored.
+    pub redistribution: Redistribution,
+    /// A description of its items' type.
+    pub value_type: String,
+}
+
+/// A file of the canonical form: one state of one subtask.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableManifest {
+    /// The state's name.
+    pub state: String,
+    /// Relative to the snapshot; there is no file if there is no entry.
+    pub path: Option<String>,
+    /// How many entries it has: keys, or items of a list.
+    pub rows: u64,
+    /// The key groups that it may have, if its state is keyed.
+    pub groups: Option<KeyGroupRange>,
+    /// What it is, if it is operator state.
+    pub list: Option<ListTable>,
+    /// Its columns: name and type of each.
+    pub columns: String,
+}
+
 /// What a subtask put into the snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubtaskManifest {
@@ -175,6 +191,9 @@ pub struct SubtaskManifest {
     pub keyed: Option<KeyedManifest>,
     /// Its operator state.
     pub lists: Option<ListsManifest>,
+    /// All of its state, in the canonical form, which has neither of the two above.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<TableManifest>,
 }
 
 /// What an operator put into the snapshot.
@@ -273,10 +292,19 @@ impl Manifest {
         })
     }
 
+    /// Every table in it.
+    pub fn tables(&self) -> impl Iterator<Item = &TableManifest> {
+        let subtasks = self.operators.values().flat_map(|operator| &operator.subtasks);
+        subtasks.flat_map(|subtask| &subtask.tables)
+    }
+
     /// How many bytes of state it holds.
     #[must_use]
     pub fn state_bytes(&self) -> u64 {
-        self.segments().fold(0, |bytes, segment| bytes.saturating_add(segment.length))
+        let segments = self.segments().map(|segment| segment.length);
+        let tables = self.tables().filter_map(|table| self.files.get(table.path.as_ref()?));
+        let lengths = segments.chain(tables.map(|file| file.length));
+        lengths.fold(0, |bytes, length| bytes.saturating_add(length))
     }
 }
 

@@ -11,7 +11,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tidegate_types::{KeyGroup, KeyGroupRange};
+use tidegate_types::{BoxError, KeyGroup, KeyGroupRange};
 
 use crate::{SnapshotError, codec};
 
@@ -49,6 +49,38 @@ struct IndexEntry {
     entries: u64,
     offset: u64,
     length: u64,
+}
+
+/// Where keyed state is written to, block after block, key groups ascending.
+pub trait BlockSink {
+    /// Begins the block of one state of one key group.
+    fn begin_block(&mut self, group: KeyGroup, state: u16);
+
+    /// Where the open block's entries are to be appended: each its key and then its value. If there is
+    /// a second list, it is to be told the length of the first after every key and every value.
+    fn entries(&mut self) -> (&mut Vec<u8>, Option<&mut Vec<usize>>);
+
+    /// Ends the open block, which holds this many entries; one without entries leaves no trace.
+    ///
+    /// # Errors
+    ///
+    /// When the entries can't be kept.
+    fn end_block(&mut self, entries: u64) -> Result<(), BoxError>;
+}
+
+impl BlockSink for KeyedSegmentWriter {
+    fn begin_block(&mut self, group: KeyGroup, state: u16) {
+        Self::begin_block(self, group, state);
+    }
+
+    fn entries(&mut self) -> (&mut Vec<u8>, Option<&mut Vec<usize>>) {
+        (self.buffer(), None)
+    }
+
+    fn end_block(&mut self, entries: u64) -> Result<(), BoxError> {
+        Self::end_block(self, entries);
+        Ok(())
+    }
 }
 
 /// Writes a keyed segment, block after block, key groups ascending.

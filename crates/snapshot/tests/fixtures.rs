@@ -97,7 +97,13 @@ fn subtask(
     keyed: Option<KeyedManifest>,
     lists: Option<ListsManifest>,
 ) -> SubtaskManifest {
-    SubtaskManifest { index: SubtaskIndex(index), finished: false, keyed, lists }
+    SubtaskManifest {
+        index: SubtaskIndex(index),
+        finished: false,
+        keyed,
+        lists,
+        tables: Vec::new(),
+    }
 }
 
 fn source() -> OperatorManifest {

@@ -1,7 +1,7 @@
 //! What can be wrong with state.
 
 use tidegate_snapshot::codec::CodecError;
-use tidegate_types::{ErrorKind, KeyGroup};
+use tidegate_types::{BoxError, ErrorKind, KeyGroup};
 
 /// What can be wrong with state: with how it is declared, or with a snapshot of it.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +65,14 @@ pub enum StateError {
         /// What it reports.
         source: CodecError,
     },
+    /// The snapshot does not take a state.
+    #[error("the state `{state}` can't be written into the snapshot")]
+    Write {
+        /// The state's name.
+        state: String,
+        /// Why not.
+        source: BoxError,
+    },
 }
 
 impl StateError {
@@ -78,6 +86,7 @@ impl StateError {
             Self::KeyType { .. } | Self::Incompatible { .. } => ErrorKind::Incompatible,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Encode { .. } => ErrorKind::User,
+            Self::Write { .. } => ErrorKind::Unavailable,
         }
     }
 }

@@ -5,7 +5,7 @@
 //!   encoder, later:          group by group, state by state ---> segment       drops each reference
 //! ```
 
-use tidegate_snapshot::segment::KeyedSegmentWriter;
+use tidegate_snapshot::segment::BlockSink;
 use tidegate_types::KeyGroup;
 
 use crate::StateError;
@@ -17,8 +17,9 @@ pub trait KeyedSnapshot: Send {
     ///
     /// # Errors
     ///
-    /// [`StateError::Encode`] when a value's own `Serialize` reports an error.
-    fn encode(self: Box<Self>, writer: &mut KeyedSegmentWriter) -> Result<(), StateError>;
+    /// [`StateError::Encode`] when a value's own `Serialize` reports an error, [`StateError::Write`]
+    /// when the sink does.
+    fn encode(self: Box<Self>, sink: &mut dyn BlockSink) -> Result<(), StateError>;
 }
 
 /// One state's part of a snapshot.
@@ -27,22 +28,18 @@ pub(crate) trait SharedState: Send {
     fn next_group(&mut self) -> Option<KeyGroup>;
 
     /// Writes the next group as the block of the state with this number.
-    fn encode_next(
-        &mut self,
-        state: u16,
-        writer: &mut KeyedSegmentWriter,
-    ) -> Result<(), StateError>;
+    fn encode_next(&mut self, state: u16, sink: &mut dyn BlockSink) -> Result<(), StateError>;
 }
 
 /// All states of an operator, each at the place of its number.
 pub(crate) struct SharedStates(pub(crate) Vec<Box<dyn SharedState>>);
 
 impl KeyedSnapshot for SharedStates {
-    fn encode(mut self: Box<Self>, writer: &mut KeyedSegmentWriter) -> Result<(), StateError> {
+    fn encode(mut self: Box<Self>, sink: &mut dyn BlockSink) -> Result<(), StateError> {
         while let Some(group) = self.0.iter_mut().filter_map(|state| state.next_group()).min() {
             for (state, id) in self.0.iter_mut().zip(0..) {
                 if state.next_group() == Some(group) {
-                    state.encode_next(id, writer)?;
+                    state.encode_next(id, sink)?;
                 }
             }
         }

@@ -17,7 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tidegate_snapshot::{
     codec,
     manifest::StateDescription,
-    segment::{Block, KeyedSegmentReader, KeyedSegmentWriter},
+    segment::{Block, BlockSink, KeyedSegmentReader},
 };
 use tidegate_types::{KeyGroup, KeyGroupRange, KeyHash, MaxParallelism, Timestamp};
 
@@ -237,14 +237,15 @@ impl<K: Key, V: StateValue, L: Lifetime<V>> SharedTable<K, V, L> {
         key: &K,
         value: &V,
         out: &mut Vec<u8>,
+        bounds: &mut Option<&mut Vec<usize>>,
     ) -> Result<bool, codec::CodecError> {
         match self.lifetime.liveness(value, self.now) {
             Liveness::None => return Ok(false),
-            Liveness::All => encode_pair(key, value, out)?,
+            Liveness::All => encode_pair(key, value, out, bounds)?,
             Liveness::Some => {
                 let mut alive = value.clone();
                 self.lifetime.prune(&mut alive, self.now);
-                encode_pair(key, &alive, out)?;
+                encode_pair(key, &alive, out, bounds)?;
             }
         }
         Ok(true)
@@ -255,9 +256,17 @@ fn encode_pair<K: Serialize, V: Serialize>(
     key: &K,
     value: &V,
     out: &mut Vec<u8>,
+    bounds: &mut Option<&mut Vec<usize>>,
 ) -> Result<(), codec::CodecError> {
     codec::encode(key, out)?;
-    codec::encode(value, out)
+    if let Some(bounds) = bounds {
+        bounds.push(out.len());
+    }
+    codec::encode(value, out)?;
+    if let Some(bounds) = bounds {
+        bounds.push(out.len());
+    }
+    Ok(())
 }
 
 impl<K: Key, V: StateValue, L: Lifetime<V>> SharedState for SharedTable<K, V, L> {
@@ -265,23 +274,20 @@ impl<K: Key, V: StateValue, L: Lifetime<V>> SharedState for SharedTable<K, V, L>
         self.groups.peek().map(SharedGroup::group)
     }
 
-    fn encode_next(
-        &mut self,
-        state: u16,
-        writer: &mut KeyedSegmentWriter,
-    ) -> Result<(), StateError> {
+    fn encode_next(&mut self, state: u16, sink: &mut dyn BlockSink) -> Result<(), StateError> {
         let Some(group) = self.groups.next() else { return Ok(()) };
-        writer.begin_block(group.group(), state);
+        sink.begin_block(group.group(), state);
+        let (out, mut bounds) = sink.entries();
         let mut entries = 0;
         for (key, value) in group.iter() {
             let written = self
-                .encode_entry(key, value, writer.buffer())
+                .encode_entry(key, value, out, &mut bounds)
                 .map_err(|source| StateError::Encode { state: self.name.clone(), source })?;
             entries += u64::from(written);
         }
         // Here the reference goes, so that a write to this group needs no copy any more.
         drop(group);
-        writer.end_block(entries);
-        Ok(())
+        sink.end_block(entries)
+            .map_err(|source| StateError::Write { state: self.name.clone(), source })
     }
 }

@@ -52,6 +52,7 @@ pub use tidegate_connectors::{collect, discard, files, generator, print, sockets
 pub use tidegate_core as connector;
 pub use tidegate_runtime::{
     CheckpointSummary, ClusterSpec, JobError, JobHandle, JobResult, JobStats, JobStatus,
+    SnapshotForm,
 };
 pub use tidegate_state::{
     AggregateFunction, AggregatingState, ListState, MapState, OperatorListState, Redistribution,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tidegate_snapshot::manifest::SnapshotForm;
 use tidegate_types::{AttemptId, Barrier, BarrierKind, CheckpointId, Timestamp};
 
 use super::CompletedSnapshot;
@@ -20,6 +21,8 @@ pub struct SavepointRequest {
     pub target: Option<String>,
     /// A savepoint, a stop with one, or a checkpoint out of turn.
     pub kind: BarrierKind,
+    /// The form of a savepoint's state files.
+    pub form: SnapshotForm,
 }
 
 /// What the coordinator is told.
@@ -90,6 +93,8 @@ pub enum Trigger {
     Savepoint {
         /// The folder that was asked for.
         target: Option<String>,
+        /// The form of its state files.
+        form: SnapshotForm,
     },
 }
 

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use tidegate_snapshot::manifest::SnapshotForm;
 use tidegate_types::ErrorKind;
 
 use super::*;
@@ -73,7 +74,12 @@ impl Script {
 
     fn request(&mut self, id: u64, kind: BarrierKind) -> Vec<Action> {
         let id = RequestId(id);
-        self.step(Event::Requested(SavepointRequest { id, target: None, kind }))
+        self.step(Event::Requested(SavepointRequest {
+            id,
+            target: None,
+            kind,
+            form: SnapshotForm::Native,
+        }))
     }
 }
 

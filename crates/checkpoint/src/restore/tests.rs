@@ -34,6 +34,7 @@ fn operator(old_parallelism: u32, redistribution: Redistribution) -> OperatorMan
             lists: vec![ListSummary { name: "items".into(), redistribution, items: 3 }],
             segment: segment(index.get()),
         }),
+        tables: Vec::new(),
     };
     OperatorManifest {
         name: "process".into(),

@@ -7,6 +7,7 @@ use tidegate_checkpoint::{
     coordinator::{CheckpointOutcome, EndStatus, RequestId, RetentionPolicy, SavepointRequest},
     protocol::{Failure, ProcessAck},
 };
+use tidegate_snapshot::manifest::SnapshotForm;
 use tidegate_types::{AttemptId, BarrierKind, CheckpointId, ErrorKind, ProcessIndex, Timestamp};
 
 /// What the job starts from.
@@ -367,7 +368,12 @@ impl Model {
     fn request(&mut self, kind: BarrierKind) {
         let id = RequestId(self.requests.len() as u64);
         self.requests.insert(id, None);
-        self.step(Event::Requested(SavepointRequest { id, target: None, kind }));
+        self.step(Event::Requested(SavepointRequest {
+            id,
+            target: None,
+            kind,
+            form: SnapshotForm::Native,
+        }));
     }
 
     fn inputs_end(&mut self, number: usize) {

@@ -16,14 +16,14 @@ fn trigger() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
-/// The form of a savepoint; the canonical one is not there yet.
+/// The form of a savepoint.
 fn format_type(matches: &ArgMatches) -> Result<&'static str, Failure> {
     match text(matches, "type").map(str::to_uppercase).as_deref() {
-        None | Some("NATIVE") => Ok("NATIVE"),
-        Some("CANONICAL") => Err(Failure::Arguments(
-            "Savepoints in canonical form are not there yet; use --type native.".to_owned(),
-        )),
-        Some(other) => Err(Failure::Arguments(format!("Unknown savepoint type: {other}."))),
+        None | Some("CANONICAL") => Ok("CANONICAL"),
+        Some("NATIVE") => Ok("NATIVE"),
+        Some(other) => Err(Failure::Arguments(format!(
+            "Unknown savepoint type: {other}. It is canonical or native."
+        ))),
     }
 }
 
@@ -242,11 +242,11 @@ pub(super) async fn cancel(matches: &ArgMatches) -> Done {
         "DEPRECATION WARNING: Cancelling a job with savepoint is deprecated. Use \"stop\" instead.",
     );
     let target = folder.map_or_else(|| "default savepoint directory".to_owned(), absolute);
-    say(matches, &format!("Cancelling job {job} with NATIVE savepoint to {target}."));
+    say(matches, &format!("Cancelling job {job} with CANONICAL savepoint to {target}."));
     let body = json!({
         "target-directory": folder.map(absolute),
         "cancel-job": true,
-        "formatType": "NATIVE",
+        "formatType": "CANONICAL",
         "triggerId": trigger(),
     });
     let (path, failed) =

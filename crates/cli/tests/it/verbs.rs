@@ -73,7 +73,7 @@ fn a_job_is_listed_checkpointed_saved_stopped_and_goes_on() {
     assert_eq!(
         said,
         format!(
-            "Suspending job \"{id}\" with a NATIVE savepoint.\nTriggering stop-with-savepoint for job \
+            "Suspending job \"{id}\" with a CANONICAL savepoint.\nTriggering stop-with-savepoint for job \
          {id}.\nWaiting for response...\nSavepoint completed. Path: {stopped}\n"
         )
     );
@@ -142,7 +142,7 @@ fn a_job_that_is_drained_writes_what_it_has() {
     assert_eq!(
         said,
         format!(
-            "Draining job \"{id}\" with a NATIVE savepoint.\nTriggering stop-with-savepoint for job \
+            "Draining job \"{id}\" with a CANONICAL savepoint.\nTriggering stop-with-savepoint for job \
              {id}.\nWaiting for response...\nSavepoint completed. Path: {path}\n"
         )
     );

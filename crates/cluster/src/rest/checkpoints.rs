@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use axum::extract::{Path, State};
 use schemars::JsonSchema;
 use serde::Serialize;
-use tidegate_runtime::{CheckpointSummary, FailedCheckpoint, PendingCheckpoint, SubtaskSnapshot};
+use tidegate_runtime::{
+    CheckpointSummary, FailedCheckpoint, PendingCheckpoint, SnapshotForm, SubtaskSnapshot,
+};
 use tidegate_types::{
     BarrierKind, Timestamp,
     options::{CheckpointingMode, RetentionPolicy},
@@ -89,7 +91,12 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    fn new(view: &JobView, id: u64, kind: BarrierKind, triggered_at: Timestamp) -> Self {
+    fn new(
+        view: &JobView,
+        id: u64,
+        (kind, form): (BarrierKind, SnapshotForm),
+        triggered_at: Timestamp,
+    ) -> Self {
         let kind = CheckpointType::from(kind);
         let is_savepoint = kind != CheckpointType::Checkpoint;
         let tasks = view.description.plan.tasks.len() as u64;
@@ -98,7 +105,10 @@ impl Checkpoint {
             id,
             status: CheckpointStatus::InProgress,
             is_savepoint,
-            savepoint_format: is_savepoint.then_some("NATIVE"),
+            savepoint_format: is_savepoint.then_some(match form {
+                SnapshotForm::Native => "NATIVE",
+                SnapshotForm::Canonical => "CANONICAL",
+            }),
             trigger_timestamp: millis(Some(triggered_at)),
             latest_ack_timestamp: -1,
             checkpointed_size: 0,
@@ -119,7 +129,7 @@ impl Checkpoint {
     }
 
     fn completed(view: &JobView, done: &CheckpointSummary) -> Self {
-        let checkpoint = Self::new(view, done.id.get(), done.kind, done.triggered_at);
+        let checkpoint = Self::new(view, done.id.get(), (done.kind, done.form), done.triggered_at);
         Self {
             class_name: "completed",
             status: CheckpointStatus::Completed,
@@ -135,7 +145,7 @@ impl Checkpoint {
     }
 
     fn failed(view: &JobView, gone: &FailedCheckpoint) -> Self {
-        let checkpoint = Self::new(view, gone.id.get(), gone.kind, gone.triggered_at);
+        let checkpoint = Self::new(view, gone.id.get(), (gone.kind, gone.form), gone.triggered_at);
         Self {
             class_name: "failed",
             status: CheckpointStatus::Failed,
@@ -152,7 +162,7 @@ impl Checkpoint {
             state_size: pending.bytes,
             end_to_end_duration: now.since(pending.triggered_at).as_millis() as u64,
             num_acknowledged_subtasks: u64::from(pending.subtasks),
-            ..Self::new(view, pending.id.get(), pending.kind, pending.triggered_at)
+            ..Self::new(view, pending.id.get(), (pending.kind, pending.form), pending.triggered_at)
         }
     }
 }

@@ -8,7 +8,7 @@ use axum::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tidegate_runtime::JobHandle;
+use tidegate_runtime::{JobHandle, SnapshotForm};
 use tidegate_types::JobId;
 
 use super::{
@@ -71,10 +71,18 @@ fn checkpoint_failed(reason: &str) -> FailureCause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 enum FormatType {
-    /// Not there yet: the savepoint is taken in native form.
+    /// Parquet, which any tool can read.
     Canonical,
     /// The state as the job holds it.
     Native,
+}
+
+/// The form that is asked for, by default the canonical one.
+fn form(format: Option<FormatType>) -> SnapshotForm {
+    match format {
+        None | Some(FormatType::Canonical) => SnapshotForm::Canonical,
+        Some(FormatType::Native) => SnapshotForm::Native,
+    }
 }
 
 /// A request for a savepoint.
@@ -87,7 +95,7 @@ pub(super) struct SavepointRequest {
     #[serde(rename = "cancel-job")]
     cancel_job: Option<bool>,
     #[serde(rename = "formatType")]
-    _format_type: Option<FormatType>,
+    format_type: Option<FormatType>,
     /// A request with the id of an earlier one starts nothing.
     #[serde(rename = "triggerId")]
     #[schemars(with = "Option<HexId>")]
@@ -102,8 +110,7 @@ pub(super) struct StopRequest {
     target_directory: Option<String>,
     /// Whether all timers and windows fire before.
     drain: Option<bool>,
-    #[serde(rename = "formatType")]
-    _format_type: Option<FormatType>,
+    format_type: Option<FormatType>,
     /// A request with the id of an earlier one starts nothing.
     #[schemars(with = "Option<HexId>")]
     trigger_id: Option<String>,
@@ -187,12 +194,12 @@ pub(super) async fn savepoint(
     let request: SavepointRequest = body(&bytes, "SavepointTriggerRequestBody")?;
     check_target(&api, id, request.target_directory.as_deref(), "target-directory")?;
     let target = absolute(request.target_directory);
-    let cancel = request.cancel_job.unwrap_or(false);
+    let (cancel, form) = (request.cancel_job.unwrap_or(false), form(request.format_type));
     let work = move |handle: JobHandle| async move {
         SavepointInfo::of(if cancel {
-            handle.cancel_with_savepoint(target).await
+            handle.cancel_with_savepoint(form, target).await
         } else {
-            handle.savepoint(target).await
+            handle.savepoint_as(form, target).await
         })
     };
     start((&api, &api.savepoints), id, request.trigger_id, work, no_savepoint)
@@ -207,9 +214,9 @@ pub(super) async fn stop(
     let request: StopRequest = body(&bytes, "StopWithSavepointRequestBody")?;
     check_target(&api, id, request.target_directory.as_deref(), "targetDirectory")?;
     let target = absolute(request.target_directory);
-    let drain = request.drain.unwrap_or(false);
+    let (drain, form) = (request.drain.unwrap_or(false), form(request.format_type));
     let work = move |handle: JobHandle| async move {
-        SavepointInfo::of(handle.stop_with_savepoint(target, drain).await)
+        SavepointInfo::of(handle.stop_with_savepoint_as(form, target, drain).await)
     };
     start((&api, &api.savepoints), id, request.trigger_id, work, no_savepoint)
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tidegate_checkpoint::protocol::Command;
+use tidegate_snapshot::manifest::SnapshotForm;
 use tidegate_types::{
     AttemptId, Barrier, BarrierKind, CheckpointId, EventTime, ProcessIndex, SnapshotFigures,
     SubtaskFigures, SubtaskIndex, Timestamp,
@@ -203,9 +204,13 @@ impl From<wire::SnapshotFigures> for SnapshotFigures {
 impl From<Command> for wire::Command {
     fn from(command: Command) -> Self {
         let command = match command {
-            Command::Trigger { barrier, target } => {
+            Command::Trigger { barrier, target, form } => {
                 let barrier = Some(barrier.into());
-                command::Command::Trigger(wire::Trigger { barrier, target })
+                command::Command::Trigger(wire::Trigger {
+                    barrier,
+                    target,
+                    canonical: form == SnapshotForm::Canonical,
+                })
             }
             Command::Completed { checkpoint } => {
                 command::Command::Completed(wire::Completed { checkpoint: checkpoint.get() })
@@ -225,9 +230,10 @@ impl TryFrom<wire::Command> for Command {
 
     fn try_from(wire: wire::Command) -> Result<Self, Self::Error> {
         Ok(match required("Command", "command", wire.command)? {
-            command::Command::Trigger(wire::Trigger { barrier, target }) => {
+            command::Command::Trigger(wire::Trigger { barrier, target, canonical }) => {
+                let form = if canonical { SnapshotForm::Canonical } else { SnapshotForm::Native };
                 let barrier = required("Trigger", "barrier", barrier)?.try_into()?;
-                Self::Trigger { barrier, target }
+                Self::Trigger { barrier, target, form }
             }
             command::Command::Completed(completed) => {
                 Self::Completed { checkpoint: CheckpointId(completed.checkpoint) }

@@ -109,12 +109,16 @@ fn a_part_that_is_missing_or_wrong_is_named() {
     use wire::command::Command as Wire;
     let target = String::new();
     assert_eq!(
-        problem_of(Wire::Trigger(wire::Trigger { barrier: None, target: target.clone() })),
+        problem_of(Wire::Trigger(wire::Trigger {
+            barrier: None,
+            target: target.clone(),
+            canonical: false
+        })),
         "a message `Trigger` has no `barrier`"
     );
     let barrier = Some(wire::Barrier { checkpoint: 1, kind: 77 });
     assert_eq!(
-        problem_of(Wire::Trigger(wire::Trigger { barrier, target })),
+        problem_of(Wire::Trigger(wire::Trigger { barrier, target, canonical: true })),
         "a message `Barrier` has a wrong `kind`: number 77 is no kind of barrier"
     );
 }
@@ -133,6 +137,7 @@ fn problem_of_ack(change: impl FnOnce(&mut wire::OperatorAck)) -> String {
             finished: false,
             keyed: None,
             lists: None,
+            tables: Vec::new(),
         },
         stats: SubtaskStats::default(),
     };

@@ -75,7 +75,7 @@ impl JobMaster {
         let (job, subdir) = (self.settings.id, self.settings.options.checkpointing.create_subdir);
         let location = match trigger {
             Trigger::Checkpoint => self.stores.checkpoints.checkpoint(job, checkpoint, subdir),
-            Trigger::Savepoint { target } => match self.savepoint_store(target.as_deref()) {
+            Trigger::Savepoint { target, .. } => match self.savepoint_store(target.as_deref()) {
                 Ok(store) => store.savepoint(job, rand::random()),
                 // It was there when the request was taken: the write will tell what is wrong.
                 Err(_) => self.stores.checkpoints.savepoint(job, rand::random()),
@@ -84,7 +84,14 @@ impl JobMaster {
         debug!(job = %self.settings.id, %checkpoint, target = %location, "triggering a snapshot");
         let target = location.to_string();
         self.locations.insert(checkpoint, location);
-        send(attempt, &Command::Trigger { barrier, target });
+        let form = match trigger {
+            Trigger::Savepoint { form, .. } => *form,
+            Trigger::Checkpoint => SnapshotForm::Native,
+        };
+        if form == SnapshotForm::Canonical {
+            self.canonical.insert(checkpoint);
+        }
+        send(attempt, &Command::Trigger { barrier, target, form });
     }
 
     fn write_manifest(
@@ -106,7 +113,7 @@ impl JobMaster {
             format: FORMAT.to_owned(),
             version: FORMAT_VERSION,
             kind,
-            form: SnapshotForm::Native,
+            form: self.form_of(checkpoint),
             job: JobInfo { id: self.settings.id, name: self.settings.name.clone() },
             checkpoint,
             attempt: self.attempt,

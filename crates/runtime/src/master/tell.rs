@@ -9,6 +9,7 @@ use tidegate_checkpoint::{
     coordinator::CheckpointOutcome,
     protocol::{Failure, ProcessAck},
 };
+use tidegate_snapshot::manifest::SnapshotForm;
 use tidegate_types::{BarrierKind, CheckpointId, Figures, SubtaskFigures, SubtaskRates};
 use tracing::{info, warn};
 
@@ -34,10 +35,11 @@ impl JobMaster {
         let Figures { records, progress, in_flight_max, first_record, subtasks, snapshots } =
             (attempt.running.figures)();
         let pending = self.coordinator.pending().map(|(id, kind, triggered_at)| {
+            let form = self.form_of(id);
             let figures = snapshots.iter().find(|snapshot| snapshot.checkpoint == id);
             let (subtasks, bytes) =
                 figures.map_or((0, 0), |figures| (figures.subtasks, figures.bytes));
-            PendingCheckpoint { id, kind, triggered_at, subtasks, bytes }
+            PendingCheckpoint { id, kind, form, triggered_at, subtasks, bytes }
         });
         let pending = pending.collect();
         let rates = attempt.sample.rates(records, &subtasks);
@@ -53,6 +55,15 @@ impl JobMaster {
                 (stats.records_per_second, stats.rates) = (records_per_second, rates);
             }
         });
+    }
+
+    /// The form of a snapshot that is under way.
+    pub(super) fn form_of(&self, checkpoint: CheckpointId) -> SnapshotForm {
+        if self.canonical.contains(&checkpoint) {
+            SnapshotForm::Canonical
+        } else {
+            SnapshotForm::Native
+        }
     }
 
     pub(super) fn remember(&self, failure: &Failure, location: Option<Location>) {
@@ -94,6 +105,7 @@ impl JobMaster {
                 let id = snapshot.id;
                 let summary = CheckpointSummary {
                     id,
+                    form: self.form_of(id),
                     kind: snapshot.kind,
                     triggered_at,
                     completed_at: now,
@@ -104,6 +116,7 @@ impl JobMaster {
                     path: snapshot.location,
                 };
                 let parts = self.measured.remove(&id).unwrap_or_default();
+                self.canonical.remove(&id);
                 self.stats.update(|stats| {
                     stats.completed_count += 1;
                     stats.pending.retain(|pending| pending.id != id);
@@ -117,10 +130,13 @@ impl JobMaster {
             CheckpointOutcome::Failed { checkpoint: id, kind, triggered_at, reason } => {
                 warn!(%job, checkpoint = %id, reason, "snapshot failed");
                 self.measured.remove(&id);
+                let form = self.form_of(id);
+                self.canonical.remove(&id);
                 self.stats.update(|stats| {
                     stats.failed_count += 1;
                     stats.pending.retain(|pending| pending.id != id);
-                    let failed = FailedCheckpoint { id, kind, triggered_at, time: now, reason };
+                    let failed =
+                        FailedCheckpoint { id, kind, form, triggered_at, time: now, reason };
                     push_bounded(&mut stats.failed, failed, FAILED_HISTORY);
                 });
             }

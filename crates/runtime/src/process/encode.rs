@@ -1,12 +1,14 @@
 //! Encodes what tasks hand out, and lays it into one file.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use tidegate_checkpoint::protocol::{OperatorAck, SubtaskStats};
 use tidegate_core::OperatorSnapshot;
 use tidegate_snapshot::{
     manifest::{
-        InlineBytes, KeyedManifest, ListSummary, ListsManifest, SegmentLocation, SegmentRef,
-        SubtaskManifest,
+        FileEntry, InlineBytes, KeyedManifest, ListSummary, ListsManifest, SegmentLocation,
+        SegmentRef, SubtaskManifest,
     },
     segment::{KeyedSegmentWriter, ListSegment},
 };
@@ -14,7 +16,10 @@ use tidegate_types::{
     KeyGroupRange, MaxParallelism, OperatorUid, SubtaskIndex, error::chain, key_group,
 };
 
-use super::EncodeFailure;
+use super::{
+    EncodeFailure,
+    canonical::{CanonicalTarget, Tables},
+};
 use crate::task::{TaskSnapshot, chain::LinkSnapshot};
 
 /// Bytes with their checksum.
@@ -35,6 +40,8 @@ struct EncodedOperator {
     ack: OperatorAck,
     keyed: Option<(KeyGroupRange, Encoded)>,
     lists: Option<(Vec<ListSummary>, Encoded)>,
+    /// All of it instead, in canonical form: written already.
+    tables: Tables,
 }
 
 /// A task's part, encoded and not laid out yet.
@@ -48,17 +55,19 @@ impl EncodedPart {
         let length = |encoded: &Encoded| encoded.bytes.len() as u64;
         let of = |operator: &EncodedOperator| {
             let keyed = operator.keyed.as_ref().map_or(0, |(_, encoded)| length(encoded));
-            keyed + operator.lists.as_ref().map_or(0, |(_, encoded)| length(encoded))
+            let lists = operator.lists.as_ref().map_or(0, |(_, encoded)| length(encoded));
+            keyed + lists + operator.tables.bytes()
         };
         self.operators.iter().map(of).sum()
     }
 }
 
-/// Encodes a task's part off the worker's thread.
+/// Encodes a task's part off the worker's thread; in canonical form, if there is a `target` for that.
 pub(crate) async fn encode_part(
     subtask: SubtaskIndex,
     max_parallelism: MaxParallelism,
     snapshot: TaskSnapshot,
+    target: Option<CanonicalTarget>,
 ) -> Result<EncodedPart, EncodeFailure> {
     let TaskSnapshot { links, sync, alignment, finished, .. } = snapshot;
     let stats = SubtaskStats {
@@ -72,7 +81,7 @@ pub(crate) async fn encode_part(
         let has_uid = !link.uid.as_str().starts_with('_');
         if has_uid || !link.snapshot.is_empty() || operators.is_empty() {
             let ack = acknowledgement(&link, subtask, max_parallelism, finished, stats);
-            operators.push(encode_operator(ack, link.snapshot).await?);
+            operators.push(encode_operator(ack, link.snapshot, target.as_ref()).await?);
         }
     }
     Ok(EncodedPart { operators })
@@ -93,7 +102,13 @@ fn acknowledgement(
         key_hash: keyed.then(|| key_group::FINGERPRINT.to_owned()),
         key_type: link.snapshot.key_type.clone(),
         states: link.snapshot.states.clone(),
-        subtask: SubtaskManifest { index: subtask, finished, keyed: None, lists: None },
+        subtask: SubtaskManifest {
+            index: subtask,
+            finished,
+            keyed: None,
+            lists: None,
+            tables: Vec::new(),
+        },
         stats,
     }
 }
@@ -101,10 +116,17 @@ fn acknowledgement(
 async fn encode_operator(
     ack: OperatorAck,
     snapshot: OperatorSnapshot,
+    target: Option<&CanonicalTarget>,
 ) -> Result<EncodedOperator, EncodeFailure> {
     let uid = ack.uid.clone();
-    let keyed = match snapshot.keyed {
-        Some((groups, keyed)) => {
+    let mut tables = Tables::default();
+    let keyed = match (snapshot.keyed, target) {
+        (Some((groups, keyed)), Some(target)) => {
+            let written = target.write_keyed(&ack, groups, keyed).await;
+            tables.add(written.map_err(|problem| declined(&uid, &problem))?);
+            None
+        }
+        (Some((groups, keyed)), None) => {
             let encode = move || {
                 let mut writer = KeyedSegmentWriter::new(groups);
                 keyed.encode(&mut writer).map(|()| Encoded::new(writer.finish()))
@@ -113,12 +135,17 @@ async fn encode_operator(
             let encoded = encoded.map_err(|error| declined(&uid, &error.to_string()))?;
             Some((groups, encoded.map_err(|error| declined(&uid, &chain(&error)))?))
         }
-        None => None,
+        (None, _) => None,
     };
     let mut states = snapshot.lists;
     if let Some(pending) = snapshot.pending {
         let more = pending.await;
-        states.extend(more.map_err(|error| EncodeFailure::Fatal(uid, error))?);
+        states.extend(more.map_err(|error| EncodeFailure::Fatal(uid.clone(), error))?);
+    }
+    if let Some(target) = target {
+        let written = target.write_lists(&ack, &states).await;
+        tables.add(written.map_err(|problem| declined(&uid, &problem))?);
+        return Ok(EncodedOperator { ack, keyed, lists: None, tables });
     }
     let summaries = states.iter().map(|list| ListSummary {
         name: list.name.clone(),
@@ -128,7 +155,7 @@ async fn encode_operator(
     let summaries = summaries.collect::<Vec<_>>();
     let lists =
         (!states.is_empty()).then(|| (summaries, Encoded::new(ListSegment { states }.encode())));
-    Ok(EncodedOperator { ack, keyed, lists })
+    Ok(EncodedOperator { ack, keyed, lists, tables })
 }
 
 fn declined(uid: &OperatorUid, problem: &str) -> EncodeFailure {
@@ -140,6 +167,8 @@ pub(crate) struct Assembled {
     pub(crate) operators: Vec<OperatorAck>,
     /// The file's chunks and the checksum of the whole, if there is anything to write.
     pub(crate) file: Option<(Vec<Bytes>, u32)>,
+    /// Files that have been written already.
+    pub(crate) tables: BTreeMap<String, FileEntry>,
 }
 
 /// The file that grows as segments are laid into it.
@@ -172,8 +201,8 @@ impl Layout<'_> {
 /// Lays all parts of a process into one file.
 pub(crate) fn assemble(parts: Vec<EncodedPart>, name: &str, inline_threshold: u64) -> Assembled {
     let mut layout = Layout { name, inline_threshold, chunks: Vec::new(), offset: 0, crc32c: 0 };
-    let mut operators = Vec::new();
-    for EncodedOperator { mut ack, keyed, lists } in
+    let (mut operators, mut files) = (Vec::new(), BTreeMap::new());
+    for EncodedOperator { mut ack, keyed, lists, tables } in
         parts.into_iter().flat_map(|part| part.operators)
     {
         if let Some((groups, encoded)) = keyed {
@@ -186,8 +215,11 @@ pub(crate) fn assemble(parts: Vec<EncodedPart>, name: &str, inline_threshold: u6
             ack.stats.bytes += segment.length;
             ack.subtask.lists = Some(ListsManifest { lists, segment });
         }
+        ack.stats.bytes += tables.bytes();
+        files.extend(tables.files);
+        ack.subtask.tables = tables.tables;
         operators.push(ack);
     }
     let file = (!layout.chunks.is_empty()).then_some((layout.chunks, layout.crc32c));
-    Assembled { operators, file }
+    Assembled { operators, file, tables: files }
 }

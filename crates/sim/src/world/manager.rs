@@ -104,7 +104,12 @@ impl World {
         }
         let id = RequestId(life.requests.len() as u64);
         life.requests.insert(id, false);
-        self.step(Event::Requested(SavepointRequest { id, target: None, kind }));
+        self.step(Event::Requested(SavepointRequest {
+            id,
+            target: None,
+            kind,
+            form: SnapshotForm::Native,
+        }));
     }
 
     pub(super) fn cancel(&mut self) {
@@ -160,7 +165,8 @@ impl World {
             }
         };
         self.alive().folders.insert(id, target.clone());
-        self.send_command(&Command::Trigger { barrier, target });
+        let form = SnapshotForm::Native;
+        self.send_command(&Command::Trigger { barrier, target, form });
     }
 
     fn send_command(&mut self, command: &Command) {

@@ -185,7 +185,7 @@ impl World {
 
     fn on_command(&mut self, process: usize, command: Command) {
         match command {
-            Command::Trigger { barrier, target } => {
+            Command::Trigger { barrier, target, .. } => {
                 let checkpoint = barrier.checkpoint;
                 if self.running().processes[process].on_trigger(checkpoint, target) {
                     self.write(process, checkpoint);

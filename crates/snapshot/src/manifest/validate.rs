@@ -13,6 +13,17 @@ use super::{
 pub(super) fn check(manifest: &Manifest) -> Result<(), String> {
     manifest.files.keys().try_for_each(|path| check_path(path))?;
     manifest.segments().try_for_each(|segment| check_segment(manifest, segment))?;
+    for table in manifest.tables() {
+        match &table.path {
+            Some(path) if !manifest.files.contains_key(path) => {
+                return Err(format!("the file `{path}` is not listed"));
+            }
+            None if table.rows > 0 => {
+                return Err(format!("no file for the {} rows of `{}`", table.rows, table.state));
+            }
+            _ => {}
+        }
+    }
     for (uid, operator) in &manifest.operators {
         check_operator(operator).map_err(|problem| format!("operator `{uid}` has {problem}"))?;
     }
@@ -54,6 +65,7 @@ fn check_operator(operator: &OperatorManifest) -> Result<(), String> {
             return Err(format!("a subtask {index} too many"));
         }
         subtask.lists.as_ref().map_or(Ok(()), check_lists)?;
+        check_tables(subtask)?;
     }
     check_key_groups(operator)
 }
@@ -68,10 +80,32 @@ fn check_lists(lists: &ListsManifest) -> Result<(), String> {
     Ok(())
 }
 
+/// Each state of a subtask has one table, and all keyed ones are of the same key groups.
+fn check_tables(subtask: &SubtaskManifest) -> Result<(), String> {
+    let mut names = BTreeSet::new();
+    let mut groups = None;
+    for table in &subtask.tables {
+        let (state, index) = (&table.state, subtask.index);
+        if !names.insert((table.groups.is_some(), state)) {
+            return Err(format!("the state `{state}` twice in subtask {index}"));
+        }
+        if table.groups.is_some() == table.list.is_some() {
+            return Err(format!("the state `{state}`, which is neither keyed nor a list"));
+        }
+        if table.groups.is_some() && *groups.get_or_insert(table.groups) != table.groups {
+            return Err(format!("tables of different key groups in subtask {index}"));
+        }
+    }
+    Ok(())
+}
+
 /// Each key group belongs to one subtask at most.
 fn check_key_groups(operator: &OperatorManifest) -> Result<(), String> {
     let max = operator.max_parallelism;
-    let groups = |subtask: &SubtaskManifest| subtask.keyed.as_ref().map(|keyed| keyed.groups);
+    let groups = |subtask: &SubtaskManifest| {
+        let tables = subtask.tables.iter().find_map(|table| table.groups);
+        subtask.keyed.as_ref().map(|keyed| keyed.groups).or(tables)
+    };
     let mut ranges = operator.subtasks.iter().filter_map(groups).collect::<Vec<_>>();
     ranges.sort_by_key(|range| range.start);
     let show = |range: &KeyGroupRange| format!("{} to {}", range.start, range.end);

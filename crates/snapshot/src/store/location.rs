@@ -15,6 +15,8 @@ use crate::{
 
 /// Files of more bytes are uploaded in parts.
 const WHOLE: u64 = 64 << 20;
+/// The same, for files that are not whole yet.
+const STREAMED: u64 = 8 << 20;
 
 /// The folder of one snapshot. Cheap to clone.
 #[derive(Clone)]
@@ -75,6 +77,41 @@ impl SnapshotLocation {
         };
         written.map_err(|error| StoreError::failed("write", shown, error))?;
         Ok(FileEntry { length, crc32c })
+    }
+
+    /// Writes a file whose chunks are still being made, without keeping them all.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not take it; a part of it may be there.
+    pub async fn write_stream(
+        &self,
+        name: &str,
+        mut chunks: tokio::sync::mpsc::Receiver<Bytes>,
+    ) -> Result<FileEntry, StoreError> {
+        let (path, shown) = self.file(name);
+        let failed = |error| StoreError::failed("write", shown.clone(), error);
+        let mut entry = FileEntry { length: 0, crc32c: 0 };
+        let (mut first, mut upload) = (Vec::new(), None);
+        while let Some(chunk) = chunks.recv().await {
+            entry.length += chunk.len() as u64;
+            entry.crc32c = crc32c::crc32c_append(entry.crc32c, &chunk);
+            first.push(chunk);
+            if upload.is_none() && entry.length > STREAMED {
+                let parts = self.store.put_multipart(&path).await.map_err(failed)?;
+                upload = Some(WriteMultipart::new_with_chunk_size(parts, 8 << 20));
+            }
+            if let Some(writer) = &mut upload {
+                writer.wait_for_capacity(2).await.map_err(failed)?;
+                first.drain(..).for_each(|chunk| writer.put(chunk));
+            }
+        }
+        match upload {
+            Some(writer) => writer.finish().await.map(drop),
+            None => self.store.put(&path, PutPayload::from_iter(first)).await.map(drop),
+        }
+        .map_err(failed)?;
+        Ok(entry)
     }
 
     async fn write_in_parts(&self, path: &Path, chunks: Vec<Bytes>) -> object_store::Result<()> {
@@ -209,6 +246,28 @@ pub struct LoadedSnapshot {
 }
 
 impl LoadedSnapshot {
+    /// Files that are in memory already; `name` is what a person calls the snapshot.
+    #[must_use]
+    pub fn new(name: impl Into<String>, files: BTreeMap<String, Bytes>) -> Self {
+        Self { name: name.into(), files }
+    }
+
+    /// What a person calls it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A whole file.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of this path.
+    pub fn file(&self, path: &str) -> Result<Bytes, SnapshotError> {
+        let missing = || SnapshotError::Missing { path: format!("{}/{path}", self.name) };
+        self.files.get(path).cloned().ok_or_else(missing)
+    }
+
     /// A segment, without copying it.
     ///
     /// # Errors

@@ -140,8 +140,8 @@ impl Memory {
                 Box::new(self.complete_shape(*value, within)),
             ),
             Shape::Tuple(parts) => Shape::Tuple(self.complete_shapes(parts, within)),
-            Shape::Named { identity, name, .. } if within.contains(&identity) => {
-                Shape::Recursion(name)
+            Shape::Named { identity, .. } if within.contains(&identity) => {
+                Shape::Recursion(identity)
             }
             Shape::Named { identity, name, body } => {
                 within.push(identity);

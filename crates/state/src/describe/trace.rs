@@ -97,7 +97,7 @@ impl<'a> Tracer<'a> {
         let (value, shapes) = Self::elements(self.state, self.path, count, visitor)?;
         self.state.leave();
         *self.shape = if recursion {
-            Shape::Recursion(name)
+            Shape::Recursion(identity)
         } else {
             Shape::Named { identity, name, body: body(shapes) }
         };
@@ -204,7 +204,7 @@ impl<'de> de::Deserializer<'de> for Tracer<'_> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        *self.shape = Shape::Leaf(name);
+        *self.shape = Shape::Named { identity: type_name::<V>(), name, body: Body::Unit };
         visitor.visit_unit()
     }
 

@@ -5,14 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tidegate::{ErrorKind, collect::Collector, discard::discard, files, prelude::*};
+use tidegate::{ErrorKind, SnapshotForm, collect::Collector, discard::discard, files, prelude::*};
 
 use tidegate_testing::{
     folders::{entries, name},
     process::{Process, flights},
 };
 
-use crate::support::counting::{SLOW, job, start, stop};
+use crate::support::counting::{SLOW, job, start, stop_as};
 
 /// A savepoint whose state lies in a file beside `_metadata`.
 struct Savepoint {
@@ -21,12 +21,11 @@ struct Savepoint {
 }
 
 impl Savepoint {
-    fn take(folder: &Path) -> Self {
+    fn take(form: SnapshotForm, folder: &Path) -> Self {
         let in_files = "-Dexecution.checkpointing.data-inline-threshold=0";
         let before = start(folder, &[in_files], Some(SLOW), &Collector::default());
-        let folder = PathBuf::from(stop(&before.expect("it starts")));
-        let is_state = |path: &PathBuf| name(path).starts_with("state-");
-        let state = entries(&folder).into_iter().find(is_state).expect("the state is in a file");
+        let folder = PathBuf::from(stop_as(form, &before.expect("it starts")));
+        let state = first_file(&folder).expect("the state is in a file");
         Self { folder, state }
     }
 
@@ -35,14 +34,35 @@ impl Savepoint {
     }
 }
 
+/// The first file that is not `_metadata`, in this folder or below.
+fn first_file(folder: &Path) -> Option<PathBuf> {
+    entries(folder).into_iter().find_map(|path| match path.is_dir() {
+        true => first_file(&path),
+        false => (name(&path) != "_metadata").then_some(path),
+    })
+}
+
 /// Damages a savepoint, and returns why a job does not start from it, with the damaged file as
-/// `FILE` and the folder as `FOLDER`.
+/// `FILE` and the folder as `FOLDER`: the same for both forms, but for figures.
 fn refused(
-    damage: impl FnOnce(&Savepoint),
-    file: impl FnOnce(&Savepoint) -> PathBuf,
+    damage: impl Fn(&Savepoint),
+    file: impl Fn(&Savepoint) -> PathBuf,
+) -> (ErrorKind, String) {
+    let (kind, message) = refused_as(SnapshotForm::Native, &damage, &file);
+    let (same_kind, same) = refused_as(SnapshotForm::Canonical, &damage, &file);
+    let words =
+        |message: &str| message.split(|c: char| !c.is_alphabetic()).take(5).collect::<String>();
+    assert_eq!((kind, words(&message)), (same_kind, words(&same)));
+    (kind, message)
+}
+
+fn refused_as(
+    form: SnapshotForm,
+    damage: impl Fn(&Savepoint),
+    file: impl Fn(&Savepoint) -> PathBuf,
 ) -> (ErrorKind, String) {
     let folder = tempfile::tempdir().expect("a folder");
-    let savepoint = Savepoint::take(folder.path());
+    let savepoint = Savepoint::take(form, folder.path());
     damage(&savepoint);
     let from = savepoint.folder.display().to_string();
     let results = Collector::default();

@@ -8,7 +8,7 @@ use tidegate_checkpoint::protocol::{Failure, OperatorAck, ProcessAck, SubtaskSta
 use tidegate_snapshot::{
     manifest::{
         FileEntry, InlineBytes, KeyedManifest, ListSummary, ListsManifest, SegmentLocation,
-        SegmentRef, StateDescription, SubtaskManifest,
+        SegmentRef, SnapshotForm, StateDescription, SubtaskManifest,
     },
     segment::Redistribution,
 };
@@ -48,11 +48,17 @@ fn barrier_kind() -> impl Strategy<Value = BarrierKind> {
     ]
 }
 
+fn form() -> impl Strategy<Value = SnapshotForm> {
+    prop_oneof![Just(SnapshotForm::Native), Just(SnapshotForm::Canonical)]
+}
+
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
-        (checkpoint(), barrier_kind(), text()).prop_map(|(checkpoint, kind, target)| {
-            Command::Trigger { barrier: Barrier { checkpoint, kind }, target }
-        }),
+        (checkpoint(), barrier_kind(), text(), form()).prop_map(
+            |(checkpoint, kind, target, form)| {
+                Command::Trigger { barrier: Barrier { checkpoint, kind }, target, form }
+            }
+        ),
         checkpoint().prop_map(|checkpoint| Command::Completed { checkpoint }),
         checkpoint().prop_map(|checkpoint| Command::Aborted { checkpoint }),
         Just(Command::Finish),
@@ -109,6 +115,7 @@ fn subtask() -> impl Strategy<Value = SubtaskManifest> {
             finished,
             keyed,
             lists,
+            tables: Vec::new(),
         })
 }
 

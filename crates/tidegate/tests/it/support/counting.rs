@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tidegate::{JobStatus, collect::Collector, generator::Generator, prelude::*};
+use tidegate::{JobStatus, SnapshotForm, collect::Collector, generator::Generator, prelude::*};
 
 use tidegate_testing::wait_for;
 
@@ -82,8 +82,14 @@ pub(crate) fn wait_for_checkpoints(handle: &JobHandle, count: u64) {
 
 /// Stops the job in the middle and returns where its savepoint lies.
 pub(crate) fn stop(handle: &JobHandle) -> String {
+    stop_as(SnapshotForm::Canonical, handle)
+}
+
+/// As [`stop`], with a savepoint of this form.
+pub(crate) fn stop_as(form: SnapshotForm, handle: &JobHandle) -> String {
     wait_for_records(handle);
-    let path = handle.stop_with_savepoint_blocking(None, false).expect("the savepoint is taken");
+    let path = handle.stop_with_savepoint_as_blocking(form, None, false);
+    let path = path.expect("the savepoint is taken");
     assert_eq!(finish(handle).savepoint.as_ref(), Some(&path));
     path
 }

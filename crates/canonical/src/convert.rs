@@ -1,0 +1,392 @@
+//! Whole snapshots, from one form to the other.
+//!
+//! # Invariants
+//!
+//! - INV-SAME: what a restore gets from a canonical snapshot is what it would have got from the native
+//!   one: the same entries, in the same key groups unless the max parallelism has changed.
+
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use tidegate_snapshot::{
+    codec,
+    manifest::{
+        FileEntry, KeyedManifest, ListSummary, ListTable, ListsManifest, Manifest,
+        OperatorManifest, SegmentLocation, SegmentRef, SnapshotForm, SubtaskManifest,
+        TableManifest,
+    },
+    segment::{KeyedSegmentWriter, ListSegment, ListState},
+    store::LoadedSnapshot,
+};
+use tidegate_types::{
+    KeyGroup, KeyGroupRange, KeyHash, MaxParallelism, OperatorUid, Parallelism, SubtaskIndex,
+};
+
+use crate::{
+    CanonicalError,
+    table::{TableReader, TableSchema},
+    types::Described,
+    wire::{Walk, skip},
+};
+
+/// What of a snapshot is wanted in the native form.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// How many key groups the job has now, if that is given: keys find new ones if there were others.
+    pub max_parallelism: Option<MaxParallelism>,
+    /// Of how many subtasks which ones; without it all.
+    pub subtasks: Option<(Parallelism, Range<u32>)>,
+}
+
+impl Wanted {
+    /// The key groups of the subtasks that are wanted.
+    fn groups(&self, max: MaxParallelism) -> Option<KeyGroupRange> {
+        let (parallelism, subtasks) = self.subtasks.as_ref()?;
+        let owned = |index| KeyGroupRange::owned_by(SubtaskIndex(index), *parallelism, max);
+        let last = subtasks.end.checked_sub(1)?;
+        Some(KeyGroupRange { start: owned(subtasks.start).start, end: owned(last).end })
+    }
+
+    /// How many key groups an operator gets, if that is not as many as it had.
+    fn regroups(&self, operator: &OperatorManifest) -> Option<MaxParallelism> {
+        self.max_parallelism.filter(|max| *max != operator.max_parallelism)
+    }
+}
+
+/// Where a subtask's state lies once it is in the native form.
+fn segment_path(uid: &OperatorUid, index: SubtaskIndex, kind: &str) -> String {
+    format!("{uid}/{index}/{kind}")
+}
+
+/// A canonical snapshot as if it were a native one, to plan a restore by; its segments are nowhere. A
+/// native one stays as it is.
+#[must_use]
+pub fn native_view(manifest: &Manifest, wanted: &Wanted) -> Manifest {
+    let mut view = manifest.clone();
+    if manifest.form == SnapshotForm::Canonical {
+        view.form = SnapshotForm::Native;
+        for (uid, operator) in &mut view.operators {
+            view_operator(uid, operator, wanted);
+        }
+    }
+    view
+}
+
+fn view_operator(uid: &OperatorUid, operator: &mut OperatorManifest, wanted: &Wanted) {
+    let empty = |kind: &str, index| SegmentRef {
+        location: SegmentLocation::File { path: segment_path(uid, index, kind), offset: 0 },
+        length: 0,
+        crc32c: 0,
+    };
+    for subtask in &mut operator.subtasks {
+        let tables = std::mem::take(&mut subtask.tables);
+        let index = subtask.index;
+        let groups = tables.iter().find_map(|table| table.groups);
+        subtask.keyed =
+            groups.map(|groups| KeyedManifest { groups, segment: empty("keyed", index) });
+        let summary = |table: &TableManifest| {
+            let redistribution = table.list.as_ref()?.redistribution;
+            Some(ListSummary { name: table.state.clone(), redistribution, items: table.rows })
+        };
+        let lists = tables.iter().filter_map(summary).collect::<Vec<_>>();
+        subtask.lists =
+            (!lists.is_empty()).then(|| ListsManifest { lists, segment: empty("lists", index) });
+    }
+    if let Some(max) = wanted.regroups(operator) {
+        operator.max_parallelism = max;
+        let had_keys = operator.subtasks.iter_mut().filter_map(|subtask| subtask.keyed.take());
+        let any = had_keys.count() > 0;
+        // All keys are looked for in one place: they may have come from anywhere.
+        if let Some(first) = operator.subtasks.first_mut().filter(|_| any) {
+            let groups = KeyGroupRange { start: 0, end: max.get() };
+            first.keyed = Some(KeyedManifest { groups, segment: empty("keyed", first.index) });
+        }
+    }
+}
+
+/// A canonical snapshot in the native form, in memory. A native one stays as it is.
+///
+/// # Errors
+///
+/// When a file is not what the manifest says of it.
+pub fn to_native(
+    manifest: &Manifest,
+    loaded: LoadedSnapshot,
+    wanted: &Wanted,
+) -> Result<(Manifest, LoadedSnapshot), CanonicalError> {
+    if manifest.form == SnapshotForm::Native {
+        return Ok((manifest.clone(), loaded));
+    }
+    let mut view = native_view(manifest, wanted);
+    let mut work = Vec::new();
+    for (uid, operator) in &manifest.operators {
+        let regroups = wanted.regroups(operator);
+        if regroups.is_some() {
+            work.push(Work {
+                uid,
+                operator,
+                regroups,
+                subtasks: operator.subtasks.iter().collect(),
+            });
+        } else {
+            work.extend(operator.subtasks.iter().map(|subtask| Work {
+                uid,
+                operator,
+                regroups,
+                subtasks: vec![subtask],
+            }));
+        }
+    }
+    let files = in_parallel(work, |work| work.run(&loaded, wanted))?;
+    let files = files.into_iter().flatten().collect::<BTreeMap<_, _>>();
+    for operator in view.operators.values_mut() {
+        for subtask in &mut operator.subtasks {
+            let keyed = subtask.keyed.iter_mut().map(|keyed| &mut keyed.segment);
+            let lists = subtask.lists.iter_mut().map(|lists| &mut lists.segment);
+            keyed.chain(lists).for_each(|segment| fill(segment, &files));
+        }
+    }
+    let entry =
+        |bytes: &Bytes| FileEntry { length: bytes.len() as u64, crc32c: crc32c::crc32c(bytes) };
+    view.files = files.iter().map(|(path, bytes)| (path.clone(), entry(bytes))).collect();
+    Ok((view, LoadedSnapshot::new(loaded.name(), files)))
+}
+
+fn fill(segment: &mut SegmentRef, files: &BTreeMap<String, Bytes>) {
+    let SegmentLocation::File { path, .. } = &segment.location else { return };
+    if let Some(bytes) = files.get(path) {
+        segment.length = bytes.len() as u64;
+        segment.crc32c = crc32c::crc32c(bytes);
+    }
+}
+
+/// Does all of it, on as many threads as there are processors; the first error ends it.
+fn in_parallel<T: Send, R: Send>(
+    work: Vec<T>,
+    run: impl Fn(T) -> Result<R, CanonicalError> + Sync,
+) -> Result<Vec<R>, CanonicalError> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(work.len());
+    let work = Mutex::new(work);
+    let next = || work.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let one = || {
+        let mut done = Vec::new();
+        while let Some(work) = next() {
+            done.push(run(work)?);
+        }
+        Ok::<_, CanonicalError>(done)
+    };
+    std::thread::scope(|scope| {
+        let threads = (0..threads).map(|_| scope.spawn(one)).collect::<Vec<_>>();
+        let mut all = Vec::new();
+        for thread in threads {
+            let done = thread.join();
+            let panicked = |_| CanonicalError::malformed("a thread has panicked over it");
+            all.extend(done.map_err(panicked)??);
+        }
+        Ok(all)
+    })
+}
+
+/// The state of one subtask, or of several whose keys find new groups.
+struct Work<'a> {
+    uid: &'a OperatorUid,
+    operator: &'a OperatorManifest,
+    regroups: Option<MaxParallelism>,
+    subtasks: Vec<&'a SubtaskManifest>,
+}
+
+impl Work<'_> {
+    fn run(
+        self,
+        loaded: &LoadedSnapshot,
+        wanted: &Wanted,
+    ) -> Result<Vec<(String, Bytes)>, CanonicalError> {
+        let mut files = Vec::new();
+        if let Some(keyed) = self.keyed(loaded, wanted)? {
+            let first = self.subtasks.first().map_or(SubtaskIndex(0), |subtask| subtask.index);
+            files.push((segment_path(self.uid, first, "keyed"), keyed));
+        }
+        for subtask in &self.subtasks {
+            let tables = subtask.tables.iter();
+            let lists = tables.filter_map(|table| Some((table, table.list.as_ref()?)));
+            let states = lists.map(|(table, list)| read_list(loaded, table, list));
+            let states = states.collect::<Result<Vec<_>, _>>()?;
+            if !states.is_empty() {
+                let path = segment_path(self.uid, subtask.index, "lists");
+                files.push((path, ListSegment { states }.encode().into()));
+            }
+        }
+        Ok(files)
+    }
+
+    fn keyed(
+        &self,
+        loaded: &LoadedSnapshot,
+        wanted: &Wanted,
+    ) -> Result<Option<Bytes>, CanonicalError> {
+        let max = self.regroups.unwrap_or(self.operator.max_parallelism);
+        let range = wanted.groups(max);
+        let mut blocks = BTreeMap::<(KeyGroup, u16), Block>::new();
+        let mut groups = None;
+        for subtask in &self.subtasks {
+            for table in &subtask.tables {
+                let Some(own) = table.groups else { continue };
+                groups = Some(match self.regroups {
+                    Some(max) => KeyGroupRange { start: 0, end: max.get() },
+                    None => own,
+                });
+                self.read_table(loaded, table, own, range, &mut blocks)?;
+            }
+        }
+        let Some(groups) = groups else { return Ok(None) };
+        let mut writer = KeyedSegmentWriter::new(groups);
+        for ((group, state), block) in blocks {
+            writer.begin_block(group, state);
+            writer.buffer().extend_from_slice(&block.bytes);
+            writer.end_block(block.entries);
+        }
+        Ok(Some(writer.finish().into()))
+    }
+
+    fn read_table(
+        &self,
+        loaded: &LoadedSnapshot,
+        table: &TableManifest,
+        own: KeyGroupRange,
+        range: Option<KeyGroupRange>,
+        blocks: &mut BTreeMap<(KeyGroup, u16), Block>,
+    ) -> Result<(), CanonicalError> {
+        let state = self.operator.states.iter().find(|state| state.name == table.state);
+        let state = state.ok_or_else(|| {
+            CanonicalError::malformed(format!("the state `{}` is not described", table.state))
+        })?;
+        let key_type = self.operator.key_type.as_deref().unwrap_or_default();
+        let Some(path) = &table.path else { return Ok(()) };
+        let schema = TableSchema::keyed(key_type, state);
+        let reader = TableReader::open(schema, loaded.file(path)?)?;
+        let key = Described::parse(key_type);
+        let mut rows = 0;
+        reader.for_each(None, |group, bytes, ends| {
+            rows += 1;
+            if !own.contains(group) {
+                return Err(CanonicalError::malformed(format!(
+                    "the table `{path}` has a key of key group {group}, which it is not for"
+                )));
+            }
+            let group = match self.regroups {
+                None => group,
+                Some(max) => hash_of(&key, &bytes[..ends[0]])?.group(max),
+            };
+            if range.is_none_or(|range| range.contains(group)) {
+                let block = blocks.entry((group, state.id)).or_default();
+                block.entries += 1;
+                block.bytes.extend_from_slice(bytes);
+            }
+            Ok(())
+        })?;
+        check_rows(table, rows)
+    }
+}
+
+fn check_rows(table: &TableManifest, rows: u64) -> Result<(), CanonicalError> {
+    if rows == table.rows {
+        return Ok(());
+    }
+    Err(CanonicalError::malformed(format!(
+        "the table of `{}` has {rows} rows, and {} are expected",
+        table.state, table.rows
+    )))
+}
+
+/// The entries of one state of one key group.
+#[derive(Default)]
+struct Block {
+    entries: u64,
+    bytes: Vec<u8>,
+}
+
+/// The hash of a key in the native form.
+///
+/// # Errors
+///
+/// When the bytes are no such key, or its type can't be described.
+pub fn hash_of(key: &Described, bytes: &[u8]) -> Result<KeyHash, CanonicalError> {
+    let mut rest = bytes;
+    skip(&mut rest, &key.root, &key.definitions)?;
+    if !rest.is_empty() {
+        return Err(CanonicalError::malformed("bytes are left over behind a key"));
+    }
+    let cell = std::cell::Cell::new(bytes);
+    Ok(KeyHash::of(&Walk::new(key, &cell)))
+}
+
+fn read_list(
+    loaded: &LoadedSnapshot,
+    table: &TableManifest,
+    list: &ListTable,
+) -> Result<ListState, CanonicalError> {
+    let (name, redistribution) = (table.state.clone(), list.redistribution);
+    let Some(path) = &table.path else {
+        return Ok(ListState { name, redistribution, items: Vec::new() });
+    };
+    let schema = TableSchema::list(&table.state, &list.value_type);
+    let reader = TableReader::open(schema, loaded.file(path)?)?;
+    let mut prefix = Vec::new();
+    if list.value_type != MIXED {
+        codec::encode(&list.value_type, &mut prefix)
+            .map_err(|error| CanonicalError::malformed(error.to_string()))?;
+    }
+    let mut items = Vec::new();
+    reader.for_each(None, |_, bytes, _| {
+        items.push([&prefix[..], bytes].concat().into());
+        Ok(())
+    })?;
+    check_rows(table, items.len() as u64)?;
+    Ok(ListState { name, redistribution, items })
+}
+
+/// The type of a list whose items are of several: they are kept as they are.
+pub const MIXED: &str = "items of several::types";
+
+/// The items of a list of operator state, and the type that all of them have.
+#[must_use]
+pub fn items_of(list: &ListState) -> (String, Vec<Bytes>) {
+    let typed = list.items.iter().map(|item| {
+        let mut rest = &item[..];
+        let value_type = codec::decode::<String>(&mut rest).ok()?;
+        Some((value_type, item.slice(item.len() - rest.len()..)))
+    });
+    match typed.collect::<Option<Vec<_>>>() {
+        Some(typed) if typed.windows(2).all(|pair| pair[0].0 == pair[1].0) => {
+            let value_type = typed.first().map(|(value_type, _)| value_type.clone());
+            (value_type.unwrap_or_default(), typed.into_iter().map(|(_, item)| item).collect())
+        }
+        _ => (MIXED.to_owned(), list.items.clone()),
+    }
+}
+
+/// The path of a table: `token` tells attempts apart.
+#[must_use]
+pub fn table_path(uid: &OperatorUid, state: &str, subtask: SubtaskIndex, token: u64) -> String {
+    format!("{}/{}/{subtask}-{token:016x}.parquet", escaped(uid.as_str()), escaped(state))
+}
+
+/// A name that every store takes, and in which nothing has a meaning of its own.
+fn escaped(name: &str) -> String {
+    let mut plain = String::new();
+    for (place, byte) in name.bytes().enumerate() {
+        let keeps = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'_')
+            || (byte == b'.' && place > 0);
+        if keeps {
+            plain.push(char::from(byte));
+        } else {
+            plain.push_str(&format!("+{byte:02X}"));
+        }
+    }
+    plain
+}

@@ -1,0 +1,33 @@
+//! The canonical form of snapshots: a folder of Parquet files that any tool can read, without the job
+//! and without Tidegate.
+//!
+//! ```text
+//!   worker's table --native entries--> [column]: Arrow --Parquet--> one file per operator, state, subtask
+//!   native segment <--native entries-- [cell]:   Arrow <--Parquet--
+//! ```
+//!
+//! State is kept in the native form, and described by its type's notation ([`types`]). From the two
+//! follows everything else: this crate needs none of the job's code, and what it reads and writes on
+//! the job's side is the native form alone.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`types`] | types as snapshots describe them |
+//! | [`wire`] | values in the native form, walked through by their type |
+//! | `column` | native to Arrow |
+//! | `cell` | Arrow to native |
+//! | [`table`] | the Parquet file of a state |
+//! | `sink` | keyed state, as it is encoded, into tables |
+//! | [`convert`] | whole snapshots, from one form to the other |
+
+mod cell;
+mod column;
+pub mod convert;
+mod error;
+mod sink;
+pub mod table;
+pub mod types;
+pub mod wire;
+
+pub use error::CanonicalError;
+pub use sink::TableSink;

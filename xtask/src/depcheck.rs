@@ -38,7 +38,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tidegate-runtime",
         ],
     ),
-    ("tidegate-cli", &["tidegate-types", "tidegate-protocol", "tidegate-cluster"]),
+    (
+        "tidegate-cli",
+        &[
+            "tidegate-types",
+            "tidegate-snapshot",
+            "tidegate-canonical",
+            "tidegate-protocol",
+            "tidegate-cluster",
+        ],
+    ),
     (
         "tidegate",
         &[

@@ -19,7 +19,7 @@ use tidegate_snapshot::{
         OperatorManifest, SegmentLocation, SegmentRef, SnapshotForm, SubtaskManifest,
         TableManifest,
     },
-    segment::{KeyedSegmentWriter, ListSegment, ListState},
+    segment::{ItemType, KeyedSegmentReader, KeyedSegmentWriter, ListSegment, ListState},
     store::LoadedSnapshot,
 };
 use tidegate_types::{
@@ -28,7 +28,8 @@ use tidegate_types::{
 
 use crate::{
     CanonicalError,
-    table::{TableReader, TableSchema},
+    reader::TableReader,
+    table::{TableSchema, TableWriter},
     types::Described,
     wire::{Walk, skip},
 };
@@ -59,7 +60,7 @@ impl Wanted {
 
 /// Where a subtask's state lies once it is in the native form.
 fn segment_path(uid: &OperatorUid, index: SubtaskIndex, kind: &str) -> String {
-    format!("{uid}/{index}/{kind}")
+    format!("{}/{index}.{kind}", escaped(uid.as_str()))
 }
 
 /// A canonical snapshot as if it were a native one, to plan a restore by; its segments are nowhere. A
@@ -154,6 +155,12 @@ pub fn to_native(
         |bytes: &Bytes| FileEntry { length: bytes.len() as u64, crc32c: crc32c::crc32c(bytes) };
     view.files = files.iter().map(|(path, bytes)| (path.clone(), entry(bytes))).collect();
     Ok((view, LoadedSnapshot::new(loaded.name(), files)))
+}
+
+fn entries_of(files: &BTreeMap<String, Bytes>) -> BTreeMap<String, FileEntry> {
+    let entry =
+        |bytes: &Bytes| FileEntry { length: bytes.len() as u64, crc32c: crc32c::crc32c(bytes) };
+    files.iter().map(|(path, bytes)| (path.clone(), entry(bytes))).collect()
 }
 
 fn fill(segment: &mut SegmentRef, files: &BTreeMap<String, Bytes>) {
@@ -330,14 +337,15 @@ fn read_list(
     list: &ListTable,
 ) -> Result<ListState, CanonicalError> {
     let (name, redistribution) = (table.state.clone(), list.redistribution);
+    let item_type = ItemType::Unknown;
     let Some(path) = &table.path else {
-        return Ok(ListState { name, redistribution, items: Vec::new() });
+        return Ok(ListState { name, redistribution, item_type, items: Vec::new() });
     };
-    let schema = TableSchema::list(&table.state, &list.value_type);
+    let schema = TableSchema::list(&table.state, list.value_type.as_deref());
     let reader = TableReader::open(schema, loaded.file(path)?)?;
     let mut prefix = Vec::new();
-    if list.value_type != MIXED {
-        codec::encode(&list.value_type, &mut prefix)
+    if let Some(value_type) = list.value_type.as_ref().filter(|_| list.described) {
+        codec::encode(value_type, &mut prefix)
             .map_err(|error| CanonicalError::malformed(error.to_string()))?;
     }
     let mut items = Vec::new();
@@ -346,27 +354,148 @@ fn read_list(
         Ok(())
     })?;
     check_rows(table, items.len() as u64)?;
-    Ok(ListState { name, redistribution, items })
+    Ok(ListState { name, redistribution, item_type, items })
 }
 
-/// The type of a list whose items are of several: they are kept as they are.
-pub const MIXED: &str = "items of several::types";
-
-/// The items of a list of operator state, and the type that all of them have.
+/// The items of a list of operator state as a table keeps them, and what it says of them.
 #[must_use]
-pub fn items_of(list: &ListState) -> (String, Vec<Bytes>) {
-    let typed = list.items.iter().map(|item| {
+pub fn items_of(list: &ListState) -> (ListTable, Vec<Bytes>) {
+    let redistribution = list.redistribution;
+    let described = list.item_type == ItemType::Own;
+    let typed = match &list.item_type {
+        ItemType::Unknown => None,
+        ItemType::Is(value_type) => Some((value_type.clone(), list.items.clone())),
+        ItemType::Own => without_descriptions(&list.items),
+    };
+    match typed {
+        Some((value_type, items)) if are_of(&value_type, &items) => {
+            (ListTable { redistribution, value_type: Some(value_type), described }, items)
+        }
+        _ => {
+            let table = ListTable { redistribution, value_type: None, described: false };
+            (table, list.items.clone())
+        }
+    }
+}
+
+/// Items without the description of their type, if that is the same for all.
+fn without_descriptions(items: &[Bytes]) -> Option<(String, Vec<Bytes>)> {
+    let mut all = Vec::with_capacity(items.len());
+    let mut of = None;
+    for item in items {
         let mut rest = &item[..];
         let value_type = codec::decode::<String>(&mut rest).ok()?;
-        Some((value_type, item.slice(item.len() - rest.len()..)))
-    });
-    match typed.collect::<Option<Vec<_>>>() {
-        Some(typed) if typed.windows(2).all(|pair| pair[0].0 == pair[1].0) => {
-            let value_type = typed.first().map(|(value_type, _)| value_type.clone());
-            (value_type.unwrap_or_default(), typed.into_iter().map(|(_, item)| item).collect())
+        if *of.get_or_insert_with(|| value_type.clone()) != value_type {
+            return None;
         }
-        _ => (MIXED.to_owned(), list.items.clone()),
+        all.push(item.slice(item.len() - rest.len()..));
     }
+    Some((of?, all))
+}
+
+/// Whether items are of a type, and nothing is behind them.
+fn are_of(value_type: &str, items: &[Bytes]) -> bool {
+    let of = Described::parse(value_type);
+    items.iter().all(|item| {
+        let mut rest = &item[..];
+        skip(&mut rest, &of.root, &of.definitions).is_ok() && rest.is_empty()
+    })
+}
+
+/// A native snapshot in the canonical form, in memory. A canonical one stays as it is.
+///
+/// # Errors
+///
+/// When it is damaged, or a state's type can't be described: only the job itself can write that.
+pub fn to_canonical(
+    manifest: &Manifest,
+    loaded: LoadedSnapshot,
+) -> Result<(Manifest, LoadedSnapshot), CanonicalError> {
+    if manifest.form == SnapshotForm::Canonical {
+        return Ok((manifest.clone(), loaded));
+    }
+    let mut canonical = manifest.clone();
+    canonical.form = SnapshotForm::Canonical;
+    let work = manifest.operators.iter().flat_map(|(uid, operator)| {
+        operator.subtasks.iter().map(move |subtask| (uid, operator, subtask))
+    });
+    let tables = in_parallel(work.collect(), |(uid, operator, subtask)| {
+        let tables = tables_of(uid, operator, subtask, &loaded)?;
+        Ok(((uid.clone(), subtask.index), tables))
+    })?;
+    let mut files = BTreeMap::new();
+    for ((uid, index), tables) in tables {
+        let operator = canonical.operators.get_mut(&uid);
+        let subtasks = operator.into_iter().flat_map(|operator| &mut operator.subtasks);
+        for subtask in subtasks.filter(|subtask| subtask.index == index) {
+            (subtask.keyed, subtask.lists) = (None, None);
+            subtask.tables = tables.iter().map(|(table, _)| table.clone()).collect();
+        }
+        files.extend(tables.into_iter().filter_map(|(table, file)| Some((table.path?, file))));
+    }
+    canonical.files = entries_of(&files);
+    Ok((canonical, LoadedSnapshot::new(loaded.name(), files)))
+}
+
+/// A subtask's state as tables, with their files.
+fn tables_of(
+    uid: &OperatorUid,
+    operator: &OperatorManifest,
+    subtask: &SubtaskManifest,
+    loaded: &LoadedSnapshot,
+) -> Result<Vec<(TableManifest, Bytes)>, CanonicalError> {
+    let mut tables = Vec::new();
+    let path = |state: &str| table_path(uid, state, subtask.index, 0);
+    if let Some(keyed) = &subtask.keyed {
+        let segment = KeyedSegmentReader::open(loaded.segment(&keyed.segment)?)?;
+        for state in &operator.states {
+            let key_type = operator.key_type.as_deref().unwrap_or_default();
+            let schema = TableSchema::keyed(key_type, state);
+            let columns = schema.describe();
+            let mut file = Vec::new();
+            let mut writer = TableWriter::new(schema, &mut file)?;
+            let blocks = segment.blocks_in(keyed.groups);
+            for block in blocks.filter(|block| block.state == state.id) {
+                writer.add_entries(block.group, block.entries, block.bytes)?;
+            }
+            let rows = writer.finish()?;
+            let table = TableManifest {
+                state: state.name.clone(),
+                path: (rows > 0).then(|| path(&state.name)),
+                rows,
+                groups: Some(keyed.groups),
+                list: None,
+                columns,
+            };
+            tables.push((table, file.into()));
+        }
+    }
+    if let Some(lists) = &subtask.lists {
+        for mut list in ListSegment::decode(&loaded.segment(&lists.segment)?)?.states {
+            // The native form does not tell of which type items are: maybe each does.
+            list.item_type = ItemType::Own;
+            let (table, items) = items_of(&list);
+            let schema = TableSchema::list(&list.name, table.value_type.as_deref());
+            let columns = schema.describe();
+            let mut file = Vec::new();
+            let mut writer = TableWriter::new(schema, &mut file)?;
+            for item in &items {
+                writer.add_entry(KeyGroup(0), &[item])?;
+            }
+            let rows = writer.finish()?;
+            let path = (rows > 0).then(|| path(&list.name));
+            let table = TableManifest {
+                state: list.name,
+                path,
+                rows,
+                groups: None,
+                list: Some(table),
+                columns,
+            };
+            tables.push((table, file.into()));
+        }
+    }
+    Ok(tables)
 }
 
 /// The path of a table: `token` tells attempts apart.

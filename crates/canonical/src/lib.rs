@@ -16,14 +16,19 @@
 //! | [`wire`] | values in the native form, walked through by their type |
 //! | `column` | native to Arrow |
 //! | `cell` | Arrow to native |
-//! | [`table`] | the Parquet file of a state |
+//! | [`table`], [`reader`] | the Parquet file of a state, written and read |
 //! | `sink` | keyed state, as it is encoded, into tables |
+//! | [`inspect`] | what is in a snapshot of either form |
+//! | [`json`] | values as people read them |
 //! | [`convert`] | whole snapshots, from one form to the other |
 
 mod cell;
 mod column;
 pub mod convert;
 mod error;
+pub mod inspect;
+pub mod json;
+pub mod reader;
 mod sink;
 pub mod table;
 pub mod types;

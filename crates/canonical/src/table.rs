@@ -11,29 +11,30 @@
 
 use std::{collections::HashMap, io::Write, sync::Arc};
 
-use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use bytes::Bytes;
 use parquet::{
-    arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
+    arrow::ArrowWriter,
     basic::{Compression, ZstdLevel},
     file::{metadata::KeyValue, properties::WriterProperties},
 };
 use tidegate_snapshot::manifest::StateDescription;
-use tidegate_types::{KeyGroup, KeyGroupRange};
+use tidegate_types::KeyGroup;
 
 use crate::{
     CanonicalError,
-    cell::Cells,
     column::{Column, field},
     types::{Described, Type},
     wire::skip,
 };
 
 /// How many rows become a batch.
-const BATCH: usize = 16 << 10;
+pub(crate) const BATCH: usize = 16 << 10;
 /// How many rows become a row group, which is what is held in memory while a file is written.
 const ROW_GROUP: usize = 128 << 10;
+
+/// Stands for a type that nobody has described.
+const UNKNOWN: &str = "?";
 
 const KEY_GROUP: &str = "key_group";
 const KEY: &str = "key";
@@ -44,8 +45,8 @@ const WRITTEN_AT: &str = "written_at";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableSchema {
     /// The types of its columns behind the key group, in the order of the native form.
-    columns: Vec<(&'static str, Described)>,
-    keyed: bool,
+    pub(crate) columns: Vec<(&'static str, Described)>,
+    pub(crate) keyed: bool,
     /// What people read in the file's own metadata.
     notes: Vec<(String, String)>,
 }
@@ -86,9 +87,10 @@ impl TableSchema {
         Self { columns, keyed: true, notes }
     }
 
-    /// Of a list of operator state.
+    /// Of a list of operator state; of an unknown type they are kept in the native form.
     #[must_use]
-    pub fn list(name: &str, value_type: &str) -> Self {
+    pub fn list(name: &str, value_type: Option<&str>) -> Self {
+        let value_type = value_type.unwrap_or(UNKNOWN);
         let notes = vec![
             ("tidegate.state".to_owned(), name.to_owned()),
             ("tidegate.kind".to_owned(), "operator-list".to_owned()),
@@ -112,6 +114,24 @@ impl TableSchema {
     #[must_use]
     pub fn wants_bounds(&self) -> bool {
         self.columns.iter().any(|(_, of)| matches!(of.root, Type::Opaque(_)))
+    }
+
+    /// Takes an entry from the front of `bytes`; also tells where each column's part of it ends.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such entry, or a type can't be described.
+    pub(crate) fn next_entry<'a>(
+        &self,
+        bytes: &mut &'a [u8],
+    ) -> Result<(&'a [u8], Vec<usize>), CanonicalError> {
+        let whole = *bytes;
+        let mut ends = Vec::with_capacity(self.columns.len());
+        for (_, of) in &self.columns {
+            skip(bytes, &of.root, &of.definitions)?;
+            ends.push(whole.len() - bytes.len());
+        }
+        Ok((&whole[..whole.len() - bytes.len()], ends))
     }
 
     /// The parts of an entry that belong to each column, when its key and value are told apart.
@@ -271,106 +291,5 @@ impl<W: Write + Send> TableWriter<W> {
         let mut file = self.writer.into_inner()?;
         file.flush().map_err(|error| CanonicalError::Write { source: error })?;
         Ok(self.rows)
-    }
-}
-
-/// Reads a table back.
-pub struct TableReader {
-    schema: TableSchema,
-    file: Bytes,
-}
-
-impl TableReader {
-    /// Opens a file.
-    ///
-    /// # Errors
-    ///
-    /// When it is not Parquet, or has other columns than the state.
-    pub fn open(schema: TableSchema, file: Bytes) -> Result<Self, CanonicalError> {
-        let found = ParquetRecordBatchReaderBuilder::try_new(file.clone())?;
-        let (found, expected) = (found.schema(), schema.arrow());
-        let names = |schema: &Schema| {
-            let all = schema.fields().iter();
-            all.map(|field| format!("{}: {}", field.name(), field.data_type())).collect::<Vec<_>>()
-        };
-        let same = found.fields().len() == expected.fields().len()
-            && found.fields().iter().zip(expected.fields()).all(|(found, expected)| {
-                found.name() == expected.name() && found.data_type() == expected.data_type()
-            });
-        if !same {
-            return Err(CanonicalError::Columns {
-                found: names(found).join(", "),
-                expected: names(&expected).join(", "),
-            });
-        }
-        Ok(Self { schema, file })
-    }
-
-    /// What it holds.
-    #[must_use]
-    pub fn schema(&self) -> &TableSchema {
-        &self.schema
-    }
-
-    /// How many rows it says it has.
-    ///
-    /// # Errors
-    ///
-    /// When it can't be read.
-    pub fn rows(&self) -> Result<u64, CanonicalError> {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(self.file.clone())?;
-        Ok(u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0))
-    }
-
-    /// Hands out each row of the key groups in `range`, in order: its group, and for each column the
-    /// native form of its value, one behind the other, with where each ends.
-    ///
-    /// # Errors
-    ///
-    /// When the file can't be read, or what `take` reports.
-    pub fn for_each(
-        &self,
-        range: Option<KeyGroupRange>,
-        mut take: impl FnMut(KeyGroup, &[u8], &[usize]) -> Result<(), CanonicalError>,
-    ) -> Result<(), CanonicalError> {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(self.file.clone())?;
-        let reader = builder.with_batch_size(BATCH).build()?;
-        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
-        for batch in reader {
-            let batch = batch?;
-            let mut columns = batch.columns().iter();
-            let groups = match self.schema.keyed.then(|| columns.next()).flatten() {
-                None => None,
-                Some(column) => {
-                    let groups = column.as_any().downcast_ref::<UInt32Array>().cloned();
-                    Some(groups.ok_or_else(|| CanonicalError::malformed("no key groups"))?)
-                }
-            };
-            let cells = columns
-                .zip(&self.schema.columns)
-                .map(|(column, (_, of))| {
-                    let wrong = column.null_count() > 0 && !field("", &of.root).is_nullable();
-                    if wrong {
-                        return Err(CanonicalError::malformed("a column has nulls"));
-                    }
-                    Cells::new(&of.root, column)
-                })
-                .collect::<Result<Vec<_>, _>>()?;
-            for row in 0..batch.num_rows() {
-                let group = groups.as_ref().map_or(0, |groups| groups.value(row));
-                let group = KeyGroup(group);
-                if range.is_some_and(|range| !range.contains(group)) {
-                    continue;
-                }
-                bytes.clear();
-                ends.clear();
-                for cell in &cells {
-                    cell.put(row, &mut bytes)?;
-                    ends.push(bytes.len());
-                }
-                take(group, &bytes, &ends)?;
-            }
-        }
-        Ok(())
     }
 }

@@ -8,7 +8,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use tidegate_canonical::{
     CanonicalError,
     convert::hash_of,
-    table::{TableReader, TableSchema, TableWriter},
+    reader::TableReader,
+    table::{TableSchema, TableWriter},
     types::Described,
     wire::Walk,
 };

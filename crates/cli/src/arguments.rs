@@ -74,7 +74,7 @@ pub(crate) fn explain(error: &clap::Error) -> ExitCode {
             println!(
                 "Valid actions are \"run\", \"list\", \"info\", \"savepoint\", \"stop\", \
                  \"cancel\", \"checkpoint\", \"checkpoints\", \"rescale\", \"logs\", \
-                 \"jobmanager\", \"taskmanager\", \"cluster\", or \"completions\"."
+                 \"state\", \"jobmanager\", \"taskmanager\", \"cluster\", or \"completions\"."
             );
             ExitCode::FAILURE
         }
@@ -269,10 +269,52 @@ fn process_verbs() -> Vec<Command> {
             .arg(folder())
             .arg(insecure())
             .arg(flag("foreground", "Stays in the foreground.")),
+        state_verbs(),
         Command::new("completions")
             .about("Writes a script that completes commands in a shell.")
             .arg(value("shell", "SHELL", "bash, zsh, fish, elvish or powershell.").required(true)),
     ]
+}
+
+/// What looks into snapshots.
+fn state_verbs() -> Command {
+    let verb = |name: &'static str, about: &'static str| {
+        Command::new(name)
+            .about(about)
+            .arg(flag("json", "Prints JSON."))
+            .arg(flag("verbose", "Shows the whole chain of causes of an error."))
+    };
+    let path =
+        || value("path", "PATH", "The savepoint or checkpoint: a folder or URL.").required(true);
+    let from = || value("a", "A", "A savepoint or checkpoint.").required(true);
+    let to = |help: &'static str| value("b", "B", help).required(true);
+    Command::new("state")
+        .about("Looks into savepoints and checkpoints, without the job.")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands([
+            verb("ls", "Lists operators and states, with rows, bytes and types.").arg(path()),
+            verb("schema", "Shows the columns of each state.").arg(path()),
+            verb("show", "Shows the rows of a state.")
+                .arg(path())
+                .arg(value("uid", "UID", "The operator.").long("uid"))
+                .arg(value("state", "NAME", "The state.").long("state"))
+                .arg(value("key", "KEY", "This key alone, as JSON or as a text.").long("key"))
+                .arg(value("limit", "N", "How many rows, or all (20).").long("limit"))
+                .arg(flag("csv", "Prints CSV.").conflicts_with("json")),
+            verb("diff", "Shows what differs between two snapshots.")
+                .arg(from())
+                .arg(to("Another one."))
+                .arg(value("limit", "N", "How many samples of each kind (5).").long("limit")),
+            verb("verify", "Checks every file, and every key's group.").arg(path()),
+            verb("copy", "Copies a snapshot, and checks the copy.")
+                .arg(from())
+                .arg(to("The folder or URL of the copy.")),
+            verb("convert", "Writes a snapshot in the other form.")
+                .arg(from())
+                .arg(to("The folder or URL of what is written."))
+                .arg(value("type", "canonical|native", "The form.").long("type")),
+        ])
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod logs;
 mod processes;
 mod run;
 mod snapshots;
+mod state;
 
 use std::{
     path::{Path, PathBuf},
@@ -67,6 +68,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Done {
         "taskmanager" => processes::taskmanager(own).await,
         "cluster" => processes::cluster(own).await,
         "completions" => completions(own),
+        "state" => state::run(own).await,
         other => Err(Failure::Arguments(format!("\"{other}\" is not a valid action."))),
     }
 }

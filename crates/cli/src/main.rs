@@ -58,8 +58,11 @@ fn main() -> ExitCode {
 /// Says what went wrong: the sentence, and what it comes from, or with `--verbose` all of that.
 fn tell(matches: &ArgMatches, error: &anyhow::Error) {
     let is_set = |flag: &str| {
-        let own = matches.subcommand().map(|(_, own)| own);
-        own.is_some_and(|own| matches!(own.try_get_one::<bool>(flag), Ok(Some(true))))
+        let mut own = matches;
+        while let Some((_, inner)) = own.subcommand() {
+            own = inner;
+        }
+        matches!(own.try_get_one::<bool>(flag), Ok(Some(true)))
     };
     if is_set("json") {
         println!("{}", serde_json::json!({ "errors": [format!("{error:#}")] }));

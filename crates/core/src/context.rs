@@ -5,7 +5,7 @@ use std::{sync::Arc, task::Waker};
 use bytes::Bytes;
 use tidegate_snapshot::{
     manifest::StateDescription,
-    segment::{ListState, Redistribution},
+    segment::{ItemType, ListState, Redistribution},
 };
 use tidegate_types::{
     AttemptId, CheckpointId, Clock, JobId, KeyGroupRange, MaxParallelism, OperatorUid, Parallelism,
@@ -84,8 +84,14 @@ impl OperatorContext {
     }
 }
 
-/// An operator state with one encoded item, for an operator that keeps a single value.
+/// An operator state with one encoded item of the type with this description, for an operator that keeps a single value.
 #[must_use]
-pub fn single_item(name: &str, redistribution: Redistribution, item: Vec<u8>) -> ListState {
-    ListState { name: name.to_owned(), redistribution, items: vec![item.into()] }
+pub fn single_item(
+    name: &str,
+    redistribution: Redistribution,
+    item_type: &str,
+    item: Vec<u8>,
+) -> ListState {
+    let item_type = ItemType::Is(item_type.to_owned());
+    ListState { name: name.to_owned(), redistribution, item_type, items: vec![item.into()] }
 }

@@ -84,6 +84,7 @@ fn add_items(lists: &mut Vec<ListState>, from: &ListState, items: Vec<Bytes>) {
         None => lists.push(ListState {
             name: from.name.clone(),
             redistribution: from.redistribution,
+            item_type: from.item_type.clone(),
             items,
         }),
     }

@@ -159,8 +159,10 @@ pub struct ListsManifest {
 pub struct ListTable {
     /// How it is spread when it is restored.
     pub redistribution: Redistribution,
-    /// A description of its items' type.
-    pub value_type: String,
+    /// A description of its items' type, if that is known: else they are kept as they are.
+    pub value_type: Option<String>,
+    /// Whether in the native form each item begins with that description.
+    pub described: bool,
 }
 
 /// A file of the canonical form: one state of one subtask.

@@ -30,6 +30,18 @@ pub enum Redistribution {
     Broadcast,
 }
 
+/// What is known of the type of a list's items.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ItemType {
+    /// Nothing.
+    #[default]
+    Unknown,
+    /// Each item begins with a description of its own type.
+    Own,
+    /// All items are of the type with this description.
+    Is(String),
+}
+
 /// A list of operator state, its items encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListState {
@@ -37,6 +49,8 @@ pub struct ListState {
     pub name: String,
     /// How it is spread when it is restored.
     pub redistribution: Redistribution,
+    /// Of which type they are; the native form does not keep it.
+    pub item_type: ItemType,
     /// The items, in order.
     pub items: Vec<Bytes>,
 }
@@ -287,6 +301,7 @@ impl ListSegment {
         let states = lists.into_iter().map(|(name, redistribution, items)| ListState {
             name,
             redistribution,
+            item_type: ItemType::Unknown,
             items: items.into_iter().map(Bytes::from).collect(),
         });
         Ok(Self { states: states.collect() })

@@ -20,7 +20,9 @@ use tidegate_snapshot::{
         Manifest, OperatorManifest, SegmentLocation, SegmentRef, SnapshotForm, SnapshotKind,
         StateDescription, SubtaskManifest,
     },
-    segment::{KeyedSegmentReader, KeyedSegmentWriter, ListSegment, ListState, Redistribution},
+    segment::{
+        ItemType, KeyedSegmentReader, KeyedSegmentWriter, ListSegment, ListState, Redistribution,
+    },
     store::{SnapshotLocation, SnapshotStore},
 };
 use tidegate_types::{
@@ -69,6 +71,7 @@ fn lists() -> Vec<ListState> {
     let list = |name: &str, redistribution, items: &[&'static [u8]]| ListState {
         name: name.to_owned(),
         redistribution,
+        item_type: ItemType::Unknown,
         items: items.iter().copied().map(Bytes::from_static).collect(),
     };
     vec![

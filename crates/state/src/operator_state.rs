@@ -129,7 +129,12 @@ impl<V: StateValue> EncodeList for List<V> {
             Ok(bytes.into())
         };
         let items = self.items.borrow().iter().map(encode).collect::<Result<_, _>>()?;
-        Ok(segment::ListState { name: name.to_owned(), redistribution: self.redistribution, items })
+        Ok(segment::ListState {
+            name: name.to_owned(),
+            redistribution: self.redistribution,
+            item_type: segment::ItemType::Own,
+            items,
+        })
     }
 }
 

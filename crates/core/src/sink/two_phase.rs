@@ -8,8 +8,9 @@ use std::{
 use futures::future::BoxFuture;
 use tidegate_snapshot::{
     codec,
-    segment::{ListState, Redistribution},
+    segment::{ItemType, ListState, Redistribution},
 };
+use tidegate_state::type_description;
 use tidegate_types::{Barrier, CheckpointId, SubtaskIndex, UserResult};
 use tokio::sync::oneshot;
 
@@ -36,7 +37,16 @@ pub fn two_phase_operator<S: TwoPhaseSink>(
     let writer = sink.writer(SinkContext::from(context))?;
     let inbox = Inbox::new(writer);
     let (ledger, previous, previous_commit) = (Arc::default(), None, None);
-    Ok(Box::new(TwoPhase { sink, inbox, ledger, previous, previous_commit, recovery }))
+    let committable_type = type_description::<S::Committable>();
+    Ok(Box::new(TwoPhase {
+        sink,
+        inbox,
+        ledger,
+        committable_type,
+        previous,
+        previous_commit,
+        recovery,
+    }))
 }
 
 /// Commits what the snapshot holds and then aborts leftovers. One subtask does so for all, since
@@ -109,6 +119,8 @@ impl<C: Data> Ledger<C> {
 
 struct TwoPhase<S: TwoPhaseSink> {
     sink: S,
+    /// The description of the committables' type.
+    committable_type: String,
     inbox: Inbox<S::Writer>,
     ledger: Arc<Mutex<Ledger<S::Committable>>>,
     /// Resolves when the previous `prepare` has: with several checkpoints in flight a later one
@@ -164,6 +176,7 @@ impl<S: TwoPhaseSink> Operator for TwoPhase<S> {
         let ledger = Arc::clone(&self.ledger);
         let (done, next_previous) = oneshot::channel();
         let previous = self.previous.replace(next_previous);
+        let item_type = ItemType::Is(self.committable_type.clone());
         let pending = async move {
             let new = preparing.await?;
             if let Some(previous) = previous {
@@ -177,10 +190,14 @@ impl<S: TwoPhaseSink> Operator for TwoPhase<S> {
                 codec::encode(committable, &mut bytes).map(|()| bytes.into())
             });
             let items = items.collect::<Result<Vec<_>, _>>()?;
-            let redistribution = Redistribution::Union;
             // Nobody waits if no later checkpoint is under way.
             let _ = done.send(());
-            Ok(vec![ListState { name: COMMITTABLES.to_owned(), redistribution, items }])
+            Ok(vec![ListState {
+                name: COMMITTABLES.to_owned(),
+                redistribution: Redistribution::Union,
+                item_type,
+                items,
+            }])
         };
         Ok(OperatorSnapshot { pending: Some(Box::pin(pending)), ..OperatorSnapshot::default() })
     }

@@ -12,8 +12,9 @@ use std::{
 
 use tidegate_snapshot::{
     codec,
-    segment::{ListState, Redistribution},
+    segment::{ItemType, ListState, Redistribution},
 };
+use tidegate_state::type_description;
 use tidegate_types::{Barrier, Parallelism, SubtaskIndex, UserResult};
 use tokio::sync::mpsc;
 
@@ -48,6 +49,8 @@ struct SourceDriver<S: Source> {
     source: S,
     reader: S::Reader,
     known: HashSet<String>,
+    /// The description of the splits' type.
+    split_type: String,
     subtask: SubtaskIndex,
     parallelism: Parallelism,
     waker: Waker,
@@ -67,6 +70,7 @@ impl<S: Source> SourceDriver<S> {
         let mut driver = Self {
             reader,
             known: HashSet::new(),
+            split_type: type_description::<S::Split>(),
             subtask: context.subtask,
             parallelism: context.parallelism,
             waker: context.waker.clone(),
@@ -132,13 +136,18 @@ impl<S: Source> SourceDriver<S> {
             codec::encode(split, &mut bytes).map(|()| bytes.into())
         });
         let items = items.collect::<Result<Vec<_>, _>>()?;
-        Ok(ListState { name: SPLITS.to_owned(), redistribution: Redistribution::Union, items })
+        Ok(ListState {
+            name: SPLITS.to_owned(),
+            redistribution: Redistribution::Union,
+            item_type: ItemType::Is(self.split_type.clone()),
+            items,
+        })
     }
 
     fn snapshot_discovered(&self) -> UserResult<ListState> {
         let mut item = Vec::new();
         codec::encode(&self.discoveries.is_none(), &mut item)?;
-        Ok(single_item(DISCOVERED, Redistribution::Union, item))
+        Ok(single_item(DISCOVERED, Redistribution::Union, "bool", item))
     }
 }
 

@@ -17,7 +17,7 @@ use tidegate_canonical::{
 };
 use tidegate_checkpoint::protocol::OperatorAck;
 use tidegate_snapshot::{
-    manifest::{FileEntry, ListTable, StateDescription, TableManifest},
+    manifest::{FileEntry, StateDescription, TableManifest},
     segment::ListState,
     store::SnapshotLocation,
 };
@@ -180,8 +180,8 @@ impl CanonicalTarget {
         let (tables, files) = self
             .with_files(move |files| {
                 let write = |list: ListState| {
-                    let (value_type, items) = items_of(&list);
-                    let schema = TableSchema::list(&list.name, &value_type);
+                    let (table, items) = items_of(&list);
+                    let schema = TableSchema::list(&list.name, table.value_type.as_deref());
                     let columns = schema.describe();
                     let path =
                         (!items.is_empty()).then(|| table_path(&uid, &list.name, index, token));
@@ -193,8 +193,7 @@ impl CanonicalTarget {
                         writer.finish()?;
                     }
                     let rows = items.len() as u64;
-                    let redistribution = list.redistribution;
-                    let (state, list) = (list.name, Some(ListTable { redistribution, value_type }));
+                    let (state, list) = (list.name, Some(table));
                     Ok(TableManifest { state, path, rows, groups: None, list, columns })
                 };
                 let written = lists.into_iter().map(write);

@@ -7,7 +7,9 @@ use serde::de::DeserializeOwned;
 use tidegate_checkpoint::restore::SubtaskRestore;
 use tidegate_snapshot::{
     codec,
-    segment::{KeyedSegmentReader, KeyedSegmentWriter, ListSegment, ListState, Redistribution},
+    segment::{
+        ItemType, KeyedSegmentReader, KeyedSegmentWriter, ListSegment, ListState, Redistribution,
+    },
 };
 use tidegate_types::{
     CheckpointId, KeyGroup, KeyGroupRange, KeyHash, MaxParallelism, Parallelism, SubtaskIndex,
@@ -186,5 +188,5 @@ fn committables<'a>(prepared: impl Iterator<Item = &'a Transaction>) -> ListStat
         Bytes::from(bytes)
     });
     let (name, redistribution) = ("committables".to_owned(), Redistribution::Union);
-    ListState { name, redistribution, items: items.collect() }
+    ListState { name, redistribution, item_type: ItemType::Unknown, items: items.collect() }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rand::RngExt;
 use tidegate_snapshot::{
     codec,
-    segment::{ListState, Redistribution},
+    segment::{ItemType, ListState, Redistribution},
 };
 use tidegate_types::{
     Barrier, BarrierKind, CheckpointId, KeyHash, MaxParallelism, Parallelism, SubtaskIndex,
@@ -126,7 +126,12 @@ impl Source {
             Bytes::from(bytes)
         });
         let (name, redistribution) = ("positions".to_owned(), Redistribution::Split);
-        let list = Some(ListState { name, redistribution, items: items.collect() });
+        let list = Some(ListState {
+            name,
+            redistribution,
+            item_type: ItemType::Unknown,
+            items: items.collect(),
+        });
         Part { finished: self.has_ended(), list, ..Part::default() }
     }
 }

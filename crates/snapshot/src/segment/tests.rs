@@ -58,7 +58,7 @@ proptest! {
     #[test]
     fn lists_come_back(items in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 0..9)) {
         let items = items.into_iter().map(Bytes::from).collect();
-        let list = ListState { name: "a".into(), redistribution: Redistribution::Union, items };
+        let list = ListState { name: "a".into(), redistribution: Redistribution::Union, item_type: ItemType::Unknown, items };
         let segment = ListSegment { states: vec![list] };
         prop_assert_eq!(ListSegment::decode(&segment.encode()).expect("decodes"), segment);
     }

@@ -5,6 +5,7 @@
 //! | `keyed-sum` | records per second through generator, exchange, sum per key and a discarding sink, and the same written directly on Timely, in one run |
 //! | `recovery` | from the start of a process to the first record after a restore, at the same and at twice the parallelism |
 //! | `backpressure` | checkpoints and memory while all keys go to one slow sink |
+//! | `savepoint` | savepoints of both forms: seconds, bytes, restore, the rate of the job meanwhile, its memory |
 //! | `failover` | from the SIGKILL of a job's process to the first record that is processed again |
 //!
 //! Figures that were taken, with the machine and the date, lie in `bench/`.
@@ -16,6 +17,7 @@ mod keyed_sum;
 mod on_timely;
 mod recovery;
 mod report;
+mod savepoint;
 
 use std::process::ExitCode;
 
@@ -33,9 +35,12 @@ fn main() -> Result<ExitCode> {
         "recovery" => recovery::run(&arguments),
         "recovery-child" => recovery::run_child(&arguments),
         "backpressure" => backpressure::run(&arguments),
+        "savepoint" => savepoint::run(&arguments),
+        "savepoint-take" => savepoint::take(&arguments),
+        "savepoint-restore" => savepoint::restore(&arguments),
         "failover" => failover::run(&arguments),
         "failover-job" => return failover::run_job(&arguments),
-        _ => bail!("expected a scenario: keyed-sum, recovery, backpressure or failover"),
+        _ => bail!("expected a scenario: keyed-sum, recovery, backpressure, savepoint or failover"),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use bytes::Bytes;
 use tidegate_snapshot::{manifest::StateDescription, segment::BlockSink};
 use tidegate_types::{BoxError, KeyGroup};
 
@@ -18,6 +19,8 @@ pub struct TableSink<W: Write + Send, F: FnMut(&StateDescription) -> W> {
     create: F,
     open: Option<(KeyGroup, u16)>,
     entries: Vec<u8>,
+    /// Instead of `entries`, all at once.
+    whole: Bytes,
     /// Where the keys and values of the open block end, for types that can't be described.
     bounds: Vec<usize>,
 }
@@ -32,6 +35,7 @@ impl<W: Write + Send, F: FnMut(&StateDescription) -> W> TableSink<W, F> {
             create,
             open: None,
             entries: Vec::new(),
+            whole: Bytes::new(),
             bounds: Vec::new(),
         }
     }
@@ -55,12 +59,13 @@ impl<W: Write + Send, F: FnMut(&StateDescription) -> W> TableSink<W, F> {
                 empty.insert(TableWriter::new(schema.clone(), file)?)
             }
         };
+        let all = if self.whole.is_empty() { &self.entries[..] } else { &self.whole[..] };
         if !schema.wants_bounds() {
-            return writer.add_entries(group, entries, &self.entries);
+            return writer.add_entries(group, entries, all);
         }
         let mut from = 0;
         for pair in self.bounds.chunks_exact(2) {
-            let (key, value) = (&self.entries[from..pair[0]], &self.entries[pair[0]..pair[1]]);
+            let (key, value) = (&all[from..pair[0]], &all[pair[0]..pair[1]]);
             writer.add_entry(group, &schema.split(key, value)?)?;
             from = pair[1];
         }
@@ -85,6 +90,7 @@ impl<W: Write + Send, F: FnMut(&StateDescription) -> W> BlockSink for TableSink<
     fn begin_block(&mut self, group: KeyGroup, state: u16) {
         self.open = Some((group, state));
         self.entries.clear();
+        self.whole.clear();
         self.bounds.clear();
     }
 
@@ -93,6 +99,10 @@ impl<W: Write + Send, F: FnMut(&StateDescription) -> W> BlockSink for TableSink<
         let id = self.open.map_or(0, |(_, id)| id);
         let wanted = self.place(id).is_ok_and(wants);
         (&mut self.entries, wanted.then_some(&mut self.bounds))
+    }
+
+    fn put(&mut self, entries: Bytes) {
+        self.whole = entries;
     }
 
     fn end_block(&mut self, entries: u64) -> Result<(), BoxError> {

@@ -247,6 +247,19 @@ impl JobHandle {
         block_on(self.savepoint(target))
     }
 
+    /// As [`JobHandle::savepoint_as`], for a thread that may wait.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn savepoint_as_blocking(
+        &self,
+        form: SnapshotForm,
+        target: Option<String>,
+    ) -> Result<String, String> {
+        block_on(self.savepoint_as(form, target))
+    }
+
     /// As [`JobHandle::stop_with_savepoint`], for a thread that may wait.
     ///
     /// # Errors

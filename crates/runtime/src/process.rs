@@ -20,6 +20,7 @@
 
 mod canonical;
 mod encode;
+mod encoders;
 mod network;
 mod threads;
 
@@ -45,6 +46,7 @@ pub(crate) use self::threads::{Workers, WorkersSpec, start_workers};
 use self::{
     canonical::CanonicalTarget,
     encode::{EncodedPart, assemble, encode_part},
+    encoders::Encoders,
 };
 use crate::{
     graph::TaskId,
@@ -119,6 +121,7 @@ pub(crate) struct Process {
     task_reports: mpsc::UnboundedReceiver<(TaskId, usize, TaskReport)>,
     reports: mpsc::UnboundedSender<Report>,
     jobs: JoinSet<Done>,
+    encoders: Encoders,
     collecting: BTreeMap<CheckpointId, Collecting>,
     highest_trigger: Option<CheckpointId>,
     /// By completed snapshot, how many answers of tasks and how many commits are awaited.
@@ -181,6 +184,7 @@ impl Process {
             task_reports,
             reports,
             jobs: JoinSet::new(),
+            encoders: Encoders::new(),
             collecting: BTreeMap::new(),
             highest_trigger: None,
             committing: BTreeMap::new(),
@@ -322,10 +326,12 @@ impl Process {
             Ok::<_, String>(CanonicalTarget { location, token: self.spec.attempt_token })
         });
         let max_parallelism = self.spec.max_parallelism;
-        let subtask = SubtaskIndex(worker as u32);
+        let (subtask, encoders) = (SubtaskIndex(worker as u32), self.encoders.clone());
         self.jobs.spawn(async move {
             let part = match canonical.transpose() {
-                Ok(target) => encode_part(subtask, max_parallelism, snapshot, target).await,
+                Ok(target) => {
+                    encode_part(subtask, max_parallelism, snapshot, target, encoders).await
+                }
                 Err(reason) => Err(EncodeFailure::Declined(reason)),
             };
             Done::Encoded(checkpoint, part)

@@ -5,7 +5,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 /// A value that can't be written, or bytes that are not one.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum CodecError {
     /// The value's own `Serialize`, or the form, does not allow it.
     #[error("the value can't be encoded")]
@@ -53,6 +53,10 @@ pub fn decode_exact<T: DeserializeOwned>(mut bytes: &[u8]) -> Result<T, CodecErr
     if bytes.is_empty() { Ok(value) } else { Err(CodecError::LeftOver { count: bytes.len() }) }
 }
 
+/// Up to here bytes are appended one by one: for a number, which most values are, calling the
+/// function that copies memory takes longer than what it does.
+const SHORT: usize = 10;
+
 /// Writes behind what is there already, without a buffer in between.
 struct Append<'a> {
     out: &'a mut Vec<u8>,
@@ -69,7 +73,11 @@ impl postcard::ser_flavors::Flavor for Append<'_> {
 
     #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.out.extend_from_slice(bytes);
+        if bytes.len() <= SHORT {
+            bytes.iter().for_each(|byte| self.out.push(*byte));
+        } else {
+            self.out.extend_from_slice(bytes);
+        }
         Ok(())
     }
 

@@ -18,6 +18,8 @@ use crate::{SnapshotError, codec};
 const KEYED_MAGIC: &[u8; 8] = b"TGkeyed1";
 const LISTS_MAGIC: &[u8; 8] = b"TGlists1";
 const FOOTER: usize = 4 + 4 + 8 + 8 + 8;
+/// How long a piece of a segment grows before the next one begins, in bytes.
+const CHUNK: usize = 1 << 20;
 
 /// How a list is spread over subtasks when it is restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +76,9 @@ pub trait BlockSink {
     /// a second list, it is to be told the length of the first after every key and every value.
     fn entries(&mut self) -> (&mut Vec<u8>, Option<&mut Vec<usize>>);
 
+    /// Gives the open block its entries all at once.
+    fn put(&mut self, entries: Bytes);
+
     /// Ends the open block, which holds this many entries; one without entries leaves no trace.
     ///
     /// # Errors
@@ -91,6 +96,17 @@ impl BlockSink for KeyedSegmentWriter {
         (self.buffer(), None)
     }
 
+    fn put(&mut self, entries: Bytes) {
+        if entries.len() < CHUNK / 16 {
+            self.bytes.extend_from_slice(&entries);
+            return;
+        }
+        // Large enough to be a piece of its own, without a copy.
+        self.end_chunk();
+        self.done_length += entries.len();
+        self.done.push(entries);
+    }
+
     fn end_block(&mut self, entries: u64) -> Result<(), BoxError> {
         Self::end_block(self, entries);
         Ok(())
@@ -101,8 +117,12 @@ impl BlockSink for KeyedSegmentWriter {
 #[derive(Debug)]
 pub struct KeyedSegmentWriter {
     groups: KeyGroupRange,
+    /// What lies before `bytes`, and how long it is.
+    done: Vec<Bytes>,
+    done_length: usize,
     bytes: Vec<u8>,
     index: Vec<IndexEntry>,
+    /// The open block and where it begins.
     open: Option<(KeyGroup, u16, usize)>,
 }
 
@@ -110,14 +130,15 @@ impl KeyedSegmentWriter {
     /// A segment for these key groups.
     #[must_use]
     pub fn new(groups: KeyGroupRange) -> Self {
-        Self { groups, bytes: KEYED_MAGIC.to_vec(), index: Vec::new(), open: None }
+        let (bytes, index) = (KEYED_MAGIC.to_vec(), Vec::new());
+        Self { groups, done: Vec::new(), done_length: 0, bytes, index, open: None }
     }
 
     /// Begins the block of one state of one key group.
     pub fn begin_block(&mut self, group: KeyGroup, state: u16) {
         debug_assert!(self.open.is_none() && self.groups.contains(group));
         debug_assert!(self.index.last().is_none_or(|last| last.group <= group.get()));
-        self.open = Some((group, state, self.bytes.len()));
+        self.open = Some((group, state, self.done_length + self.bytes.len()));
     }
 
     /// Where the open block's entries are to be appended.
@@ -129,28 +150,50 @@ impl KeyedSegmentWriter {
     pub fn end_block(&mut self, entries: u64) {
         let Some((group, state, start)) = self.open.take() else { return };
         if entries == 0 {
-            self.bytes.truncate(start);
+            self.bytes.truncate(start.saturating_sub(self.done_length));
             return;
         }
-        let length = (self.bytes.len() - start) as u64;
+        let length = (self.done_length + self.bytes.len() - start) as u64;
         let (group, offset) = (group.get(), start as u64);
         self.index.push(IndexEntry { group, state, entries, offset, length });
+        if self.bytes.len() >= CHUNK {
+            self.end_chunk();
+        }
+    }
+
+    /// One long list would be copied, and be there twice, whenever it grows.
+    fn end_chunk(&mut self) {
+        if self.bytes.is_empty() {
+            return;
+        }
+        let capacity = self.bytes.capacity().min(2 * CHUNK);
+        let full = std::mem::replace(&mut self.bytes, Vec::with_capacity(capacity));
+        self.done_length += full.len();
+        self.done.push(full.into());
     }
 
     /// The whole segment.
     #[must_use]
-    pub fn finish(mut self) -> Vec<u8> {
-        let index_offset = self.bytes.len();
+    pub fn finish(self) -> Vec<u8> {
+        self.finish_chunks().concat()
+    }
+
+    /// The whole segment, in pieces.
+    #[must_use]
+    pub fn finish_chunks(mut self) -> Vec<Bytes> {
+        let index_start = self.bytes.len();
+        let index_offset = self.done_length + index_start;
         for entry in &self.index {
             codec::encode(entry, &mut self.bytes).expect("an index entry is plain numbers");
         }
-        let index_length = self.bytes.len() - index_offset;
+        let index_length = self.bytes.len() - index_start;
         self.bytes.extend_from_slice(&self.groups.start.to_le_bytes());
         self.bytes.extend_from_slice(&self.groups.end.to_le_bytes());
         self.bytes.extend_from_slice(&(index_offset as u64).to_le_bytes());
         self.bytes.extend_from_slice(&(index_length as u64).to_le_bytes());
         self.bytes.extend_from_slice(KEYED_MAGIC);
-        self.bytes
+        self.end_chunk();
+        self.done
     }
 }
 

@@ -6,12 +6,12 @@
 
 use std::{
     hint::black_box,
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
-use tidegate_state::{KeyedTable, PREFETCH_WINDOW, SharedGroup, hash_keys};
+use tidegate_state::{Contents, KeyedTable, PREFETCH_WINDOW, Pack, Packed, SharedGroup, hash_keys};
 use tidegate_types::{KeyGroupRange, KeyHash, MaxParallelism};
 
 /// Records in a batch.
@@ -107,13 +107,18 @@ fn snapshotted(keys: u64, updates: u64, groups: u32) -> (f64, Duration, Vec<Dura
     let (mut table, mut batch) = (table(keys, groups), Batch::default());
     let (sender, receiver) = mpsc::channel();
     let encoder = thread::spawn(move || receiver.into_iter().map(encode).collect::<Vec<_>>());
+    let pack: Pack<u64, u64> = Arc::new(|entries| {
+        let (mut bytes, count) = (Vec::new(), entries.len() as u64);
+        encode_all(entries, &mut bytes);
+        Ok(Packed { bytes: bytes.into(), entries: count })
+    });
     let (mut source, started) = (Keys::new(keys), Instant::now());
     let (mut longest, mut next) = (Duration::ZERO, Duration::from_millis(500));
     for _ in 0..updates / BATCH {
         if started.elapsed() >= next {
             next += Duration::from_secs(1);
             let barrier = Instant::now();
-            let shared = table.share();
+            let shared = table.share(&pack);
             longest = longest.max(barrier.elapsed());
             sender.send(shared).expect("the encoder runs until the sender is dropped");
         }
@@ -128,12 +133,21 @@ fn encode(groups: Vec<SharedGroup<u64, u64>>) -> Duration {
     let started = Instant::now();
     let mut bytes = Vec::new();
     for group in groups {
-        for entry in group.iter() {
-            tidegate_snapshot::codec::encode(&entry, &mut bytes).expect("integers encode");
-        }
+        group.read(|contents| match contents {
+            Contents::Live(entries) => encode_all(entries, &mut bytes),
+            Contents::Packed(packed) => {
+                bytes.extend_from_slice(&packed.as_ref().expect("integers encode").bytes);
+            }
+        });
     }
     black_box(&bytes);
     started.elapsed()
+}
+
+fn encode_all<'a>(entries: impl Iterator<Item = &'a (u64, u64)>, bytes: &mut Vec<u8>) {
+    for entry in entries {
+        tidegate_snapshot::codec::encode(entry, bytes).expect("integers encode");
+    }
 }
 
 fn rate(updates: u64, started: Instant) -> f64 {

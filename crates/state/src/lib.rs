@@ -1,9 +1,9 @@
-//! Keyed and operator state of Tidegate: copy on write per key group, timers, TTL.
+//! Keyed and operator state of Tidegate: shared with snapshots per key group, timers, TTL.
 //!
 //! ```text
 //!   user code --- handles ----+                          +--- KeyedSnapshot ---> encoder's thread
 //!                             v                          |
-//!                       KeyedBackend --- tables, timers -+    copy on write per key group
+//!                       KeyedBackend --- tables, timers -+    shared per key group
 //!                                                        |
 //!   reduce, aggregate --- SingleTable -------------------+
 //! ```
@@ -47,7 +47,10 @@ pub use operator_state::{OperatorBackend, OperatorListState, Redistribution};
 pub use single::SingleTable;
 pub use snapshot::KeyedSnapshot;
 pub use store::RestoreSource;
-pub use table::{KeyedTable, PREFETCH_WINDOW, SharedGroup, hash_keys};
+pub use table::{
+    KeyedTable, PREFETCH_WINDOW, hash_keys,
+    shared::{Contents, Pack, Packed, SharedGroup},
+};
 pub use timers::{DueTimer, TimeDomain};
 pub use ttl::{StateTtl, TtlUpdate, TtlVisibility};
 
@@ -61,7 +64,7 @@ impl<T: Eq + Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Key f
 
 /// What can be kept as state: a type that serde writes and reads.
 ///
-/// Cloning it is what copy on write costs, while a snapshot is being encoded.
+/// A value may be cloned while a snapshot is being encoded.
 pub trait StateValue: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {}
 
 impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> StateValue for T {}

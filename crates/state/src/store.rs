@@ -11,8 +11,10 @@
 //!
 //! A restore that fails leaves the tables half filled: they are to be thrown away.
 
-use std::collections::BTreeSet;
+use std::{cell::RefCell, collections::BTreeSet, sync::Arc};
 
+use bytes::Bytes;
+use hashbrown::hash_table;
 use serde::{Serialize, de::DeserializeOwned};
 use tidegate_snapshot::{
     codec,
@@ -22,8 +24,9 @@ use tidegate_snapshot::{
 use tidegate_types::{KeyGroup, KeyGroupRange, KeyHash, MaxParallelism, Timestamp};
 
 use crate::{
-    Key, KeyedTable, SharedGroup, StateError, StateValue,
+    Key, KeyedTable, StateError, StateValue,
     snapshot::SharedState,
+    table::shared::{Contents, Pack, Packed, SharedGroup},
     ttl::{Lifetime, Liveness},
 };
 
@@ -166,9 +169,11 @@ impl<K: Key, V: StateValue, L: Lifetime<V>> StateTable<K, V, L> {
 
     /// The entries as of now, to be encoded on another thread.
     pub(crate) fn share(&mut self, now: Timestamp) -> Box<dyn SharedState> {
-        let groups = self.table.share().into_iter().peekable();
-        let (name, lifetime) = (self.declaration.name.clone(), self.lifetime.clone());
-        Box::new(SharedTable { groups, name, lifetime, now })
+        let alive = Alive { lifetime: self.lifetime.clone(), now };
+        let to_pack = alive.clone();
+        let pack: Pack<K, V> = Arc::new(move |entries| to_pack.pack(entries));
+        let groups = self.table.share(&pack).into_iter().peekable();
+        Box::new(SharedTable { groups, name: self.declaration.name.clone(), alive })
     }
 
     /// Takes in one block, without what has expired.
@@ -222,23 +227,25 @@ fn decode_pair<K: DeserializeOwned, V: DeserializeOwned>(
     Ok((codec::decode(bytes)?, codec::decode(bytes)?))
 }
 
-/// The entries of a table as of a barrier.
-struct SharedTable<K, V, L> {
-    groups: std::iter::Peekable<std::vec::IntoIter<SharedGroup<K, V>>>,
-    name: String,
+/// Encodes what of an entry is alive as of a barrier. Of a group that has not been written since an
+/// earlier barrier, whose snapshot is not done yet, it may be what was alive then.
+#[derive(Clone)]
+struct Alive<L> {
     lifetime: L,
     now: Timestamp,
 }
 
-impl<K: Key, V: StateValue, L: Lifetime<V>> SharedTable<K, V, L> {
-    /// Appends what is alive of an entry; whether that is anything.
-    fn encode_entry(
+impl<L> Alive<L> {
+    /// Appends an entry, unless it has expired.
+    fn encode<K: Key, V: StateValue>(
         &self,
-        key: &K,
-        value: &V,
+        (key, value): &(K, V),
         out: &mut Vec<u8>,
         bounds: &mut Option<&mut Vec<usize>>,
-    ) -> Result<bool, codec::CodecError> {
+    ) -> Result<bool, codec::CodecError>
+    where
+        L: Lifetime<V>,
+    {
         match self.lifetime.liveness(value, self.now) {
             Liveness::None => return Ok(false),
             Liveness::All => encode_pair(key, value, out, bounds)?,
@@ -250,6 +257,43 @@ impl<K: Key, V: StateValue, L: Lifetime<V>> SharedTable<K, V, L> {
         }
         Ok(true)
     }
+
+    fn encode_all<'a, K: Key, V: StateValue>(
+        &self,
+        entries: impl Iterator<Item = &'a (K, V)>,
+        out: &mut Vec<u8>,
+        mut bounds: Option<&mut Vec<usize>>,
+    ) -> Result<u64, codec::CodecError>
+    where
+        L: Lifetime<V>,
+    {
+        let mut count = 0;
+        for entry in entries {
+            count += u64::from(self.encode(entry, out, &mut bounds)?);
+        }
+        Ok(count)
+    }
+
+    /// The entries of a group that the worker is about to write.
+    fn pack<K: Key, V: StateValue>(
+        &self,
+        entries: hash_table::Iter<'_, (K, V)>,
+    ) -> Result<Packed, codec::CodecError>
+    where
+        L: Lifetime<V>,
+    {
+        // Many of them wait at once: what a list keeps in reserve would add up.
+        PACKING.with_borrow_mut(|out| {
+            out.clear();
+            let entries = self.encode_all(entries, out, None)?;
+            Ok(Packed { bytes: Bytes::copy_from_slice(out), entries })
+        })
+    }
+}
+
+thread_local! {
+    /// Where a worker packs, time and again.
+    static PACKING: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 fn encode_pair<K: Serialize, V: Serialize>(
@@ -269,6 +313,51 @@ fn encode_pair<K: Serialize, V: Serialize>(
     Ok(())
 }
 
+/// Where the keys and values of a packed group end, which is not written down in it.
+fn find_bounds<K: DeserializeOwned, V: DeserializeOwned>(
+    packed: &Packed,
+    bounds: &mut Vec<usize>,
+) -> Result<(), codec::CodecError> {
+    let mut rest = &packed.bytes[..];
+    for _ in 0..packed.entries {
+        codec::decode::<K>(&mut rest)?;
+        bounds.push(packed.bytes.len() - rest.len());
+        codec::decode::<V>(&mut rest)?;
+        bounds.push(packed.bytes.len() - rest.len());
+    }
+    Ok(())
+}
+
+/// The entries of a table as of a barrier.
+struct SharedTable<K, V, L> {
+    groups: std::iter::Peekable<std::vec::IntoIter<SharedGroup<K, V>>>,
+    name: String,
+    alive: Alive<L>,
+}
+
+impl<K: Key, V: StateValue, L: Lifetime<V>> SharedTable<K, V, L> {
+    fn encode_contents(
+        &self,
+        contents: Contents<'_, K, V>,
+        sink: &mut dyn BlockSink,
+    ) -> Result<u64, codec::CodecError> {
+        match contents {
+            Contents::Live(entries) => {
+                let (out, bounds) = sink.entries();
+                self.alive.encode_all(entries, out, bounds)
+            }
+            Contents::Packed(packed) => {
+                let packed = packed.as_ref().map_err(Clone::clone)?;
+                if let Some(bounds) = sink.entries().1 {
+                    find_bounds::<K, V>(packed, bounds)?;
+                }
+                sink.put(packed.bytes.clone());
+                Ok(packed.entries)
+            }
+        }
+    }
+}
+
 impl<K: Key, V: StateValue, L: Lifetime<V>> SharedState for SharedTable<K, V, L> {
     fn next_group(&mut self) -> Option<KeyGroup> {
         self.groups.peek().map(SharedGroup::group)
@@ -277,15 +366,10 @@ impl<K: Key, V: StateValue, L: Lifetime<V>> SharedState for SharedTable<K, V, L>
     fn encode_next(&mut self, state: u16, sink: &mut dyn BlockSink) -> Result<(), StateError> {
         let Some(group) = self.groups.next() else { return Ok(()) };
         sink.begin_block(group.group(), state);
-        let (out, mut bounds) = sink.entries();
-        let mut entries = 0;
-        for (key, value) in group.iter() {
-            let written = self
-                .encode_entry(key, value, out, &mut bounds)
-                .map_err(|source| StateError::Encode { state: self.name.clone(), source })?;
-            entries += u64::from(written);
-        }
-        // Here the reference goes, so that a write to this group needs no copy any more.
+        let entries = group
+            .read(|contents| self.encode_contents(contents, sink))
+            .map_err(|source| StateError::Encode { state: self.name.clone(), source })?;
+        // Here the reference goes, so that the next write to this group costs nothing.
         drop(group);
         sink.end_block(entries)
             .map_err(|source| StateError::Write { state: self.name.clone(), source })

@@ -1,18 +1,11 @@
-//! The hot path: one keyed state of one subtask, shared with an encoder by copy on write.
-//!
-//! ```text
-//!            share()                          first write after it
-//!   Owned ------------> Shared --+-- encoder has dropped its reference --> Owned   (a move)
-//!     ^                          +-- encoder still holds it -------------> Owned   (a copy)
-//!     +--- every read and write goes straight here, without an atomic
-//! ```
+//! The hot path: one keyed state of one subtask, shared with an encoder.
 //!
 //! # Protocol
 //!
 //! A table belongs to one worker thread, which writes it record by record. At a barrier the worker
 //! calls [`KeyedTable::share`]: each key group that holds anything moves behind an `Arc`, nothing
 //! is copied. The [`SharedGroup`]s may go to another thread, which should drop each as soon as it
-//! is done with it: a group that nobody else holds any more is taken back without a copy.
+//! is done with it. What the first write to a shared group costs: see [`shared`].
 //!
 //! # Invariants
 //!
@@ -25,12 +18,14 @@
 //! Names, bytes and restoring: see `store.rs`. Handles for user code: see [`crate::handles`].
 
 mod prefetch;
+pub mod shared;
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use hashbrown::HashTable;
 use tidegate_types::{KeyGroup, KeyGroupRange, KeyHash, MaxParallelism};
 
+use self::shared::{Pack, SharedGroup, Slot};
 use crate::{Key, StateValue};
 
 /// How many accesses to prepare with one [`KeyedTable::prefetch`]: enough to keep the memory busy,
@@ -42,54 +37,6 @@ const CACHED_BYTES: usize = 1 << 20;
 
 /// The entries of one key group.
 type Group<K, V> = HashTable<(K, V)>;
-
-/// Where a group's entries are.
-enum Slot<K, V> {
-    Owned(Group<K, V>),
-    Shared(Arc<Group<K, V>>),
-}
-
-impl<K: Key, V: StateValue> Slot<K, V> {
-    #[inline]
-    fn get(&self) -> &Group<K, V> {
-        match self {
-            Self::Owned(group) => group,
-            Self::Shared(group) => group,
-        }
-    }
-
-    #[inline]
-    fn get_mut(&mut self) -> &mut Group<K, V> {
-        if matches!(self, Self::Shared(_)) {
-            self.take_back();
-        }
-        match self {
-            Self::Owned(group) => group,
-            Self::Shared(_) => unreachable!("the group has just been taken back"),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn take_back(&mut self) {
-        if let Self::Shared(shared) = std::mem::replace(self, Self::Owned(HashTable::new())) {
-            *self = Self::Owned(Arc::unwrap_or_clone(shared));
-        }
-    }
-
-    /// `None` if there is nothing in the group.
-    fn share(&mut self) -> Option<Arc<Group<K, V>>> {
-        match self {
-            Self::Owned(group) if group.is_empty() => None,
-            Self::Owned(group) => {
-                let shared = Arc::new(std::mem::take(group));
-                *self = Self::Shared(Arc::clone(&shared));
-                Some(shared)
-            }
-            Self::Shared(shared) => Some(Arc::clone(shared)),
-        }
-    }
-}
 
 /// One keyed state of one subtask: the entries of the key groups that the subtask owns.
 ///
@@ -254,15 +201,11 @@ impl<K: Key, V: StateValue> KeyedTable<K, V> {
     }
 
     /// Hands out the entries as of now (INV-FROZEN), in the order of their groups and without
-    /// those that are empty. Copies nothing.
-    pub fn share(&mut self) -> Vec<SharedGroup<K, V>> {
-        self.range
-            .numbers()
-            .zip(&mut self.slots)
-            .filter_map(|(group, slot)| {
-                slot.share().map(|entries| SharedGroup { group: KeyGroup(group), entries })
-            })
-            .collect()
+    /// those that are empty. Copies nothing; a group that is written before it has been encoded is
+    /// packed with `pack`.
+    pub fn share(&mut self, pack: &Pack<K, V>) -> Vec<SharedGroup<K, V>> {
+        let slots = self.range.numbers().zip(&mut self.slots);
+        slots.filter_map(|(group, slot)| slot.share(KeyGroup(group), pack)).collect()
     }
 
     /// Makes room for `additional` more entries of `group`.
@@ -364,45 +307,6 @@ impl SweepCursor {
     const fn next_slot(&mut self, slots: usize) {
         self.slot = if self.slot + 1 < slots { self.slot + 1 } else { 0 };
         self.bucket = 0;
-    }
-}
-
-/// The entries of one key group as of a barrier (INV-FROZEN).
-///
-/// Drop it as soon as it is encoded: until then a write to the group has to copy it.
-pub struct SharedGroup<K, V> {
-    group: KeyGroup,
-    entries: Arc<Group<K, V>>,
-}
-
-impl<K, V> SharedGroup<K, V> {
-    /// The group's number.
-    #[must_use]
-    pub const fn group(&self) -> KeyGroup {
-        self.group
-    }
-
-    /// How many entries there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether there is no entry, which a share never hands out.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// The entries, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.entries.iter().map(|(key, value)| (key, value))
-    }
-}
-
-impl<K, V> fmt::Debug for SharedGroup<K, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedGroup").field("group", &self.group).finish_non_exhaustive()
     }
 }
 

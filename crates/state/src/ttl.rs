@@ -106,7 +106,7 @@ impl Liveness {
 }
 
 /// How long the values of a table live.
-pub(crate) trait Lifetime<V>: Clone + Send + 'static {
+pub(crate) trait Lifetime<V>: Clone + Send + Sync + 'static {
     /// How much of `value` is alive.
     fn liveness(&self, value: &V, now: Timestamp) -> Liveness;
 

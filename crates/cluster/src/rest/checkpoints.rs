@@ -368,7 +368,7 @@ pub(super) async fn config(
             enabled: options.retention != RetentionPolicy::NoExternalizedCheckpoints,
             delete_on_cancellation: options.retention != RetentionPolicy::RetainOnCancellation,
         },
-        state_backend: "copy-on-write tables in memory",
+        state_backend: "tables in memory",
         checkpoint_storage: options.dir.clone().unwrap_or_default(),
         unaligned_checkpoints: false,
         tolerable_failed_checkpoints: options.tolerable_failed,

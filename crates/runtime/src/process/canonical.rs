@@ -1,7 +1,7 @@
 //! Writes an operator's part of a savepoint in canonical form, while it is being encoded.
 //!
 //! ```text
-//!   blocking thread: table --key group by key group--> Parquet --chunks--> [upload on Tokio]
+//!   encoder's thread: table --key group by key group--> Parquet --chunks--> [upload on Tokio]
 //! ```
 
 use std::{
@@ -24,6 +24,8 @@ use tidegate_snapshot::{
 use tidegate_state::KeyedSnapshot;
 use tidegate_types::{KeyGroup, KeyGroupRange, error::chain};
 use tokio::{sync::mpsc, task::JoinSet};
+
+use super::encoders::Encoders;
 
 /// How long a chunk is that is handed on, in bytes.
 const CHUNK: usize = 1 << 20;
@@ -98,17 +100,17 @@ impl CanonicalTarget {
     /// Uploads files while `write` makes them on a thread that may wait.
     async fn with_files<T: Send + 'static>(
         &self,
+        encoders: &Encoders,
         write: impl FnOnce(mpsc::UnboundedSender<(String, mpsc::Receiver<Bytes>)>) -> Result<T, String>
         + Send
         + 'static,
     ) -> Result<(T, BTreeMap<String, FileEntry>), String> {
         let (sender, files) = mpsc::unbounded_channel();
-        let written = tokio::task::spawn_blocking(move || write(sender));
+        let written = encoders.run(move || write(sender));
         let (written, uploaded) = tokio::join!(written, self.upload(files));
         // What could not be uploaded is the reason why it could not be written.
         let uploaded = uploaded?;
-        let written = written.map_err(|error| error.to_string())??;
-        Ok((written, uploaded))
+        Ok((written??, uploaded))
     }
 
     async fn upload(&self, mut files: Files) -> Result<BTreeMap<String, FileEntry>, String> {
@@ -142,13 +144,14 @@ impl CanonicalTarget {
         ack: &OperatorAck,
         groups: KeyGroupRange,
         keyed: Box<dyn KeyedSnapshot>,
+        encoders: &Encoders,
     ) -> Result<Tables, String> {
         let (uid, index, token) = (ack.uid.clone(), ack.subtask.index, self.token);
         let (key_type, states) = (ack.key_type.clone().unwrap_or_default(), ack.states.clone());
         let path = move |state: &StateDescription| table_path(&uid, &state.name, index, token);
         let path_of = path.clone();
         let (written, files) = self
-            .with_files(move |files| {
+            .with_files(encoders, move |files| {
                 let create = |state: &StateDescription| open(&files, path(state));
                 let mut sink = TableSink::new(&key_type, states, create);
                 keyed.encode(&mut sink).map_err(|error| chain(&error))?;
@@ -171,6 +174,7 @@ impl CanonicalTarget {
         &self,
         ack: &OperatorAck,
         lists: &[ListState],
+        encoders: &Encoders,
     ) -> Result<Tables, String> {
         if lists.is_empty() {
             return Ok(Tables::default());
@@ -178,7 +182,7 @@ impl CanonicalTarget {
         let lists = lists.to_vec();
         let (uid, index, token) = (ack.uid.clone(), ack.subtask.index, self.token);
         let (tables, files) = self
-            .with_files(move |files| {
+            .with_files(encoders, move |files| {
                 let write = |list: ListState| {
                     let (table, items) = items_of(&list);
                     let schema = TableSchema::list(&list.name, table.value_type.as_deref());

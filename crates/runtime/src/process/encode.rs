@@ -19,19 +19,24 @@ use tidegate_types::{
 use super::{
     EncodeFailure,
     canonical::{CanonicalTarget, Tables},
+    encoders::Encoders,
 };
 use crate::task::{TaskSnapshot, chain::LinkSnapshot};
 
-/// Bytes with their checksum.
+/// Bytes in pieces, with the checksum of the whole.
 pub(crate) struct Encoded {
-    bytes: Bytes,
+    chunks: Vec<Bytes>,
     crc32c: u32,
 }
 
 impl Encoded {
-    fn new(bytes: Vec<u8>) -> Self {
-        let bytes = Bytes::from(bytes);
-        Self { crc32c: crc32c::crc32c(&bytes), bytes }
+    fn new(chunks: Vec<Bytes>) -> Self {
+        let crc32c = chunks.iter().fold(0, |crc32c, chunk| crc32c::crc32c_append(crc32c, chunk));
+        Self { chunks, crc32c }
+    }
+
+    fn length(&self) -> usize {
+        self.chunks.iter().map(Bytes::len).sum()
     }
 }
 
@@ -52,7 +57,7 @@ pub(crate) struct EncodedPart {
 impl EncodedPart {
     /// How many bytes of state it has.
     pub(crate) fn bytes(&self) -> u64 {
-        let length = |encoded: &Encoded| encoded.bytes.len() as u64;
+        let length = |encoded: &Encoded| encoded.length() as u64;
         let of = |operator: &EncodedOperator| {
             let keyed = operator.keyed.as_ref().map_or(0, |(_, encoded)| length(encoded));
             let lists = operator.lists.as_ref().map_or(0, |(_, encoded)| length(encoded));
@@ -68,6 +73,7 @@ pub(crate) async fn encode_part(
     max_parallelism: MaxParallelism,
     snapshot: TaskSnapshot,
     target: Option<CanonicalTarget>,
+    encoders: Encoders,
 ) -> Result<EncodedPart, EncodeFailure> {
     let TaskSnapshot { links, sync, alignment, finished, .. } = snapshot;
     let stats = SubtaskStats {
@@ -81,7 +87,7 @@ pub(crate) async fn encode_part(
         let has_uid = !link.uid.as_str().starts_with('_');
         if has_uid || !link.snapshot.is_empty() || operators.is_empty() {
             let ack = acknowledgement(&link, subtask, max_parallelism, finished, stats);
-            operators.push(encode_operator(ack, link.snapshot, target.as_ref()).await?);
+            operators.push(encode_operator(ack, link.snapshot, target.as_ref(), &encoders).await?);
         }
     }
     Ok(EncodedPart { operators })
@@ -117,22 +123,23 @@ async fn encode_operator(
     ack: OperatorAck,
     snapshot: OperatorSnapshot,
     target: Option<&CanonicalTarget>,
+    encoders: &Encoders,
 ) -> Result<EncodedOperator, EncodeFailure> {
     let uid = ack.uid.clone();
     let mut tables = Tables::default();
     let keyed = match (snapshot.keyed, target) {
         (Some((groups, keyed)), Some(target)) => {
-            let written = target.write_keyed(&ack, groups, keyed).await;
+            let written = target.write_keyed(&ack, groups, keyed, encoders).await;
             tables.add(written.map_err(|problem| declined(&uid, &problem))?);
             None
         }
         (Some((groups, keyed)), None) => {
             let encode = move || {
                 let mut writer = KeyedSegmentWriter::new(groups);
-                keyed.encode(&mut writer).map(|()| Encoded::new(writer.finish()))
+                keyed.encode(&mut writer).map(|()| Encoded::new(writer.finish_chunks()))
             };
-            let encoded = tokio::task::spawn_blocking(encode).await;
-            let encoded = encoded.map_err(|error| declined(&uid, &error.to_string()))?;
+            let encoded = encoders.run(encode).await;
+            let encoded = encoded.map_err(|problem| declined(&uid, &problem))?;
             Some((groups, encoded.map_err(|error| declined(&uid, &chain(&error)))?))
         }
         (None, _) => None,
@@ -143,7 +150,7 @@ async fn encode_operator(
         states.extend(more.map_err(|error| EncodeFailure::Fatal(uid.clone(), error))?);
     }
     if let Some(target) = target {
-        let written = target.write_lists(&ack, &states).await;
+        let written = target.write_lists(&ack, &states, encoders).await;
         tables.add(written.map_err(|problem| declined(&uid, &problem))?);
         return Ok(EncodedOperator { ack, keyed, lists: None, tables });
     }
@@ -153,8 +160,8 @@ async fn encode_operator(
         items: list.items.len() as u64,
     });
     let summaries = summaries.collect::<Vec<_>>();
-    let lists =
-        (!states.is_empty()).then(|| (summaries, Encoded::new(ListSegment { states }.encode())));
+    let lists = (!states.is_empty())
+        .then(|| (summaries, Encoded::new(vec![ListSegment { states }.encode().into()])));
     Ok(EncodedOperator { ack, keyed, lists, tables })
 }
 
@@ -183,15 +190,16 @@ struct Layout<'a> {
 impl Layout<'_> {
     /// Finds a place for a segment: in the manifest itself if it is small, in the file else.
     fn place(&mut self, encoded: Encoded) -> SegmentRef {
-        let Encoded { bytes, crc32c } = encoded;
-        let length = bytes.len() as u64;
+        let size = encoded.length();
+        let Encoded { chunks, crc32c } = encoded;
+        let length = size as u64;
         let location = if length < self.inline_threshold {
-            SegmentLocation::Inline(InlineBytes(bytes))
+            SegmentLocation::Inline(InlineBytes(chunks.concat().into()))
         } else {
             let (path, offset) = (self.name.to_owned(), self.offset);
-            self.crc32c = crc32c::crc32c_combine(self.crc32c, crc32c, bytes.len());
+            self.crc32c = crc32c::crc32c_combine(self.crc32c, crc32c, size);
             self.offset += length;
-            self.chunks.push(bytes);
+            self.chunks.extend(chunks);
             SegmentLocation::File { path, offset }
         };
         SegmentRef { location, length, crc32c }

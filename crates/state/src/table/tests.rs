@@ -1,8 +1,11 @@
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{
+    shared::{Contents, Packed},
+    *,
+};
 
 fn max(count: u32) -> MaxParallelism {
     MaxParallelism::new(count).expect("in bounds")
@@ -12,10 +15,40 @@ fn table(groups: u32) -> KeyedTable<u16, u32> {
     KeyedTable::new(KeyGroupRange { start: 0, end: groups }, max(groups))
 }
 
+/// Key and value of an entry, two and four bytes.
+fn pack() -> Pack<u16, u32> {
+    Arc::new(|entries| {
+        let (mut bytes, mut count) = (Vec::new(), 0);
+        for (key, value) in entries {
+            bytes.extend(key.to_le_bytes());
+            bytes.extend(value.to_le_bytes());
+            count += 1;
+        }
+        Ok(Packed { bytes: bytes.into(), entries: count })
+    })
+}
+
+fn group_entries(group: &SharedGroup<u16, u32>) -> Vec<(u16, u32)> {
+    group.read(|contents| match contents {
+        Contents::Live(entries) => entries.copied().collect(),
+        Contents::Packed(packed) => {
+            let packed = packed.as_ref().expect("packs");
+            let entry = |entry: &[u8]| {
+                let (key, value) = entry.split_at(2);
+                let key = u16::from_le_bytes(key.try_into().expect("two bytes"));
+                (key, u32::from_le_bytes(value.try_into().expect("four bytes")))
+            };
+            let entries = packed.bytes.chunks(6).map(entry).collect::<Vec<_>>();
+            assert_eq!(entries.len() as u64, packed.entries);
+            entries
+        }
+    })
+}
+
 fn entries(groups: &[SharedGroup<u16, u32>]) -> HashMap<u16, u32> {
     let mut seen = HashMap::new();
-    for (key, value) in groups.iter().flat_map(SharedGroup::iter) {
-        assert_eq!(seen.insert(*key, *value), None, "the key {key} occurs twice");
+    for (key, value) in groups.iter().flat_map(group_entries) {
+        assert_eq!(seen.insert(key, value), None, "the key {key} occurs twice");
     }
     seen
 }
@@ -89,7 +122,7 @@ impl Pair {
                 let found = table.get_mut(KeyHash::of(&key), &key).map(|slot| *slot = value);
                 assert_eq!(found, model.get_mut(&key).map(|slot| *slot = value));
             }
-            Step::Share => self.shares.push((table.share(), model.clone())),
+            Step::Share => self.shares.push((table.share(&pack()), model.clone())),
             Step::DropShare(index) if index < self.shares.len() => {
                 self.shares.swap_remove(index);
             }
@@ -135,15 +168,70 @@ fn a_group_is_taken_back_without_a_copy_once_its_share_is_gone() {
         std::ptr::from_ref(table.get(KeyHash::of(&7u16), &7).unwrap()) as usize
     };
     let before = place(&table);
-    let share = table.share();
+    let share = table.share(&pack());
     drop(share);
     *table.get_mut(KeyHash::of(&7u16), &7).unwrap() = 2;
     assert_eq!(place(&table), before);
 
-    let share = table.share();
+    let share = table.share(&pack());
     *table.get_mut(KeyHash::of(&7u16), &7).unwrap() = 3;
-    assert_ne!(place(&table), before, "a group that is still shared has to be copied");
+    assert_eq!(place(&table), before, "a group that nobody reads yet is packed");
     assert_eq!(entries(&share)[&7], 2);
+}
+
+#[test]
+fn a_write_waits_for_whoever_reads_the_group() {
+    let mut table = table(1);
+    table.insert(KeyHash::of(&7u16), &7, 1);
+    let share = table.share(&pack()).pop().expect("a group");
+    let (reading, is_read) = std::sync::mpsc::channel();
+    let (go_on, may_end) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(move || {
+            share.read(|contents| {
+                reading.send(()).expect("awaited");
+                may_end.recv().expect("sent");
+                match contents {
+                    Contents::Live(entries) => assert!(entries.eq([&(7, 1)])),
+                    Contents::Packed(_) => unreachable!("nothing has been written"),
+                }
+            })
+        });
+        is_read.recv().expect("it reads");
+        let writer = scope.spawn(move || {
+            *table.get_mut(KeyHash::of(&7u16), &7).expect("there") = 2;
+            table
+        });
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert!(!writer.is_finished(), "what is read must not change");
+        go_on.send(()).expect("awaited");
+        reader.join().expect("no panic");
+        let table = writer.join().expect("no panic");
+        assert_eq!(table.get(KeyHash::of(&7u16), &7), Some(&2));
+    });
+}
+
+#[test]
+fn shares_that_another_thread_reads_hold_the_state_at_their_barrier() {
+    let mut table = table(8);
+    let (sender, shares) = std::sync::mpsc::channel::<Share>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for (share, expected) in shares {
+                assert_eq!(entries(&share), expected);
+            }
+        });
+        let mut model = HashMap::new();
+        for step in 0..20_000_u32 {
+            let key = (step.wrapping_mul(0x9e37_79b9) >> 20) as u16 % 500;
+            table.insert(KeyHash::of(&key), &key, step);
+            model.insert(key, step);
+            if step % 100 == 0 {
+                sender.send((table.share(&pack()), model.clone())).expect("it reads");
+            }
+        }
+        drop(sender);
+    });
 }
 
 #[test]
@@ -152,16 +240,14 @@ fn shares_come_in_the_order_of_groups_and_without_empty_ones() {
     for key in 0..40u16 {
         table.insert(KeyHash::of(&key), &key, u32::from(key));
     }
-    let groups: Vec<u32> = table.share().iter().map(|share| share.group().get()).collect();
+    let groups: Vec<u32> = table.share(&pack()).iter().map(|share| share.group().get()).collect();
     assert!(groups.is_sorted_by(|a, b| a < b));
     let mut expected: Vec<u32> =
         (0..40u16).map(|key| KeyHash::of(&key).group(max(64)).get()).collect();
     expected.sort_unstable();
     expected.dedup();
     assert_eq!(groups, expected);
-    assert!(
-        table.share().iter().all(|share| !share.is_empty() && share.len() == share.iter().count())
-    );
+    assert!(table.share(&pack()).iter().all(|share| !group_entries(share).is_empty()));
 }
 
 #[test]
@@ -186,7 +272,7 @@ fn a_sweep_comes_by_every_entry_and_leaves_shared_groups_alone() {
         table.insert(KeyHash::of(&key), &key, u32::from(key));
     }
     let mut cursor = SweepCursor::default();
-    let share = table.share();
+    let share = table.share(&pack());
     table.sweep(&mut cursor, 10_000, |_| true, |_| false);
     assert_eq!(table.len(), 200);
     drop(share);
@@ -209,12 +295,20 @@ fn asking_for_memory_changes_nothing() {
             table.insert(*hash, &key, [key; 8]);
         }
     }
-    let shared = table.share();
+    let pack: Pack<u64, [u64; 8]> = Arc::new(|_| unreachable!("nothing is written"));
+    let shared = table.share(&pack);
     assert!(table.len() * size_of::<(u64, [u64; 8])>() > CACHED_BYTES, "large enough to matter");
     for (key, hashes) in (0..40_000_u64).step_by(100).zip(hashes.chunks(100)) {
         table.prefetch(hashes);
         assert_eq!(table.get(hashes[0], &key), Some(&[key; 8]));
         assert_eq!(table.get(hashes[1], &(key + 1)), None);
     }
-    assert_eq!(shared.iter().map(SharedGroup::len).sum::<usize>(), 20_000);
+    assert_eq!(shared.iter().map(live).sum::<usize>(), 20_000);
+}
+
+fn live(group: &SharedGroup<u64, [u64; 8]>) -> usize {
+    group.read(|contents| match contents {
+        Contents::Live(entries) => entries.count(),
+        Contents::Packed(_) => unreachable!("nothing is written"),
+    })
 }

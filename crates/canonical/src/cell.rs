@@ -8,12 +8,14 @@ use arrow_array::{
         TimestampMillisecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
     },
 };
+use tidegate_snapshot::{
+    described::Type,
+    wire::{put_bytes, put_int, put_uint, put_varint},
+};
 
 use crate::{
     CanonicalError,
     column::{is_nullable, map_key, with_data},
-    types::Type,
-    wire::{put_bytes, put_int, put_uint, put_varint},
 };
 
 /// A column, by the type whose values it holds.

@@ -26,15 +26,15 @@ use arrow_array::{
 };
 use arrow_buffer::{NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
-
-use crate::{
-    CanonicalError,
-    types::{Definitions, Type},
+use tidegate_snapshot::{
+    described::{Definitions, Type},
     wire::{
         skip, take, take_array, take_bool, take_bytes, take_int, take_length, take_text, take_uint,
         take_variant,
     },
 };
+
+use crate::CanonicalError;
 
 /// The name of the field that tells which variant of an enum a row has.
 pub(crate) const VARIANT: &str = "variant";

@@ -14,6 +14,7 @@ use std::{
 use bytes::Bytes;
 use tidegate_snapshot::{
     codec,
+    described::Described,
     manifest::{
         FileEntry, KeyedManifest, ListSummary, ListTable, ListsManifest, Manifest,
         OperatorManifest, SegmentLocation, SegmentRef, SnapshotForm, SubtaskManifest,
@@ -21,6 +22,7 @@ use tidegate_snapshot::{
     },
     segment::{ItemType, KeyedSegmentReader, KeyedSegmentWriter, ListSegment, ListState},
     store::LoadedSnapshot,
+    wire::{Walk, skip},
 };
 use tidegate_types::{
     KeyGroup, KeyGroupRange, KeyHash, MaxParallelism, OperatorUid, Parallelism, SubtaskIndex,
@@ -30,8 +32,6 @@ use crate::{
     CanonicalError,
     reader::TableReader,
     table::{TableSchema, TableWriter},
-    types::Described,
-    wire::{Walk, skip},
 };
 
 /// What of a snapshot is wanted in the native form.

@@ -1,6 +1,6 @@
 //! What can go wrong.
 
-use tidegate_snapshot::SnapshotError;
+use tidegate_snapshot::{SnapshotError, wire::WireError};
 
 /// Why state can't be brought from one form into the other.
 #[derive(Debug, thiserror::Error)]
@@ -39,5 +39,11 @@ pub enum CanonicalError {
 impl CanonicalError {
     pub(crate) fn malformed(problem: impl Into<String>) -> Self {
         Self::Malformed { problem: problem.into() }
+    }
+}
+
+impl From<WireError> for CanonicalError {
+    fn from(error: WireError) -> Self {
+        Self::malformed(error.to_string())
     }
 }

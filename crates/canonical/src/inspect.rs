@@ -1,6 +1,7 @@
 //! What is in a snapshot of either form, row by row, without the job's code.
 
 use tidegate_snapshot::{
+    described::{Described, Type},
     manifest::{Manifest, OperatorManifest, SubtaskManifest},
     segment::{ItemType, KeyedSegmentReader, ListSegment},
     store::LoadedSnapshot,
@@ -12,7 +13,6 @@ use crate::{
     convert::{hash_of, items_of},
     reader::TableReader,
     table::TableSchema,
-    types::{Described, Type},
 };
 
 /// A state of an operator.

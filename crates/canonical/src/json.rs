@@ -1,15 +1,15 @@
 //! Values in the native form, as people read them.
 
 use serde_json::{Map, Number, Value};
-
-use crate::{
-    CanonicalError,
-    types::{Definitions, Described, Type},
+use tidegate_snapshot::{
+    described::{Definitions, Described, Type},
     wire::{
         take, take_array, take_bool, take_bytes, take_int, take_length, take_text, take_uint,
         take_variant,
     },
 };
+
+use crate::CanonicalError;
 
 /// The value in JSON. Numbers beyond 64 bits are texts, bytes hexadecimal digits, and maps whose keys
 /// are no plain values lists of pairs.

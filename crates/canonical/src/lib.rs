@@ -12,8 +12,6 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`types`] | types as snapshots describe them |
-//! | [`wire`] | values in the native form, walked through by their type |
 //! | `column` | native to Arrow |
 //! | `cell` | Arrow to native |
 //! | [`table`], [`reader`] | the Parquet file of a state, written and read |
@@ -31,8 +29,6 @@ pub mod json;
 pub mod reader;
 mod sink;
 pub mod table;
-pub mod types;
-pub mod wire;
 
 pub use error::CanonicalError;
 pub use sink::TableSink;

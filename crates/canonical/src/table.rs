@@ -18,14 +18,16 @@ use parquet::{
     basic::{Compression, ZstdLevel},
     file::{metadata::KeyValue, properties::WriterProperties},
 };
-use tidegate_snapshot::manifest::StateDescription;
+use tidegate_snapshot::{
+    described::{Described, Type},
+    manifest::StateDescription,
+    wire::skip,
+};
 use tidegate_types::KeyGroup;
 
 use crate::{
     CanonicalError,
     column::{Column, field},
-    types::{Described, Type},
-    wire::skip,
 };
 
 /// How many rows become a batch.

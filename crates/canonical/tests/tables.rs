@@ -10,10 +10,8 @@ use tidegate_canonical::{
     convert::hash_of,
     reader::TableReader,
     table::{TableSchema, TableWriter},
-    types::Described,
-    wire::Walk,
 };
-use tidegate_snapshot::{codec, manifest::StateDescription};
+use tidegate_snapshot::{codec, described::Described, manifest::StateDescription, wire::Walk};
 use tidegate_types::{KeyGroup, KeyHash};
 
 #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]

@@ -9,6 +9,8 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`codec`] | the native form of one value |
+//! | [`described`] | types as snapshots describe them |
+//! | [`wire`] | values in the native form, walked through by such a type |
 //! | [`segment`] | what one subtask of one operator puts into a file |
 //! | [`manifest`] | `_metadata`: which segment lies where, with lengths and checksums |
 //! | [`store`] | folders and files in any object store |
@@ -22,10 +24,12 @@
 //! - INV-CHECKED: nothing is decoded before its checksum has been compared.
 
 pub mod codec;
+pub mod described;
 mod error;
 pub mod faults;
 pub mod manifest;
 pub mod segment;
 pub mod store;
+pub mod wire;
 
 pub use error::{CommitError, SnapshotError, StoreError};

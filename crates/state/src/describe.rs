@@ -24,10 +24,13 @@
 //! hold, or refuses every candidate, can't be traced: its Rust name stands for it.
 
 mod memory;
-mod shape;
+mod probe;
+pub(crate) mod shape;
 mod trace;
 
 use serde::de::DeserializeOwned;
+
+use self::shape::Shape;
 
 /// Describes the structure of `T` as serde reads it: names and types of fields and variants.
 ///
@@ -35,10 +38,38 @@ use serde::de::DeserializeOwned;
 /// described by its name in Rust.
 #[must_use]
 pub fn type_description<T: DeserializeOwned>() -> String {
-    match trace::trace::<T>() {
-        Some(shape) => shape.to_string(),
-        None => std::any::type_name::<T>().to_owned(),
-    }
+    describe::<T>(trace::trace::<T>(false))
+}
+
+/// Describes lists of `T`.
+pub(crate) fn list_description<T: DeserializeOwned>() -> String {
+    describe::<Vec<T>>(trace::trace::<T>(false).map(|element| Shape::List(Box::new(element))))
+}
+
+/// Describes maps from `K` to `V`.
+pub(crate) fn map_description<K: DeserializeOwned, V: DeserializeOwned>() -> String {
+    let map = trace::trace::<K>(false).zip(trace::trace::<V>(false));
+    describe::<(K, V)>(map.map(|(key, value)| Shape::Map(Box::new(key), Box::new(value))))
+}
+
+fn describe<T>(shape: Option<Shape>) -> String {
+    shape.map_or_else(|| std::any::type_name::<T>().to_owned(), |shape| shape.to_string())
+}
+
+/// What `T` can be read from: its structure, with the other names and the defaults of its fields;
+/// `None` if it can't be traced.
+#[must_use]
+pub fn accepted<T: DeserializeOwned>() -> Option<Shape> {
+    trace::trace::<T>(true)
+}
+
+pub(crate) fn accepted_list<T: DeserializeOwned>() -> Option<Shape> {
+    accepted::<T>().map(|element| Shape::List(Box::new(element)))
+}
+
+pub(crate) fn accepted_map<K: DeserializeOwned, V: DeserializeOwned>() -> Option<Shape> {
+    let map = accepted::<K>().zip(accepted::<V>());
+    map.map(|(key, value)| Shape::Map(Box::new(key), Box::new(value)))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@
 //! | [`backend`] | all keyed states of a subtask, the current key, its timers |
 //! | [`handles`] | what user code holds: value, list, map, reducing and aggregating state |
 //! | [`ttl`] | time to live |
+//! | [`evolve`] | whether a state's type can be read as another one |
 //! | [`operator_state`] | lists that belong to a subtask, not to a key |
 //!
 //! Everything here lives on one worker thread, without a lock; only snapshots leave it.
@@ -26,6 +27,7 @@ pub mod backend;
 mod cell;
 mod describe;
 mod error;
+pub mod evolve;
 pub mod handles;
 pub mod operator_state;
 mod single;
@@ -38,7 +40,11 @@ pub mod ttl;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use backend::KeyedBackend;
-pub use describe::type_description;
+pub use describe::{
+    accepted,
+    shape::{Body, Field, Fields, Name, Shape},
+    type_description,
+};
 pub use error::StateError;
 pub use handles::{
     AggregateFunction, AggregatingState, ListState, MapState, ReducingState, ValueState,

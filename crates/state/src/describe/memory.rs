@@ -5,7 +5,10 @@ use std::{
     collections::HashMap,
 };
 
-use super::shape::{Body, Shape};
+use super::{
+    probe::KnownStruct,
+    shape::{Body, Field, Fields, Name, Shape},
+};
 
 /// How many questions a type may ask in one pass, and how deep it may go.
 const STEPS: usize = 100_000;
@@ -23,6 +26,10 @@ pub(super) struct Memory {
     /// Which candidate to answer with, for each question that has been refused before.
     candidates: RefCell<HashMap<String, usize>>,
     enums: RefCell<HashMap<&'static str, KnownEnum>>,
+    /// The structs seen, and the variants with fields: identity, and variant if any.
+    pub(super) structs: RefCell<HashMap<(&'static str, Option<usize>), KnownStruct>>,
+    /// Whether to find out what a struct does without a field.
+    pub(super) with_defaults: bool,
     /// The last question with candidates in this pass, and how many it has.
     last: RefCell<Option<(String, usize)>>,
     /// The structs and enums around the current place: identity, and variant if any.
@@ -35,6 +42,10 @@ impl Memory {
         self.steps.set(0);
         self.around.borrow_mut().clear();
         *self.last.borrow_mut() = None;
+    }
+
+    pub(super) fn new(with_defaults: bool) -> Self {
+        Self { with_defaults, ..Self::default() }
     }
 
     pub(super) fn complete(&self) -> bool {
@@ -131,7 +142,7 @@ impl Memory {
         self.complete_shape(shape, &mut Vec::new())
     }
 
-    fn complete_shape(&self, shape: Shape, within: &mut Vec<&'static str>) -> Shape {
+    fn complete_shape(&self, shape: Shape, within: &mut Vec<Name>) -> Shape {
         match shape {
             Shape::Option(inner) => Shape::Option(Box::new(self.complete_shape(*inner, within))),
             Shape::List(inner) => Shape::List(Box::new(self.complete_shape(*inner, within))),
@@ -144,8 +155,8 @@ impl Memory {
                 Shape::Recursion(identity)
             }
             Shape::Named { identity, name, body } => {
-                within.push(identity);
-                let body = self.complete_body(identity, body, within);
+                within.push(identity.clone());
+                let body = self.complete_body(&identity, body, within);
                 within.pop();
                 Shape::Named { identity, name, body }
             }
@@ -153,29 +164,28 @@ impl Memory {
         }
     }
 
-    fn complete_shapes(&self, shapes: Vec<Shape>, within: &mut Vec<&'static str>) -> Vec<Shape> {
+    fn complete_shapes(&self, shapes: Vec<Shape>, within: &mut Vec<Name>) -> Vec<Shape> {
         shapes.into_iter().map(|shape| self.complete_shape(shape, within)).collect()
     }
 
-    fn complete_body(
-        &self,
-        identity: &'static str,
-        body: Body,
-        within: &mut Vec<&'static str>,
-    ) -> Body {
+    fn complete_body(&self, identity: &str, body: Body, within: &mut Vec<Name>) -> Body {
         match body {
             Body::Unit => Body::Unit,
             Body::Tuple(parts) => Body::Tuple(self.complete_shapes(parts, within)),
-            Body::Fields(fields) => {
-                let complete = |(name, shape)| (name, self.complete_shape(shape, within));
-                Body::Fields(fields.into_iter().map(complete).collect())
+            Body::Fields(Fields { fields, denies_others }) => {
+                let complete = |field: Field| Field {
+                    shape: self.complete_shape(field.shape, within),
+                    ..field
+                };
+                let fields = fields.into_iter().map(complete).collect();
+                Body::Fields(Fields { fields, denies_others })
             }
             Body::Variants(_) => {
                 let known = self.enums.borrow();
                 let Some(known) = known.get(identity) else { return Body::Unit };
                 let variants = known.variants.iter().zip(&known.bodies).map(|(name, body)| {
                     let body = body.clone().map(|body| self.complete_body("", body, within));
-                    (*name, body)
+                    (Name::Borrowed(*name), body)
                 });
                 Body::Variants(variants.collect())
             }

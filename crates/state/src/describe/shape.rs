@@ -6,36 +6,74 @@
 //!   quoted, and types of one name are told apart by a number (`Point`, `Point#2`), so that the
 //!   notation alone is enough to read their values.
 
-use std::{cell::RefCell, collections::HashMap, fmt};
+use std::{borrow::Cow, cell::RefCell, collections::HashMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+/// A name that comes from a program, or from a description of one.
+pub type Name = Cow<'static, str>;
 
 /// What a type looks like to serde.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Shape {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shape {
     /// Not seen yet.
     Unknown,
     /// `u64`, `String`, …
-    Leaf(&'static str),
+    Leaf(Name),
+    /// A value or nothing.
     Option(Box<Shape>),
+    /// Any number of values.
     List(Box<Shape>),
+    /// Any number of pairs.
     Map(Box<Shape>, Box<Shape>),
+    /// Parts in order.
     Tuple(Vec<Shape>),
-    /// A struct or enum. The identity tells types of one name apart.
+    /// A struct or enum.
     Named {
-        identity: &'static str,
-        name: &'static str,
+        /// Tells types of one name apart.
+        identity: Name,
+        /// What the program calls it.
+        name: Name,
+        /// What is in it.
         body: Body,
     },
     /// A struct or enum inside itself, by its identity.
-    Recursion(&'static str),
+    Recursion(Name),
 }
 
 /// What is inside a struct, a variant or an enum.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Body {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Body {
+    /// Nothing.
     Unit,
+    /// Parts in order.
     Tuple(Vec<Shape>),
-    Fields(Vec<(&'static str, Shape)>),
-    Variants(Vec<(&'static str, Option<Body>)>),
+    /// Parts by name.
+    Fields(Fields),
+    /// One of several; a body that is not known yet is `None`.
+    Variants(Vec<(Name, Option<Body>)>),
+}
+
+/// The fields of a struct or variant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fields {
+    /// In the order of their declaration.
+    pub fields: Vec<Field>,
+    /// Whether others are refused (`#[serde(deny_unknown_fields)]`).
+    pub denies_others: bool,
+}
+
+/// A field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Field {
+    /// Its name.
+    pub name: Name,
+    /// What else it is read from (`#[serde(alias = "…")]`).
+    pub aliases: Vec<Name>,
+    /// Whether it may be missing: an option, or with `#[serde(default)]`.
+    pub has_default: bool,
+    /// What it holds.
+    pub shape: Shape,
 }
 
 impl fmt::Display for Shape {
@@ -46,7 +84,7 @@ impl fmt::Display for Shape {
 
 /// The identities that have been described already, with what they are called: afterwards that is
 /// enough.
-type Seen = RefCell<HashMap<&'static str, String>>;
+type Seen = RefCell<HashMap<Name, String>>;
 
 /// What stands for itself, and is no name of a struct or enum.
 const RESERVED: [&str; 20] = [
@@ -75,7 +113,7 @@ impl Shape {
     fn render(&self, seen: &Seen) -> String {
         match self {
             Self::Unknown => "?".to_owned(),
-            Self::Leaf(name) => (*name).to_owned(),
+            Self::Leaf(name) => name.clone().into_owned(),
             Self::Recursion(identity) => {
                 seen.borrow().get(identity).map_or_else(|| "?".to_owned(), |name| named(name))
             }
@@ -88,7 +126,7 @@ impl Shape {
                     return named(known);
                 }
                 let name = new_name(name, seen);
-                seen.borrow_mut().insert(identity, name.clone());
+                seen.borrow_mut().insert(identity.clone(), name.clone());
                 let name = named(&name);
                 match body {
                     Body::Variants(variants) => format!("{name} {}", alternatives(variants, seen)),
@@ -105,12 +143,13 @@ impl Body {
         match self {
             Self::Unit => String::new(),
             Self::Tuple(parts) => format!("({})", join(parts, seen)),
-            Self::Fields(fields) if fields.is_empty() => " {}".to_owned(),
-            Self::Fields(fields) => {
-                let fields = fields
-                    .iter()
-                    .map(|(name, shape)| format!("{}: {}", written(name), shape.render(seen)));
-                format!(" {{ {} }}", fields.collect::<Vec<_>>().join(", "))
+            Self::Fields(Fields { fields, .. }) if fields.is_empty() => " {}".to_owned(),
+            Self::Fields(Fields { fields, .. }) => {
+                let field = |field: &Field| {
+                    format!("{}: {}", written(&field.name), field.shape.render(seen))
+                };
+                let fields = fields.iter().map(field).collect::<Vec<_>>();
+                format!(" {{ {} }}", fields.join(", "))
             }
             Self::Variants(variants) => alternatives(variants, seen),
         }
@@ -123,7 +162,7 @@ fn named(name: &str) -> String {
     if is_plain && !name.is_empty() { name.to_owned() } else { format!("{name:?}") }
 }
 
-fn alternatives(variants: &[(&'static str, Option<Body>)], seen: &Seen) -> String {
+fn alternatives(variants: &[(Name, Option<Body>)], seen: &Seen) -> String {
     let variants = variants.iter().map(|(name, body)| {
         let body = body.as_ref().map_or_else(String::new, |body| body.render(seen));
         format!("{}{body}", written(name))

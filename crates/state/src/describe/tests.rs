@@ -9,7 +9,11 @@ use std::{
 
 use serde::Deserialize;
 
-use super::type_description;
+use super::{
+    accepted,
+    shape::{Body, Fields, Shape},
+    type_description,
+};
 
 #[derive(Deserialize)]
 struct Stats {
@@ -107,12 +111,72 @@ fn structs_and_enums() {
     );
     assert_eq!(type_description::<Meters>(), "Meters(f64)");
     assert_eq!(type_description::<Marker>(), "Marker");
-    assert_eq!(type_description::<Renamed>(), "Renamed(u8, u16)");
+    assert_eq!(type_description::<Renamed>(), "Renamed { _a: u8, _b: u16 }");
     assert_eq!(
         type_description::<Event>(),
         "Event { Opened | Moved(i32, i32) | Renamed { to: String } | Measured(Meters(f64)) }"
     );
     assert_eq!(type_description::<(Meters, Meters)>(), "(Meters(f64), Meters)");
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Evolved {
+    #[serde(alias = "zeta", alias = "alpha")]
+    name: String,
+    #[serde(default)]
+    count: NonZeroDefault,
+    plain: Option<u8>,
+    kind: Kind,
+}
+
+#[derive(Deserialize)]
+struct NonZeroDefault(NonZeroU32);
+
+impl Default for NonZeroDefault {
+    fn default() -> Self {
+        Self(NonZeroU32::MIN)
+    }
+}
+
+#[derive(Deserialize)]
+enum Kind {
+    Plain,
+    Detailed {
+        #[serde(alias = "old")]
+        new: u8,
+        #[serde(default)]
+        more: u8,
+    },
+}
+
+fn in_words(fields: &Fields) -> Vec<String> {
+    let words = fields.fields.iter().map(|field| {
+        let default = if field.has_default { " = …" } else { "" };
+        format!("{}{:?}{default}", field.name, field.aliases)
+    });
+    words.collect()
+}
+
+#[test]
+fn other_names_and_defaults_of_fields() {
+    assert_eq!(
+        type_description::<Evolved>(),
+        "Evolved { name: String, count: NonZeroDefault(u32), plain: Option<u8>, \
+         kind: Kind { Plain | Detailed { new: u8, more: u8 } } }"
+    );
+    let Some(Shape::Named { body: Body::Fields(fields), .. }) = accepted::<Evolved>() else {
+        panic!("it is a struct");
+    };
+    assert!(fields.denies_others);
+    let words = in_words(&fields);
+    assert_eq!(words, ["name[\"alpha\", \"zeta\"]", "count[] = …", "plain[] = …", "kind[]"]);
+    let Shape::Named { body: Body::Variants(variants), .. } = &fields.fields[3].shape else {
+        panic!("it is an enum");
+    };
+    let Some(Body::Fields(fields)) = &variants[1].1 else { panic!("it has fields") };
+    assert_eq!(in_words(fields), ["new[\"old\"]", "more[] = …"]);
+    assert!(!fields.denies_others);
 }
 
 #[test]

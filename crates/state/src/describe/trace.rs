@@ -12,31 +12,40 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visit
 
 use super::{
     memory::Memory,
-    shape::{Body, Shape},
+    probe,
+    shape::{Body, Name, Shape},
 };
 
 /// How many passes a type gets.
-const PASSES: usize = 1_000;
+const PASSES: usize = 10_000;
 
-/// The shape of `T`, `None` if it can't be traced.
-pub(super) fn trace<T: DeserializeOwned>() -> Option<Shape> {
-    let state = Memory::default();
+/// The shape of `T`, `None` if it can't be traced; if asked for, with what its structs do without a
+/// field.
+pub(super) fn trace<T: DeserializeOwned>(with_defaults: bool) -> Option<Shape> {
+    let state = Memory::new(with_defaults);
     for _ in 0..PASSES {
         state.begin_pass();
         let mut shape = Shape::Unknown;
         let tracer = Tracer::at(&state, String::new(), &mut shape);
         match T::deserialize(tracer) {
             Ok(_) if state.complete() => return Some(state.with_all_variants(shape)),
-            Ok(_) => {}
+            Ok(_) | Err(Refused::Probed) => {}
             Err(_) => state.try_next_candidate()?,
         }
     }
     None
 }
 
-/// The type asked for something that can't be made up, or refused what it got.
+/// Why a pass ended early.
 #[derive(Debug)]
-struct Refused;
+pub(super) enum Refused {
+    /// The type asked for something that can't be made up, or refused what it got.
+    Value,
+    /// A field came twice; this is its name.
+    Duplicate(&'static str),
+    /// A struct has shown what was asked of it: the next pass knows more.
+    Probed,
+}
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,29 +57,33 @@ impl std::error::Error for Refused {}
 
 impl de::Error for Refused {
     fn custom<T: fmt::Display>(_message: T) -> Self {
-        Self
+        Self::Value
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Self::Duplicate(field)
     }
 }
 
 /// Answers one question and notes in `shape` what it was.
-struct Tracer<'a> {
+pub(super) struct Tracer<'a> {
     state: &'a Memory,
     path: String,
     shape: &'a mut Shape,
 }
 
 impl<'a> Tracer<'a> {
-    fn at(state: &'a Memory, path: String, shape: &'a mut Shape) -> Self {
+    pub(super) fn at(state: &'a Memory, path: String, shape: &'a mut Shape) -> Self {
         Self { state, path, shape }
     }
 
     fn leaf<T: Copy>(self, name: &'static str, candidates: &[T]) -> Result<T, Refused> {
-        *self.shape = Shape::Leaf(name);
-        self.state.choose(&self.path, candidates).ok_or(Refused)
+        *self.shape = Shape::Leaf(Name::Borrowed(name));
+        self.state.choose(&self.path, candidates).ok_or(Refused::Value)
     }
 
     /// Goes through the elements of a tuple or struct.
-    fn elements<'de, V: Visitor<'de>>(
+    pub(super) fn elements<'de, V: Visitor<'de>>(
         state: &'a Memory,
         path: String,
         count: usize,
@@ -85,32 +98,36 @@ impl<'a> Tracer<'a> {
     fn named<'de, V: Visitor<'de>>(
         self,
         name: &'static str,
-        count: usize,
         visitor: V,
-        body: impl FnOnce(Vec<Shape>) -> Body,
+        inside: impl FnOnce(&'a Memory, String, V, bool) -> Result<(V::Value, Body), Refused>,
     ) -> Result<V::Value, Refused> {
         let identity = type_name::<V>();
         let recursion = self.state.is_around(identity);
         if !self.state.enter(identity, None) {
-            return Err(Refused);
+            return Err(Refused::Value);
         }
-        let (value, shapes) = Self::elements(self.state, self.path, count, visitor)?;
+        let (value, body) = inside(self.state, self.path, visitor, recursion)?;
         self.state.leave();
+        let identity = Name::Borrowed(identity);
         *self.shape = if recursion {
             Shape::Recursion(identity)
         } else {
-            Shape::Named { identity, name, body: body(shapes) }
+            Shape::Named { identity, name: Name::Borrowed(name), body }
         };
         Ok(value)
     }
-}
 
-/// The names count aliases too: if there are any, it can't be told which name is whose.
-fn with_names(names: &[&'static str], shapes: Vec<Shape>) -> Body {
-    if names.len() == shapes.len() {
-        Body::Fields(names.iter().copied().zip(shapes).collect())
-    } else {
-        Body::Tuple(shapes)
+    /// A struct whose parts have no names.
+    fn named_tuple<'de, V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        count: usize,
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        self.named(name, visitor, |state, path, visitor, _| {
+            let (value, shapes) = Self::elements(state, path, count, visitor)?;
+            Ok((value, Body::Tuple(shapes)))
+        })
     }
 }
 
@@ -173,7 +190,7 @@ impl<'de> de::Deserializer<'de> for Tracer<'_> {
     fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Refused> {
         // Neither could the native form: it doesn't say what its bytes hold.
         self.state.give_up();
-        Err(Refused)
+        Err(Refused::Value)
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
@@ -195,7 +212,7 @@ impl<'de> de::Deserializer<'de> for Tracer<'_> {
     }
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        *self.shape = Shape::Leaf("()");
+        *self.shape = Shape::Leaf(Name::Borrowed("()"));
         visitor.visit_unit()
     }
 
@@ -204,7 +221,8 @@ impl<'de> de::Deserializer<'de> for Tracer<'_> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        *self.shape = Shape::Named { identity: type_name::<V>(), name, body: Body::Unit };
+        let (identity, name) = (Name::Borrowed(type_name::<V>()), Name::Borrowed(name));
+        *self.shape = Shape::Named { identity, name, body: Body::Unit };
         visitor.visit_unit()
     }
 
@@ -213,7 +231,7 @@ impl<'de> de::Deserializer<'de> for Tracer<'_> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        self.named(name, 1, visitor, Body::Tuple)
+        self.named_tuple(name, 1, visitor)
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
@@ -240,7 +258,7 @@ impl<'de> de::Deserializer<'de> for Tracer<'_> {
         count: usize,
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        self.named(name, count, visitor, Body::Tuple)
+        self.named_tuple(name, count, visitor)
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
@@ -260,7 +278,10 @@ impl<'de> de::Deserializer<'de> for Tracer<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        self.named(name, fields.len(), visitor, |shapes| with_names(fields, shapes))
+        let identity = type_name::<V>();
+        self.named(name, visitor, |state, path, visitor, recursion| {
+            probe::fields(state, path, (identity, None), fields, visitor, recursion)
+        })
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -270,13 +291,14 @@ impl<'de> de::Deserializer<'de> for Tracer<'_> {
         visitor: V,
     ) -> Result<V::Value, Refused> {
         let identity = type_name::<V>();
-        let variant = self.state.choose_variant(identity, variants).ok_or(Refused)?;
+        let variant = self.state.choose_variant(identity, variants).ok_or(Refused::Value)?;
         if !self.state.enter(identity, Some(variant)) {
-            return Err(Refused);
+            return Err(Refused::Value);
         }
         let path = format!("{}/{variant}", self.path);
         let value = visitor.visit_enum(Variant { state: self.state, path, identity, variant })?;
         self.state.leave();
+        let (identity, name) = (Name::Borrowed(identity), Name::Borrowed(name));
         *self.shape = Shape::Named { identity, name, body: Body::Variants(Vec::new()) };
         Ok(value)
     }
@@ -330,7 +352,7 @@ impl<'de> de::MapAccess<'de> for Elements<'_> {
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Refused> {
-        self.next(seed)?.ok_or(Refused)
+        self.next(seed)?.ok_or(Refused::Value)
     }
 }
 
@@ -346,20 +368,6 @@ impl Variant<'_> {
     fn note(&self, body: Body) {
         self.state.note_variant(self.identity, self.variant, body);
     }
-
-    fn elements<'de, V: Visitor<'de>>(
-        self,
-        count: usize,
-        visitor: V,
-        body: impl FnOnce(Vec<Shape>) -> Body,
-    ) -> Result<V::Value, Refused> {
-        let inside_itself = self.state.inside_itself();
-        let (value, shapes) = Tracer::elements(self.state, self.path.clone(), count, visitor)?;
-        if !inside_itself {
-            self.note(body(shapes));
-        }
-        Ok(value)
-    }
 }
 
 impl<'de> de::EnumAccess<'de> for Variant<'_> {
@@ -367,7 +375,7 @@ impl<'de> de::EnumAccess<'de> for Variant<'_> {
     type Variant = Self;
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Refused> {
-        let index = u32::try_from(self.variant).map_err(|_| Refused)?;
+        let index = u32::try_from(self.variant).map_err(|_| Refused::Value)?;
         Ok((seed.deserialize(IntoDeserializer::<Refused>::into_deserializer(index))?, self))
     }
 }
@@ -392,7 +400,12 @@ impl<'de> de::VariantAccess<'de> for Variant<'_> {
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, count: usize, visitor: V) -> Result<V::Value, Refused> {
-        self.elements(count, visitor, Body::Tuple)
+        let inside_itself = self.state.inside_itself();
+        let (value, shapes) = Tracer::elements(self.state, self.path.clone(), count, visitor)?;
+        if !inside_itself {
+            self.note(Body::Tuple(shapes));
+        }
+        Ok(value)
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -400,6 +413,12 @@ impl<'de> de::VariantAccess<'de> for Variant<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        self.elements(fields.len(), visitor, |shapes| with_names(fields, shapes))
+        let inside_itself = self.state.inside_itself();
+        let (key, path) = ((self.identity, Some(self.variant)), self.path.clone());
+        let (value, body) = probe::fields(self.state, path, key, fields, visitor, inside_itself)?;
+        if !inside_itself {
+            self.note(body);
+        }
+        Ok(value)
     }
 }

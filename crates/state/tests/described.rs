@@ -1,8 +1,9 @@
+//! The notation of types reads back as the type that was described.
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-
-use super::*;
+use tidegate_snapshot::described::{Described, Type};
 
 #[derive(Serialize, Deserialize)]
 struct Totals {

@@ -3,33 +3,60 @@
 //! The native form does not say what its bytes hold; the type does. It is specified at
 //! <https://postcard.jamesmunns.com/wire-format>.
 
+mod read;
+
 use std::cell::Cell;
 
 use serde::ser::{
     Error as _, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeTuple, Serializer,
 };
 
-use crate::{
-    CanonicalError,
-    types::{Definitions, Described, Type},
-};
+pub use self::read::decode_as;
+use crate::described::{Definitions, Described, Type};
+
+/// Bytes that are not a value of the type that they should be of.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct WireError(String);
+
+impl WireError {
+    /// With what was found.
+    #[must_use]
+    pub fn new(problem: impl Into<String>) -> Self {
+        Self(problem.into())
+    }
+}
+
+impl serde::de::Error for WireError {
+    fn custom<T: std::fmt::Display>(message: T) -> Self {
+        Self::new(message.to_string())
+    }
+}
 
 /// How deep a value may go.
 const DEPTH: u32 = 500;
 
-fn short() -> CanonicalError {
-    CanonicalError::malformed("its bytes end in the middle of a value")
+fn short() -> WireError {
+    WireError::new("its bytes end in the middle of a value")
 }
 
 /// Takes so many bytes.
-pub(crate) fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Result<&'a [u8], CanonicalError> {
+///
+/// # Errors
+///
+/// When the bytes are something else.
+pub fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Result<&'a [u8], WireError> {
     let (taken, rest) = bytes.split_at_checked(count).ok_or_else(short)?;
     *bytes = rest;
     Ok(taken)
 }
 
 /// Takes an unsigned integer of at most `bits` bits.
-pub(crate) fn take_varint(bytes: &mut &[u8], bits: u32) -> Result<u128, CanonicalError> {
+///
+/// # Errors
+///
+/// When the bytes are something else.
+pub fn take_varint(bytes: &mut &[u8], bits: u32) -> Result<u128, WireError> {
     let mut number = 0_u128;
     let mut shift = 0;
     loop {
@@ -38,7 +65,7 @@ pub(crate) fn take_varint(bytes: &mut &[u8], bits: u32) -> Result<u128, Canonica
         let part = u128::from(byte & 0x7f);
         let fits = shift < bits && (bits - shift >= 7 || part >> (bits - shift) == 0);
         if !fits {
-            return Err(CanonicalError::malformed("a number is too long"));
+            return Err(WireError::new("a number is too long"));
         }
         number |= part << shift;
         shift += 7;
@@ -49,7 +76,11 @@ pub(crate) fn take_varint(bytes: &mut &[u8], bits: u32) -> Result<u128, Canonica
 }
 
 /// Takes an unsigned integer: a byte as it is, longer ones of variable length.
-pub(crate) fn take_uint(bytes: &mut &[u8], bits: u8) -> Result<u128, CanonicalError> {
+///
+/// # Errors
+///
+/// When the bytes are something else.
+pub fn take_uint(bytes: &mut &[u8], bits: u8) -> Result<u128, WireError> {
     match bits {
         8 => Ok(u128::from(take(bytes, 1)?[0])),
         bits => take_varint(bytes, u32::from(bits)),
@@ -57,7 +88,11 @@ pub(crate) fn take_uint(bytes: &mut &[u8], bits: u8) -> Result<u128, CanonicalEr
 }
 
 /// Takes a signed integer: a byte as it is, longer ones zigzag.
-pub(crate) fn take_int(bytes: &mut &[u8], bits: u8) -> Result<i128, CanonicalError> {
+///
+/// # Errors
+///
+/// When the bytes are something else.
+pub fn take_int(bytes: &mut &[u8], bits: u8) -> Result<i128, WireError> {
     if bits == 8 {
         return Ok(i128::from(take(bytes, 1)?[0] as i8));
     }
@@ -65,43 +100,73 @@ pub(crate) fn take_int(bytes: &mut &[u8], bits: u8) -> Result<i128, CanonicalErr
     Ok((zigzag >> 1) as i128 ^ -((zigzag & 1) as i128))
 }
 
-pub(crate) fn take_length(bytes: &mut &[u8]) -> Result<usize, CanonicalError> {
+/// Takes the number of elements of a list or map.
+///
+/// # Errors
+///
+/// When the bytes are something else.
+pub fn take_length(bytes: &mut &[u8]) -> Result<usize, WireError> {
     let length = take_varint(bytes, 64)?;
-    usize::try_from(length).map_err(|_| CanonicalError::malformed("a length is too long"))
+    usize::try_from(length).map_err(|_| WireError::new("a length is too long"))
 }
 
-pub(crate) fn take_bool(bytes: &mut &[u8]) -> Result<bool, CanonicalError> {
+/// Takes `true` or `false`.
+///
+/// # Errors
+///
+/// When the bytes are something else.
+pub fn take_bool(bytes: &mut &[u8]) -> Result<bool, WireError> {
     match take(bytes, 1)?[0] {
         0 => Ok(false),
         1 => Ok(true),
-        other => Err(CanonicalError::malformed(format!("{other} is neither true nor false"))),
+        other => Err(WireError::new(format!("{other} is neither true nor false"))),
     }
 }
 
-pub(crate) fn take_bytes<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], CanonicalError> {
+/// Takes bytes with their length in front.
+///
+/// # Errors
+///
+/// When the bytes are something else.
+pub fn take_bytes<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], WireError> {
     let length = take_length(bytes)?;
     take(bytes, length)
 }
 
-pub(crate) fn take_text<'a>(bytes: &mut &'a [u8]) -> Result<&'a str, CanonicalError> {
+/// Takes a text.
+///
+/// # Errors
+///
+/// When the bytes are something else.
+pub fn take_text<'a>(bytes: &mut &'a [u8]) -> Result<&'a str, WireError> {
     std::str::from_utf8(take_bytes(bytes)?)
-        .map_err(|error| CanonicalError::malformed(format!("a text is not UTF-8: {error}")))
+        .map_err(|error| WireError::new(format!("a text is not UTF-8: {error}")))
 }
 
-pub(crate) fn take_array<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], CanonicalError> {
+/// Takes so many bytes.
+///
+/// # Errors
+///
+/// When the bytes are something else.
+pub fn take_array<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], WireError> {
     take(bytes, N)?.try_into().map_err(|_| short())
 }
 
 /// Takes the number of one of `count` variants.
-pub(crate) fn take_variant(bytes: &mut &[u8], count: usize) -> Result<usize, CanonicalError> {
+///
+/// # Errors
+///
+/// When the bytes are something else.
+pub fn take_variant(bytes: &mut &[u8], count: usize) -> Result<usize, WireError> {
     let variant = take_varint(bytes, 32)? as usize;
     if variant < count {
         return Ok(variant);
     }
-    Err(CanonicalError::malformed(format!("variant {variant} of an enum that has {count}")))
+    Err(WireError::new(format!("variant {variant} of an enum that has {count}")))
 }
 
-pub(crate) fn put_varint(mut number: u128, out: &mut Vec<u8>) {
+/// Appends an unsigned integer of variable length.
+pub fn put_varint(mut number: u128, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -109,11 +174,13 @@ pub(crate) fn put_varint(mut number: u128, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
-pub(crate) fn put_uint(number: u128, bits: u8, out: &mut Vec<u8>) {
+/// Appends an unsigned integer: what [`take_uint`] takes.
+pub fn put_uint(number: u128, bits: u8, out: &mut Vec<u8>) {
     if bits == 8 { out.push(number as u8) } else { put_varint(number, out) }
 }
 
-pub(crate) fn put_int(number: i128, bits: u8, out: &mut Vec<u8>) {
+/// Appends a signed integer: what [`take_int`] takes.
+pub fn put_int(number: i128, bits: u8, out: &mut Vec<u8>) {
     match bits {
         8 => out.push(number as i8 as u8),
         bits => {
@@ -123,7 +190,8 @@ pub(crate) fn put_int(number: i128, bits: u8, out: &mut Vec<u8>) {
     }
 }
 
-pub(crate) fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+/// Appends bytes with their length in front.
+pub fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     put_varint(bytes.len() as u128, out);
     out.extend_from_slice(bytes);
 }
@@ -133,7 +201,7 @@ pub(crate) fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 /// # Errors
 ///
 /// When the bytes are not such a value, or its type can't be described.
-pub fn skip(bytes: &mut &[u8], of: &Type, definitions: &Definitions) -> Result<(), CanonicalError> {
+pub fn skip(bytes: &mut &[u8], of: &Type, definitions: &Definitions) -> Result<(), WireError> {
     skip_within(bytes, of, definitions, DEPTH)
 }
 
@@ -142,8 +210,8 @@ fn skip_within(
     of: &Type,
     definitions: &Definitions,
     depth: u32,
-) -> Result<(), CanonicalError> {
-    let deeper = || depth.checked_sub(1).ok_or_else(|| CanonicalError::malformed("it is too deep"));
+) -> Result<(), WireError> {
+    let deeper = || depth.checked_sub(1).ok_or_else(|| WireError::new("it is too deep"));
     match of {
         Type::Unit => Ok(()),
         Type::Bool => take_bool(bytes).map(drop),
@@ -183,10 +251,10 @@ fn skip_within(
         }
         Type::Recursive(name) => {
             let of = definitions.get(name);
-            let of = of.ok_or_else(|| CanonicalError::malformed(format!("what is `{name}`?")))?;
+            let of = of.ok_or_else(|| WireError::new(format!("what is `{name}`?")))?;
             skip_within(bytes, of, definitions, deeper()?)
         }
-        Type::Opaque(name) => Err(CanonicalError::malformed(format!(
+        Type::Opaque(name) => Err(WireError::new(format!(
             "values of `{name}` can't be told apart: the type can't be described"
         ))),
     }
@@ -212,7 +280,7 @@ impl<'a, 'b> Walk<'a, 'b> {
 
     fn take<T, E: serde::ser::Error>(
         &self,
-        take: impl FnOnce(&mut &'b [u8]) -> Result<T, CanonicalError>,
+        take: impl FnOnce(&mut &'b [u8]) -> Result<T, WireError>,
     ) -> Result<T, E> {
         let mut bytes = self.bytes.get();
         let taken = take(&mut bytes).map_err(E::custom);

@@ -13,6 +13,8 @@
 
 use std::collections::HashMap;
 
+use crate::manifest::StateDescription;
+
 /// A type, as serde sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Type {
@@ -87,6 +89,27 @@ impl Described {
             }
             _ => Self { root: Type::Opaque(text.to_owned()), definitions: Definitions::new() },
         }
+    }
+}
+
+impl Described {
+    /// What a value of a keyed state looks like in the native form: with TTL it holds times too.
+    #[must_use]
+    pub fn of_state(state: &StateDescription) -> Self {
+        let value = Self::parse(&state.value_type);
+        if state.ttl_ms.is_none() || matches!(value.root, Type::Opaque(_)) {
+            return value;
+        }
+        let root = match (state.kind.as_str(), value.root) {
+            ("list", list @ Type::List(_)) => {
+                Type::Tuple(vec![list, Type::List(Box::new(Type::Time))])
+            }
+            ("map", Type::Map(key, value)) => {
+                Type::Map(key, Box::new(Type::Tuple(vec![*value, Type::Time])))
+            }
+            (_, root) => Type::Tuple(vec![root, Type::Time]),
+        };
+        Self { root, ..value }
     }
 }
 
@@ -317,6 +340,3 @@ fn unquoted(text: &str) -> String {
     }
     plain
 }
-
-#[cfg(test)]
-mod tests;

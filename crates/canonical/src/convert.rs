@@ -6,7 +6,7 @@
 //!   one: the same entries, in the same key groups unless the max parallelism has changed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::Range,
     sync::{Mutex, PoisonError},
 };
@@ -41,6 +41,8 @@ pub struct Wanted {
     pub max_parallelism: Option<MaxParallelism>,
     /// Of how many subtasks which ones; without it all.
     pub subtasks: Option<(Parallelism, Range<u32>)>,
+    /// The operators whose keys are of another type now: any of theirs may be wanted.
+    pub rekeyed: BTreeSet<OperatorUid>,
 }
 
 impl Wanted {
@@ -236,7 +238,7 @@ impl Work<'_> {
         wanted: &Wanted,
     ) -> Result<Option<Bytes>, CanonicalError> {
         let max = self.regroups.unwrap_or(self.operator.max_parallelism);
-        let range = wanted.groups(max);
+        let range = wanted.groups(max).filter(|_| !wanted.rekeyed.contains(self.uid));
         let mut blocks = BTreeMap::<(KeyGroup, u16), Block>::new();
         let mut groups = None;
         for subtask in &self.subtasks {

@@ -1,6 +1,6 @@
 //! What each new subtask takes over from a snapshot.
 //!
-//! Keyed state moves in whole key groups, by ranges; split lists are cut evenly and contiguously;
+//! Keyed state moves in whole key groups, by ranges, unless the type of its keys has changed; split lists are cut evenly and contiguously;
 //! union lists go to everyone whole; of a broadcast list, which all subtasks hold alike, each new
 //! subtask takes one copy.
 
@@ -21,6 +21,8 @@ pub struct PlannedOperator {
     pub uid: OperatorUid,
     /// What a person calls it.
     pub name: String,
+    /// Whether its keys are of another type than those in the snapshot, and so in other key groups.
+    pub rekeyed: bool,
 }
 
 /// A part of a list that a subtask takes over.
@@ -167,7 +169,9 @@ pub fn plan_restore(
         }
         check(uid, operator, program)?;
         plan.max_parallelism = operator.max_parallelism;
-        plan.operators.insert(uid.clone(), redistribute(operator, program.parallelism));
+        let is_rekeyed = |planned: &&PlannedOperator| planned.uid == *uid && planned.rekeyed;
+        let rekeyed = program.operators.iter().find(is_rekeyed).is_some();
+        plan.operators.insert(uid.clone(), redistribute(operator, program.parallelism, rekeyed));
     }
     Ok(plan)
 }
@@ -216,16 +220,29 @@ fn check(
     }
 }
 
-fn redistribute(operator: &OperatorManifest, parallelism: Parallelism) -> OperatorRestore {
+fn redistribute(
+    operator: &OperatorManifest,
+    parallelism: Parallelism,
+    rekeyed: bool,
+) -> OperatorRestore {
     let mut old = operator.subtasks.iter().collect::<Vec<_>>();
     old.sort_by_key(|subtask| subtask.index);
     let subtasks = parallelism.subtasks().map(|subtask| SubtaskRestore {
-        keyed: keyed_for(&old, subtask, parallelism, operator.max_parallelism),
+        // A key may have gone to any group: each subtask looks through all of them.
+        keyed: match rekeyed {
+            true => all_keyed(&old),
+            false => keyed_for(&old, subtask, parallelism, operator.max_parallelism),
+        },
         lists: lists_for(&old, subtask, parallelism),
     });
     let subtasks = subtasks.collect();
     let finished = old.iter().all(|subtask| subtask.finished);
     OperatorRestore { manifest: operator.clone(), subtasks, finished }
+}
+
+fn all_keyed(old: &[&SubtaskManifest]) -> Vec<(SegmentRef, KeyGroupRange)> {
+    let keyed = old.iter().filter_map(|subtask| subtask.keyed.as_ref());
+    keyed.map(|keyed| (keyed.segment.clone(), keyed.groups)).collect()
 }
 
 fn keyed_for(

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tidegate_types::{JobId, MaxParallelism, OperatorUid, Parallelism};
+use tidegate_core::plan::DeclareKeyed;
+use tidegate_state::KeyedDeclaration;
+use tidegate_types::{
+    JobId, MaxParallelism, OperatorUid, Parallelism, UserResult, error::chain as chain_of,
+};
 
 use crate::graph::{Task, TaskId};
 
@@ -54,6 +58,9 @@ pub struct OperatorDescription {
     pub uid: OperatorUid,
     /// What a person calls it.
     pub name: String,
+    /// What the program says about its keyed state, if it has such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyed: Option<KeyedDeclaration>,
 }
 
 /// A stream into a task.
@@ -66,8 +73,9 @@ pub struct InputDescription {
 }
 
 impl JobPlan {
-    pub(crate) fn of(tasks: &[Task], fingerprint: String) -> Self {
-        Self { tasks: tasks.iter().map(describe).collect(), fingerprint }
+    pub(crate) fn of(tasks: Vec<Task>, fingerprint: String) -> UserResult<Self> {
+        let tasks = tasks.into_iter().map(describe).collect::<UserResult<_>>()?;
+        Ok(Self { tasks, fingerprint })
     }
 
     /// All operators, in the order of their tasks.
@@ -76,21 +84,24 @@ impl JobPlan {
     }
 }
 
-fn describe(task: &Task) -> TaskDescription {
-    let operator = |uid: &OperatorUid, name: &str| OperatorDescription {
-        uid: uid.clone(),
-        name: name.to_owned(),
+fn describe(task: Task) -> UserResult<TaskDescription> {
+    let name = task.name();
+    let (is_source, source) = (task.source.is_some(), task.source);
+    let source = source.map(|link| (link.uid, link.name, link.keyed));
+    let chain = task.chain.into_iter().map(|link| (link.uid, link.name, link.keyed));
+    let operator = |(uid, name, keyed): (OperatorUid, String, Option<DeclareKeyed>)| {
+        let keyed = keyed.map(|declare| declare()).transpose();
+        let keyed = keyed.map_err(|error| format!("operator `{uid}`: {}", chain_of(&*error)))?;
+        Ok(OperatorDescription { uid, name, keyed })
     };
-    let source = task.source.iter().map(|link| operator(&link.uid, &link.name));
-    let chain = task.chain.iter().map(|link| operator(&link.uid, &link.name));
     let inputs = task.inputs.iter().map(|input| {
         let TaskId(from) = input.from;
         InputDescription { from, partitioning: input.partitioning.name().to_owned() }
     });
-    TaskDescription {
-        name: task.name(),
-        is_source: task.source.is_some(),
-        operators: source.chain(chain).collect(),
+    Ok(TaskDescription {
+        name,
+        is_source,
+        operators: source.into_iter().chain(chain).map(operator).collect::<UserResult<_>>()?,
         inputs: inputs.collect(),
-    }
+    })
 }

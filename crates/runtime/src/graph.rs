@@ -6,7 +6,7 @@
 
 use tidegate_core::{
     BatchType, Node, NodeId, NodeKind, Partitioning, Plan,
-    plan::{OperatorFactory, SourceFactory},
+    plan::{DeclareKeyed, OperatorFactory, SourceFactory},
 };
 use tidegate_types::OperatorUid;
 
@@ -18,7 +18,7 @@ pub(crate) struct TaskId(pub(crate) usize);
 pub(crate) struct ChainLink<F> {
     pub(crate) uid: OperatorUid,
     pub(crate) name: String,
-    pub(crate) keyed: bool,
+    pub(crate) keyed: Option<DeclareKeyed>,
     pub(crate) factory: F,
 }
 

@@ -6,6 +6,7 @@ mod api;
 mod describe;
 mod embedded;
 mod exchange;
+mod fit;
 mod flow;
 mod follow;
 mod graph;

@@ -14,14 +14,15 @@ use tidegate_snapshot::{
     store::{ListedSnapshot, SnapshotLocation, SnapshotStore},
 };
 use tidegate_types::{
-    BarrierKind, CheckpointId, ErrorKind, MaxParallelism, Parallelism, options::ClaimMode,
+    BarrierKind, CheckpointId, ErrorKind, MaxParallelism, Parallelism, error::chain,
+    options::ClaimMode,
 };
 use tracing::{info, warn};
 
 use crate::{
     api::{JobError, JobSettings, JobSpec},
     describe::JobPlan,
-    graph,
+    fit, graph,
     master::Attempts,
     restore::RestoredJob,
     worker::plan_of,
@@ -81,7 +82,9 @@ pub(crate) fn check_plan(spec: &JobSpec) -> Result<JobPlan, JobError> {
     plan.validate().map_err(|error| JobError::caused_by(error.kind(), &error))?;
     check_parallelism(spec)?;
     let fingerprint = plan.fingerprint();
-    Ok(JobPlan::of(&graph::tasks(plan), fingerprint))
+    JobPlan::of(graph::tasks(plan), fingerprint).map_err(|error| {
+        JobError::new(ErrorKind::Invalid, format!("the job can't be built: {}", chain(&*error)))
+    })
 }
 
 fn check_parallelism(spec: &JobSpec) -> Result<(), JobError> {
@@ -326,16 +329,19 @@ pub(crate) fn plan_for(
     plan: &JobPlan,
     warn: bool,
 ) -> Result<(RestorePoint, RestorePlan), JobError> {
-    let operators = plan
-        .operators()
-        .map(|operator| PlannedOperator { uid: operator.uid.clone(), name: operator.name.clone() });
+    let rekeyed = fit::check(manifest, plan)?;
+    let operators = plan.operators().map(|operator| PlannedOperator {
+        uid: operator.uid.clone(),
+        name: operator.name.clone(),
+        rekeyed: rekeyed.contains(&operator.uid),
+    });
     let program = Program {
         operators: &operators.collect::<Vec<_>>(),
         parallelism: settings.parallelism,
         max_parallelism: settings.max_parallelism,
         allow_non_restored_state: settings.options.recovery.allow_non_restored_state,
     };
-    let wanted = Wanted { max_parallelism: settings.max_parallelism, subtasks: None };
+    let wanted = Wanted { max_parallelism: settings.max_parallelism, ..Wanted::default() };
     let restore = plan_restore(&native_view(manifest, &wanted), &program)
         .map_err(|error| JobError::caused_by(error.kind(), &error))?;
     for uid in restore.left_behind.iter().filter(|_| warn) {
@@ -359,8 +365,9 @@ pub(crate) async fn read(
 ) -> Result<RestoredJob, JobError> {
     let manifest = location.load().await?;
     plan_for(location, &manifest, settings, plan, false)?;
+    let rekeyed = fit::check(&manifest, plan)?;
     let loaded = location.read_all(&manifest).await?;
-    let wanted = Wanted { max_parallelism: settings.max_parallelism, subtasks };
+    let wanted = Wanted { max_parallelism: settings.max_parallelism, subtasks, rekeyed };
     let converted = tokio::task::spawn_blocking(move || to_native(&manifest, loaded, &wanted));
     let converted = converted.await.map_err(|error| {
         JobError::new(ErrorKind::Internal, format!("reading the snapshot panicked: {error}"))

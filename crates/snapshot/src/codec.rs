@@ -13,6 +13,9 @@ pub enum CodecError {
     /// The bytes are not such a value.
     #[error("the bytes are not a value of the expected type")]
     Decode(#[source] postcard::Error),
+    /// The bytes are a value of another type, which can't be read as this one.
+    #[error("the value can't be read as the program's type")]
+    Carry(#[source] crate::wire::WireError),
     /// The bytes are more than such a value.
     #[error("{count} bytes are left over behind the value")]
     LeftOver {

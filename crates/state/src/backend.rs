@@ -24,10 +24,10 @@ use crate::{
     ReducingState, RestoreSource, StateError, StateTtl, StateValue, TimeDomain, TtlUpdate,
     ValueState,
     cell::{Context, CurrentValue, DeclaredState, StateCell},
-    describe::type_description,
+    declared::KeyedDeclaration,
     handles::Backing,
     snapshot::SharedStates,
-    store::{Declaration, StateTable, restore_blocks},
+    store::{Declaration, DeclaredType, StateTable, restore_blocks},
     timers::Timers,
     ttl::{Forever, Lifetime},
 };
@@ -41,7 +41,7 @@ pub struct KeyedBackend<K> {
     max: MaxParallelism,
     clock: Arc<dyn Clock>,
     context: Rc<Context<K>>,
-    key_type: String,
+    key: DeclaredType,
     states: Vec<Rc<dyn DeclaredState>>,
     event_timers: Timers<K>,
     processing_timers: Timers<K>,
@@ -57,17 +57,23 @@ impl<K: Key> KeyedBackend<K> {
             max,
             clock,
             context,
-            key_type: type_description::<K>(),
+            key: DeclaredType::of::<K>(),
             states: Vec::new(),
             event_timers: Timers::new(TimeDomain::EventTime, range, max),
             processing_timers: Timers::new(TimeDomain::ProcessingTime, range, max),
         }
     }
 
+    /// What the program says about its keys and states, so far.
+    #[must_use]
+    pub fn declaration(&self) -> KeyedDeclaration {
+        KeyedDeclaration::of(&self.key, &self.declarations())
+    }
+
     /// The description of the keys' type.
     #[must_use]
     pub fn key_type(&self) -> &str {
-        &self.key_type
+        &self.key.description
     }
 
     /// The key groups it is for.
@@ -131,16 +137,12 @@ impl<K: Key> KeyedBackend<K> {
     pub fn restore(&mut self, sources: &[RestoreSource<'_>]) -> Result<Vec<String>, StateError> {
         let now = self.update_now();
         let declared = self.declarations();
-        let unknown = restore_blocks(
-            &self.key_type,
-            &declared,
-            sources,
-            |place, block, stored| match place {
+        let unknown =
+            restore_blocks(&self.key, &declared, sources, |place, block, stored| match place {
                 0 => self.event_timers.state.restore_block(block, stored, now),
                 1 => self.processing_timers.state.restore_block(block, stored, now),
                 _ => self.states[place - 2].restore_block(block, stored),
-            },
-        )?;
+            })?;
         self.event_timers.rebuild();
         self.processing_timers.rebuild();
         Ok(unknown)
@@ -223,8 +225,8 @@ impl<K: Key> KeyedBackend<K> {
         name: &str,
         ttl: Option<StateTtl>,
     ) -> Result<ListState<V>, StateError> {
-        let value_type = format!("List<{}>", type_description::<V>());
-        Ok(ListState { backing: self.declare(name, "list", value_type, ttl)? })
+        let list = DeclaredType::list_of::<V>();
+        Ok(ListState { backing: self.declare(name, "list", list, ttl)? })
     }
 
     /// Declares a map per key. The map's keys need neither `Hash` nor `Ord`.
@@ -237,8 +239,7 @@ impl<K: Key> KeyedBackend<K> {
         name: &str,
         ttl: Option<StateTtl>,
     ) -> Result<MapState<UK, UV>, StateError> {
-        let (key, value) = (type_description::<UK>(), type_description::<UV>());
-        let backing = self.declare(name, "map", format!("Map<{key}, {value}>"), ttl)?;
+        let backing = self.declare(name, "map", DeclaredType::map_of::<UK, UV>(), ttl)?;
         Ok(MapState { backing })
     }
 
@@ -278,7 +279,7 @@ impl<K: Key> KeyedBackend<K> {
         kind: &'static str,
         ttl: Option<StateTtl>,
     ) -> Result<ValueState<V>, StateError> {
-        let backing = self.declare(name, kind, type_description::<V>(), ttl)?;
+        let backing = self.declare(name, kind, DeclaredType::of::<V>(), ttl)?;
         Ok(ValueState { backing })
     }
 
@@ -286,7 +287,7 @@ impl<K: Key> KeyedBackend<K> {
         &mut self,
         name: &str,
         kind: &'static str,
-        value_type: String,
+        value: DeclaredType,
         ttl: Option<StateTtl>,
     ) -> Result<Backing<P, T>, StateError>
     where
@@ -294,7 +295,7 @@ impl<K: Key> KeyedBackend<K> {
     {
         let ttl = ttl.filter(|ttl| ttl.update_type != TtlUpdate::Disabled);
         let ttl_ms = ttl.map(|ttl| ttl.millis());
-        let declaration = Declaration { name: name.to_owned(), kind, value_type, ttl_ms };
+        let declaration = Declaration { name: name.to_owned(), kind, value, ttl_ms };
         self.check(&declaration)?;
         Ok(match ttl {
             None => Backing::Plain(self.add(declaration, Forever)),

@@ -6,13 +6,13 @@ use std::{
     rc::Rc,
 };
 
-use tidegate_snapshot::{manifest::StateDescription, segment::Block};
+use tidegate_snapshot::segment::Block;
 use tidegate_types::{KeyHash, Timestamp};
 
 use crate::{
     Key, StateError, StateValue,
     snapshot::SharedState,
-    store::{Declaration, StateTable},
+    store::{Declaration, StateTable, Stored},
     table::SweepCursor,
     ttl::{Lifetime, Liveness},
 };
@@ -73,8 +73,7 @@ pub(crate) trait DeclaredState {
     fn prefetch(&self, hashes: &[KeyHash]);
     /// What a snapshot takes, as of now.
     fn share(&self) -> Box<dyn SharedState>;
-    fn restore_block(&self, block: &Block<'_>, stored: &StateDescription)
-    -> Result<(), StateError>;
+    fn restore_block(&self, block: &Block<'_>, stored: &Stored<'_>) -> Result<(), StateError>;
 }
 
 /// A state's table with the context that tells its current key.
@@ -147,11 +146,7 @@ impl<K: Key, T: StateValue, L: Lifetime<T>> DeclaredState for StateCell<K, T, L>
         self.state.borrow_mut().share(self.context.now.get())
     }
 
-    fn restore_block(
-        &self,
-        block: &Block<'_>,
-        stored: &StateDescription,
-    ) -> Result<(), StateError> {
+    fn restore_block(&self, block: &Block<'_>, stored: &Stored<'_>) -> Result<(), StateError> {
         self.state.borrow_mut().restore_block(block, stored, self.context.now.get())
     }
 }

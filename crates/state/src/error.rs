@@ -33,6 +33,8 @@ pub enum StateError {
         stored: String,
         /// The type in the program.
         declared: String,
+        /// Where they don't fit, when the descriptions tell.
+        source: Option<BoxError>,
     },
     /// A state in the snapshot is of another type than the program declares, or its values can't
     /// be read as that type.
@@ -44,8 +46,8 @@ pub enum StateError {
         stored: String,
         /// What the program says.
         declared: String,
-        /// Why a value could not be read, when the descriptions did not tell.
-        source: Option<CodecError>,
+        /// Where they don't fit, or why a value could not be read.
+        source: Option<BoxError>,
     },
     /// A block of the snapshot does not hold what it says.
     #[error("the state `{state}` is damaged in key group {group} of the snapshot: {problem}")]

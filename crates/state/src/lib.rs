@@ -14,6 +14,7 @@
 //! | [`backend`] | all keyed states of a subtask, the current key, its timers |
 //! | [`handles`] | what user code holds: value, list, map, reducing and aggregating state |
 //! | [`ttl`] | time to live |
+//! | [`declared`] | what a program says about its states |
 //! | [`evolve`] | whether a state's type can be read as another one |
 //! | [`operator_state`] | lists that belong to a subtask, not to a key |
 //!
@@ -25,6 +26,7 @@
 
 pub mod backend;
 mod cell;
+pub mod declared;
 mod describe;
 mod error;
 pub mod evolve;
@@ -40,6 +42,7 @@ pub mod ttl;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use backend::KeyedBackend;
+pub use declared::{DeclaredState, Fate, KeyedDeclaration};
 pub use describe::{
     accepted,
     shape::{Body, Field, Fields, Name, Shape},
@@ -49,7 +52,7 @@ pub use error::StateError;
 pub use handles::{
     AggregateFunction, AggregatingState, ListState, MapState, ReducingState, ValueState,
 };
-pub use operator_state::{OperatorBackend, OperatorListState, Redistribution};
+pub use operator_state::{OperatorBackend, OperatorListState, Redistribution, decode_as_declared};
 pub use single::SingleTable;
 pub use snapshot::KeyedSnapshot;
 pub use store::RestoreSource;

@@ -8,14 +8,23 @@
 
 use std::{cell::RefCell, fmt, rc::Rc};
 
+use serde::de::DeserializeOwned;
 use tidegate_snapshot::{
     codec::{self, CodecError},
+    described::Described,
     segment,
+    wire::decode_as,
 };
+use tidegate_types::BoxError;
 
 pub use tidegate_snapshot::segment::Redistribution;
 
-use crate::{StateError, StateValue, describe::type_description};
+use crate::{
+    StateError, StateValue,
+    declared::carry_type,
+    describe::{accepted, type_description},
+    evolve::Role,
+};
 
 /// The operator state of one subtask: lists by name.
 #[derive(Default)]
@@ -95,18 +104,34 @@ fn decode_item<V: StateValue>(
     declared: &str,
     mut item: &[u8],
 ) -> Result<V, StateError> {
-    let incompatible = |stored: &str, source| StateError::Incompatible {
+    let incompatible = |stored: &str, source: Option<BoxError>| StateError::Incompatible {
         state: name.to_owned(),
         stored: format!("`{stored}` (operator state)"),
         declared: format!("`{declared}` (operator state)"),
         source,
     };
     let stored: String =
-        codec::decode(&mut item).map_err(|error| incompatible("?", Some(error)))?;
-    if stored != declared {
-        return Err(incompatible(&stored, None));
+        codec::decode(&mut item).map_err(|error| incompatible("?", Some(error.into())))?;
+    decode_as_declared(&stored, declared, item).map_err(|source| incompatible(&stored, source))
+}
+
+/// Reads an item that was written as `stored`, the description of a type.
+///
+/// # Errors
+///
+/// Why it can't be read as a `V`, if there is more to say than that the types differ.
+pub fn decode_as_declared<V: DeserializeOwned>(
+    stored: &str,
+    declared: &str,
+    mut item: &[u8],
+) -> Result<V, Option<BoxError>> {
+    if carry_type(stored, declared, accepted::<V>, Role::Value)?.is_none() {
+        return codec::decode_exact(item).map_err(|error| Some(error.into()));
     }
-    codec::decode_exact(item).map_err(|error| incompatible(&stored, Some(error)))
+    let value = decode_as(&Described::parse(stored), &mut item);
+    let value = value.map_err(|error| Some(error.into()))?;
+    let left_over = CodecError::LeftOver { count: item.len() };
+    if item.is_empty() { Ok(value) } else { Err(Some(left_over.into())) }
 }
 
 /// A declared list, as a snapshot sees it.

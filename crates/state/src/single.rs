@@ -5,9 +5,9 @@ use tidegate_types::{KeyGroupRange, MaxParallelism, Timestamp};
 
 use crate::{
     Key, KeyedSnapshot, KeyedTable, RestoreSource, StateError, StateValue,
-    describe::type_description,
+    declared::KeyedDeclaration,
     snapshot::SharedStates,
-    store::{Declaration, StateTable, restore_blocks},
+    store::{Declaration, DeclaredType, StateTable, restore_blocks},
     ttl::Forever,
 };
 
@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug)]
 pub struct SingleTable<K, V> {
     state: StateTable<K, V, Forever>,
-    key_type: String,
+    key: DeclaredType,
 }
 
 impl<K: Key, V: StateValue> SingleTable<K, V> {
@@ -25,17 +25,23 @@ impl<K: Key, V: StateValue> SingleTable<K, V> {
         let declaration = Declaration {
             name: name.to_owned(),
             kind: "value",
-            value_type: type_description::<V>(),
+            value: DeclaredType::of::<V>(),
             ttl_ms: None,
         };
         let state = StateTable::new(range, max, declaration, Forever);
-        Self { state, key_type: type_description::<K>() }
+        Self { state, key: DeclaredType::of::<K>() }
+    }
+
+    /// What the program says about it.
+    #[must_use]
+    pub fn declaration(&self) -> KeyedDeclaration {
+        KeyedDeclaration::of(&self.key, std::slice::from_ref(&self.state.declaration))
     }
 
     /// The description of the keys' type.
     #[must_use]
     pub fn key_type(&self) -> &str {
-        &self.key_type
+        &self.key.description
     }
 
     /// The entries.
@@ -63,7 +69,7 @@ impl<K: Key, V: StateValue> SingleTable<K, V> {
     /// When the types do not fit, or the snapshot is damaged.
     pub fn restore(&mut self, sources: &[RestoreSource<'_>]) -> Result<Vec<String>, StateError> {
         let declared = [self.state.declaration.clone()];
-        restore_blocks(&self.key_type, &declared, sources, |_, block, stored| {
+        restore_blocks(&self.key, &declared, sources, |_, block, stored| {
             self.state.restore_block(block, stored, Timestamp(0))
         })
     }

@@ -18,24 +18,53 @@ use hashbrown::hash_table;
 use serde::{Serialize, de::DeserializeOwned};
 use tidegate_snapshot::{
     codec,
+    described::Described,
     manifest::StateDescription,
     segment::{Block, BlockSink, KeyedSegmentReader},
+    wire::decode_as,
 };
 use tidegate_types::{KeyGroup, KeyGroupRange, KeyHash, MaxParallelism, Timestamp};
 
 use crate::{
     Key, KeyedTable, StateError, StateValue,
+    declared::{carry_key_over, carry_over, in_words},
+    describe::{
+        accepted, accepted_list, accepted_map, list_description, map_description, shape::Shape,
+        type_description,
+    },
     snapshot::SharedState,
     table::shared::{Contents, Pack, Packed, SharedGroup},
     ttl::{Lifetime, Liveness},
 };
+
+/// A type as the program has it.
+#[derive(Clone, Debug)]
+pub(crate) struct DeclaredType {
+    pub(crate) description: String,
+    /// Finds out what it can be read from.
+    pub(crate) accepted: fn() -> Option<Shape>,
+}
+
+impl DeclaredType {
+    pub(crate) fn of<T: DeserializeOwned>() -> Self {
+        Self { description: type_description::<T>(), accepted: accepted::<T> }
+    }
+
+    pub(crate) fn list_of<T: DeserializeOwned>() -> Self {
+        Self { description: list_description::<T>(), accepted: accepted_list::<T> }
+    }
+
+    pub(crate) fn map_of<K: DeserializeOwned, V: DeserializeOwned>() -> Self {
+        Self { description: map_description::<K, V>(), accepted: accepted_map::<K, V> }
+    }
+}
 
 /// What the program says about a state.
 #[derive(Clone, Debug)]
 pub(crate) struct Declaration {
     pub(crate) name: String,
     pub(crate) kind: &'static str,
-    pub(crate) value_type: String,
+    pub(crate) value: DeclaredType,
     pub(crate) ttl_ms: Option<u64>,
 }
 
@@ -45,40 +74,26 @@ impl Declaration {
             id,
             name: self.name.clone(),
             kind: self.kind.to_owned(),
-            value_type: self.value_type.clone(),
+            value_type: self.value.description.clone(),
             ttl_ms: self.ttl_ms,
         }
     }
 
-    fn in_words(&self) -> String {
-        in_words(self.kind, &self.value_type, self.ttl_ms)
+    /// In which form a value is in the snapshot, unless that is the form of the program's type.
+    fn check(&self, stored: &StateDescription) -> Result<Option<Described>, StateError> {
+        let accepted = || (self.value.accepted)();
+        carry_over(stored, &self.describe(0), accepted)
+            .map(|changes| changes.map(|_| Described::of_state(stored)))
     }
 
-    fn check(&self, stored: &StateDescription) -> Result<(), StateError> {
-        // A TTL may get longer or shorter, but with one an entry holds its time too.
-        let same = self.kind == stored.kind
-            && self.value_type == stored.value_type
-            && self.ttl_ms.is_some() == stored.ttl_ms.is_some();
-        if same { Ok(()) } else { Err(self.incompatible(stored, None)) }
-    }
-
-    fn incompatible(
-        &self,
-        stored: &StateDescription,
-        source: Option<codec::CodecError>,
-    ) -> StateError {
+    fn incompatible(&self, stored: &StateDescription, source: codec::CodecError) -> StateError {
         StateError::Incompatible {
             state: self.name.clone(),
-            stored: in_words(&stored.kind, &stored.value_type, stored.ttl_ms),
-            declared: self.in_words(),
-            source,
+            stored: in_words(stored),
+            declared: in_words(&self.describe(0)),
+            source: Some(source.into()),
         }
     }
-}
-
-fn in_words(kind: &str, value_type: &str, ttl_ms: Option<u64>) -> String {
-    let ttl = if ttl_ms.is_some() { " with TTL" } else { "" };
-    format!("`{value_type}` ({kind} state{ttl})")
 }
 
 /// Keyed state to restore from: a segment of the snapshot, and which of its key groups to take.
@@ -94,26 +109,35 @@ pub struct RestoreSource<'a> {
     pub key_type: &'a str,
 }
 
+/// In which form a state is in a snapshot.
+pub(crate) struct Stored<'a> {
+    description: &'a StateDescription,
+    /// The types of its keys and values, where they are not those of the program.
+    key: Option<Described>,
+    value: Option<Described>,
+}
+
 /// Goes through `sources` and hands each block of a declared state to `restore`, with the state's
 /// place among `declared`. Returns the names of states that the program does not declare.
 pub(crate) fn restore_blocks(
-    key_type: &str,
+    key: &DeclaredType,
     declared: &[Declaration],
     sources: &[RestoreSource<'_>],
-    mut restore: impl FnMut(usize, &Block<'_>, &StateDescription) -> Result<(), StateError>,
+    mut restore: impl FnMut(usize, &Block<'_>, &Stored<'_>) -> Result<(), StateError>,
 ) -> Result<Vec<String>, StateError> {
     let mut unknown = BTreeSet::new();
     for source in sources {
-        if source.key_type != key_type {
-            return Err(StateError::KeyType {
-                stored: source.key_type.to_owned(),
-                declared: key_type.to_owned(),
-            });
+        let changes = carry_key_over(source.key_type, &key.description, || (key.accepted)())?;
+        let stored_key = changes.map(|_| Described::parse(source.key_type));
+        let places = match_by_name(declared, source.states, &mut unknown);
+        let mut states = Vec::new();
+        for (description, place) in source.states.iter().zip(&places) {
+            let value = place.map(|place| declared[place].check(description)).transpose()?;
+            states.push(Stored { description, key: stored_key.clone(), value: value.flatten() });
         }
-        let places = match_by_name(declared, source.states, &mut unknown)?;
         for block in source.segment.blocks_in(source.groups) {
             let place = source.states.iter().position(|state| state.id == block.state);
-            match place.map(|place| (places[place], &source.states[place])) {
+            match place.map(|place| (places[place], &states[place])) {
                 Some((Some(target), stored)) => restore(target, &block, stored)?,
                 Some((None, _)) => {}
                 None => return Err(unnamed(&block)),
@@ -128,17 +152,16 @@ fn match_by_name(
     declared: &[Declaration],
     stored: &[StateDescription],
     unknown: &mut BTreeSet<String>,
-) -> Result<Vec<Option<usize>>, StateError> {
+) -> Vec<Option<usize>> {
     let mut places = Vec::with_capacity(stored.len());
     for state in stored {
         let place = declared.iter().position(|declaration| declaration.name == state.name);
-        match place {
-            Some(place) => declared[place].check(state)?,
-            None => drop(unknown.insert(state.name.clone())),
+        if place.is_none() {
+            unknown.insert(state.name.clone());
         }
         places.push(place);
     }
-    Ok(places)
+    places
 }
 
 fn unnamed(block: &Block<'_>) -> StateError {
@@ -176,11 +199,12 @@ impl<K: Key, V: StateValue, L: Lifetime<V>> StateTable<K, V, L> {
         Box::new(SharedTable { groups, name: self.declaration.name.clone(), alive })
     }
 
-    /// Takes in one block, without what has expired.
+    /// Takes in one block, without what has expired, and if keys have changed without those that
+    /// belong to others now.
     pub(crate) fn restore_block(
         &mut self,
         block: &Block<'_>,
-        stored: &StateDescription,
+        stored: &Stored<'_>,
         now: Timestamp,
     ) -> Result<(), StateError> {
         let count = usize::try_from(block.entries).unwrap_or(usize::MAX);
@@ -188,12 +212,19 @@ impl<K: Key, V: StateValue, L: Lifetime<V>> StateTable<K, V, L> {
         if count > block.bytes.len().max(1) {
             return Err(self.corrupt(block.group, "it can't hold as many entries as it says"));
         }
-        self.table.reserve(block.group, count);
+        if stored.key.is_none() {
+            self.table.reserve(block.group, count);
+        }
         let mut bytes = block.bytes;
         for _ in 0..count {
             let (key, mut value) = self.decode_entry(&mut bytes, stored)?;
             let hash = KeyHash::of(&key);
-            if hash.group(self.table.max_parallelism()) != block.group {
+            let group = hash.group(self.table.max_parallelism());
+            if stored.key.is_some() {
+                if !self.table.range().contains(group) {
+                    continue;
+                }
+            } else if group != block.group {
                 return Err(self.corrupt(block.group, "it holds a key of another key group"));
             }
             if self.lifetime.prune(&mut value, now) {
@@ -204,15 +235,16 @@ impl<K: Key, V: StateValue, L: Lifetime<V>> StateTable<K, V, L> {
             return Ok(());
         }
         let left_over = codec::CodecError::LeftOver { count: bytes.len() };
-        Err(self.declaration.incompatible(stored, Some(left_over)))
+        Err(self.declaration.incompatible(stored.description, left_over))
     }
 
-    fn decode_entry(
-        &self,
-        bytes: &mut &[u8],
-        stored: &StateDescription,
-    ) -> Result<(K, V), StateError> {
-        decode_pair(bytes).map_err(|error| self.declaration.incompatible(stored, Some(error)))
+    fn decode_entry(&self, bytes: &mut &[u8], stored: &Stored<'_>) -> Result<(K, V), StateError> {
+        let pair = match stored {
+            Stored { key: None, value: None, .. } => decode_pair(bytes),
+            Stored { key, value, .. } => decode_part(key.as_ref(), bytes)
+                .and_then(|key| Ok((key, decode_part(value.as_ref(), bytes)?))),
+        };
+        pair.map_err(|error| self.declaration.incompatible(stored.description, error))
     }
 
     fn corrupt(&self, group: KeyGroup, problem: &str) -> StateError {
@@ -225,6 +257,17 @@ fn decode_pair<K: DeserializeOwned, V: DeserializeOwned>(
     bytes: &mut &[u8],
 ) -> Result<(K, V), codec::CodecError> {
     Ok((codec::decode(bytes)?, codec::decode(bytes)?))
+}
+
+/// Decodes a value that was written as `stored`, or as the program's type.
+fn decode_part<T: DeserializeOwned>(
+    stored: Option<&Described>,
+    bytes: &mut &[u8],
+) -> Result<T, codec::CodecError> {
+    match stored {
+        Some(stored) => decode_as(stored, bytes).map_err(codec::CodecError::Carry),
+        None => codec::decode(bytes),
+    }
 }
 
 /// Encodes what of an entry is alive as of a barrier. Of a group that has not been written since an

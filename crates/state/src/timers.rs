@@ -18,7 +18,7 @@ use tidegate_types::{KeyGroupRange, KeyHash, MaxParallelism};
 
 use crate::{
     Key,
-    store::{Declaration, StateTable},
+    store::{Declaration, DeclaredType, StateTable},
     ttl::Forever,
 };
 
@@ -149,7 +149,7 @@ impl<K: Key> Timers<K> {
         let declaration = Declaration {
             name: domain.state_name().to_owned(),
             kind: "timer",
-            value_type: "List<i64>".to_owned(),
+            value: DeclaredType::list_of::<i64>(),
             ttl_ms: None,
         };
         let state = StateTable::new(range, max, declaration, Forever);

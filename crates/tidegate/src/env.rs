@@ -47,7 +47,7 @@ impl Env {
         let node = self.plan.borrow_mut().add(Node {
             name: "source".to_owned(),
             uid: Some(uid.into()),
-            keyed: false,
+            keyed: None,
             inputs: Vec::new(),
             output: Some(BatchType::of::<S::Item>()),
             kind: NodeKind::Source(Box::new(move |context| source_operator(source, context))),

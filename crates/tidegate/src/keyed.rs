@@ -1,19 +1,19 @@
 //! Streams by keys.
 
-use std::marker::PhantomData;
+use std::{cell::Cell, marker::PhantomData, rc::Rc};
 
 use tidegate_core::{
     Data, Operator, OperatorContext, Partitioning,
     plan::{Edge, RouterContext},
     router::KeyRouter,
 };
-use tidegate_state::{AggregateFunction, Key, StateValue};
+use tidegate_state::{AggregateFunction, Key, KeyedDeclaration, StateValue};
 
 use crate::{
     Result,
     operators::{
-        fold::{Aggregate, FoldOperator, Reduce},
-        process::{KeyedProcess, ProcessOperator, States},
+        fold::{Aggregate, FoldOperator, Reduce, declare_single},
+        process::{KeyedProcess, ProcessOperator, States, declare_states},
     },
     stream::Stream,
 };
@@ -40,7 +40,8 @@ impl<K: Key, T: Data, F: Fn(&T) -> K + Clone + 'static> KeyedStream<K, T, F> {
         T: StateValue,
     {
         let select = self.select.clone();
-        self.then("reduce", uid, move |context| {
+        let declare = || Ok(declare_single::<K, T>("value"));
+        self.then("reduce", uid, declare, move |context| {
             Ok(Box::new(FoldOperator::new("value", select, Reduce(reduce), &context)?))
         })
     }
@@ -52,20 +53,29 @@ impl<K: Key, T: Data, F: Fn(&T) -> K + Clone + 'static> KeyedStream<K, T, F> {
         A::Out: Data,
     {
         let select = self.select.clone();
-        self.then("aggregate", uid, move |context| {
+        let declare = || Ok(declare_single::<K, A::Acc>("accumulator"));
+        self.then("aggregate", uid, declare, move |context| {
             Ok(Box::new(FoldOperator::new("accumulator", select, Aggregate(function), &context)?))
         })
     }
 
     /// Processes records with any number of states by key, and timers. `make` declares the states
-    /// and makes the function; it runs once per subtask.
+    /// and makes the function; it runs once per subtask, and once before to see the states.
     pub fn process<P: KeyedProcess<K, T>>(
         &self,
         uid: &str,
         make: impl FnOnce(&mut States<'_, K>) -> Result<P> + 'static,
     ) -> Stream<P::Out> {
         let select = self.select.clone();
-        self.then("process", uid, move |context| {
+        // Either the states are declared to be looked at, or the operator is made.
+        let make = Rc::new(Cell::new(Some(make)));
+        let to_declare = Rc::clone(&make);
+        let declare = move || match to_declare.take() {
+            Some(make) => declare_states(make),
+            None => Err("the operator has been made already".into()),
+        };
+        self.then("process", uid, declare, move |context| {
+            let make = make.take().ok_or("the states have been declared already")?;
             Ok(Box::new(ProcessOperator::new(select, make, context)?))
         })
     }
@@ -75,6 +85,7 @@ impl<K: Key, T: Data, F: Fn(&T) -> K + Clone + 'static> KeyedStream<K, T, F> {
         &self,
         name: &str,
         uid: &str,
+        declare: impl FnOnce() -> Result<KeyedDeclaration> + 'static,
         make: impl FnOnce(OperatorContext) -> Result<Box<dyn Operator>> + 'static,
     ) -> Stream<U> {
         let select = self.select.clone();
@@ -83,6 +94,6 @@ impl<K: Key, T: Data, F: Fn(&T) -> K + Clone + 'static> KeyedStream<K, T, F> {
         });
         let partitioning = Partitioning::Route { name: "hash", router };
         let inputs = vec![Edge { from: self.stream.node(), partitioning }];
-        self.stream.add(name, Some(uid), true, inputs, make)
+        self.stream.add(name, Some(uid), Some(Box::new(declare)), inputs, make)
     }
 }

@@ -5,7 +5,7 @@ use std::{marker::PhantomData, rc::Rc, time::Duration};
 use tidegate_core::{
     BatchType, Data, Node, NodeId, NodeKind, Operator, OperatorContext, Partitioning, Sink,
     TwoPhaseSink,
-    plan::{Edge, SharedPlan},
+    plan::{DeclareKeyed, Edge, SharedPlan},
     router::RebalanceRouter,
     sink::{sink_operator, two_phase_operator},
 };
@@ -93,7 +93,7 @@ impl<T: Data> Stream<T> {
         let inputs =
             all.map(|stream| Edge { from: stream.node, partitioning: Partitioning::Forward });
         let inputs = inputs.collect();
-        self.add("union", None, false, inputs, |_| Ok(Box::new(Identity::<T>::default())))
+        self.add("union", None, None, inputs, |_| Ok(Box::new(Identity::<T>::default())))
     }
 
     /// The same records, spread evenly over all subtasks.
@@ -104,13 +104,13 @@ impl<T: Data> Stream<T> {
         });
         let partitioning = Partitioning::Route { name: "rebalance", router };
         let inputs = vec![Edge { from: self.node, partitioning }];
-        self.add("rebalance", None, false, inputs, |_| Ok(Box::new(Identity::<T>::default())))
+        self.add("rebalance", None, None, inputs, |_| Ok(Box::new(Identity::<T>::default())))
     }
 
     /// The same records, each to every subtask.
     pub fn broadcast(&self) -> Stream<T> {
         let inputs = vec![Edge { from: self.node, partitioning: Partitioning::Broadcast }];
-        self.add("broadcast", None, false, inputs, |_| Ok(Box::new(Identity::<T>::default())))
+        self.add("broadcast", None, None, inputs, |_| Ok(Box::new(Identity::<T>::default())))
     }
 
     /// The stream by keys: all records of a key reach the same subtask, which keeps the key's state.
@@ -150,7 +150,7 @@ impl<T: Data> Stream<T> {
         self.plan.borrow_mut().add(Node {
             name: "sink".to_owned(),
             uid: Some(uid.into()),
-            keyed: false,
+            keyed: None,
             inputs: vec![Edge { from: self.node, partitioning: Partitioning::Forward }],
             output: None,
             kind: NodeKind::Operator(Box::new(move |context| sink.into_operator(&context))),
@@ -165,7 +165,7 @@ impl<T: Data> Stream<T> {
         make: impl FnOnce(OperatorContext) -> Result<Box<dyn Operator>> + 'static,
     ) -> Stream<U> {
         let inputs = vec![Edge { from: self.node, partitioning: Partitioning::Forward }];
-        self.add(name, uid, false, inputs, make)
+        self.add(name, uid, None, inputs, make)
     }
 
     /// An operator behind `inputs`.
@@ -173,7 +173,7 @@ impl<T: Data> Stream<T> {
         &self,
         name: &str,
         uid: Option<&str>,
-        keyed: bool,
+        keyed: Option<DeclareKeyed>,
         inputs: Vec<Edge>,
         make: impl FnOnce(OperatorContext) -> Result<Box<dyn Operator>> + 'static,
     ) -> Stream<U> {

@@ -64,7 +64,8 @@ fn manifest(operators: Vec<(&str, OperatorManifest)>) -> Manifest {
 }
 
 fn planned(uids: &[&str]) -> Vec<PlannedOperator> {
-    let planned = |uid: &&str| PlannedOperator { uid: (*uid).into(), name: "process".into() };
+    let planned =
+        |uid: &&str| PlannedOperator { uid: (*uid).into(), name: "process".into(), rekeyed: false };
     uids.iter().map(planned).collect()
 }
 

@@ -64,7 +64,7 @@ impl Chain {
         let make = |link: ChainLink<OperatorFactory>| {
             let ChainLink { uid, name, keyed, factory } = link;
             match super::caught(|| factory(context(&uid)?)) {
-                Ok(operator) => Ok(Link { uid, name, keyed, operator }),
+                Ok(operator) => Ok(Link { uid, name, keyed: keyed.is_some(), operator }),
                 Err(source) => Err(TaskError::in_operator(&uid, &name, source)),
             }
         };

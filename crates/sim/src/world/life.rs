@@ -230,7 +230,11 @@ impl World {
 
     /// Who takes over what, as the real thing decides it.
     fn plan(&self, loaded: &Loaded, parallelism: Parallelism) -> Result<RestorePlan, String> {
-        let operators = UIDS.map(|uid| PlannedOperator { uid: uid.into(), name: uid.to_owned() });
+        let operators = UIDS.map(|uid| PlannedOperator {
+            uid: uid.into(),
+            name: uid.to_owned(),
+            rekeyed: false,
+        });
         let program = Program {
             operators: &operators,
             parallelism,

@@ -229,7 +229,7 @@ fn a_value_of_another_type_is_refused_with_both_descriptions() {
     let mut backend = backend::<String>(all_groups());
     let _state = backend.value_state::<(u64, Option<u8>)>("it", None).unwrap();
     let error = backend.restore(&[saved.source(all_groups())]).unwrap_err();
-    assert!(matches!(error, StateError::Incompatible { source: None, .. }));
+    assert!(matches!(error, StateError::Incompatible { source: Some(_), .. }));
     assert_eq!(error.kind(), ErrorKind::Incompatible);
     assert_eq!(
         error.to_string(),
@@ -257,7 +257,7 @@ fn another_kind_and_another_use_of_ttl_are_refused() {
 fn a_value_that_no_longer_decodes_is_refused_even_if_descriptions_agree() {
     let mut saved = saved_value(7u8);
     saved.states.iter_mut().find(|state| state.name == "it").unwrap().value_type =
-        type_description::<String>();
+        crate::type_description::<String>();
     let mut backend = backend::<String>(all_groups());
     let _state = backend.value_state::<String>("it", None).unwrap();
     let error = backend.restore(&[saved.source(all_groups())]).unwrap_err();

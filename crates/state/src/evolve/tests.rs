@@ -203,6 +203,7 @@ fn what_does_not_fit_and_what_can_be_done() {
         value(said::<Inner, Event>(Role::Value)),
         value(said::<NewInner, WithoutDefault>(Role::Key)),
         value(said::<NewInner, Strict>(Role::Key)),
+        value(said::<Strict, Inner>(Role::Key)),
         value(said::<NewNode, Node>(Role::Value)),
     ];
     insta::assert_snapshot!(messages.join("\n"));

@@ -7,8 +7,10 @@ use std::marker::PhantomData;
 use tidegate_core::{
     Batch, Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, batch::typed,
 };
-use tidegate_state::{AggregateFunction, Key, PREFETCH_WINDOW, SingleTable, StateValue, hash_keys};
-use tidegate_types::{Barrier, KeyGroupRange, KeyHash};
+use tidegate_state::{
+    AggregateFunction, Key, KeyedDeclaration, PREFETCH_WINDOW, SingleTable, StateValue, hash_keys,
+};
+use tidegate_types::{Barrier, KeyGroupRange, KeyHash, MaxParallelism, Parallelism};
 
 use super::{keyed_snapshot, restore_keyed};
 use crate::Result;
@@ -74,6 +76,13 @@ where
     fn out(&self, key: K, value: &A::Acc) -> Result<(K, A::Out)> {
         Ok((key, self.0.result(value)?))
     }
+}
+
+/// What an operator with one state declares, without a job.
+pub(crate) fn declare_single<K: Key, V: StateValue>(state: &str) -> KeyedDeclaration {
+    let (range, max) =
+        (KeyGroupRange { start: 0, end: 1 }, MaxParallelism::default_for(Parallelism::ONE));
+    SingleTable::<K, V>::new(state, range, max).declaration()
 }
 
 /// One subtask of a fold.

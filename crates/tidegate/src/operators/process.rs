@@ -1,15 +1,19 @@
 //! Functions with any number of states by key, and timers.
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, sync::Arc};
 
 use tidegate_core::{
     Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, batch::typed,
 };
 use tidegate_state::{
-    AggregateFunction, AggregatingState, DueTimer, Key, KeyedBackend, ListState, MapState,
-    PREFETCH_WINDOW, ReducingState, StateTtl, StateValue, TimeDomain, ValueState, hash_keys,
+    AggregateFunction, AggregatingState, DueTimer, Key, KeyedBackend, KeyedDeclaration, ListState,
+    MapState, PREFETCH_WINDOW, ReducingState, StateTtl, StateValue, TimeDomain, ValueState,
+    hash_keys,
 };
-use tidegate_types::{Barrier, EventTime, KeyHash, Timestamp};
+use tidegate_types::{
+    Barrier, EventTime, KeyGroupRange, KeyHash, MaxParallelism, Parallelism, Timestamp,
+    time::SystemClock,
+};
 
 use super::{emitted::Emitted, keyed_snapshot, restore_keyed};
 use crate::Result;
@@ -191,6 +195,17 @@ impl<K: Key, Out: Data> ProcessContext<'_, K, Out> {
 
 fn signed(time: Timestamp) -> i64 {
     i64::try_from(time.millis()).unwrap_or(i64::MAX)
+}
+
+/// What `make` declares, without a job.
+pub(crate) fn declare_states<K: Key, P>(
+    make: impl FnOnce(&mut States<'_, K>) -> Result<P>,
+) -> Result<KeyedDeclaration> {
+    let (range, max) =
+        (KeyGroupRange { start: 0, end: 1 }, MaxParallelism::default_for(Parallelism::ONE));
+    let mut backend = KeyedBackend::new(range, max, Arc::new(SystemClock));
+    make(&mut States { backend: &mut backend, ttl: None })?;
+    Ok(backend.declaration())
 }
 
 /// One subtask of a keyed function.

@@ -1,0 +1,160 @@
+//! What a program says about an operator's keyed state, without the state: what a restore is checked
+//! against before there is one.
+
+use serde::{Deserialize, Serialize};
+use tidegate_snapshot::{
+    described::{Described, Type},
+    manifest::{OperatorManifest, StateDescription},
+};
+use tidegate_types::BoxError;
+
+use crate::{
+    StateError,
+    describe::shape::Shape,
+    evolve::{Change, Role, compare},
+    store::{Declaration, DeclaredType},
+};
+
+/// The keyed state of an operator, as its program declares it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyedDeclaration {
+    /// The description of the keys' type.
+    pub key_type: String,
+    /// What keys can be read from, if that can be told.
+    pub key: Option<Shape>,
+    /// Its states.
+    pub states: Vec<DeclaredState>,
+}
+
+/// A state, as its program declares it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclaredState {
+    /// Its name and type.
+    pub description: StateDescription,
+    /// What its values can be read from, if that can be told.
+    pub value: Option<Shape>,
+}
+
+/// What a restore does with a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is taken over as it is.
+    Restored,
+    /// It is taken over with these changes.
+    Migrated(Vec<Change>),
+    /// The program does not declare it.
+    Dropped,
+    /// The snapshot does not have it.
+    New,
+    /// It can't be taken over: why not.
+    Refused(String),
+}
+
+impl KeyedDeclaration {
+    pub(crate) fn of(key: &DeclaredType, states: &[Declaration]) -> Self {
+        let states = states.iter().zip(0..).map(|(state, id)| DeclaredState {
+            description: state.describe(id),
+            value: (state.value.accepted)(),
+        });
+        let (key_type, key) = (key.description.clone(), (key.accepted)());
+        Self { key_type, key, states: states.collect() }
+    }
+
+    /// What changes about the keys that the snapshot holds; `None` if they are of the same type.
+    ///
+    /// # Errors
+    ///
+    /// When they can't be read as the program's.
+    pub fn key_changes(
+        &self,
+        stored: &OperatorManifest,
+    ) -> Result<Option<Vec<Change>>, StateError> {
+        match &stored.key_type {
+            None => Ok(None),
+            Some(key) => carry_key_over(key, &self.key_type, || self.key.clone()),
+        }
+    }
+
+    /// What becomes of each state, the snapshot's first, by name.
+    #[must_use]
+    pub fn fates(&self, stored: &OperatorManifest) -> Vec<(String, Fate)> {
+        let declared = |name: &str| self.states.iter().find(|own| own.description.name == name);
+        let fate = |state: &StateDescription| {
+            let Some(own) = declared(&state.name) else { return Fate::Dropped };
+            match carry_over(state, &own.description, || own.value.clone()) {
+                Ok(None) => Fate::Restored,
+                Ok(Some(changes)) => Fate::Migrated(changes),
+                Err(error) => Fate::Refused(tidegate_types::error::chain(&error)),
+            }
+        };
+        let restored = stored.states.iter().map(|state| (state.name.clone(), fate(state)));
+        let is_new = |own: &&DeclaredState| {
+            stored.states.iter().all(|state| state.name != own.description.name)
+        };
+        let new = self.states.iter().filter(is_new);
+        restored.chain(new.map(|own| (own.description.name.clone(), Fate::New))).collect()
+    }
+}
+
+pub(crate) fn in_words(state: &StateDescription) -> String {
+    let ttl = if state.ttl_ms.is_some() { " with TTL" } else { "" };
+    format!("`{}` ({} state{ttl})", state.value_type, state.kind)
+}
+
+/// What changes when values of the state `stored` are restored as those of `declared`; `None` if
+/// they have the same form.
+///
+/// # Errors
+///
+/// [`StateError::Incompatible`], when they can't be.
+pub(crate) fn carry_over(
+    stored: &StateDescription,
+    declared: &StateDescription,
+    accepted: impl FnOnce() -> Option<Shape>,
+) -> Result<Option<Vec<Change>>, StateError> {
+    let incompatible = |source: Option<BoxError>| StateError::Incompatible {
+        state: declared.name.clone(),
+        stored: in_words(stored),
+        declared: in_words(declared),
+        source,
+    };
+    // A TTL may get longer or shorter, but with one an entry holds its time too.
+    if declared.kind != stored.kind || declared.ttl_ms.is_some() != stored.ttl_ms.is_some() {
+        return Err(incompatible(None));
+    }
+    let (stored, declared) = (&stored.value_type, &declared.value_type);
+    carry_type(stored, declared, accepted, Role::Value).map_err(incompatible)
+}
+
+/// What changes when keys of the type `stored` are restored as those of `declared`; `None` if they
+/// are of the same type.
+///
+/// # Errors
+///
+/// [`StateError::KeyType`], when they can't be.
+pub(crate) fn carry_key_over(
+    stored: &str,
+    declared: &str,
+    accepted: impl FnOnce() -> Option<Shape>,
+) -> Result<Option<Vec<Change>>, StateError> {
+    carry_type(stored, declared, accepted, Role::Key).map_err(|source| StateError::KeyType {
+        stored: stored.to_owned(),
+        declared: declared.to_owned(),
+        source,
+    })
+}
+
+pub(crate) fn carry_type(
+    stored: &str,
+    declared: &str,
+    accepted: impl FnOnce() -> Option<Shape>,
+    role: Role,
+) -> Result<Option<Vec<Change>>, Option<BoxError>> {
+    if stored == declared {
+        return Ok(None);
+    }
+    let described = Described::parse(stored);
+    let accepted = accepted().filter(|_| !matches!(described.root, Type::Opaque(_)));
+    let changes = compare(&described, &accepted.ok_or(None)?, role);
+    changes.map(Some).map_err(|misfit| Some(misfit.into()))
+}

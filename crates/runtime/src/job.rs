@@ -163,7 +163,7 @@ pub fn run_process(mut spec: JobSpec, seat: ProcessSeat) -> Result<(), JobError>
 }
 
 /// The Tokio runtime of a process with workers.
-fn io_runtime() -> Result<tokio::runtime::Runtime, JobError> {
+pub(crate) fn io_runtime() -> Result<tokio::runtime::Runtime, JobError> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         // Readers and sinks of files keep a thread each; tokio's limit of 512 would have some of a

@@ -4,6 +4,7 @@
 
 mod api;
 mod describe;
+mod dry_run;
 mod embedded;
 mod exchange;
 mod fit;
@@ -29,6 +30,7 @@ pub use api::{
 pub use describe::{
     InputDescription, JobDescription, JobPlan, OperatorDescription, TaskDescription,
 };
+pub use dry_run::{DryRun, StateOutcome, dry_run};
 pub use job::{
     describe, dispose_savepoint, run, run_process, start, start_master, verify_snapshot,
 };

@@ -183,6 +183,21 @@ fn coordinator_config(spec: &JobSettings) -> CoordinatorConfig {
     }
 }
 
+/// Where the snapshot lies that a job would start from, if it is to start from one.
+///
+/// # Errors
+///
+/// When it can't be found.
+pub(crate) async fn locate_start(
+    settings: &JobSettings,
+    stores: &Stores,
+) -> Result<Option<SnapshotLocation>, JobError> {
+    let subdir = settings.options.checkpointing.create_subdir;
+    let listed = stores.checkpoints.list(settings.id, subdir).await?;
+    let savepoint = newest_savepoint(settings, stores).await?;
+    Ok(find_start(settings, stores, &listed, savepoint)?.map(|start| start.location))
+}
+
 /// The snapshot to start from.
 struct Start {
     location: SnapshotLocation,

@@ -156,5 +156,9 @@ pub(crate) fn carry_type(
     let described = Described::parse(stored);
     let accepted = accepted().filter(|_| !matches!(described.root, Type::Opaque(_)));
     let changes = compare(&described, &accepted.ok_or(None)?, role);
-    changes.map(Some).map_err(|misfit| Some(misfit.into()))
+    changes.map(Some).map_err(|misfit| match misfit.path.is_empty() {
+        false => Some(misfit.into()),
+        // Of the whole both types are told already.
+        true => misfit.advice.map(Into::into),
+    })
 }

@@ -36,12 +36,14 @@ impl fmt::Display for Change {
 
 /// A difference that a restore can't carry over.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}{problem}", place(path))]
+#[error("{}{problem}{}", place(path), advice.map_or_else(String::new, |text| format!("; {text}")))]
 pub struct Misfit {
     /// Where in the type; empty for the type itself.
     pub path: String,
-    /// What it was, what it is, and what can be done.
+    /// What it was and what it is.
     pub problem: String,
+    /// What can be done, if there is more to say.
+    pub advice: Option<&'static str>,
 }
 
 fn place(path: &str) -> String {
@@ -98,11 +100,17 @@ impl<'a> Comparison<'a> {
         self.changes.push(Change { path: path.to_owned(), what });
     }
 
-    fn misfit<T>(&self, path: &str, old: &Type, new: &Shape, advice: &str) -> Result<T, Misfit> {
+    fn misfit<T>(
+        &self,
+        path: &str,
+        old: &Type,
+        new: &Shape,
+        advice: &'static str,
+    ) -> Result<T, Misfit> {
         let (old, new) = (in_words(old), self.shape_in_words(new));
-        let advice = if advice.is_empty() { String::new() } else { format!("; {advice}") };
-        let problem = format!("it is `{old}` in the snapshot and `{new}` in the program{advice}");
-        Err(Misfit { path: path.to_owned(), problem })
+        let problem = format!("it is `{old}` in the snapshot and `{new}` in the program");
+        let advice = Some(advice).filter(|advice| !advice.is_empty());
+        Err(Misfit { path: path.to_owned(), problem, advice })
     }
 
     fn shape_in_words(&self, shape: &Shape) -> String {
@@ -267,8 +275,9 @@ impl<'a> Comparison<'a> {
         path: &str,
         role: Role,
     ) -> Result<(), Misfit> {
-        let misfit =
-            |name: &str, problem: String| Err::<(), _>(Misfit { path: join(path, name), problem });
+        let misfit = |name: &str, problem: String| {
+            Err::<(), _>(Misfit { path: join(path, name), problem, advice: None })
+        };
         let mut places = Vec::new();
         for (name, old) in old {
             let by_name = |known: &Name| known == name;
@@ -338,7 +347,7 @@ impl<'a> Comparison<'a> {
             let path = join(path, name);
             let Some((_, body)) = new.iter().find(|(known, _)| known == name) else {
                 let problem = "the program's enum does not have this variant".to_owned();
-                return Err(Misfit { path, problem });
+                return Err(Misfit { path, problem, advice: None });
             };
             let same = match body {
                 Some(body) => self.bodies(old, body, &path, role)?,
@@ -346,7 +355,7 @@ impl<'a> Comparison<'a> {
             };
             if !same {
                 let problem = format!("this variant is `{}` in the snapshot", in_words(old));
-                return Err(Misfit { path, problem });
+                return Err(Misfit { path, problem, advice: None });
             }
         }
         let is_new = |(name, _): &&(Name, _)| old.iter().all(|(known, _)| known != name);

@@ -85,6 +85,17 @@ pub fn flights_by_day() -> &'static Path {
     BUILT.get_or_init(|| build("tidegate-programs", "--bin", "flights_by_day"))
 }
 
+/// Jobs that keep a value per key, as they were before their types changed, and as they are now.
+pub fn evolution() -> (&'static Path, &'static Path) {
+    static BEFORE: OnceLock<PathBuf> = OnceLock::new();
+    static AFTER: OnceLock<PathBuf> = OnceLock::new();
+    let program = |name| build("tidegate-programs", "--bin", name);
+    (
+        BEFORE.get_or_init(|| program("evolution_before")),
+        AFTER.get_or_init(|| program("evolution_after")),
+    )
+}
+
 fn build(package: &str, kind: &str, example: &str) -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--package", package, kind, example]);

@@ -13,6 +13,7 @@ pub(crate) struct CommandLine {
     pub(crate) process_index: Option<String>,
     pub(crate) addresses: Option<String>,
     pub(crate) coordinator: Option<String>,
+    pub(crate) dry_run: bool,
     pub(crate) help: bool,
     /// Everything else, in order: the job's own arguments.
     pub(crate) rest: Vec<String>,
@@ -33,6 +34,7 @@ enum Effect {
     ProcessIndex,
     Addresses,
     Coordinator,
+    DryRun,
     Help,
 }
 
@@ -80,6 +82,12 @@ const FLAGS: &[Flag] = &[
         value: "",
         help: "Leave state behind whose operator the program does not have any more.",
         effect: Effect::Switch("execution.state-recovery.ignore-unclaimed-state"),
+    },
+    Flag {
+        names: &["--dry-run"],
+        value: "",
+        help: "Tell what a restore would do, state by state, and start nothing.",
+        effect: Effect::DryRun,
     },
     Flag {
         names: &["--job-id"],
@@ -176,6 +184,7 @@ impl CommandLine {
             Effect::ProcessIndex => self.process_index = Some(value),
             Effect::Addresses => self.addresses = Some(value),
             Effect::Coordinator => self.coordinator = Some(value),
+            Effect::DryRun => self.dry_run = true,
             Effect::Help => self.help = true,
         }
         Ok(())

@@ -79,7 +79,7 @@ impl Job {
     }
 
     /// Whether [`Job::run`] would start it from nothing: not from a snapshot, not with a command
-    /// line that is wrong, not to print help, not as another process than the first of several, and
+    /// line that is wrong, not to print help or to tell what a restore would do, not as another process than the first of several, and
     /// not for a JobManager. Only then may results of an earlier run be cleared away.
     #[must_use]
     pub fn starts_afresh(&self) -> bool {
@@ -90,7 +90,10 @@ impl Job {
         let is_first = line.process_index.as_deref().is_none_or(|index| index == "0");
         let configuration = self.configuration(&line).ok();
         let options = configuration.and_then(|all| JobOptions::from_configuration(&all).ok());
-        !line.help && is_first && options.is_some_and(|options| options.recovery.path.is_none())
+        !line.help
+            && !line.dry_run
+            && is_first
+            && options.is_some_and(|options| options.recovery.path.is_none())
     }
 
     /// Runs the job with this process's arguments to its end, and gives the exit code: 0 for a
@@ -120,10 +123,21 @@ impl Job {
             Ok(known) => known,
             Err(error) => return usage(&error.to_string()),
         };
+        let dry_run = line.dry_run && matches!(role, Role::Embedded);
         let spec = match self.spec(line, &configuration, build) {
             Ok(spec) => spec,
             Err(error) => return usage(&error.to_string()),
         };
+        if dry_run {
+            return match tidegate_runtime::dry_run(&spec) {
+                Ok(outcome) if outcome.max_parallelism.is_some() => say(&outcome.to_string()),
+                Ok(outcome) => {
+                    say(&outcome.to_string());
+                    ExitCode::FAILURE
+                }
+                Err(error) => fail(&error.to_string()),
+            };
+        }
         let done = match role {
             Role::Describe(path) => role::describe(&spec, &configuration, &path),
             Role::Process(seat) => tidegate_runtime::run_process(spec, *seat),

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod checkpoints;
+mod evolution;
 mod kill;
 mod overlap;
 mod panics;

@@ -1,0 +1,130 @@
+//! A job that keeps a value per key, for whatever types: to see what becomes of its state when they
+//! change.
+//!
+//! ```text
+//!   PROGRAM CASE write native|canonical FOLDER     fills the state, and prints where the savepoint is
+//!   PROGRAM CASE read SAVEPOINT                    starts from it, and prints the state
+//! ```
+
+use std::{collections::BTreeSet, fmt::Debug, process::ExitCode, time::Duration};
+
+use serde::{Serialize, de::DeserializeOwned};
+use tidegate::{SnapshotForm, collect::Collector, generator::Generator, prelude::*};
+
+/// How many keys there are.
+const KEYS: u64 = 12;
+
+/// How many records there are.
+const RECORDS: u64 = 20_000;
+
+/// The types of a job, and what is in its state.
+pub trait Case: 'static {
+    /// What records are found by.
+    type Key: Eq + Clone + Debug + Send + Sync + Serialize + DeserializeOwned + 'static;
+    /// What is kept for each.
+    type Value: Clone + Debug + Send + Sync + Serialize + DeserializeOwned + 'static;
+
+    /// The key with this number.
+    fn key(number: u64) -> Self::Key;
+
+    /// What is kept for it.
+    fn value(number: u64) -> Self::Value;
+}
+
+/// Runs a case with the arguments behind its name; says why if the job does not start.
+pub type Run = fn(&[String]) -> Result<String, String>;
+
+/// Does what the command line says with one of `cases`.
+#[expect(clippy::print_stdout, reason = "whoever starts it reads that")]
+pub fn main(cases: &[(&str, Run)]) -> ExitCode {
+    let arguments = std::env::args().skip(1).collect::<Vec<_>>();
+    let case = arguments.first().and_then(|name| cases.iter().find(|(case, _)| case == name));
+    let Some((_, run)) = case else {
+        eprintln!("expected a case: {:?}", cases.iter().map(|(name, _)| name).collect::<Vec<_>>());
+        return ExitCode::from(2);
+    };
+    match run(&arguments[1..]) {
+        Ok(said) => {
+            println!("{said}");
+            ExitCode::SUCCESS
+        }
+        Err(problem) => {
+            eprintln!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Keep<C: Case> {
+    value: ValueState<C::Value>,
+    writes: bool,
+}
+
+impl<C: Case> KeyedProcess<C::Key, u64> for Keep<C> {
+    type Out = String;
+
+    fn on_record(
+        &mut self,
+        number: u64,
+        context: &mut ProcessContext<'_, C::Key, String>,
+    ) -> tidegate::Result<()> {
+        if self.writes {
+            self.value.set(C::value(number % KEYS));
+        }
+        context.emit(format!("{:?}: {:?}", context.key(), self.value.get()));
+        Ok(())
+    }
+}
+
+/// Fills or shows the state of a case.
+///
+/// # Errors
+///
+/// Why its job does not start, or fails.
+pub fn run<C: Case>(arguments: &[String]) -> Result<String, String> {
+    let arguments = arguments.iter().map(String::as_str).collect::<Vec<_>>();
+    match arguments[..] {
+        ["write", form, folder] => {
+            let form = match form {
+                "native" => SnapshotForm::Native,
+                _ => SnapshotForm::Canonical,
+            };
+            let handle = start::<C>(&["-p2"], true, &Collector::default())?;
+            while handle.stats().records < 10 * KEYS {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            let folder = Some(folder.to_owned());
+            let path = handle.stop_with_savepoint_as_blocking(form, folder, false)?;
+            handle.wait_blocking().map_err(|error| error.to_string())?;
+            Ok(path)
+        }
+        ["read", savepoint] => {
+            let results = Collector::default();
+            let options = ["-p3", "--from-savepoint", savepoint];
+            let handle = start::<C>(&options, false, &results)?;
+            handle.wait_blocking().map_err(|error| error.to_string())?;
+            let lines = results.take().into_iter().collect::<BTreeSet<String>>();
+            Ok(lines.into_iter().collect::<Vec<_>>().join("\n"))
+        }
+        _ => Err(format!("expected write FORM FOLDER or read SAVEPOINT, got {arguments:?}")),
+    }
+}
+
+fn start<C: Case>(
+    options: &[&str],
+    writes: bool,
+    results: &Collector<String>,
+) -> Result<JobHandle, String> {
+    let results = results.clone();
+    let started = Job::new("evolution").start(options.iter().copied(), move |env| {
+        let numbers = Generator::new(Some(RECORDS), |index| index);
+        // So slow while it writes that there are records left to read.
+        let numbers = if writes { numbers.rate(5_000) } else { numbers };
+        env.source("numbers", numbers)
+            .key_by(|number: &u64| C::key(number % KEYS))
+            .process("keep", move |states| Ok(Keep::<C> { value: states.value("value")?, writes }))
+            .sink("states", results.sink());
+        Ok(())
+    });
+    started.map_err(|error| error.to_string())
+}

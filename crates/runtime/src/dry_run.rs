@@ -1,0 +1,226 @@
+//! What a restore would do, without a job.
+//!
+//! Types are compared as before every start; then every key and value is decoded as the program's
+//! own types, for every subtask, and thrown away. Sources and sinks are not made: they would touch
+//! the world.
+
+use std::{collections::BTreeMap, fmt, sync::Arc, task::Waker};
+
+use tidegate_canonical::inspect::Inspector;
+use tidegate_core::{NodeKind, OperatorContext};
+use tidegate_snapshot::{manifest::Manifest, store::SnapshotLocation};
+use tidegate_state::{Fate, StateError, evolve::Change};
+use tidegate_types::{
+    AttemptId, ErrorKind, OperatorUid, SubtaskIndex, error::chain, time::SystemClock,
+};
+
+use crate::{
+    api::{JobError, JobSpec},
+    describe::JobPlan,
+    fit,
+    job::io_runtime,
+    prepare::{RestorePoint, check_plan, locate_start, open_stores, plan_for, read},
+    restore::RestoredJob,
+    worker::plan_of,
+};
+
+/// What a restore would do.
+#[derive(Clone, Debug)]
+pub struct DryRun {
+    /// The snapshot.
+    pub from: String,
+    /// How many subtasks the job would have, and how many key groups.
+    pub parallelism: u32,
+    /// `None` if nothing could be restored at all.
+    pub max_parallelism: Option<u32>,
+    /// What would become of each state.
+    pub states: Vec<StateOutcome>,
+    /// Why the job would not start.
+    pub refused: Vec<String>,
+}
+
+/// What would become of a state.
+#[derive(Clone, Debug)]
+pub struct StateOutcome {
+    /// The operator.
+    pub uid: OperatorUid,
+    /// The state.
+    pub state: String,
+    /// How many entries or items the snapshot has.
+    pub rows: u64,
+    /// What a restore does with it.
+    pub fate: Fate,
+}
+
+/// Finds out what a restore would do.
+///
+/// # Errors
+///
+/// When there is no snapshot to look at, or the job itself is wrong; what does not fit is in the
+/// answer.
+pub fn dry_run(spec: &JobSpec) -> Result<DryRun, JobError> {
+    io_runtime()?.block_on(look(spec))
+}
+
+async fn look(spec: &JobSpec) -> Result<DryRun, JobError> {
+    let plan = check_plan(spec)?;
+    let stores = open_stores(&spec.settings)?;
+    let location = locate_start(&spec.settings, &stores).await?.ok_or_else(|| {
+        let message = "--dry-run tells what a restore would do: name the savepoint or checkpoint \
+                       with --from-savepoint";
+        JobError::new(ErrorKind::Invalid, message)
+    })?;
+    let manifest = location.load().await?;
+    let mut outcome = DryRun {
+        from: location.to_string(),
+        parallelism: spec.settings.parallelism.get(),
+        max_parallelism: None,
+        states: outcomes(&location, &manifest, &plan).await?,
+        refused: Vec::new(),
+    };
+    match decode(spec, &plan, &location, &manifest).await {
+        Ok(point) => outcome.max_parallelism = Some(point.max_parallelism.get()),
+        Err(reasons) => outcome.refused = reasons,
+    }
+    Ok(outcome)
+}
+
+/// What the types say of each state.
+async fn outcomes(
+    location: &SnapshotLocation,
+    manifest: &Manifest,
+    plan: &JobPlan,
+) -> Result<Vec<StateOutcome>, JobError> {
+    let loaded = location.read_all(manifest).await?;
+    let states = Inspector::new(manifest.clone(), loaded).states();
+    let states = states.map_err(|error| JobError::caused_by(ErrorKind::Corrupt, &error))?;
+    let mut fates = BTreeMap::new();
+    for (uid, stored, declared) in fit::keyed(manifest, plan) {
+        let key = declared.key_changes(stored);
+        for (state, fate) in declared.fates(stored) {
+            fates.insert((uid.clone(), state), with_key(fate, &key));
+        }
+    }
+    let is_planned = |uid: &OperatorUid| plan.operators().any(|operator| operator.uid == *uid);
+    let mut all = Vec::new();
+    for state in states {
+        let (uid, state, rows) = (state.uid, state.name, state.rows);
+        let known = fates.remove(&(uid.clone(), state.clone()));
+        let by_operator = || if is_planned(&uid) { Fate::Restored } else { Fate::Dropped };
+        let fate = known.unwrap_or_else(by_operator);
+        all.push(StateOutcome { uid, state, rows, fate });
+    }
+    let new = fates.into_iter();
+    all.extend(new.map(|((uid, state), fate)| StateOutcome { uid, state, rows: 0, fate }));
+    Ok(all)
+}
+
+/// A state's fate, when its keys have one of their own.
+fn with_key(fate: Fate, key: &Result<Option<Vec<Change>>, StateError>) -> Fate {
+    let of_key = |changes: &[Change]| {
+        let mut changes = changes.to_vec();
+        for change in &mut changes {
+            let inside = if change.path.is_empty() { "" } else { "." };
+            change.path = format!("(key){inside}{}", change.path);
+        }
+        changes
+    };
+    match (fate, key) {
+        (fate @ (Fate::Dropped | Fate::New | Fate::Refused(_)), _) | (fate, Ok(None)) => fate,
+        (Fate::Restored, Ok(Some(changes))) => Fate::Migrated(of_key(changes)),
+        (Fate::Migrated(own), Ok(Some(changes))) => {
+            Fate::Migrated(of_key(changes).into_iter().chain(own).collect())
+        }
+        (_, Err(error)) => Fate::Refused(chain(error)),
+    }
+}
+
+/// Restores the keyed state of every subtask; all reasons why that does not work.
+async fn decode(
+    spec: &JobSpec,
+    plan: &JobPlan,
+    location: &SnapshotLocation,
+    manifest: &Manifest,
+) -> Result<RestorePoint, Vec<String>> {
+    let settings = &spec.settings;
+    let one = |error: JobError| vec![error.to_string()];
+    let (point, _) = plan_for(location, manifest, settings, plan, false).map_err(one)?;
+    let restored = read(location, settings, plan, None).await.map_err(one)?;
+    let mut reasons = Vec::new();
+    for subtask in settings.parallelism.subtasks() {
+        restore_subtask(spec, &point, &restored, subtask, &mut reasons);
+    }
+    if reasons.is_empty() { Ok(point) } else { Err(reasons) }
+}
+
+fn restore_subtask(
+    spec: &JobSpec,
+    point: &RestorePoint,
+    restored: &RestoredJob,
+    subtask: SubtaskIndex,
+    reasons: &mut Vec<String>,
+) {
+    let plan = match plan_of(&spec.build) {
+        Ok(plan) => plan,
+        Err(error) => return reasons.push(error.message),
+    };
+    let uids = (0..plan.nodes().len()).map(|id| plan.uid(tidegate_core::NodeId(id)));
+    let uids = uids.collect::<Vec<_>>();
+    for (node, uid) in plan.into_nodes().into_iter().zip(uids) {
+        let NodeKind::Operator(make) = node.kind else { continue };
+        if node.keyed.is_none() {
+            continue;
+        }
+        let made = restored.state_of(&uid, subtask).map_err(Into::into).and_then(|state| {
+            make(OperatorContext {
+                uid: uid.clone(),
+                subtask,
+                parallelism: spec.settings.parallelism,
+                max_parallelism: point.max_parallelism,
+                job: spec.settings.id,
+                attempt: AttemptId(0),
+                attempt_token: 0,
+                restored: state,
+                tokio: tokio::runtime::Handle::current(),
+                waker: Waker::noop().clone(),
+                clock: Arc::new(SystemClock),
+            })
+        });
+        if let Err(error) = made {
+            reasons.push(format!("operator `{uid}`, subtask {subtask}: {}", chain(&*error)));
+        }
+    }
+}
+
+impl fmt::Display for DryRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "what a restore from {} would do:", self.from)?;
+        for state in &self.states {
+            let StateOutcome { uid, state, rows, fate } = state;
+            write!(f, "  `{uid}`.`{state}`, {rows} rows: ")?;
+            match fate {
+                Fate::Restored => writeln!(f, "restored")?,
+                Fate::Dropped => writeln!(f, "dropped, the program does not have it")?,
+                Fate::New => writeln!(f, "new, it begins empty")?,
+                Fate::Refused(reason) => writeln!(f, "refused: {reason}")?,
+                Fate::Migrated(changes) => {
+                    writeln!(f, "migrated")?;
+                    for change in changes {
+                        writeln!(f, "      {change}")?;
+                    }
+                }
+            }
+        }
+        for reason in &self.refused {
+            writeln!(f, "refused: {reason}")?;
+        }
+        match self.max_parallelism {
+            Some(max) => writeln!(
+                f,
+                "The job would start with parallelism {} and max parallelism {max}.",
+                self.parallelism
+            ),
+            None => writeln!(f, "The job would not start."),
+        }
+    }
+}

@@ -229,7 +229,7 @@ fn a_value_of_another_type_is_refused_with_both_descriptions() {
     let mut backend = backend::<String>(all_groups());
     let _state = backend.value_state::<(u64, Option<u8>)>("it", None).unwrap();
     let error = backend.restore(&[saved.source(all_groups())]).unwrap_err();
-    assert!(matches!(error, StateError::Incompatible { source: None, .. }));
+    assert!(matches!(error, StateError::Incompatible { source: Some(_), .. }));
     assert_eq!(error.kind(), ErrorKind::Incompatible);
     assert_eq!(
         error.to_string(),

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod checkpoints;
+mod corpus;
 mod evolution;
 mod kill;
 mod overlap;

@@ -27,9 +27,11 @@ fn main() -> Result<()> {
 }
 
 /// An S3 server for tests.
-const MOTO: &str = "moto[server]>=5,<6";
+const MOTO: &[&str] = &["moto[server]>=5,<6"];
+/// Read Parquet.
+const READERS: &[&str] = &["duckdb>=1,<2", "pyarrow>=20", "pytz"];
 /// Makes requests of an API after its description, and holds the answers against it.
-const SCHEMATHESIS: &str = "schemathesis>=4,<5";
+const SCHEMATHESIS: &[&str] = &["schemathesis>=4,<5"];
 
 /// All tests of the workspace; the examples are built first, since some tests run them.
 fn test(rest: &[&str]) -> Result<()> {
@@ -39,7 +41,16 @@ fn test(rest: &[&str]) -> Result<()> {
         return Ok(());
     }
     test_s3()?;
+    test_readers()?;
     test_api()
+}
+
+/// Savepoints, read by what knows nothing of Tidegate.
+fn test_readers() -> Result<()> {
+    let programs = python::install(READERS)?;
+    let mut command = cargo_command();
+    command.args(["test", "-p", "tidegate-cli", "--test", "it", "--", "--ignored", "readers"]);
+    run(command.env("TIDEGATE_PYTHON", programs.join("python")))
 }
 
 /// The REST API against its own description.

@@ -93,7 +93,9 @@ fn view_operator(uid: &OperatorUid, operator: &mut OperatorManifest, wanted: &Wa
             groups.map(|groups| KeyedManifest { groups, segment: empty("keyed", index) });
         let summary = |table: &TableManifest| {
             let redistribution = table.list.as_ref()?.redistribution;
-            Some(ListSummary { name: table.state.clone(), redistribution, items: table.rows })
+            let name = table.state.clone();
+            let item_type = item_type(table.list.as_ref()?);
+            Some(ListSummary { name, redistribution, items: table.rows, item_type })
         };
         let lists = tables.iter().filter_map(summary).collect::<Vec<_>>();
         subtask.lists =
@@ -339,7 +341,7 @@ fn read_list(
     list: &ListTable,
 ) -> Result<ListState, CanonicalError> {
     let (name, redistribution) = (table.state.clone(), list.redistribution);
-    let item_type = ItemType::Unknown;
+    let item_type = item_type(list);
     let Some(path) = &table.path else {
         return Ok(ListState { name, redistribution, item_type, items: Vec::new() });
     };
@@ -357,6 +359,14 @@ fn read_list(
     })?;
     check_rows(table, items.len() as u64)?;
     Ok(ListState { name, redistribution, item_type, items })
+}
+
+fn item_type(list: &ListTable) -> ItemType {
+    match &list.value_type {
+        _ if list.described => ItemType::Own,
+        Some(value_type) => ItemType::Is(value_type.clone()),
+        None => ItemType::Unknown,
+    }
 }
 
 /// The items of a list of operator state as a table keeps them, and what it says of them.
@@ -473,9 +483,7 @@ fn tables_of(
         }
     }
     if let Some(lists) = &subtask.lists {
-        for mut list in ListSegment::decode(&loaded.segment(&lists.segment)?)?.states {
-            // The native form does not tell of which type items are: maybe each does.
-            list.item_type = ItemType::Own;
+        for list in lists.decode(&loaded.segment(&lists.segment)?)? {
             let (table, items) = items_of(&list);
             let schema = TableSchema::list(&list.name, table.value_type.as_deref());
             let columns = schema.describe();

@@ -3,7 +3,7 @@
 use tidegate_snapshot::{
     described::{Described, Type},
     manifest::{Manifest, OperatorManifest, SubtaskManifest},
-    segment::{ItemType, KeyedSegmentReader, ListSegment},
+    segment::KeyedSegmentReader,
     store::LoadedSnapshot,
 };
 use tidegate_types::{KeyGroup, KeyGroupRange, OperatorUid, SubtaskIndex};
@@ -179,10 +179,8 @@ impl Inspector {
     ) -> Result<(), CanonicalError> {
         for subtask in &operator.subtasks {
             let Some(lists) = &subtask.lists else { continue };
-            let lists = ListSegment::decode(&self.loaded.segment(&lists.segment)?)?;
-            for mut list in lists.states.into_iter().filter(|list| list.name == name) {
-                // The native form does not tell: maybe each item does.
-                list.item_type = ItemType::Own;
+            let lists = lists.decode(&self.loaded.segment(&lists.segment)?)?;
+            for list in lists.into_iter().filter(|list| list.name == name) {
                 let (table, items) = items_of(&list);
                 let value_type = table
                     .value_type

@@ -149,6 +149,10 @@ pub(crate) fn command() -> Command {
 fn job_verbs() -> Vec<Command> {
     vec![
         verb("run", "Uploads a job's binary and runs it.")
+            .arg(
+                flag("dryRun", "Tells what a restore would do, and starts nothing.")
+                    .long("dry-run"),
+            )
             .arg(flag("detached", "Does not wait for the job's end.").short('d'))
             .arg(
                 value("parallelism", "N", "How many subtasks each operator has.")

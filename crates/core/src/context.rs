@@ -3,13 +3,15 @@
 use std::{sync::Arc, task::Waker};
 
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 use tidegate_snapshot::{
     manifest::StateDescription,
     segment::{ItemType, ListState, Redistribution},
 };
+use tidegate_state::{decode_as_declared, type_description};
 use tidegate_types::{
-    AttemptId, CheckpointId, Clock, JobId, KeyGroupRange, MaxParallelism, OperatorUid, Parallelism,
-    SubtaskIndex,
+    AttemptId, CheckpointId, Clock, ErrorKind, JobId, KeyGroupRange, MaxParallelism, OperatorUid,
+    Parallelism, SubtaskIndex, UserResult,
 };
 
 /// A keyed segment of the snapshot, and which of its key groups this subtask takes.
@@ -46,6 +48,34 @@ impl RestoredState {
     #[must_use]
     pub fn items(&self, name: &str) -> &[Bytes] {
         self.lists.iter().find(|list| list.name == name).map_or(&[], |list| &list.items)
+    }
+
+    /// The values of the state called `name`, in order; of an earlier type if `T` can be read from
+    /// that.
+    ///
+    /// # Errors
+    ///
+    /// When the snapshot's items are of a type that `T` can't be read from.
+    pub fn values<T: DeserializeOwned>(&self, name: &str) -> UserResult<Vec<T>> {
+        let Some(list) = self.lists.iter().find(|list| list.name == name) else {
+            return Ok(Vec::new());
+        };
+        let declared = type_description::<T>();
+        let stored = match &list.item_type {
+            ItemType::Is(stored) => stored,
+            ItemType::Unknown | ItemType::Own => &declared,
+        };
+        let value = |item: &Bytes| {
+            decode_as_declared::<T>(stored, &declared, item).map_err(|source| {
+                let said = source.map_or_else(String::new, |source| format!(": {source}"));
+                let problem = format!(
+                    "the state `{name}` is `{stored}` in the snapshot, and `{declared}` in the \
+                     program{said}"
+                );
+                ErrorKind::Incompatible.mark(problem)
+            })
+        };
+        list.items.iter().map(value).collect()
     }
 }
 

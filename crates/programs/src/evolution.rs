@@ -4,15 +4,13 @@
 //! ```text
 //!   PROGRAM CASE write native|canonical FOLDER     fills the state, and prints where the savepoint is
 //!   PROGRAM CASE read SAVEPOINT                    starts from it, and prints the state
+//!   PROGRAM CASE again SAVEPOINT FOLDER OPTION…    starts from it, and takes another one
 //! ```
 
 use std::{collections::BTreeSet, fmt::Debug, process::ExitCode, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 use tidegate::{SnapshotForm, collect::Collector, generator::Generator, prelude::*};
-
-/// How many keys there are.
-const KEYS: u64 = 12;
 
 /// How many records there are.
 const RECORDS: u64 = 20_000;
@@ -21,6 +19,8 @@ const RECORDS: u64 = 20_000;
 pub trait Case: 'static {
     /// What records are found by.
     type Key: Eq + Clone + Debug + Send + Sync + Serialize + DeserializeOwned + 'static;
+    /// How many of them there are.
+    const KEYS: u64 = 12;
     /// What is kept for each.
     type Value: Clone + Debug + Send + Sync + Serialize + DeserializeOwned + 'static;
 
@@ -69,7 +69,8 @@ impl<C: Case> KeyedProcess<C::Key, u64> for Keep<C> {
         context: &mut ProcessContext<'_, C::Key, String>,
     ) -> tidegate::Result<()> {
         if self.writes {
-            self.value.set(C::value(number % KEYS));
+            self.value.set(C::value(number % C::KEYS));
+            context.set_event_timer(EventTime((number % C::KEYS) as i64));
         }
         context.emit(format!("{:?}: {:?}", context.key(), self.value.get()));
         Ok(())
@@ -89,40 +90,68 @@ pub fn run<C: Case>(arguments: &[String]) -> Result<String, String> {
                 "native" => SnapshotForm::Native,
                 _ => SnapshotForm::Canonical,
             };
-            let handle = start::<C>(&["-p2"], true, &Collector::default())?;
-            while handle.stats().records < 10 * KEYS {
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            let folder = Some(folder.to_owned());
-            let path = handle.stop_with_savepoint_as_blocking(form, folder, false)?;
-            handle.wait_blocking().map_err(|error| error.to_string())?;
-            Ok(path)
+            stop(
+                &start::<C>(&["-p2"], Mode::Write, &Collector::default())?,
+                2 * C::KEYS,
+                form,
+                folder,
+            )
+        }
+        ["again", savepoint, folder, ref options @ ..] => {
+            let options = [&["--from-savepoint", savepoint], options].concat();
+            let handle = start::<C>(&options, Mode::Again, &Collector::default())?;
+            stop(&handle, 1, SnapshotForm::Canonical, folder)
         }
         ["read", savepoint] => {
             let results = Collector::default();
             let options = ["-p3", "--from-savepoint", savepoint];
-            let handle = start::<C>(&options, false, &results)?;
+            let handle = start::<C>(&options, Mode::Read, &results)?;
             handle.wait_blocking().map_err(|error| error.to_string())?;
             let lines = results.take().into_iter().collect::<BTreeSet<String>>();
             Ok(lines.into_iter().collect::<Vec<_>>().join("\n"))
         }
-        _ => Err(format!("expected write FORM FOLDER or read SAVEPOINT, got {arguments:?}")),
+        _ => Err(format!("expected write, read or again, got {arguments:?}")),
     }
+}
+
+/// What a job is run for.
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    Write,
+    Read,
+    Again,
+}
+
+/// Stops a job once it has taken in so many records.
+fn stop(
+    handle: &JobHandle,
+    records: u64,
+    form: SnapshotForm,
+    folder: &str,
+) -> Result<String, String> {
+    while handle.stats().records < records {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let path = handle.stop_with_savepoint_as_blocking(form, Some(folder.to_owned()), false)?;
+    handle.wait_blocking().map_err(|error| error.to_string())?;
+    Ok(path)
 }
 
 fn start<C: Case>(
     options: &[&str],
-    writes: bool,
+    mode: Mode,
     results: &Collector<String>,
 ) -> Result<JobHandle, String> {
     let results = results.clone();
     let started = Job::new("evolution").start(options.iter().copied(), move |env| {
         let numbers = Generator::new(Some(RECORDS), |index| index);
-        // So slow while it writes that there are records left to read.
-        let numbers = if writes { numbers.rate(5_000) } else { numbers };
+        // So slow while it is to be stopped that there are records left to read.
+        let numbers = if mode == Mode::Read { numbers } else { numbers.rate(RECORDS / 4) };
         env.source("numbers", numbers)
-            .key_by(|number: &u64| C::key(number % KEYS))
-            .process("keep", move |states| Ok(Keep::<C> { value: states.value("value")?, writes }))
+            .key_by(|number: &u64| C::key(number % C::KEYS))
+            .process("keep", move |states| {
+                Ok(Keep::<C> { value: states.value("value")?, writes: mode == Mode::Write })
+            })
             .sink("states", results.sink());
         Ok(())
     });

@@ -140,6 +140,7 @@ fn subtask() -> SubtaskManifest {
         }),
         lists: Some(ListsManifest {
             lists: vec![ListSummary {
+                item_type: ItemType::Unknown,
                 name: "positions".to_owned(),
                 redistribution: Redistribution::Union,
                 items: 2,

@@ -7,8 +7,8 @@ use tidegate_checkpoint::restore::{OperatorRestore, RestorePlan};
 use tidegate_core::{RestoredKeyed, RestoredState};
 use tidegate_snapshot::{
     SnapshotError,
-    manifest::SegmentRef,
-    segment::{ListSegment, ListState},
+    manifest::{OperatorManifest, SegmentRef},
+    segment::{ItemType, ListSegment, ListState},
     store::LoadedSnapshot,
 };
 use tidegate_types::{CheckpointId, OperatorUid, SubtaskIndex};
@@ -57,7 +57,8 @@ impl RestoredJob {
         let keyed = keyed.collect::<Result<_, SnapshotError>>()?;
         let mut lists = Vec::new();
         for range in &part.lists {
-            let state = inner.list(&range.segment, &range.name)?;
+            let mut state = inner.list(&range.segment, &range.name)?;
+            state.item_type = item_type(&operator.manifest, &range.name);
             let items = state.items.get(range.start as usize..range.end as usize);
             let items = items.ok_or_else(|| corrupt(format!("the list `{}` is short", range.name)));
             add_items(&mut lists, &state, items?.to_vec());
@@ -72,6 +73,14 @@ impl Inner {
         let list = lists.states.into_iter().find(|list| list.name == name);
         list.ok_or_else(|| corrupt(format!("the list `{name}` is not in it")))
     }
+}
+
+/// Of which type the items of a list are.
+fn item_type(operator: &OperatorManifest, name: &str) -> ItemType {
+    let lists = operator.subtasks.iter().filter_map(|subtask| subtask.lists.as_ref());
+    let mut summaries = lists.flat_map(|lists| &lists.lists);
+    let found = summaries.find(|summary| summary.name == name);
+    found.map(|summary| summary.item_type.clone()).unwrap_or_default()
 }
 
 fn corrupt(problem: String) -> SnapshotError {

@@ -20,7 +20,10 @@ use tidegate_types::{
     SubtaskIndex, Timestamp,
 };
 
-use crate::{SnapshotError, segment::Redistribution};
+use crate::{
+    SnapshotError,
+    segment::{ItemType, ListSegment, ListState, Redistribution},
+};
 
 /// The name of the file.
 pub const METADATA: &str = "_metadata";
@@ -143,6 +146,9 @@ pub struct ListSummary {
     pub redistribution: Redistribution,
     /// How many items it has.
     pub items: u64,
+    /// Of which type they are.
+    #[serde(default, skip_serializing_if = "ItemType::is_unknown")]
+    pub item_type: ItemType,
 }
 
 /// A subtask's operator state.
@@ -152,6 +158,22 @@ pub struct ListsManifest {
     pub lists: Vec<ListSummary>,
     /// The segment.
     pub segment: SegmentRef,
+}
+
+impl ListsManifest {
+    /// Reads the segment, and says of its lists which types they have.
+    ///
+    /// # Errors
+    ///
+    /// As [`ListSegment::decode`].
+    pub fn decode(&self, segment: &[u8]) -> Result<Vec<ListState>, SnapshotError> {
+        let mut lists = ListSegment::decode(segment)?.states;
+        for list in &mut lists {
+            let known = self.lists.iter().find(|summary| summary.name == list.name);
+            list.item_type = known.map(|summary| summary.item_type.clone()).unwrap_or_default();
+        }
+        Ok(lists)
+    }
 }
 
 /// What a table of operator state holds.

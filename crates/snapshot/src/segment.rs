@@ -33,7 +33,7 @@ pub enum Redistribution {
 }
 
 /// What is known of the type of a list's items.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ItemType {
     /// Nothing.
     #[default]
@@ -44,6 +44,14 @@ pub enum ItemType {
     Is(String),
 }
 
+impl ItemType {
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::Unknown
+    }
+}
+
 /// A list of operator state, its items encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListState {
@@ -51,7 +59,7 @@ pub struct ListState {
     pub name: String,
     /// How it is spread when it is restored.
     pub redistribution: Redistribution,
-    /// Of which type they are; the native form does not keep it.
+    /// Of which type they are; the segment does not keep it, but the manifest does.
     pub item_type: ItemType,
     /// The items, in order.
     pub items: Vec<Bytes>,

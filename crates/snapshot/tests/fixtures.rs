@@ -117,6 +117,7 @@ fn source() -> OperatorManifest {
         location: SegmentLocation::Inline(InlineBytes(bytes)),
     };
     let summaries = lists().into_iter().map(|list| ListSummary {
+        item_type: ItemType::Unknown,
         items: list.items.len() as u64,
         name: list.name,
         redistribution: list.redistribution,

@@ -74,6 +74,35 @@ impl Results {
     }
 }
 
+/// What the job holds of a carrier's month.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// How many flights.
+    pub flights: u64,
+    /// How many were cancelled.
+    pub cancelled: u64,
+    /// How many arrived.
+    pub arrived: u64,
+    /// All delays together, in minutes.
+    pub delay: i64,
+    /// The worst one.
+    pub worst_delay: Option<i32>,
+}
+
+/// What the job's state must be once it has taken in the first `flights` of the data.
+pub fn totals_after(flights: usize) -> BTreeMap<(String, u8), Totals> {
+    let mut all = BTreeMap::<_, Totals>::new();
+    for flight in read().take(flights) {
+        let totals = all.entry((flight.carrier.clone(), flight.month)).or_default();
+        totals.flights += 1;
+        totals.cancelled += u64::from(flight.dep_time.is_none());
+        totals.arrived += u64::from(flight.arr_delay.is_some());
+        totals.delay += i64::from(flight.arr_delay.unwrap_or_default());
+        totals.worst_delay = totals.worst_delay.max(flight.arr_delay);
+    }
+    all
+}
+
 fn summary((carrier, month): (String, u8), delays: &[Option<i32>], cancelled: u64) -> Summary {
     let arrived = delays.iter().flatten().copied().collect::<Vec<_>>();
     let sum = arrived.iter().map(|delay| i64::from(*delay)).sum::<i64>();

@@ -31,7 +31,12 @@ fn operator(old_parallelism: u32, redistribution: Redistribution) -> OperatorMan
             segment: segment(index.get()),
         }),
         lists: Some(ListsManifest {
-            lists: vec![ListSummary { name: "items".into(), redistribution, items: 3 }],
+            lists: vec![ListSummary {
+                name: "items".into(),
+                redistribution,
+                items: 3,
+                item_type: tidegate_snapshot::segment::ItemType::Unknown,
+            }],
             segment: segment(index.get()),
         }),
         tables: Vec::new(),

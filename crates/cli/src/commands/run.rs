@@ -1,6 +1,6 @@
 //! Running a job, and showing what a binary would run.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, process::Command, time::Duration};
 
 use anyhow::anyhow;
 use clap::ArgMatches;
@@ -33,7 +33,34 @@ fn request(matches: &ArgMatches) -> Result<Value, Failure> {
     Ok(body)
 }
 
+/// Asks the binary itself what a restore would do: the cluster has nothing to do with it.
+fn dry_run(matches: &ArgMatches) -> Done {
+    let path = text(matches, "fromSavepoint").ok_or_else(|| {
+        let message = "--dry-run tells what a restore would do: name the savepoint with -s.";
+        Failure::Arguments(message.to_owned())
+    })?;
+    let binary = text(matches, "binary").unwrap_or_default();
+    let mut command = Command::new(absolute(binary));
+    command.args(["--dry-run", "--from-savepoint", &absolute(path)]);
+    if let Some(count) = text(matches, "parallelism") {
+        command.args(["--parallelism", count]);
+    }
+    if matches.get_flag("allowNonRestoredState") {
+        command.arg("--allow-non-restored-state");
+    }
+    for pair in matches.get_many::<String>("option").into_iter().flatten() {
+        command.args(["-D", pair]);
+    }
+    command.args(matches.get_many::<String>("arguments").into_iter().flatten());
+    let status = command.status();
+    let status = status.map_err(|error| anyhow!("{binary} can't be started: {error}"))?;
+    if status.success() { Ok(()) } else { Err(anyhow!("{binary} would not start so").into()) }
+}
+
 pub(super) async fn run(matches: &ArgMatches) -> Done {
+    if matches.get_flag("dryRun") {
+        return dry_run(matches);
+    }
     let client = client(matches)?;
     let mut body = request(matches)?;
     if let Some(path) = text(matches, "fromSavepoint") {

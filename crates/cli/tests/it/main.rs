@@ -3,5 +3,6 @@
 mod chaos;
 mod openapi;
 mod readme;
+mod state;
 mod support;
 mod verbs;

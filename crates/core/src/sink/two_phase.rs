@@ -58,12 +58,7 @@ fn start_recovery<S: TwoPhaseSink>(
     if context.subtask != SubtaskIndex(0) {
         return Ok(None);
     }
-    let items = context.restored.items(COMMITTABLES).iter();
-    let committables = items.map(|bytes| codec::decode_exact::<S::Committable>(bytes));
-    let committables = committables.collect::<Result<Vec<_>, _>>().map_err(|error| {
-        let expected = std::any::type_name::<S::Committable>();
-        format!("the sink's committables in the snapshot are not of type {expected}: {error}")
-    })?;
+    let committables = context.restored.values::<S::Committable>(COMMITTABLES)?;
     let commit = (!committables.is_empty()).then(|| sink.commit(committables));
     let recover = sink.recover(SinkContext::from(context));
     let waker = context.waker.clone();

@@ -89,13 +89,7 @@ impl<S: Source> SourceDriver<S> {
     }
 
     fn restore(&mut self, restored: &RestoredState) -> UserResult<()> {
-        let splits =
-            restored.items(SPLITS).iter().map(|bytes| codec::decode_exact::<S::Split>(bytes));
-        let splits = splits.collect::<Result<Vec<_>, _>>().map_err(|error| {
-            let expected = std::any::type_name::<S::Split>();
-            format!("the source's splits in the snapshot are not of type {expected}: {error}")
-        })?;
-        self.take_own(splits)
+        self.take_own(restored.values(SPLITS)?)
     }
 
     /// Gives the reader those splits that are this subtask's and new.

@@ -141,8 +141,27 @@ keys! {
     KeyNarrowed: u32 = |number| number as u32;
 }
 
+/// As many keys as there are key groups, and more.
+struct Many;
+
+impl Case for Many {
+    type Key = (String, u64);
+    type Value = Stats;
+
+    const KEYS: u64 = 5_000;
+
+    fn key(number: u64) -> (String, u64) {
+        (format!("key {number}"), number)
+    }
+
+    fn value(number: u64) -> Stats {
+        stats(number)
+    }
+}
+
 fn main() -> ExitCode {
     evolution::main(&[
+        ("many", run::<Many>),
         ("added", run::<Added>),
         ("added-without-default", run::<AddedWithoutDefault>),
         ("removed", run::<Removed>),

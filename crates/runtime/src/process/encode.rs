@@ -158,6 +158,7 @@ async fn encode_operator(
         name: list.name.clone(),
         redistribution: list.redistribution,
         items: list.items.len() as u64,
+        item_type: list.item_type.clone(),
     });
     let summaries = summaries.collect::<Vec<_>>();
     let lists = (!states.is_empty())

@@ -15,6 +15,7 @@ fn manifest() -> Manifest {
         }),
         lists: Some(ListsManifest {
             lists: vec![ListSummary {
+                item_type: crate::segment::ItemType::Own,
                 name: "splits".into(),
                 redistribution: Redistribution::Union,
                 items: 1,

@@ -12,6 +12,8 @@ use crate::commands::{Done, text};
 
 /// How many keys of each kind are shown, unless `--limit` says otherwise.
 const SAMPLES: usize = 5;
+/// How many characters of one are shown.
+const SHOWN: usize = 160;
 
 /// Rows by key as JSON; items of operator state by themselves.
 type Rows = BTreeMap<String, Vec<String>>;
@@ -81,14 +83,22 @@ impl Difference {
 
     fn print(&self, limit: usize) {
         for (key, value) in self.added.iter().take(limit) {
-            println!("  + {key}  {value}");
+            println!("  + {}  {}", shortened(key), shortened(value));
         }
         for (key, value) in self.removed.iter().take(limit) {
-            println!("  - {key}  {value}");
+            println!("  - {}  {}", shortened(key), shortened(value));
         }
         for (key, old, new) in self.changed.iter().take(limit) {
-            println!("  ~ {key}  {old} -> {new}");
+            println!("  ~ {}  {} -> {}", shortened(key), shortened(old), shortened(new));
         }
+    }
+}
+
+/// As much of a sample as fits on a line.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

@@ -99,8 +99,10 @@ fn lists() -> impl Strategy<Value = ListsManifest> {
         Just(Redistribution::Union),
         Just(Redistribution::Broadcast),
     ];
-    let list = (text(), redistribution, any::<u64>())
-        .prop_map(|(name, redistribution, items)| ListSummary { name, redistribution, items });
+    let list = (text(), redistribution, any::<u64>()).prop_map(|(name, redistribution, items)| {
+        let item_type = ItemType::Is("u64".to_owned());
+        ListSummary { name, redistribution, items, item_type }
+    });
     (collection::vec(list, 0..3), segment())
         .prop_map(|(lists, segment)| ListsManifest { lists, segment })
 }

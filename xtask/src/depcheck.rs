@@ -27,6 +27,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tidegate-core",
         ],
     ),
+    (
+        "tidegate-savepoint",
+        &["tidegate-types", "tidegate-snapshot", "tidegate-canonical", "tidegate-state"],
+    ),
     ("tidegate-connectors", &["tidegate-types", "tidegate-core"]),
     (
         "tidegate-cluster",
@@ -56,6 +60,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tidegate-state",
             "tidegate-core",
             "tidegate-runtime",
+            "tidegate-savepoint",
             "tidegate-connectors",
         ],
     ),

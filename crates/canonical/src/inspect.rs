@@ -1,8 +1,9 @@
 //! What is in a snapshot of either form, row by row, without the job's code.
 
+use arrow_array::RecordBatch;
 use tidegate_snapshot::{
     described::{Described, Type},
-    manifest::{Manifest, OperatorManifest, SubtaskManifest},
+    manifest::{ListTable, Manifest, OperatorManifest, SubtaskManifest},
     segment::KeyedSegmentReader,
     store::LoadedSnapshot,
 };
@@ -343,4 +344,43 @@ fn row<'a>(
     let parts = starts.zip(ends).map(|(start, end)| &bytes[start..*end]);
     let columns = schema.columns().zip(parts).map(|((name, of), part)| (name, of, part));
     Row { subtask, group, columns: columns.collect() }
+}
+
+/// A state of a snapshot in canonical form as Arrow has it, one empty batch if it has no rows; `None`
+/// if there is no such state.
+///
+/// # Errors
+///
+/// When it is damaged.
+pub fn batches(
+    manifest: &Manifest,
+    loaded: &LoadedSnapshot,
+    uid: &str,
+    state: &str,
+) -> Result<Option<Vec<RecordBatch>>, CanonicalError> {
+    let Some(operator) = manifest.operators.get(&OperatorUid::from(uid)) else { return Ok(None) };
+    let described = operator.states.iter().find(|known| known.name == state);
+    let key_type = operator.key_type.as_deref().unwrap_or_default();
+    let (mut schema, mut all) =
+        (described.map(|known| TableSchema::keyed(key_type, known)), Vec::new());
+    let tables = operator.subtasks.iter().flat_map(|subtask| &subtask.tables);
+    for table in tables.filter(|table| table.state == state) {
+        let of_list = |list: &ListTable| TableSchema::list(state, list.value_type.as_deref());
+        let of_list = || table.list.as_ref().map(of_list);
+        let Some(schema) = schema.clone().or_else(of_list) else { continue };
+        if let Some(path) = &table.path {
+            all.extend(TableReader::open(schema, loaded.file(path)?)?.batches()?);
+        }
+    }
+    if schema.is_none() {
+        let tables = operator.subtasks.iter().flat_map(|subtask| &subtask.tables);
+        let list =
+            tables.filter(|table| table.state == state).find_map(|table| table.list.as_ref());
+        schema = list.map(|list| TableSchema::list(state, list.value_type.as_deref()));
+    }
+    let Some(schema) = schema else { return Ok(None) };
+    if all.is_empty() {
+        all.push(RecordBatch::new_empty(schema.arrow()));
+    }
+    Ok(Some(all))
 }

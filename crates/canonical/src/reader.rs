@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use arrow_array::{Array, UInt32Array};
+use arrow_array::{Array, RecordBatch, UInt32Array};
 use arrow_schema::Schema;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -56,6 +56,16 @@ impl TableReader {
     #[must_use]
     pub fn schema(&self) -> &TableSchema {
         &self.schema
+    }
+
+    /// All of it, as Arrow has it.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read.
+    pub fn batches(&self) -> Result<Vec<RecordBatch>, CanonicalError> {
+        let builder = self.parquet()?;
+        guarded(|| Ok(builder.with_batch_size(BATCH).build()?.collect::<Result<Vec<_>, _>>()?))
     }
 
     /// How many rows it says it has.

@@ -306,6 +306,10 @@ fn state_verbs() -> Command {
                 .arg(value("key", "KEY", "This key alone, as JSON or as a text.").long("key"))
                 .arg(value("limit", "N", "How many rows, or all (20).").long("limit"))
                 .arg(flag("csv", "Prints CSV.").conflicts_with("json")),
+            verb("query", "Answers a question in SQL; the tables are named \"uid\".\"state\".")
+                .arg(path())
+                .arg(value("sql", "SQL", "The question.").required(true))
+                .arg(flag("csv", "Prints CSV.").conflicts_with("json")),
             verb("diff", "Shows what differs between two snapshots.")
                 .arg(from())
                 .arg(to("Another one."))

@@ -140,7 +140,7 @@ fn subtask() -> SubtaskManifest {
         }),
         lists: Some(ListsManifest {
             lists: vec![ListSummary {
-                item_type: ItemType::Unknown,
+                item_type: tidegate_snapshot::segment::ItemType::Unknown,
                 name: "positions".to_owned(),
                 redistribution: Redistribution::Union,
                 items: 2,

@@ -1,16 +1,18 @@
 //! What a program says about an operator's keyed state, without the state: what a restore is checked
 //! against before there is one.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tidegate_snapshot::{
+    codec::{self, CodecError},
     described::{Described, Type},
     manifest::{OperatorManifest, StateDescription},
+    wire::decode_as,
 };
 use tidegate_types::BoxError;
 
 use crate::{
     StateError,
-    describe::shape::Shape,
+    describe::{accepted, shape::Shape, type_description},
     evolve::{Change, Role, compare},
     store::{Declaration, DeclaredType},
 };
@@ -99,6 +101,40 @@ impl KeyedDeclaration {
 pub(crate) fn in_words(state: &StateDescription) -> String {
     let ttl = if state.ttl_ms.is_some() { " with TTL" } else { "" };
     format!("`{}` ({} state{ttl})", state.value_type, state.kind)
+}
+
+/// Reads values of one type, of the snapshot's if that is another one.
+pub type Decode<T> = Box<dyn Fn(&mut &[u8]) -> Result<T, CodecError>>;
+
+/// Reads keys that were written as `stored`, the description of a type.
+///
+/// # Errors
+///
+/// [`StateError::KeyType`], when they can't be read as a `K`.
+pub fn decode_key<K: DeserializeOwned + 'static>(stored: &str) -> Result<Decode<K>, StateError> {
+    let changes = carry_key_over(stored, &type_description::<K>(), accepted::<K>)?;
+    Ok(decoder(changes.is_some().then(|| Described::parse(stored))))
+}
+
+/// Reads values of a state, without the time that stands behind them with TTL.
+///
+/// # Errors
+///
+/// [`StateError::Incompatible`], when they can't be read as a `V`.
+pub fn decode_value<V: DeserializeOwned + 'static>(
+    stored: &StateDescription,
+) -> Result<Decode<V>, StateError> {
+    let value_type = type_description::<V>();
+    let declared = StateDescription { value_type, ..stored.clone() };
+    let changes = carry_over(stored, &declared, accepted::<V>)?;
+    Ok(decoder(changes.is_some().then(|| Described::parse(&stored.value_type))))
+}
+
+fn decoder<T: DeserializeOwned + 'static>(stored: Option<Described>) -> Decode<T> {
+    match stored {
+        None => Box::new(|bytes| codec::decode(bytes)),
+        Some(stored) => Box::new(move |bytes| decode_as(&stored, bytes).map_err(CodecError::Carry)),
+    }
 }
 
 /// What changes when values of the state `stored` are restored as those of `declared`; `None` if

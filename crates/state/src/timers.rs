@@ -32,7 +32,9 @@ pub enum TimeDomain {
 }
 
 impl TimeDomain {
-    const fn state_name(self) -> &'static str {
+    /// What the state is called that its timers are kept in.
+    #[must_use]
+    pub const fn state_name(self) -> &'static str {
         match self {
             Self::EventTime => "_timers/event-time",
             Self::ProcessingTime => "_timers/processing-time",

@@ -85,6 +85,12 @@ pub fn flights_by_day() -> &'static Path {
     BUILT.get_or_init(|| build("tidegate-programs", "--bin", "flights_by_day"))
 }
 
+/// The example that makes a savepoint for `flights` out of a file.
+pub fn bootstrap() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("tidegate-examples", "--example", "bootstrap"))
+}
+
 /// Jobs that keep a value per key, as they were before their types changed, and as they are now.
 pub fn evolution() -> (&'static Path, &'static Path) {
     static BEFORE: OnceLock<PathBuf> = OnceLock::new();

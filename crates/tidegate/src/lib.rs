@@ -54,6 +54,7 @@ pub use tidegate_runtime::{
     CheckpointSummary, ClusterSpec, JobError, JobHandle, JobResult, JobStats, JobStatus,
     SnapshotForm,
 };
+pub use tidegate_savepoint as savepoint;
 pub use tidegate_state::{
     AggregateFunction, AggregatingState, ListState, MapState, OperatorListState, Redistribution,
     ReducingState, StateTtl, TimeDomain, TtlUpdate, TtlVisibility, ValueState,

@@ -1,6 +1,7 @@
 //! Looking into savepoints and checkpoints, without a cluster and without the job.
 
 mod diff;
+mod query;
 mod rewrite;
 mod show;
 
@@ -26,6 +27,7 @@ pub(super) async fn run(matches: &ArgMatches) -> Done {
         "ls" => ls(own).await,
         "schema" => schema(own).await,
         "show" => show::show(own).await,
+        "query" => query::query(own).await,
         "diff" => diff::diff(own).await,
         "verify" => verify(own).await,
         "copy" => rewrite::copy(own).await,

@@ -57,6 +57,20 @@ fn what_it_says_of_the_corpus() {
         commands.push(vec!["show", "--uid", "lists", "--state", "split"]);
         let key = r#"{"name":"k\"3\n","number":3,"event":{"Renamed":{"to":"üüü"}}}"#;
         commands.push(vec!["show", "--uid", "kinds", "--state", "reduced", "--key", key]);
+        let by_name = "select key.number, value.text, cardinality(value.events) as events from \
+                       kinds.value order by key.number";
+        commands.push(vec!["query", by_name]);
+        commands.push(vec![
+            "query",
+            "select count(*) as n from \"kinds\".\"mortal-list\"",
+            "--json",
+        ]);
+        commands.push(vec![
+            "query",
+            "select value from lists.union where value is not null",
+            "--csv",
+        ]);
+        commands.push(vec!["query", "select * from kinds.\"_timers/processing-time\""]);
         for command in commands {
             let text = says(&[&[command[0], path.as_str()], &command[1..]].concat());
             said +=
@@ -85,6 +99,8 @@ fn what_it_says_of_mistakes() {
         vec!["copy", &native, &taken],
         vec!["convert", &native, &taken, "--type", "other"],
         vec!["juggle", &native],
+        vec!["query", &native, "select * from nobody.nothing"],
+        vec!["query", &native, "choose all"],
     ];
     let mut said = String::new();
     for mistake in mistakes {

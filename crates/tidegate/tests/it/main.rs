@@ -1,6 +1,7 @@
 //! The engine as a whole: real jobs, in this process and in processes that get killed.
 
 mod bad_input;
+mod bootstrap;
 mod checkpoints;
 mod corpus;
 mod evolution;

@@ -100,7 +100,7 @@ fn lists() -> impl Strategy<Value = ListsManifest> {
         Just(Redistribution::Broadcast),
     ];
     let list = (text(), redistribution, any::<u64>()).prop_map(|(name, redistribution, items)| {
-        let item_type = ItemType::Is("u64".to_owned());
+        let item_type = tidegate_snapshot::segment::ItemType::Is("u64".to_owned());
         ListSummary { name, redistribution, items, item_type }
     });
     (collection::vec(list, 0..3), segment())

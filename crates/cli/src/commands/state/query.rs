@@ -1,0 +1,97 @@
+//! SQL over a snapshot: a table per state, named `"uid"."state"`.
+
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use clap::ArgMatches;
+use datafusion::{
+    arrow::{
+        array::RecordBatch,
+        util::{display::FormatOptions, pretty::pretty_format_batches_with_options},
+    },
+    catalog::{MemorySchemaProvider, SchemaProvider},
+    datasource::MemTable,
+    prelude::{SessionConfig, SessionContext},
+};
+use tidegate_canonical::{convert::to_canonical, inspect::batches};
+
+use super::{busy, read};
+use crate::commands::{Done, Failure, text};
+
+pub(super) async fn query(matches: &ArgMatches) -> Done {
+    let sql = text(matches, "sql").unwrap_or_default();
+    let (manifest, loaded) = read(text(matches, "path").unwrap_or_default()).await?;
+    let line = busy("making tables of it");
+    let converted = tokio::task::spawn_blocking(move || to_canonical(&manifest, loaded));
+    let (manifest, loaded) = converted.await??;
+    let context = SessionContext::new_with_config(
+        SessionConfig::new()
+            .with_information_schema(true)
+            .with_create_default_catalog_and_schema(true),
+    );
+    let catalog = context.catalog("datafusion").ok_or_else(|| anyhow!("no catalog"))?;
+    for (uid, operator) in &manifest.operators {
+        let schema = Arc::new(MemorySchemaProvider::new());
+        for state in states(operator) {
+            let Some(batches) = batches(&manifest, &loaded, uid.as_str(), &state)? else {
+                continue;
+            };
+            let columns = batches.first().map(RecordBatch::schema);
+            let table = MemTable::try_new(columns.context("no columns")?, vec![batches])?;
+            schema.register_table(state, Arc::new(table))?;
+        }
+        catalog.register_schema(uid.as_str(), schema)?;
+    }
+    line.set_message("querying");
+    let planned = context.sql(sql).await.map_err(|error| {
+        let tables = tables(&manifest).join("\n  ");
+        Failure::Other(anyhow!("{}\nThe tables are\n  {tables}", error.strip_backtrace()))
+    })?;
+    let columns = Arc::clone(planned.schema().inner());
+    let mut rows =
+        planned.collect().await.map_err(|error| anyhow!("{}", error.strip_backtrace()))?;
+    if rows.is_empty() {
+        rows.push(RecordBatch::new_empty(columns));
+    }
+    line.finish_and_clear();
+    print(matches, &rows)
+}
+
+/// The names of an operator's states.
+fn states(operator: &tidegate_snapshot::manifest::OperatorManifest) -> Vec<String> {
+    let keyed = operator.states.iter().map(|state| state.name.clone());
+    let tables = operator.subtasks.iter().flat_map(|subtask| &subtask.tables);
+    let mut all = keyed.chain(tables.map(|table| table.state.clone())).collect::<Vec<_>>();
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn tables(manifest: &tidegate_snapshot::manifest::Manifest) -> Vec<String> {
+    let operators = manifest.operators.iter();
+    let named = |uid: &str, states: Vec<String>| {
+        states.into_iter().map(move |state| format!("\"{uid}\".\"{state}\"")).collect::<Vec<_>>()
+    };
+    operators.flat_map(|(uid, operator)| named(uid.as_str(), states(operator))).collect()
+}
+
+fn print(matches: &ArgMatches, rows: &[RecordBatch]) -> Done {
+    use datafusion::arrow::{csv, json};
+    let mut out = Vec::new();
+    if matches.get_flag("csv") {
+        let mut writer = csv::Writer::new(&mut out);
+        rows.iter().try_for_each(|batch| writer.write(batch))?;
+        drop(writer);
+    } else if matches.get_flag("json") {
+        let mut writer = json::LineDelimitedWriter::new(&mut out);
+        writer.write_batches(&rows.iter().collect::<Vec<_>>())?;
+        writer.finish()?;
+    } else {
+        let options = FormatOptions::new().with_display_error(true);
+        let count = rows.iter().map(RecordBatch::num_rows).sum::<usize>();
+        let table = pretty_format_batches_with_options(rows, &options)?;
+        out = format!("{table}\n{count} row(s).\n").into_bytes();
+    }
+    std::io::Write::write_all(&mut std::io::stdout(), &out)?;
+    Ok(())
+}

@@ -11,6 +11,7 @@ use datafusion::{
     },
     catalog::{MemorySchemaProvider, SchemaProvider},
     datasource::MemTable,
+    execution::context::SQLOptions,
     prelude::{SessionConfig, SessionContext},
 };
 use tidegate_canonical::{convert::to_canonical, inspect::batches};
@@ -43,7 +44,7 @@ pub(super) async fn query(matches: &ArgMatches) -> Done {
         catalog.register_schema(uid.as_str(), schema)?;
     }
     line.set_message("querying");
-    let planned = context.sql(sql).await.map_err(|error| {
+    let planned = context.sql_with_options(sql, questions_only()).await.map_err(|error| {
         let tables = tables(&manifest).join("\n  ");
         Failure::Other(anyhow!("{}\nThe tables are\n  {tables}", error.strip_backtrace()))
     })?;
@@ -55,6 +56,11 @@ pub(super) async fn query(matches: &ArgMatches) -> Done {
     }
     line.finish_and_clear();
     print(matches, &rows)
+}
+
+/// Nothing is to be written, nor read from elsewhere.
+fn questions_only() -> SQLOptions {
+    SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false)
 }
 
 /// The names of an operator's states.

@@ -6,7 +6,7 @@
 //!   native segment <--native entries-- [cell]:   Arrow <--Parquet--
 //! ```
 //!
-//! State is kept in the native form, and described by its type's notation ([`types`]). From the two
+//! State is kept in the native form, and described by its type's notation ([`tidegate_snapshot::described`]). From the two
 //! follows everything else: this crate needs none of the job's code, and what it reads and writes on
 //! the job's side is the native form alone.
 //!

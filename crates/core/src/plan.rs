@@ -5,7 +5,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
-use tidegate_state::KeyedDeclaration;
+use tidegate_state::StateDeclaration;
 use tidegate_types::{
     BoxError, ErrorKind, MaxParallelism, OperatorUid, Parallelism, SubtaskIndex, UserResult,
 };
@@ -25,9 +25,9 @@ pub struct NodeId(pub usize);
 pub type SourceFactory = Box<dyn FnOnce(OperatorContext) -> UserResult<Box<dyn SourceOperator>>>;
 /// Makes the subtask of an operator.
 pub type OperatorFactory = Box<dyn FnOnce(OperatorContext) -> UserResult<Box<dyn Operator>>>;
-/// Tells what the program says about an operator's keyed state. Of a plan either this is called or
-/// the operator is made.
-pub type DeclareKeyed = Box<dyn FnOnce() -> UserResult<KeyedDeclaration>>;
+/// Tells what the program says about an operator's state. Of a plan either this is called or the
+/// operator is made.
+pub type DeclareState = Box<dyn FnOnce() -> UserResult<StateDeclaration>>;
 /// Makes the router of one sending subtask.
 pub type RouterFactory = Box<dyn FnOnce(RouterContext) -> Box<dyn Router>>;
 
@@ -91,8 +91,10 @@ pub struct Node {
     pub name: String,
     /// What its state is found by, for operators that have state.
     pub uid: Option<OperatorUid>,
-    /// What the program says about its keyed state, if it has such.
-    pub keyed: Option<DeclareKeyed>,
+    /// Whether its state is keyed.
+    pub keyed: bool,
+    /// What the program says about its state, if it has such.
+    pub state: Option<DeclareState>,
     /// The streams it consumes.
     pub inputs: Vec<Edge>,
     /// The type of what it emits, `None` for a sink.

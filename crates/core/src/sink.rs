@@ -33,7 +33,7 @@ use tidegate_types::{
 };
 
 pub use plain::sink_operator;
-pub use two_phase::two_phase_operator;
+pub use two_phase::{declare_two_phase, two_phase_operator};
 
 use crate::{
     batch::{Batch, Data},

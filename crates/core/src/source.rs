@@ -31,7 +31,7 @@ use futures::future::BoxFuture;
 use serde::{Serialize, de::DeserializeOwned};
 use tidegate_types::{Clock, KeyHash, Parallelism, SubtaskIndex, UserResult};
 
-pub use driver::source_operator;
+pub use driver::{declare_source, source_operator};
 
 use crate::{
     batch::{Batch, Data},

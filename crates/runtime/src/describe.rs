@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tidegate_core::plan::DeclareKeyed;
-use tidegate_state::KeyedDeclaration;
+use tidegate_core::plan::DeclareState;
+use tidegate_state::StateDeclaration;
 use tidegate_types::{
     JobId, MaxParallelism, OperatorUid, Parallelism, UserResult, error::chain as chain_of,
 };
@@ -58,9 +58,9 @@ pub struct OperatorDescription {
     pub uid: OperatorUid,
     /// What a person calls it.
     pub name: String,
-    /// What the program says about its keyed state, if it has such.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keyed: Option<KeyedDeclaration>,
+    /// What the program says about its state.
+    #[serde(default)]
+    pub state: StateDeclaration,
 }
 
 /// A stream into a task.
@@ -87,12 +87,12 @@ impl JobPlan {
 fn describe(task: Task) -> UserResult<TaskDescription> {
     let name = task.name();
     let (is_source, source) = (task.source.is_some(), task.source);
-    let source = source.map(|link| (link.uid, link.name, link.keyed));
-    let chain = task.chain.into_iter().map(|link| (link.uid, link.name, link.keyed));
-    let operator = |(uid, name, keyed): (OperatorUid, String, Option<DeclareKeyed>)| {
-        let keyed = keyed.map(|declare| declare()).transpose();
-        let keyed = keyed.map_err(|error| format!("operator `{uid}`: {}", chain_of(&*error)))?;
-        Ok(OperatorDescription { uid, name, keyed })
+    let source = source.map(|link| (link.uid, link.name, link.state));
+    let chain = task.chain.into_iter().map(|link| (link.uid, link.name, link.state));
+    let operator = |(uid, name, state): (OperatorUid, String, Option<DeclareState>)| {
+        let state = state.map(|declare| declare()).transpose();
+        let state = state.map_err(|error| format!("operator `{uid}`: {}", chain_of(&*error)))?;
+        Ok(OperatorDescription { uid, name, state: state.unwrap_or_default() })
     };
     let inputs = task.inputs.iter().map(|input| {
         let TaskId(from) = input.from;

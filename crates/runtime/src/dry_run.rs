@@ -101,6 +101,8 @@ async fn outcomes(
             fates.insert((uid.clone(), state), with_key(fate, &key));
         }
     }
+    let lists = fit::lists(manifest, plan).into_iter();
+    fates.extend(lists.map(|(uid, name, fate)| ((uid, name), fate)));
     let is_planned = |uid: &OperatorUid| plan.operators().any(|operator| operator.uid == *uid);
     let mut all = Vec::new();
     for state in states {
@@ -168,7 +170,7 @@ fn restore_subtask(
     let uids = uids.collect::<Vec<_>>();
     for (node, uid) in plan.into_nodes().into_iter().zip(uids) {
         let NodeKind::Operator(make) = node.kind else { continue };
-        if node.keyed.is_none() {
+        if !node.keyed {
             continue;
         }
         let made = restored.state_of(&uid, subtask).map_err(Into::into).and_then(|state| {

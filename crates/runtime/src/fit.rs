@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use tidegate_snapshot::manifest::{Manifest, OperatorManifest};
+use tidegate_snapshot::{
+    manifest::{Manifest, OperatorManifest},
+    segment::ItemType,
+};
 use tidegate_state::{Fate, KeyedDeclaration};
 use tidegate_types::{ErrorKind, OperatorUid, error::chain};
 
@@ -14,8 +17,40 @@ pub(crate) fn keyed<'a>(
     plan: &'a JobPlan,
 ) -> impl Iterator<Item = (&'a OperatorUid, &'a OperatorManifest, &'a KeyedDeclaration)> {
     plan.operators().filter_map(|operator| {
-        Some((&operator.uid, manifest.operators.get(&operator.uid)?, operator.keyed.as_ref()?))
+        let stored = manifest.operators.get(&operator.uid)?;
+        Some((&operator.uid, stored, operator.state.keyed.as_ref()?))
     })
+}
+
+/// What becomes of the lists in the snapshot whose types are known: operator, name, fate.
+pub(crate) fn lists(manifest: &Manifest, plan: &JobPlan) -> Vec<(OperatorUid, String, Fate)> {
+    let mut all = Vec::new();
+    for operator in plan.operators() {
+        let Some(stored) = manifest.operators.get(&operator.uid) else { continue };
+        for (name, value_type) in list_types(stored) {
+            let declared = operator.state.lists.iter().find(|list| list.name == name);
+            let fate = declared.map(|list| list.fate(&value_type));
+            all.extend(fate.map(|fate| (operator.uid.clone(), name, fate)));
+        }
+    }
+    all
+}
+
+/// The lists of an operator with their items' types, where those are known.
+fn list_types(operator: &OperatorManifest) -> BTreeSet<(String, String)> {
+    let mut types = BTreeSet::new();
+    for subtask in &operator.subtasks {
+        for table in &subtask.tables {
+            let known = table.list.as_ref().and_then(|list| list.value_type.clone());
+            types.extend(known.map(|value_type| (table.state.clone(), value_type)));
+        }
+        for summary in subtask.lists.iter().flat_map(|lists| &lists.lists) {
+            if let ItemType::Is(value_type) = &summary.item_type {
+                types.insert((summary.name.clone(), value_type.clone()));
+            }
+        }
+    }
+    types
 }
 
 /// Checks every state; returns the operators whose keys have changed their type.
@@ -38,6 +73,11 @@ pub(crate) fn check(
             if let Fate::Refused(reason) = fate {
                 refused.push(format!("operator `{uid}`: {reason}"));
             }
+        }
+    }
+    for (uid, _, fate) in lists(manifest, plan) {
+        if let Fate::Refused(reason) = fate {
+            refused.push(format!("operator `{uid}`: {reason}"));
         }
     }
     if refused.is_empty() {

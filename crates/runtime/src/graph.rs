@@ -6,7 +6,7 @@
 
 use tidegate_core::{
     BatchType, Node, NodeId, NodeKind, Partitioning, Plan,
-    plan::{DeclareKeyed, OperatorFactory, SourceFactory},
+    plan::{DeclareState, OperatorFactory, SourceFactory},
 };
 use tidegate_types::OperatorUid;
 
@@ -18,7 +18,8 @@ pub(crate) struct TaskId(pub(crate) usize);
 pub(crate) struct ChainLink<F> {
     pub(crate) uid: OperatorUid,
     pub(crate) name: String,
-    pub(crate) keyed: Option<DeclareKeyed>,
+    pub(crate) keyed: bool,
+    pub(crate) state: Option<DeclareState>,
     pub(crate) factory: F,
 }
 
@@ -59,15 +60,15 @@ pub(crate) fn tasks(plan: Plan) -> Vec<Task> {
     for (node, uid) in plan.into_nodes().into_iter().zip(uids) {
         let chained_to = chained_to(&node, &consumers).map(|from| task_of[from.0]);
         types.push(node.output);
-        let Node { name, keyed, inputs, kind, .. } = node;
+        let Node { name, keyed, state, inputs, kind, .. } = node;
         let task = match kind {
             NodeKind::Source(factory) => {
-                let source = Some(ChainLink { uid, name, keyed, factory });
+                let source = Some(ChainLink { uid, name, keyed, state, factory });
                 tasks.push(Task { source, chain: Vec::new(), inputs: Vec::new(), is_last: true });
                 TaskId(tasks.len() - 1)
             }
             NodeKind::Operator(factory) => {
-                let link = ChainLink { uid, name, keyed, factory };
+                let link = ChainLink { uid, name, keyed, state, factory };
                 let task = chained_to.unwrap_or_else(|| {
                     let inputs = inputs.into_iter().map(|edge| {
                         let from = task_of[edge.from.0];

@@ -17,6 +17,54 @@ use crate::{
     store::{Declaration, DeclaredType},
 };
 
+/// The state of an operator, as its program declares it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateDeclaration {
+    /// What belongs to keys, if anything does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyed: Option<KeyedDeclaration>,
+    /// What belongs to subtasks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lists: Vec<DeclaredList>,
+}
+
+/// A list of operator state, as the program declares it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclaredList {
+    /// Its name.
+    pub name: String,
+    /// The description of its items' type.
+    pub value_type: String,
+    /// What its items can be read from, if that can be told.
+    pub value: Option<Shape>,
+}
+
+impl DeclaredList {
+    /// A list with items of this type.
+    #[must_use]
+    pub fn of<T: DeserializeOwned>(name: &str) -> Self {
+        let (value_type, value) = (type_description::<T>(), accepted::<T>());
+        Self { name: name.to_owned(), value_type, value }
+    }
+
+    /// What becomes of items that are of the type `stored`.
+    #[must_use]
+    pub fn fate(&self, stored: &str) -> Fate {
+        match carry_type(stored, &self.value_type, || self.value.clone(), Role::Value) {
+            Ok(None) => Fate::Restored,
+            Ok(Some(changes)) => Fate::Migrated(changes),
+            Err(source) => {
+                let source = source.map_or_else(String::new, |source| format!(": {source}"));
+                let Self { name, value_type, .. } = self;
+                Fate::Refused(format!(
+                    "the state `{name}` is `{stored}` (operator state) in the snapshot, and \
+                     `{value_type}` (operator state) in the program{source}"
+                ))
+            }
+        }
+    }
+}
+
 /// The keyed state of an operator, as its program declares it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyedDeclaration {

@@ -42,7 +42,7 @@ pub mod ttl;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use backend::KeyedBackend;
-pub use declared::{DeclaredState, Fate, KeyedDeclaration};
+pub use declared::{DeclaredList, DeclaredState, Fate, KeyedDeclaration, StateDeclaration};
 pub use describe::{
     accepted,
     shape::{Body, Field, Fields, Name, Shape},

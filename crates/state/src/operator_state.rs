@@ -21,7 +21,7 @@ pub use tidegate_snapshot::segment::Redistribution;
 
 use crate::{
     StateError, StateValue,
-    declared::carry_type,
+    declared::{DeclaredList, carry_type},
     describe::{accepted, type_description},
     evolve::Role,
 };
@@ -66,6 +66,12 @@ impl OperatorBackend {
         let list = List { value_type, redistribution, items: Rc::clone(&items) };
         self.declared.push((name.to_owned(), Rc::new(list)));
         Ok(OperatorListState { items })
+    }
+
+    /// What has been declared, so far.
+    #[must_use]
+    pub fn declaration(&self) -> Vec<DeclaredList> {
+        self.declared.iter().map(|(name, list)| list.declaration(name)).collect()
     }
 
     /// The names of restored lists that have not been declared.
@@ -136,6 +142,7 @@ pub fn decode_as_declared<V: DeserializeOwned>(
 
 /// A declared list, as a snapshot sees it.
 trait EncodeList {
+    fn declaration(&self, name: &str) -> DeclaredList;
     fn encode(&self, name: &str) -> Result<segment::ListState, CodecError>;
 }
 
@@ -146,6 +153,10 @@ struct List<V> {
 }
 
 impl<V: StateValue> EncodeList for List<V> {
+    fn declaration(&self, name: &str) -> DeclaredList {
+        DeclaredList::of::<V>(name)
+    }
+
     fn encode(&self, name: &str) -> Result<segment::ListState, CodecError> {
         let encode = |item: &V| {
             let mut bytes = Vec::new();

@@ -4,7 +4,9 @@ use std::{rc::Rc, sync::Arc};
 
 use tidegate_connectors::generator::Generator;
 use tidegate_core::{
-    BatchType, Data, Node, NodeKind, Source, plan::SharedPlan, source::source_operator,
+    BatchType, Data, Node, NodeKind, Source,
+    plan::SharedPlan,
+    source::{declare_source, source_operator},
 };
 use tidegate_types::options::JobOptions;
 
@@ -47,7 +49,8 @@ impl Env {
         let node = self.plan.borrow_mut().add(Node {
             name: "source".to_owned(),
             uid: Some(uid.into()),
-            keyed: None,
+            keyed: false,
+            state: Some(Box::new(|| Ok(declare_source::<S>()))),
             inputs: Vec::new(),
             output: Some(BatchType::of::<S::Item>()),
             kind: NodeKind::Source(Box::new(move |context| source_operator(source, context))),

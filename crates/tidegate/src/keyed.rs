@@ -7,7 +7,7 @@ use tidegate_core::{
     plan::{Edge, RouterContext},
     router::KeyRouter,
 };
-use tidegate_state::{AggregateFunction, Key, KeyedDeclaration, StateValue};
+use tidegate_state::{AggregateFunction, Key, KeyedDeclaration, StateDeclaration, StateValue};
 
 use crate::{
     Result,
@@ -94,6 +94,7 @@ impl<K: Key, T: Data, F: Fn(&T) -> K + Clone + 'static> KeyedStream<K, T, F> {
         });
         let partitioning = Partitioning::Route { name: "hash", router };
         let inputs = vec![Edge { from: self.stream.node(), partitioning }];
-        self.stream.add(name, Some(uid), Some(Box::new(declare)), inputs, make)
+        let state = || Ok(StateDeclaration { keyed: Some(declare()?), lists: Vec::new() });
+        self.stream.add(name, Some(uid), Some(Box::new(state)), inputs, make)
     }
 }

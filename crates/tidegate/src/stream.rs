@@ -1,14 +1,15 @@
 //! Streams without keys.
 
-use std::{marker::PhantomData, rc::Rc, time::Duration};
+use std::{cell::Cell, marker::PhantomData, rc::Rc, time::Duration};
 
 use tidegate_core::{
     BatchType, Data, Node, NodeId, NodeKind, Operator, OperatorContext, Partitioning, Sink,
     TwoPhaseSink,
-    plan::{DeclareKeyed, Edge, SharedPlan},
+    plan::{DeclareState, Edge, SharedPlan},
     router::RebalanceRouter,
-    sink::{sink_operator, two_phase_operator},
+    sink::{declare_two_phase, sink_operator, two_phase_operator},
 };
+use tidegate_state::{DeclaredList, StateDeclaration};
 use tidegate_types::EventTime;
 
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
     operators::{
         stateless::{Filter, FlatMap, Identity, Inspect, Map},
         timestamps::{AssignTimestamps, WatermarkStrategy},
-        unkeyed::{OperatorStates, UnkeyedOperator, UnkeyedProcess},
+        unkeyed::{OperatorStates, UnkeyedOperator, UnkeyedProcess, declare_lists},
     },
 };
 
@@ -39,6 +40,11 @@ pub trait IntoSink<T, Kind> {
     ///
     /// What prevents it.
     fn into_operator(self, context: &OperatorContext) -> Result<Box<dyn Operator>>;
+
+    /// The lists that it keeps in snapshots.
+    fn lists(&self) -> Vec<DeclaredList> {
+        Vec::new()
+    }
 }
 
 /// Marks plain sinks.
@@ -56,6 +62,10 @@ impl<S: Sink> IntoSink<S::Item, Plain> for S {
 impl<S: TwoPhaseSink> IntoSink<S::Item, TwoPhase> for S {
     fn into_operator(self, context: &OperatorContext) -> Result<Box<dyn Operator>> {
         two_phase_operator(self, context)
+    }
+
+    fn lists(&self) -> Vec<DeclaredList> {
+        declare_two_phase::<S>()
     }
 }
 
@@ -140,17 +150,29 @@ impl<T: Data> Stream<T> {
         uid: &str,
         make: impl FnOnce(&mut OperatorStates) -> Result<P> + 'static,
     ) -> Stream<P::Out> {
-        self.then("process_unkeyed", Some(uid), move |context| {
+        // Either the states are declared to be looked at, or the operator is made.
+        let make = Rc::new(Cell::new(Some(make)));
+        let to_declare = Rc::clone(&make);
+        let declare = move || match to_declare.take() {
+            Some(make) => declare_lists(make),
+            None => Err("the operator has been made already".into()),
+        };
+        let inputs = vec![Edge { from: self.node, partitioning: Partitioning::Forward }];
+        let state: Option<DeclareState> = Some(Box::new(declare));
+        self.add("process_unkeyed", Some(uid), state, inputs, move |context| {
+            let make = make.take().ok_or("the states have been declared already")?;
             Ok(Box::new(UnkeyedOperator::new(&context, make)?))
         })
     }
 
     /// Writes the stream into `sink`. What is not committed yet is found again by `uid`.
     pub fn sink<Kind: 'static>(&self, uid: &str, sink: impl IntoSink<T, Kind> + 'static) {
+        let lists = sink.lists();
         self.plan.borrow_mut().add(Node {
             name: "sink".to_owned(),
             uid: Some(uid.into()),
-            keyed: None,
+            keyed: false,
+            state: Some(Box::new(move || Ok(StateDeclaration { keyed: None, lists }))),
             inputs: vec![Edge { from: self.node, partitioning: Partitioning::Forward }],
             output: None,
             kind: NodeKind::Operator(Box::new(move |context| sink.into_operator(&context))),
@@ -173,14 +195,17 @@ impl<T: Data> Stream<T> {
         &self,
         name: &str,
         uid: Option<&str>,
-        keyed: Option<DeclareKeyed>,
+        state: Option<DeclareState>,
         inputs: Vec<Edge>,
         make: impl FnOnce(OperatorContext) -> Result<Box<dyn Operator>> + 'static,
     ) -> Stream<U> {
+        let is_hashed = |edge: &Edge| edge.partitioning.name() == "hash";
+        let inputs_are_keyed = inputs.iter().any(is_hashed);
         let node = self.plan.borrow_mut().add(Node {
             name: name.to_owned(),
             uid: uid.map(Into::into),
-            keyed,
+            keyed: inputs_are_keyed,
+            state,
             inputs,
             output: Some(BatchType::of::<U>()),
             kind: NodeKind::Operator(Box::new(make)),

@@ -10,6 +10,7 @@ use tidegate_snapshot::{
     codec,
     segment::{ItemType, ListState, Redistribution},
 };
+use tidegate_state::DeclaredList;
 use tidegate_state::type_description;
 use tidegate_types::{Barrier, CheckpointId, SubtaskIndex, UserResult};
 use tokio::sync::oneshot;
@@ -23,6 +24,12 @@ use crate::{
 
 /// The name of the state that holds what is prepared and not known to be committed.
 const COMMITTABLES: &str = "committables";
+
+/// The lists that a sink keeps in snapshots.
+#[must_use]
+pub fn declare_two_phase<S: TwoPhaseSink>() -> Vec<DeclaredList> {
+    vec![DeclaredList::of::<S::Committable>(COMMITTABLES)]
+}
 
 /// Makes the runtime's operator of one subtask of `sink`.
 ///

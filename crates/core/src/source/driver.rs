@@ -15,6 +15,7 @@ use tidegate_snapshot::{
     segment::{ItemType, ListState, Redistribution},
 };
 use tidegate_state::type_description;
+use tidegate_state::{DeclaredList, StateDeclaration};
 use tidegate_types::{Barrier, Parallelism, SubtaskIndex, UserResult};
 use tokio::sync::mpsc;
 
@@ -29,6 +30,14 @@ use crate::{
 const SPLITS: &str = "splits";
 /// The name of the state that holds, per subtask, whether it knows all of its splits.
 const DISCOVERED: &str = "discovered";
+
+/// What a source keeps in snapshots.
+#[must_use]
+pub fn declare_source<S: Source>() -> StateDeclaration {
+    let splits = DeclaredList::of::<S::Split>(SPLITS);
+    let lists = vec![splits, DeclaredList::of::<bool>(DISCOVERED)];
+    StateDeclaration { keyed: None, lists }
+}
 
 /// Makes the runtime's operator of one subtask of `source`.
 ///

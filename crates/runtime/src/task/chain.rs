@@ -62,9 +62,9 @@ impl Chain {
         context: ContextFor<'_>,
     ) -> Result<Self, TaskError> {
         let make = |link: ChainLink<OperatorFactory>| {
-            let ChainLink { uid, name, keyed, factory } = link;
+            let ChainLink { uid, name, keyed, factory, .. } = link;
             match super::caught(|| factory(context(&uid)?)) {
-                Ok(operator) => Ok(Link { uid, name, keyed: keyed.is_some(), operator }),
+                Ok(operator) => Ok(Link { uid, name, keyed, operator }),
                 Err(source) => Err(TaskError::in_operator(&uid, &name, source)),
             }
         };

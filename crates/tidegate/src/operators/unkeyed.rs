@@ -5,7 +5,9 @@ use std::marker::PhantomData;
 use tidegate_core::{
     Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, batch::typed,
 };
-use tidegate_state::{OperatorBackend, OperatorListState, Redistribution, StateValue};
+use tidegate_state::{
+    OperatorBackend, OperatorListState, Redistribution, StateDeclaration, StateValue,
+};
 use tidegate_types::{Barrier, EventTime};
 use tracing::warn;
 
@@ -68,6 +70,15 @@ impl<Out: Data> UnkeyedContext<'_, Out> {
     pub fn emit_at(&mut self, record: Out, time: EventTime) {
         self.out.push(record, Some(time));
     }
+}
+
+/// What `make` declares, without a job.
+pub(crate) fn declare_lists<P>(
+    make: impl FnOnce(&mut OperatorStates) -> Result<P>,
+) -> Result<StateDeclaration> {
+    let mut states = OperatorStates { backend: OperatorBackend::new(Vec::new()) };
+    make(&mut states)?;
+    Ok(StateDeclaration { keyed: None, lists: states.backend.declaration() })
 }
 
 /// One subtask of a function without keys.

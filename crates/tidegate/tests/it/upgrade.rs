@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use serde::{Serialize, de::DeserializeOwned};
 use tidegate::{ErrorKind, collect::Collector, prelude::*};
 
 use crate::support::counting::{
-    KEYS, SLOW, assert_counted_once, count, finish, job, numbers, start, stop,
+    KEYS, SLOW, assert_counted_once, count, finish, job, numbers, start, stop, wait_for_records,
 };
 
 /// The job that counts, and another keyed function beside it.
@@ -122,4 +123,62 @@ fn keys_of_another_type_are_refused_with_both_types() {
     assert!(message.contains("operator `count`"), "{message}");
     let types = "the snapshot's keys are of type `u64`, and the program's of type `String`";
     assert!(message.contains(types), "{message}");
+}
+
+/// Keeps a `V` that belongs to no key, and emits it.
+struct Item<V>(OperatorListState<V>, fn() -> V);
+
+impl<V: Clone + std::fmt::Debug + Send + Sync + Serialize + DeserializeOwned + 'static>
+    UnkeyedProcess<u64> for Item<V>
+{
+    type Out = String;
+
+    fn on_record(
+        &mut self,
+        _number: u64,
+        context: &mut UnkeyedContext<'_, String>,
+    ) -> tidegate::Result<()> {
+        if self.0.with(<[V]>::is_empty) {
+            self.0.add((self.1)());
+        }
+        context.emit(format!("{:?}", self.0.get()));
+        Ok(())
+    }
+}
+
+fn with_item<V: Clone + std::fmt::Debug + Send + Sync + Serialize + DeserializeOwned + 'static>(
+    folder: &Path,
+    options: &[&str],
+    make: fn() -> V,
+    results: &Collector<String>,
+) -> Result<JobHandle, JobError> {
+    let results = results.clone();
+    job(folder).start(options.iter().copied(), move |env| {
+        numbers(env, Some(SLOW))
+            .process_unkeyed("item", move |states| {
+                Ok(Item(states.list("item", Redistribution::Union)?, make))
+            })
+            .sink("items", results.sink());
+        Ok(())
+    })
+}
+
+#[test]
+fn operator_state_changes_its_type_as_keyed_state_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = Collector::default();
+    let savepoint = stop(&with_item(folder.path(), &["-p1"], || 7_u32, &results).expect("starts"));
+    let from = ["-p1", "--from-savepoint", &savepoint];
+    let wider = Collector::default();
+    let handle = with_item(folder.path(), &from, || Some(0_u64), &wider).expect("it fits");
+    wait_for_records(&handle);
+    handle.cancel();
+    let _ = handle.wait_blocking();
+    assert_eq!(wider.take().first().map(String::as_str), Some("[Some(7)]"));
+    let refused = with_item(folder.path(), &from, String::new, &results).err();
+    assert_eq!(
+        refused.expect("a number is no text").to_string(),
+        "the snapshot does not fit the program: operator `item`: the state `item` is `u32` (operator \
+         state) in the snapshot, and `String` (operator state) in the program"
+    );
 }

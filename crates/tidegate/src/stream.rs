@@ -144,7 +144,8 @@ impl<T: Data> Stream<T> {
     }
 
     /// Processes records with state that belongs to the subtask, not to a key: lists, which are
-    /// split or united when the parallelism changes. `make` declares them and makes the function.
+    /// split or united when the parallelism changes. `make` declares them and makes
+    /// the function; it runs once per subtask, and once before to see the states.
     pub fn process_unkeyed<P: UnkeyedProcess<T>>(
         &self,
         uid: &str,

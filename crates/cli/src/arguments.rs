@@ -71,6 +71,13 @@ pub(crate) fn explain(error: &clap::Error) -> ExitCode {
             let verb = error.get(clap::error::ContextKind::InvalidSubcommand);
             let verb = verb.map(ToString::to_string).unwrap_or_default();
             println!("\"{verb}\" is not a valid action.\n");
+            let usage = error.get(clap::error::ContextKind::Usage).map(ToString::to_string);
+            if usage.is_some_and(|usage| usage.contains(" state ")) {
+                let verbs = state_verbs();
+                let verbs = verbs.get_subcommands().map(|verb| format!("\"{}\"", verb.get_name()));
+                println!("Valid actions are {}.", verbs.collect::<Vec<_>>().join(", "));
+                return ExitCode::FAILURE;
+            }
             println!(
                 "Valid actions are \"run\", \"list\", \"info\", \"savepoint\", \"stop\", \
                  \"cancel\", \"checkpoint\", \"checkpoints\", \"rescale\", \"logs\", \

@@ -83,6 +83,9 @@ enum Parts<'a> {
     Tuple(std::slice::Iter<'a, Type>),
     List(&'a Type, usize),
     Map(&'a Type, &'a Type, usize),
+    /// A map for whoever wants a list of pairs, as states of maps do.
+    Pairs(&'a Type, &'a Type, usize),
+    Pair([Option<&'a Type>; 2]),
     Struct(std::slice::Iter<'a, (String, Type)>, Option<&'a Type>),
 }
 
@@ -99,6 +102,13 @@ impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
         seed: S,
     ) -> Result<Option<S::Value>, WireError> {
         let of = match &mut self.parts {
+            Parts::Pairs(key, value, left) => {
+                let Some(fewer) = left.checked_sub(1) else { return Ok(None) };
+                *left = fewer;
+                let pair = Pair { key, value, reader: self.reader.part(key)? };
+                return seed.deserialize(pair).map(Some);
+            }
+            Parts::Pair([key, value]) => key.take().or_else(|| value.take()),
             Parts::Tuple(parts) => parts.next(),
             Parts::List(of, left) => left.checked_sub(1).map(|fewer| {
                 *left = fewer;
@@ -130,7 +140,7 @@ impl<'de> de::MapAccess<'de> for Elements<'_, 'de> {
                 let name: StrDeserializer<'_, WireError> = name.as_str().into_deserializer();
                 seed.deserialize(name).map(Some)
             }
-            Parts::Tuple(_) | Parts::List(..) => Ok(None),
+            Parts::Tuple(_) | Parts::List(..) | Parts::Pairs(..) | Parts::Pair(_) => Ok(None),
         }
     }
 
@@ -138,7 +148,7 @@ impl<'de> de::MapAccess<'de> for Elements<'_, 'de> {
         let of = match &mut self.parts {
             Parts::Map(_, of, _) => Some(*of),
             Parts::Struct(_, value) => value.take(),
-            Parts::Tuple(_) | Parts::List(..) => None,
+            Parts::Tuple(_) | Parts::List(..) | Parts::Pairs(..) | Parts::Pair(_) => None,
         };
         let of = of.ok_or_else(|| WireError::new("a value without a key"))?;
         seed.deserialize(self.reader.part(of)?)
@@ -219,7 +229,13 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WireError> {
-        self.tuple(visitor)
+        match self.of {
+            Type::Map(key, value) => {
+                let count = take_length(self.bytes)?;
+                visitor.visit_seq(self.parts(Parts::Pairs(key, value, count)))
+            }
+            _ => self.tuple(visitor),
+        }
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(
@@ -247,6 +263,30 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
         unit_struct map struct enum identifier
+    }
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+}
+
+/// An entry of a map, as a pair.
+struct Pair<'a, 'de> {
+    key: &'a Type,
+    value: &'a Type,
+    reader: Reader<'a, 'de>,
+}
+
+impl<'de> Deserializer<'de> for Pair<'_, 'de> {
+    type Error = WireError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WireError> {
+        visitor.visit_seq(self.reader.parts(Parts::Pair([Some(self.key), Some(self.value)])))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
     }
 
     fn is_human_readable(&self) -> bool {

@@ -224,6 +224,48 @@ fn saved_value<V: StateValue>(value: V) -> Saved {
 }
 
 #[test]
+fn other_types_are_carried_over_with_their_times_and_under_other_keys() {
+    let ttl = Some(StateTtl::new(std::time::Duration::from_secs(60)));
+    let mut before = backend::<u8>(all_groups());
+    let mut value = before.value_state::<u16>("value", ttl).unwrap();
+    let mut list = before.list_state::<(i8, String)>("list", ttl).unwrap();
+    let mut map = before.map_state::<u8, f32>("map", ttl).unwrap();
+    for key in 0..50 {
+        before.set_current_key(key);
+        value.set(u16::from(key) + 300);
+        list.add((-1, key.to_string()));
+        map.put(key, 0.5);
+        before.register_timer(TimeDomain::EventTime, i64::from(key));
+    }
+    let saved = Saved::of(&mut before);
+    let mut seen = 0;
+    // Other keys are in other groups: each of several subtasks looks through all of them.
+    for range in ranges(3) {
+        let mut after = backend::<Option<u64>>(range);
+        let value = after.value_state::<i32>("value", ttl).unwrap();
+        let list = after.list_state::<(i16, Option<String>)>("list", ttl).unwrap();
+        let map = after.map_state::<u32, f64>("map", ttl).unwrap();
+        after.restore(&[saved.source(all_groups())]).unwrap();
+        for key in 0..50_u8 {
+            let key_now = Some(u64::from(key));
+            if !range.contains(KeyHash::of(&key_now).group(max())) {
+                continue;
+            }
+            seen += 1;
+            after.set_current_key(key_now);
+            assert_eq!(value.get(), Some(i32::from(key) + 300));
+            assert_eq!(list.get(), [(-1, Some(key.to_string()))]);
+            assert_eq!(map.entries(), [(u32::from(key), 0.5)]);
+        }
+        let timers = std::iter::from_fn(|| after.pop_due(TimeDomain::EventTime, 1_000));
+        for timer in timers {
+            assert_eq!(timer.key.map(|key| key as i64), Some(timer.time));
+        }
+    }
+    assert_eq!(seen, 50);
+}
+
+#[test]
 fn a_value_of_another_type_is_refused_with_both_descriptions() {
     let saved = saved_value((1u64, "x".to_owned()));
     let mut backend = backend::<String>(all_groups());

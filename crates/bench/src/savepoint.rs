@@ -4,6 +4,8 @@
 //! Every figure comes from a process of its own: one that runs the job alone, one per form that
 //! takes savepoints meanwhile, and one per form that is started from the last of them.
 
+mod pauses;
+
 use std::{
     path::Path,
     process::Command,
@@ -38,6 +40,11 @@ struct Report {
     /// another: canonical.
     rate_during_savepoint_ratio: f64,
     rate_during_native_savepoint_ratio: f64,
+    /// The longest time in which a subtask took in no record: without a savepoint, and with those of
+    /// each form.
+    longest_pause_without_ms: f64,
+    longest_pause_native_ms: f64,
+    longest_pause_canonical_ms: f64,
     /// Of the job without a savepoint, and the higher of both forms with.
     peak_rss_without_bytes: u64,
     peak_rss_bytes: u64,
@@ -52,6 +59,7 @@ struct Taken {
     bytes: u64,
     path: String,
     rate_ratio: f64,
+    longest_pause_ms: f64,
     peak_rss_bytes: u64,
 }
 
@@ -79,6 +87,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         restore_canonical_seconds: restore(&canonical)?,
         rate_during_savepoint_ratio: canonical.rate_ratio,
         rate_during_native_savepoint_ratio: native.rate_ratio,
+        longest_pause_without_ms: alone.longest_pause_ms,
+        longest_pause_native_ms: native.longest_pause_ms,
+        longest_pause_canonical_ms: canonical.longest_pause_ms,
         peak_rss_without_bytes: alone.peak_rss_bytes,
         peak_rss_bytes: peak,
         peak_rss_ratio: peak as f64 / alone.peak_rss_bytes as f64,
@@ -115,8 +126,10 @@ fn start(parallelism: usize, options: &[&str], keys: u64) -> Result<JobHandle> {
     let job = job.default_option("execution.checkpointing.interval", "1 d");
     let handle = job.start(options.iter().copied(), move |env| {
         // Every key once, then in an order that no cache foresees.
-        let next =
-            move |index| if index < keys { (index, index & 0xff) } else { record(index, keys) };
+        let next = move |index| {
+            pauses::note(index);
+            if index < keys { (index, index & 0xff) } else { record(index, keys) }
+        };
         env.source("numbers", Generator::new(None, next))
             .key_by(|record: &(u64, u64)| record.0)
             .aggregate("sum", Sum)
@@ -153,6 +166,7 @@ pub(crate) fn take(arguments: &Arguments) -> Result<()> {
         Ok(())
     };
     let before = rate(&handle, wait)?;
+    pauses::forget();
     let mut taken = Taken::default();
     let mut seconds = Vec::new();
     let during = rate(&handle, || {
@@ -173,6 +187,7 @@ pub(crate) fn take(arguments: &Arguments) -> Result<()> {
     })?;
     seconds.sort_by(f64::total_cmp);
     taken.seconds = seconds.get(seconds.len() / 2).copied().unwrap_or_default();
+    taken.longest_pause_ms = pauses::longest().as_secs_f64() * 1e3;
     taken.rate_ratio = during / before;
     taken.peak_rss_bytes = peak_rss_bytes();
     taken.bytes = handle.stats().completed.last().map(|done| done.bytes).unwrap_or_default();

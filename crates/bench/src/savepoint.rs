@@ -40,7 +40,7 @@ struct Report {
     /// another: canonical.
     rate_during_savepoint_ratio: f64,
     rate_during_native_savepoint_ratio: f64,
-    /// The longest time in which a subtask took in no record: without a savepoint, and with those of
+    /// The longest time in which a subtask had no result: without a savepoint, and with those of
     /// each form.
     longest_pause_without_ms: f64,
     longest_pause_native_ms: f64,
@@ -126,13 +126,15 @@ fn start(parallelism: usize, options: &[&str], keys: u64) -> Result<JobHandle> {
     let job = job.default_option("execution.checkpointing.interval", "1 d");
     let handle = job.start(options.iter().copied(), move |env| {
         // Every key once, then in an order that no cache foresees.
-        let next = move |index| {
-            pauses::note(index);
-            if index < keys { (index, index & 0xff) } else { record(index, keys) }
-        };
+        let next =
+            move |index| if index < keys { (index, index & 0xff) } else { record(index, keys) };
         env.source("numbers", Generator::new(None, next))
             .key_by(|record: &(u64, u64)| record.0)
             .aggregate("sum", Sum)
+            .inspect(|_| {
+                pauses::note();
+                Ok(())
+            })
             .sink("discard", discard());
         Ok(())
     })?;

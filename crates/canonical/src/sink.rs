@@ -18,11 +18,6 @@ pub struct TableSink<W: Write + Send, F: FnMut(&StateDescription) -> W> {
     writers: Vec<Option<TableWriter<W>>>,
     create: F,
     open: Option<(KeyGroup, u16)>,
-    entries: Vec<u8>,
-    /// Instead of `entries`, all at once.
-    whole: Bytes,
-    /// Where the keys and values of the open block end, for types that can't be described.
-    bounds: Vec<usize>,
 }
 
 impl<W: Write + Send, F: FnMut(&StateDescription) -> W> TableSink<W, F> {
@@ -34,9 +29,6 @@ impl<W: Write + Send, F: FnMut(&StateDescription) -> W> TableSink<W, F> {
             states,
             create,
             open: None,
-            entries: Vec::new(),
-            whole: Bytes::new(),
-            bounds: Vec::new(),
         }
     }
 
@@ -45,11 +37,13 @@ impl<W: Write + Send, F: FnMut(&StateDescription) -> W> TableSink<W, F> {
         place.ok_or_else(|| CanonicalError::malformed(format!("there is no state {id}")))
     }
 
-    fn add(&mut self, entries: u64) -> Result<(), CanonicalError> {
-        let Some((group, id)) = self.open.take() else { return Ok(()) };
-        if entries == 0 {
-            return Ok(());
-        }
+    fn schema(&self) -> Option<&TableSchema> {
+        let (_, id) = self.open?;
+        self.place(id).ok().map(|place| &self.schemas[place])
+    }
+
+    fn add(&mut self, entries: &[u8], count: u64, bounds: &[usize]) -> Result<(), CanonicalError> {
+        let Some((group, id)) = self.open else { return Ok(()) };
         let place = self.place(id)?;
         let schema = &self.schemas[place];
         let writer = match &mut self.writers[place] {
@@ -59,13 +53,12 @@ impl<W: Write + Send, F: FnMut(&StateDescription) -> W> TableSink<W, F> {
                 empty.insert(TableWriter::new(schema.clone(), file)?)
             }
         };
-        let all = if self.whole.is_empty() { &self.entries[..] } else { &self.whole[..] };
         if !schema.wants_bounds() {
-            return writer.add_entries(group, entries, all);
+            return writer.add_entries(group, count, entries);
         }
         let mut from = 0;
-        for pair in self.bounds.chunks_exact(2) {
-            let (key, value) = (&all[from..pair[0]], &all[pair[0]..pair[1]]);
+        for pair in bounds.chunks_exact(2) {
+            let (key, value) = (&entries[from..pair[0]], &entries[pair[0]..pair[1]]);
             writer.add_entry(group, &schema.split(key, value)?)?;
             from = pair[1];
         }
@@ -89,23 +82,17 @@ impl<W: Write + Send, F: FnMut(&StateDescription) -> W> TableSink<W, F> {
 impl<W: Write + Send, F: FnMut(&StateDescription) -> W> BlockSink for TableSink<W, F> {
     fn begin_block(&mut self, group: KeyGroup, state: u16) {
         self.open = Some((group, state));
-        self.entries.clear();
-        self.whole.clear();
-        self.bounds.clear();
     }
 
-    fn entries(&mut self) -> (&mut Vec<u8>, Option<&mut Vec<usize>>) {
-        let wants = |place: usize| self.schemas[place].wants_bounds();
-        let id = self.open.map_or(0, |(_, id)| id);
-        let wanted = self.place(id).is_ok_and(wants);
-        (&mut self.entries, wanted.then_some(&mut self.bounds))
+    fn wants_bounds(&self) -> bool {
+        self.schema().is_some_and(TableSchema::wants_bounds)
     }
 
-    fn put(&mut self, entries: Bytes) {
-        self.whole = entries;
+    fn put(&mut self, entries: Bytes, count: u64, bounds: &[usize]) -> Result<(), BoxError> {
+        Ok(self.add(&entries, count, bounds)?)
     }
 
-    fn end_block(&mut self, entries: u64) -> Result<(), BoxError> {
-        Ok(self.add(entries)?)
+    fn end_block(&mut self) {
+        self.open = None;
     }
 }

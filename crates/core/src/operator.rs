@@ -13,7 +13,7 @@
 //!
 //! - INV-CUT: what `snapshot` returns reflects every packet before the barrier and none after it.
 //! - INV-SHORT: no call blocks. `snapshot` takes references only; encoding and I/O happen in what
-//!   it returns, on another thread.
+//!   it returns, on another thread, or bit by bit in [`Operator::pack_some`].
 
 use std::time::Duration;
 
@@ -162,6 +162,17 @@ pub trait Operator: 'static {
     fn snapshot(&mut self, barrier: Barrier) -> UserResult<OperatorSnapshot> {
         let _ = barrier;
         Ok(OperatorSnapshot::default())
+    }
+
+    /// Does a little of what snapshots have left to do on the worker's thread, some microseconds of
+    /// work; tells whether there may be more. It is called until there is not, between packets, and
+    /// for a small share of the time only.
+    ///
+    /// # Errors
+    ///
+    /// What prevents it; it fails the attempt.
+    fn pack_some(&mut self) -> UserResult<bool> {
+        Ok(false)
     }
 
     /// The snapshot is complete and durable. What is to be committed now is returned, and run to

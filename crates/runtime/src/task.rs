@@ -51,7 +51,7 @@ use timely::{
 use tokio::sync::mpsc;
 
 use self::{
-    chain::{Emitted, LinkSnapshot, Outbox},
+    chain::{Chain, Emitted, LinkSnapshot, Outbox},
     meter::{Meter, WorkerCounters},
 };
 use crate::{
@@ -63,6 +63,9 @@ use crate::{
 
 /// How long a task may work before others get their turn.
 pub(crate) const SLICE: Duration = Duration::from_millis(1);
+
+/// For how long a task works at least, in a slice, on what snapshots have left to do.
+const SHORTEST_PACKING: Duration = Duration::from_micros(100);
 
 /// Why a task failed.
 #[derive(Debug, thiserror::Error)]
@@ -223,6 +226,16 @@ pub(crate) fn send<C: CapabilityTrait<Round>>(
 ) {
     let mut packet = Packet::new(context.worker as u32, context.peers as u32, body);
     session.give(capability, &mut packet);
+}
+
+/// Works on what snapshots have left to do, at the end of a slice that has begun then; tells whether
+/// there may be more.
+///
+/// It takes as long again as the slice has: the stream goes on at half its rate, and a task without
+/// records has nothing else to do anyway. To be slower at it saves nothing, since it costs more to
+/// write to what is not packed yet than to pack it.
+pub(crate) fn pack(chain: &mut Chain, begun: Instant) -> UserResult<bool> {
+    chain.pack_for(begun.elapsed().max(SHORTEST_PACKING))
 }
 
 /// Activates a task from any thread.

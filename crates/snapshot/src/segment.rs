@@ -20,6 +20,8 @@ const LISTS_MAGIC: &[u8; 8] = b"TGlists1";
 const FOOTER: usize = 4 + 4 + 8 + 8 + 8;
 /// How long a piece of a segment grows before the next one begins, in bytes.
 const CHUNK: usize = 1 << 20;
+/// From how many bytes on entries become a piece of their own, without a copy.
+const LARGE: usize = 64 << 10;
 
 /// How a list is spread over subtasks when it is restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,19 +82,21 @@ pub trait BlockSink {
     /// Begins the block of one state of one key group.
     fn begin_block(&mut self, group: KeyGroup, state: u16);
 
-    /// Where the open block's entries are to be appended: each its key and then its value. If there is
-    /// a second list, it is to be told the length of the first after every key and every value.
-    fn entries(&mut self) -> (&mut Vec<u8>, Option<&mut Vec<usize>>);
+    /// Whether the open block's entries are of a type that can't be described, so that somebody has
+    /// to say where each begins.
+    fn wants_bounds(&self) -> bool;
 
-    /// Gives the open block its entries all at once.
-    fn put(&mut self, entries: Bytes);
-
-    /// Ends the open block, which holds this many entries; one without entries leaves no trace.
+    /// Appends so many entries to the open block: each its key and then its value. If it
+    /// [wants them](BlockSink::wants_bounds), with the places in `entries` where every key and every
+    /// value ends.
     ///
     /// # Errors
     ///
     /// When the entries can't be kept.
-    fn end_block(&mut self, entries: u64) -> Result<(), BoxError>;
+    fn put(&mut self, entries: Bytes, count: u64, bounds: &[usize]) -> Result<(), BoxError>;
+
+    /// Ends the open block; one without entries leaves no trace.
+    fn end_block(&mut self);
 }
 
 impl BlockSink for KeyedSegmentWriter {
@@ -100,24 +104,25 @@ impl BlockSink for KeyedSegmentWriter {
         Self::begin_block(self, group, state);
     }
 
-    fn entries(&mut self) -> (&mut Vec<u8>, Option<&mut Vec<usize>>) {
-        (self.buffer(), None)
+    fn wants_bounds(&self) -> bool {
+        false
     }
 
-    fn put(&mut self, entries: Bytes) {
-        if entries.len() < CHUNK / 16 {
+    fn put(&mut self, entries: Bytes, count: u64, _bounds: &[usize]) -> Result<(), BoxError> {
+        self.entries += count;
+        if entries.len() < LARGE {
             self.bytes.extend_from_slice(&entries);
-            return;
+        } else {
+            self.end_chunk();
+            self.done_length += entries.len();
+            self.done.push(entries);
         }
-        // Large enough to be a piece of its own, without a copy.
-        self.end_chunk();
-        self.done_length += entries.len();
-        self.done.push(entries);
+        Ok(())
     }
 
-    fn end_block(&mut self, entries: u64) -> Result<(), BoxError> {
+    fn end_block(&mut self) {
+        let entries = std::mem::take(&mut self.entries);
         Self::end_block(self, entries);
-        Ok(())
     }
 }
 
@@ -132,6 +137,8 @@ pub struct KeyedSegmentWriter {
     index: Vec<IndexEntry>,
     /// The open block and where it begins.
     open: Option<(KeyGroup, u16, usize)>,
+    /// How many entries have been put into it.
+    entries: u64,
 }
 
 impl KeyedSegmentWriter {
@@ -139,7 +146,7 @@ impl KeyedSegmentWriter {
     #[must_use]
     pub fn new(groups: KeyGroupRange) -> Self {
         let (bytes, index) = (KEYED_MAGIC.to_vec(), Vec::new());
-        Self { groups, done: Vec::new(), done_length: 0, bytes, index, open: None }
+        Self { groups, done: Vec::new(), done_length: 0, bytes, index, open: None, entries: 0 }
     }
 
     /// Begins the block of one state of one key group.

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidegate_state::{Contents, KeyedTable, PREFETCH_WINDOW, Pack, Packed, SharedGroup, hash_keys};
+use tidegate_state::{KeyedTable, PREFETCH_WINDOW, Pack, SharedGroup, hash_keys};
 use tidegate_types::{KeyGroupRange, KeyHash, MaxParallelism};
 
 /// Records in a batch.
@@ -107,11 +107,8 @@ fn snapshotted(keys: u64, updates: u64, groups: u32) -> (f64, Duration, Vec<Dura
     let (mut table, mut batch) = (table(keys, groups), Batch::default());
     let (sender, receiver) = mpsc::channel();
     let encoder = thread::spawn(move || receiver.into_iter().map(encode).collect::<Vec<_>>());
-    let pack: Pack<u64, u64> = Arc::new(|entries| {
-        let (mut bytes, count) = (Vec::new(), entries.len() as u64);
-        encode_all(entries, &mut bytes);
-        Ok(Packed { bytes: bytes.into(), entries: count })
-    });
+    let pack: Pack<u64, u64> =
+        Arc::new(|entry, out| tidegate_snapshot::codec::encode(entry, out).map(|()| true));
     let (mut source, started) = (Keys::new(keys), Instant::now());
     let (mut longest, mut next) = (Duration::ZERO, Duration::from_millis(500));
     for _ in 0..updates / BATCH {
@@ -122,9 +119,13 @@ fn snapshotted(keys: u64, updates: u64, groups: u32) -> (f64, Duration, Vec<Dura
             longest = longest.max(barrier.elapsed());
             sender.send(shared).expect("the encoder runs until the sender is dropped");
         }
+        let begun = Instant::now();
         batch.update(&mut source, &mut table);
+        let (packing, share) = (Instant::now(), begun.elapsed() / 4);
+        while table.pack_some() && packing.elapsed() < share {}
     }
     let rate = rate(updates, started);
+    while table.pack_some() {}
     drop(sender);
     (rate, longest, encoder.join().expect("the encoder does not panic"))
 }
@@ -133,21 +134,12 @@ fn encode(groups: Vec<SharedGroup<u64, u64>>) -> Duration {
     let started = Instant::now();
     let mut bytes = Vec::new();
     for group in groups {
-        group.read(|contents| match contents {
-            Contents::Live(entries) => encode_all(entries, &mut bytes),
-            Contents::Packed(packed) => {
-                bytes.extend_from_slice(&packed.as_ref().expect("integers encode").bytes);
-            }
-        });
+        for piece in group.packed().expect("integers encode").pieces {
+            bytes.extend_from_slice(&piece.bytes);
+        }
     }
     black_box(&bytes);
     started.elapsed()
-}
-
-fn encode_all<'a>(entries: impl Iterator<Item = &'a (u64, u64)>, bytes: &mut Vec<u8>) {
-    for entry in entries {
-        tidegate_snapshot::codec::encode(entry, bytes).expect("integers encode");
-    }
 }
 
 fn rate(updates: u64, started: Instant) -> f64 {

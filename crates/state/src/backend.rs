@@ -128,6 +128,13 @@ impl<K: Key> KeyedBackend<K> {
         (described, Box::new(SharedStates(shared)))
     }
 
+    /// See [`crate::KeyedTable::pack_some`]; to be called between records.
+    pub fn pack_some(&mut self) -> bool {
+        self.event_timers.state.table.pack_some()
+            || self.processing_timers.state.table.pack_some()
+            || self.states.iter().any(|state| state.pack_some())
+    }
+
     /// Takes in what `sources` hold of the declared states; one that they do not hold stays empty.
     /// Returns the names of states in them that are not declared.
     ///

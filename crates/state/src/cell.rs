@@ -73,6 +73,8 @@ pub(crate) trait DeclaredState {
     fn prefetch(&self, hashes: &[KeyHash]);
     /// What a snapshot takes, as of now.
     fn share(&self) -> Box<dyn SharedState>;
+    /// See [`crate::KeyedTable::pack_some`].
+    fn pack_some(&self) -> bool;
     fn restore_block(&self, block: &Block<'_>, stored: &Stored<'_>) -> Result<(), StateError>;
 }
 
@@ -144,6 +146,10 @@ impl<K: Key, T: StateValue, L: Lifetime<T>> DeclaredState for StateCell<K, T, L>
 
     fn share(&self) -> Box<dyn SharedState> {
         self.state.borrow_mut().share(self.context.now.get())
+    }
+
+    fn pack_some(&self) -> bool {
+        self.state.borrow_mut().table.pack_some()
     }
 
     fn restore_block(&self, block: &Block<'_>, stored: &Stored<'_>) -> Result<(), StateError> {

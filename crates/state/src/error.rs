@@ -67,6 +67,12 @@ pub enum StateError {
         /// What it reports.
         source: CodecError,
     },
+    /// The operator ended first.
+    #[error("the operator ended before the state `{state}` was encoded")]
+    Abandoned {
+        /// The state's name.
+        state: String,
+    },
     /// The snapshot does not take a state.
     #[error("the state `{state}` can't be written into the snapshot")]
     Write {
@@ -88,7 +94,7 @@ impl StateError {
             Self::KeyType { .. } | Self::Incompatible { .. } => ErrorKind::Incompatible,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Encode { .. } => ErrorKind::User,
-            Self::Write { .. } => ErrorKind::Unavailable,
+            Self::Abandoned { .. } | Self::Write { .. } => ErrorKind::Unavailable,
         }
     }
 }

@@ -58,7 +58,8 @@ pub use snapshot::KeyedSnapshot;
 pub use store::RestoreSource;
 pub use table::{
     KeyedTable, PREFETCH_WINDOW, hash_keys,
-    shared::{Contents, Pack, Packed, SharedGroup},
+    packing::{Pack, Packed, Piece},
+    shared::{PackError, SharedGroup},
 };
 pub use timers::{DueTimer, TimeDomain};
 pub use ttl::{StateTtl, TtlUpdate, TtlVisibility};
@@ -73,7 +74,7 @@ impl<T: Eq + Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Key f
 
 /// What can be kept as state: a type that serde writes and reads.
 ///
-/// A value may be cloned while a snapshot is being encoded.
+/// A value of which a part has expired may be cloned while a snapshot is being encoded.
 pub trait StateValue: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {}
 
 impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> StateValue for T {}

@@ -62,6 +62,11 @@ impl<K: Key, V: StateValue> SingleTable<K, V> {
         (vec![self.state.declaration.describe(0)], Box::new(SharedStates(vec![shared])))
     }
 
+    /// See [`KeyedTable::pack_some`].
+    pub fn pack_some(&mut self) -> bool {
+        self.state.table.pack_some()
+    }
+
     /// Takes in what `sources` hold. Returns the names of states in them that this isn't.
     ///
     /// # Errors

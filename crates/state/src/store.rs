@@ -11,10 +11,8 @@
 //!
 //! A restore that fails leaves the tables half filled: they are to be thrown away.
 
-use std::{cell::RefCell, collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
-use bytes::Bytes;
-use hashbrown::hash_table;
 use serde::{Serialize, de::DeserializeOwned};
 use tidegate_snapshot::{
     codec,
@@ -33,7 +31,10 @@ use crate::{
         type_description,
     },
     snapshot::SharedState,
-    table::shared::{Contents, Pack, Packed, SharedGroup},
+    table::{
+        packing::{Pack, Piece},
+        shared::{PackError, SharedGroup},
+    },
     ttl::{Lifetime, Liveness},
 };
 
@@ -192,11 +193,10 @@ impl<K: Key, V: StateValue, L: Lifetime<V>> StateTable<K, V, L> {
 
     /// The entries as of now, to be encoded on another thread.
     pub(crate) fn share(&mut self, now: Timestamp) -> Box<dyn SharedState> {
-        let alive = Alive { lifetime: self.lifetime.clone(), now };
-        let to_pack = alive.clone();
-        let pack: Pack<K, V> = Arc::new(move |entries| to_pack.pack(entries));
+        let lifetime = self.lifetime.clone();
+        let pack: Pack<K, V> = Arc::new(move |entry, out| encode_alive(&lifetime, now, entry, out));
         let groups = self.table.share(&pack).into_iter().peekable();
-        Box::new(SharedTable { groups, name: self.declaration.name.clone(), alive })
+        Box::new(SharedTable { groups, name: self.declaration.name.clone() })
     }
 
     /// Takes in one block, without what has expired, and if keys have changed without those that
@@ -272,149 +272,80 @@ fn decode_part<T: DeserializeOwned>(
 
 /// Encodes what of an entry is alive as of a barrier. Of a group that has not been written since an
 /// earlier barrier, whose snapshot is not done yet, it may be what was alive then.
-#[derive(Clone)]
-struct Alive<L> {
-    lifetime: L,
+fn encode_alive<K: Key, V: StateValue>(
+    lifetime: &impl Lifetime<V>,
     now: Timestamp,
-}
-
-impl<L> Alive<L> {
-    /// Appends an entry, unless it has expired.
-    fn encode<K: Key, V: StateValue>(
-        &self,
-        (key, value): &(K, V),
-        out: &mut Vec<u8>,
-        bounds: &mut Option<&mut Vec<usize>>,
-    ) -> Result<bool, codec::CodecError>
-    where
-        L: Lifetime<V>,
-    {
-        match self.lifetime.liveness(value, self.now) {
-            Liveness::None => return Ok(false),
-            Liveness::All => encode_pair(key, value, out, bounds)?,
-            Liveness::Some => {
-                let mut alive = value.clone();
-                self.lifetime.prune(&mut alive, self.now);
-                encode_pair(key, &alive, out, bounds)?;
-            }
+    (key, value): &(K, V),
+    out: &mut Vec<u8>,
+) -> Result<bool, codec::CodecError> {
+    match lifetime.liveness(value, now) {
+        Liveness::None => return Ok(false),
+        Liveness::All => encode_pair(key, value, out)?,
+        Liveness::Some => {
+            let mut alive = value.clone();
+            lifetime.prune(&mut alive, now);
+            encode_pair(key, &alive, out)?;
         }
-        Ok(true)
     }
-
-    fn encode_all<'a, K: Key, V: StateValue>(
-        &self,
-        entries: impl Iterator<Item = &'a (K, V)>,
-        out: &mut Vec<u8>,
-        mut bounds: Option<&mut Vec<usize>>,
-    ) -> Result<u64, codec::CodecError>
-    where
-        L: Lifetime<V>,
-    {
-        let mut count = 0;
-        for entry in entries {
-            count += u64::from(self.encode(entry, out, &mut bounds)?);
-        }
-        Ok(count)
-    }
-
-    /// The entries of a group that the worker is about to write.
-    fn pack<K: Key, V: StateValue>(
-        &self,
-        entries: hash_table::Iter<'_, (K, V)>,
-    ) -> Result<Packed, codec::CodecError>
-    where
-        L: Lifetime<V>,
-    {
-        // Many of them wait at once: what a list keeps in reserve would add up.
-        PACKING.with_borrow_mut(|out| {
-            out.clear();
-            let entries = self.encode_all(entries, out, None)?;
-            Ok(Packed { bytes: Bytes::copy_from_slice(out), entries })
-        })
-    }
-}
-
-thread_local! {
-    /// Where a worker packs, time and again.
-    static PACKING: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    Ok(true)
 }
 
 fn encode_pair<K: Serialize, V: Serialize>(
     key: &K,
     value: &V,
     out: &mut Vec<u8>,
-    bounds: &mut Option<&mut Vec<usize>>,
 ) -> Result<(), codec::CodecError> {
     codec::encode(key, out)?;
-    if let Some(bounds) = bounds {
-        bounds.push(out.len());
-    }
-    codec::encode(value, out)?;
-    if let Some(bounds) = bounds {
-        bounds.push(out.len());
-    }
-    Ok(())
+    codec::encode(value, out)
 }
 
-/// Where the keys and values of a packed group end, which is not written down in it.
+/// Where the keys and values of a piece end, which is not written down in it.
 fn find_bounds<K: DeserializeOwned, V: DeserializeOwned>(
-    packed: &Packed,
-    bounds: &mut Vec<usize>,
-) -> Result<(), codec::CodecError> {
-    let mut rest = &packed.bytes[..];
-    for _ in 0..packed.entries {
+    piece: &Piece,
+) -> Result<Vec<usize>, codec::CodecError> {
+    let (mut rest, mut bounds) = (&piece.bytes[..], Vec::new());
+    for _ in 0..piece.entries {
         codec::decode::<K>(&mut rest)?;
-        bounds.push(packed.bytes.len() - rest.len());
+        bounds.push(piece.bytes.len() - rest.len());
         codec::decode::<V>(&mut rest)?;
-        bounds.push(packed.bytes.len() - rest.len());
+        bounds.push(piece.bytes.len() - rest.len());
     }
-    Ok(())
+    Ok(bounds)
 }
 
 /// The entries of a table as of a barrier.
-struct SharedTable<K, V, L> {
+struct SharedTable<K, V> {
     groups: std::iter::Peekable<std::vec::IntoIter<SharedGroup<K, V>>>,
     name: String,
-    alive: Alive<L>,
 }
 
-impl<K: Key, V: StateValue, L: Lifetime<V>> SharedTable<K, V, L> {
-    fn encode_contents(
-        &self,
-        contents: Contents<'_, K, V>,
-        sink: &mut dyn BlockSink,
-    ) -> Result<u64, codec::CodecError> {
-        match contents {
-            Contents::Live(entries) => {
-                let (out, bounds) = sink.entries();
-                self.alive.encode_all(entries, out, bounds)
-            }
-            Contents::Packed(packed) => {
-                let packed = packed.as_ref().map_err(Clone::clone)?;
-                if let Some(bounds) = sink.entries().1 {
-                    find_bounds::<K, V>(packed, bounds)?;
-                }
-                sink.put(packed.bytes.clone());
-                Ok(packed.entries)
-            }
-        }
+impl<K: Key, V: StateValue> SharedTable<K, V> {
+    fn encode_failed(&self, source: codec::CodecError) -> StateError {
+        StateError::Encode { state: self.name.clone(), source }
     }
 }
 
-impl<K: Key, V: StateValue, L: Lifetime<V>> SharedState for SharedTable<K, V, L> {
+impl<K: Key, V: StateValue> SharedState for SharedTable<K, V> {
     fn next_group(&mut self) -> Option<KeyGroup> {
         self.groups.peek().map(SharedGroup::group)
     }
 
     fn encode_next(&mut self, state: u16, sink: &mut dyn BlockSink) -> Result<(), StateError> {
         let Some(group) = self.groups.next() else { return Ok(()) };
+        let packed = group.packed().map_err(|error| match error {
+            PackError::Encode(source) => self.encode_failed(source),
+            PackError::Abandoned => StateError::Abandoned { state: self.name.clone() },
+        })?;
         sink.begin_block(group.group(), state);
-        let entries = group
-            .read(|contents| self.encode_contents(contents, sink))
-            .map_err(|source| StateError::Encode { state: self.name.clone(), source })?;
-        // Here the reference goes, so that the next write to this group costs nothing.
+        // Here the reference goes, so that writing to this group costs no more than usual.
         drop(group);
-        sink.end_block(entries)
-            .map_err(|source| StateError::Write { state: self.name.clone(), source })
+        for piece in packed.pieces {
+            let bounds = if sink.wants_bounds() { find_bounds::<K, V>(&piece) } else { Ok(vec![]) };
+            let bounds = bounds.map_err(|source| self.encode_failed(source))?;
+            sink.put(piece.bytes, piece.entries, &bounds)
+                .map_err(|source| StateError::Write { state: self.name.clone(), source })?;
+        }
+        sink.end_block();
+        Ok(())
     }
 }

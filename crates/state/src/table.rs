@@ -4,8 +4,10 @@
 //!
 //! A table belongs to one worker thread, which writes it record by record. At a barrier the worker
 //! calls [`KeyedTable::share`]: each key group that holds anything moves behind an `Arc`, nothing
-//! is copied. The [`SharedGroup`]s may go to another thread, which should drop each as soon as it
-//! is done with it. What the first write to a shared group costs: see [`shared`].
+//! is copied. The [`SharedGroup`]s go to another thread, which packs what the worker does not write,
+//! and drops each as soon as it is done with it. What the worker does write it packs itself: the
+//! entry before it changes it, and the rest in steps, for which [`KeyedTable::pack_some`] is to be
+//! called as often as the worker has time, until it says that there is no more.
 //!
 //! # Invariants
 //!
@@ -15,17 +17,21 @@
 //!
 //! # Not here
 //!
-//! Names, bytes and restoring: see `store.rs`. Handles for user code: see [`crate::handles`].
+//! How a group is packed while it is written: see [`packing`] and [`shared`]. Names, bytes and restoring: see `store.rs`. Handles for user code: see [`crate::handles`].
 
+pub mod packing;
 mod prefetch;
 pub mod shared;
 
 use std::fmt;
 
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table::OccupiedEntry};
 use tidegate_types::{KeyGroup, KeyGroupRange, KeyHash, MaxParallelism};
 
-use self::shared::{Pack, SharedGroup, Slot};
+use self::{
+    packing::Pack,
+    shared::{Progress, SharedGroup, Slot, Vacancy},
+};
 use crate::{Key, StateValue};
 
 /// How many accesses to prepare with one [`KeyedTable::prefetch`]: enough to keep the memory busy,
@@ -45,6 +51,10 @@ pub struct KeyedTable<K, V> {
     slots: Vec<Slot<K, V>>,
     range: KeyGroupRange,
     max: MaxParallelism,
+    /// Whether a group is shared, as far as is known.
+    is_shared: bool,
+    /// The place of the group that is to be packed next.
+    packing: usize,
 }
 
 impl<K: Key, V: StateValue> KeyedTable<K, V> {
@@ -52,7 +62,7 @@ impl<K: Key, V: StateValue> KeyedTable<K, V> {
     #[must_use]
     pub fn new(range: KeyGroupRange, max: MaxParallelism) -> Self {
         let slots = range.numbers().map(|_| Slot::Owned(HashTable::new())).collect();
-        Self { slots, range, max }
+        Self { slots, range, max, is_shared: false, packing: 0 }
     }
 
     /// The key groups it is for.
@@ -102,7 +112,7 @@ impl<K: Key, V: StateValue> KeyedTable<K, V> {
     /// The value of `key`, to be changed in place.
     #[inline]
     pub fn get_mut(&mut self, hash: KeyHash, key: &K) -> Option<&mut V> {
-        self.group_mut(hash).find_mut(hash.0, |entry| entry.0 == *key).map(|entry| &mut entry.1)
+        self.find(hash, key).ok().map(|found| &mut found.into_mut().1)
     }
 
     /// The value of `key`, to be changed in place; `make` gives the first one.
@@ -115,10 +125,9 @@ impl<K: Key, V: StateValue> KeyedTable<K, V> {
         key: &K,
         make: impl FnOnce() -> V,
     ) -> &mut V {
-        // `find_entry` and not `entry`: the path of a key that is there stays as short as a read.
-        match self.group_mut(hash).find_entry(hash.0, |entry| entry.0 == *key) {
+        match self.find(hash, key) {
             Ok(found) => &mut found.into_mut().1,
-            Err(absent) => add(absent.into_table(), hash, key.clone(), make()),
+            Err(vacancy) => vacancy.insert(hash, key.clone(), make()),
         }
     }
 
@@ -147,23 +156,22 @@ impl<K: Key, V: StateValue> KeyedTable<K, V> {
     /// Sets the value of `key` and returns the one before.
     #[inline]
     pub fn insert(&mut self, hash: KeyHash, key: &K, value: V) -> Option<V> {
-        match self.group_mut(hash).find_entry(hash.0, |entry| entry.0 == *key) {
+        match self.find(hash, key) {
             Ok(mut found) => Some(std::mem::replace(&mut found.get_mut().1, value)),
-            Err(absent) => {
-                add(absent.into_table(), hash, key.clone(), value);
+            Err(vacancy) => {
+                vacancy.insert(hash, key.clone(), value);
                 None
             }
         }
     }
 
-    /// Removes the value of `key` and returns it. A group that is shared is not copied for a key
+    /// Removes the value of `key` and returns it. A group that is shared is not taken back for a key
     /// that isn't there.
     pub fn remove(&mut self, hash: KeyHash, key: &K) -> Option<V> {
         if !self.contains(hash, key) {
             return None;
         }
-        let found = self.group_mut(hash).find_entry(hash.0, |entry| entry.0 == *key);
-        found.ok().map(|entry| entry.remove().0.1)
+        self.find(hash, key).ok().map(|found| found.remove().0.1)
     }
 
     /// Hands the value of `key` to `update` and keeps what it returns: the way to change a value
@@ -179,16 +187,16 @@ impl<K: Key, V: StateValue> KeyedTable<K, V> {
         key: &K,
         update: impl FnOnce(Option<V>) -> Result<Option<V>, E>,
     ) -> Result<(), E> {
-        match self.group_mut(hash).find_entry(hash.0, |entry| entry.0 == *key) {
+        match self.find(hash, key) {
             Ok(found) => {
                 let ((key, value), vacant) = found.remove();
                 if let Some(value) = update(Some(value))? {
                     vacant.insert((key, value));
                 }
             }
-            Err(absent) => {
+            Err(vacancy) => {
                 if let Some(value) = update(None)? {
-                    add(absent.into_table(), hash, key.clone(), value);
+                    vacancy.insert(hash, key.clone(), value);
                 }
             }
         }
@@ -201,21 +209,43 @@ impl<K: Key, V: StateValue> KeyedTable<K, V> {
     }
 
     /// Hands out the entries as of now (INV-FROZEN), in the order of their groups and without
-    /// those that are empty. Copies nothing; a group that is written before it has been encoded is
-    /// packed with `pack`.
+    /// those that are empty, to be packed with `pack`. Copies nothing.
     pub fn share(&mut self, pack: &Pack<K, V>) -> Vec<SharedGroup<K, V>> {
+        self.is_shared = true;
+        self.packing = 0;
         let slots = self.range.numbers().zip(&mut self.slots);
         slots.filter_map(|(group, slot)| slot.share(KeyGroup(group), pack)).collect()
     }
 
-    /// Makes room for `additional` more entries of `group`.
+    /// Packs a little of a group that has been written since it was shared, some microseconds of
+    /// work; tells whether there may be more to do.
+    pub fn pack_some(&mut self) -> bool {
+        if !self.is_shared {
+            return false;
+        }
+        let mut is_shared = false;
+        for _ in 0..self.slots.len() {
+            match self.slots[self.packing].advance() {
+                Progress::Made => return true,
+                Progress::Elsewhere => is_shared = true,
+                Progress::None => {}
+            }
+            self.packing = (self.packing + 1) % self.slots.len();
+        }
+        self.is_shared = is_shared;
+        false
+    }
+
+    /// Makes room for `additional` more entries of `group`, unless it is shared.
     ///
     /// # Panics
     ///
     /// When the group does not belong to this table.
     pub fn reserve(&mut self, group: KeyGroup, additional: usize) {
         let index = self.index_of_group(group);
-        self.slots[index].get_mut().reserve(additional, rehash);
+        if let Slot::Owned(group) = &mut self.slots[index] {
+            group.reserve(additional, rehash);
+        }
     }
 
     /// Looks at up to `budget` places behind `cursor` and removes the entries that `keep` turns
@@ -247,10 +277,15 @@ impl<K: Key, V: StateValue> KeyedTable<K, V> {
         }
     }
 
+    /// One lookup for both answers: the path of a key that is there stays as short as a read.
     #[inline]
-    fn group_mut(&mut self, hash: KeyHash) -> &mut Group<K, V> {
+    fn find(
+        &mut self,
+        hash: KeyHash,
+        key: &K,
+    ) -> Result<OccupiedEntry<'_, (K, V)>, Vacancy<'_, K, V>> {
         let index = self.index(hash);
-        self.slots[index].get_mut()
+        self.slots[index].find(hash, key)
     }
 
     #[inline]
@@ -278,11 +313,6 @@ impl<K, V> fmt::Debug for KeyedTable<K, V> {
 #[inline(never)]
 fn wrong_group(group: KeyGroup, range: KeyGroupRange) -> ! {
     panic!("key group {group} came to the subtask of groups {}..{}", range.start, range.end)
-}
-
-#[inline(never)]
-fn add<K: Key, V>(group: &mut Group<K, V>, hash: KeyHash, key: K, value: V) -> &mut V {
-    &mut group.insert_unique(hash.0, (key, value), rehash).into_mut().1
 }
 
 fn rehash<K: Key, V>(entry: &(K, V)) -> u64 {

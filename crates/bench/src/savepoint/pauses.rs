@@ -1,4 +1,4 @@
-//! The longest time in which a subtask of the generator was not asked for a record.
+//! The longest time in which a subtask had no result.
 
 use std::{
     cell::Cell,
@@ -6,20 +6,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Looks at the clock once in so many records, some 50 µs.
-const EVERY: u64 = 1 << 10;
+/// Looks at the clock once in so many results, some 50 µs.
+const EVERY: u32 = 1 << 10;
 
 static LONGEST_NS: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
+    static COUNT: Cell<u32> = const { Cell::new(0) };
     static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Is called with the index of each record, by the thread that makes it.
+/// Is called for each result, by the thread that has it.
 #[inline]
-pub(super) fn note(index: u64) {
-    // Of every so many records in a row each of a few subtasks has one.
-    if index & (EVERY - 1) < 4 {
+pub(super) fn note() {
+    let count = COUNT.get().wrapping_add(1);
+    COUNT.set(count);
+    if count.is_multiple_of(EVERY) {
         let now = Instant::now();
         if let Some(last) = LAST.replace(Some(now)) {
             LONGEST_NS.fetch_max((now - last).as_nanos() as u64, Ordering::Relaxed);

@@ -16,7 +16,7 @@ use super::{
     chain::{Chain, Outbox, SHORTEST_RETRY},
     input::{Advance, Inbox, Received, Watermarks},
     meter::{Meter, Pause},
-    send, send_all,
+    pack, send, send_all,
 };
 use crate::{
     graph::TaskId,
@@ -149,7 +149,7 @@ impl OperatorTask {
             }
         };
         self.keep_wakeup(frontiers);
-        Ok(again)
+        Ok(again | pack(&mut self.chain, begun)?)
     }
 
     /// Does one thing; tells whether there may be another.

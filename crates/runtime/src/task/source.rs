@@ -13,7 +13,7 @@ use super::{
     Mailbox, Session, Slice, TaskReport, TaskSnapshot, WorkerContext, caught,
     chain::{Chain, ContextFor, Emitted, LinkSnapshot, Outbox, SHORTEST_RETRY, blame},
     meter::{Meter, Pause},
-    send, send_all,
+    pack, send, send_all,
 };
 use crate::{
     graph::{ChainLink, TaskId},
@@ -118,7 +118,7 @@ impl SourceTask {
         let slice = Slice::begin(begun);
         self.follow_round();
         self.take_completions();
-        loop {
+        let again = loop {
             let go_on = match self.phase {
                 Phase::Running => self.on_running(session)?,
                 Phase::Flushing { barrier, then, drained } => {
@@ -129,12 +129,13 @@ impl SourceTask {
                 Phase::Ended => self.on_ended(),
             };
             if !go_on {
-                return Ok(false);
+                break false;
             }
             if slice.is_over() {
-                return Ok(true);
+                break true;
             }
-        }
+        };
+        Ok(again | pack(&mut self.chain, begun)?)
     }
 
     /// Emits in the round that flow control is in now.

@@ -380,6 +380,7 @@ fn a_single_table_is_restored_from_its_own_snapshot() {
     }
     let (states, snapshot) = single.snapshot();
     single.table_mut().insert(KeyHash::of(&7u32), &7, 0);
+    while single.pack_some() {}
     let key_type = single.key_type().to_owned();
     let saved =
         Saved { segment: encode(all_groups(), snapshot), groups: all_groups(), states, key_type };

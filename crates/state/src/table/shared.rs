@@ -1,49 +1,53 @@
-//! A key group that the worker and an encoder share.
+//! A key group of which a snapshot holds a reference.
 //!
 //! ```text
-//!   share()                   first write after it
-//!   Owned ---> Shared --+-- nobody needs it any more ------> Owned
-//!     ^                 +-- the encoder is not there yet --> Owned     once it is packed
-//!     |                 +-- the encoder is reading it -----> Owned     once it has read it
-//!     +--- every read and write goes straight here, without an atomic
+//!            share()         first write           packed, or no longer wanted
+//!   Owned ------------> Lent -------------> Written ----------------------------> Owned
+//!                        |                  the worker packs: the entry it writes, and the
+//!                        |                  rest a little at a time (see `packing`)
+//!                        +--> packed by the encoder, a little at a time, if it is there first
 //! ```
 //!
-//! Nothing is ever copied. A table takes several times the memory of its encoded form, and records
-//! with keys in no order touch every group within a moment of the barrier: if each were copied,
-//! memory would double for as long as a savepoint takes. So the worker does the encoder's work for
-//! that group instead ([`Pack`]), or waits while the encoder does it. Either takes less time than a
-//! copy with the page faults that come with it.
+//! A group that nobody writes is packed on the encoder's thread. One that is written comes back to
+//! the worker as it is, half packed if the encoder has begun: a write waits for a step of the encoder
+//! ([`STEP`] buckets) and no longer. Nothing is ever copied but into the encoded form. (Copying a
+//! group on its first write, what is usual for a snapshot, would double memory: keys in no order
+//! write to every group within a moment of the barrier.)
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use bytes::Bytes;
-use hashbrown::hash_table;
+use hashbrown::hash_table::OccupiedEntry;
 use tidegate_snapshot::codec::CodecError;
-use tidegate_types::KeyGroup;
+use tidegate_types::{KeyGroup, KeyHash};
 
-use super::Group;
+use super::{
+    Group,
+    packing::{Pack, Packed, Packing},
+    rehash,
+};
 use crate::{Key, StateValue};
 
-/// Writes the entries of a group one behind the other, each its key and then its value.
-pub type Pack<K, V> =
-    Arc<dyn Fn(hash_table::Iter<'_, (K, V)>) -> Result<Packed, CodecError> + Send + Sync>;
-
-/// The entries of a group in their encoded form.
-#[derive(Debug, Default)]
-pub struct Packed {
-    /// One behind the other.
-    pub bytes: Bytes,
-    /// How many there are.
-    pub entries: u64,
-}
+/// How many buckets are packed at once: some microseconds, unless values take long to encode.
+pub(super) const STEP: usize = 512;
 
 /// Where a group's entries are.
 pub(super) enum Slot<K, V> {
     Owned(Group<K, V>),
-    Shared { group: Arc<Group<K, V>>, frozen: Arc<Frozen<K, V>> },
+    Lent { group: Arc<Group<K, V>>, frozen: Arc<Frozen<K, V>> },
+    Written(Box<Written<K, V>>),
+}
+
+/// A group that has been written since its barrier.
+pub(super) struct Written<K, V> {
+    group: Group<K, V>,
+    /// One for each barrier since, the oldest first.
+    unfinished: Vec<Unfinished<K, V>>,
 }
 
 impl<K: Key, V: StateValue> Slot<K, V> {
@@ -51,87 +55,351 @@ impl<K: Key, V: StateValue> Slot<K, V> {
     pub(super) fn get(&self) -> &Group<K, V> {
         match self {
             Self::Owned(group) => group,
-            Self::Shared { group, .. } => group,
+            Self::Lent { group, .. } => group,
+            Self::Written(written) => &written.group,
+        }
+    }
+
+    /// Finds an entry, to be changed or removed, or the place for a new one.
+    #[inline]
+    pub(super) fn find(
+        &mut self,
+        hash: KeyHash,
+        key: &K,
+    ) -> Result<OccupiedEntry<'_, (K, V)>, Vacancy<'_, K, V>> {
+        match self {
+            Self::Owned(group) => find(group, hash, key),
+            shared => shared.find_shared(hash, key),
+        }
+    }
+
+    #[inline(never)]
+    fn find_shared(
+        &mut self,
+        hash: KeyHash,
+        key: &K,
+    ) -> Result<OccupiedEntry<'_, (K, V)>, Vacancy<'_, K, V>> {
+        self.take_back();
+        match self {
+            Self::Written(written) => written.find(hash, key),
+            Self::Owned(group) => find(group, hash, key),
+            Self::Lent { .. } => unreachable!("the group has just been taken back"),
         }
     }
 
     #[inline]
-    pub(super) fn get_mut(&mut self) -> &mut Group<K, V> {
-        if matches!(self, Self::Shared { .. }) {
-            self.take_back();
-        }
-        match self {
-            Self::Owned(group) => group,
-            Self::Shared { .. } => unreachable!("the group has just been taken back"),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
     fn take_back(&mut self) {
-        if let Self::Shared { group, frozen } = std::mem::replace(self, Self::Owned(Group::new())) {
-            frozen.give_back();
+        if !matches!(self, Self::Lent { .. }) {
+            return;
+        }
+        if let Self::Lent { group, frozen } = std::mem::replace(self, Self::Owned(Group::new())) {
+            let packing = frozen.take_back();
             // Nobody else has it any more.
-            *self = Self::Owned(Arc::unwrap_or_clone(group));
+            let group = Arc::unwrap_or_clone(group);
+            *self = match packing {
+                Some(packing) => {
+                    let unfinished = vec![Unfinished { packing: Some(packing), frozen }];
+                    Self::Written(Box::new(Written { group, unfinished }))
+                }
+                None => Self::Owned(group),
+            };
         }
     }
 
-    /// `None` if there is nothing in the group.
+    /// Hands out the entries as of now; `None` if there are none.
     pub(super) fn share(
         &mut self,
         number: KeyGroup,
         pack: &Pack<K, V>,
     ) -> Option<SharedGroup<K, V>> {
-        if let Self::Owned(group) = self {
-            if group.is_empty() {
-                return None;
-            }
-            let group = Arc::new(std::mem::take(group));
-            let form = Mutex::new(Form::Live(Arc::clone(&group)));
-            let frozen = Arc::new(Frozen { form, pack: Arc::clone(pack) });
-            *self = Self::Shared { group, frozen };
+        if self.get().is_empty() {
+            return None;
         }
-        match self {
-            Self::Owned(_) => None,
-            Self::Shared { frozen, .. } => {
-                Some(SharedGroup { group: number, frozen: Arc::clone(frozen) })
+        let packing = Packing::new(Arc::clone(pack));
+        let frozen = match self {
+            Self::Owned(group) => {
+                let group = Arc::new(std::mem::take(group));
+                let frozen = Frozen::new(Form::Lent { group: Arc::clone(&group), packing });
+                *self = Self::Lent { group, frozen: Arc::clone(&frozen) };
+                frozen
             }
+            // It is as it was at the barrier before.
+            Self::Lent { group, frozen } => match Frozen::join(frozen) {
+                Some(frozen) => frozen,
+                None => {
+                    let group = Arc::clone(group);
+                    *frozen = Frozen::new(Form::Lent { group, packing });
+                    Arc::clone(frozen)
+                }
+            },
+            Self::Written(written) => {
+                let frozen = Frozen::new(Form::Written);
+                let unfinished = Unfinished { packing: Some(packing), frozen: Arc::clone(&frozen) };
+                written.unfinished.push(unfinished);
+                frozen
+            }
+        };
+        Some(SharedGroup { group: number, frozen })
+    }
+
+    /// Does a step of what is left to pack.
+    pub(super) fn advance(&mut self) -> Progress {
+        match self {
+            Self::Owned(_) => Progress::None,
+            Self::Lent { frozen, .. } if frozen.is_needed() => Progress::Elsewhere,
+            Self::Lent { .. } => {
+                self.take_back();
+                Progress::None
+            }
+            Self::Written(written) => {
+                let Written { group, unfinished } = &mut **written;
+                unfinished.retain(Unfinished::is_needed);
+                if let Some(oldest) = unfinished.first_mut()
+                    && oldest.advance(group, STEP)
+                {
+                    unfinished.remove(0);
+                }
+                if unfinished.is_empty() {
+                    *self = Self::Owned(std::mem::take(group));
+                }
+                Progress::Made
+            }
+        }
+    }
+}
+
+/// What a step of packing has achieved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// There is nothing to do.
+    None,
+    /// An encoder is at it, or will be.
+    Elsewhere,
+    /// The step has been done; there may be more.
+    Made,
+}
+
+/// A place for an entry whose key is not there.
+pub(super) struct Vacancy<'a, K, V> {
+    group: &'a mut Group<K, V>,
+    unfinished: &'a mut [Unfinished<K, V>],
+}
+
+impl<'a, K: Key, V> Vacancy<'a, K, V> {
+    #[inline(never)]
+    pub(super) fn insert(self, hash: KeyHash, key: K, value: V) -> &'a mut V {
+        let Self { group, unfinished } = self;
+        if unfinished.is_empty() {
+            return &mut group.insert_unique(hash.0, (key, value), rehash).into_mut().1;
+        }
+        if group.len() == group.capacity() {
+            // It grows, and its entries move to other buckets.
+            for unfinished in &mut *unfinished {
+                unfinished.advance(group, usize::MAX);
+            }
+        }
+        let buckets = group.num_buckets();
+        let entry = group.insert_unique(hash.0, (key, value), rehash);
+        for packing in packings(unfinished) {
+            packing.after_insert(entry.bucket_index(), buckets);
+        }
+        &mut entry.into_mut().1
+    }
+}
+
+#[inline]
+fn find<'a, K: Key, V>(
+    group: &'a mut Group<K, V>,
+    hash: KeyHash,
+    key: &K,
+) -> Result<OccupiedEntry<'a, (K, V)>, Vacancy<'a, K, V>> {
+    let found = group.find_entry(hash.0, |entry| entry.0 == *key);
+    found.map_err(|absent| Vacancy { group: absent.into_table(), unfinished: &mut [] })
+}
+
+impl<K: Key, V> Written<K, V> {
+    #[inline]
+    fn find(
+        &mut self,
+        hash: KeyHash,
+        key: &K,
+    ) -> Result<OccupiedEntry<'_, (K, V)>, Vacancy<'_, K, V>> {
+        let Self { group, unfinished } = self;
+        let buckets = group.num_buckets();
+        match group.find_entry(hash.0, |entry| entry.0 == *key) {
+            Ok(found) => {
+                for packing in packings(unfinished) {
+                    packing.before_write(found.bucket_index(), buckets, found.get());
+                }
+                Ok(found)
+            }
+            Err(absent) => Err(Vacancy { group: absent.into_table(), unfinished }),
+        }
+    }
+}
+
+#[inline]
+fn packings<K, V>(unfinished: &mut [Unfinished<K, V>]) -> impl Iterator<Item = &mut Packing<K, V>> {
+    unfinished.iter_mut().filter_map(|unfinished| unfinished.packing.as_mut())
+}
+
+/// What the worker still has to pack of a group.
+struct Unfinished<K, V> {
+    /// `None` once it is done.
+    packing: Option<Packing<K, V>>,
+    frozen: Arc<Frozen<K, V>>,
+}
+
+impl<K, V> Unfinished<K, V> {
+    fn is_needed(&self) -> bool {
+        self.packing.is_some() && self.frozen.is_needed()
+    }
+
+    /// Packs some more, and hands it over when it is done; tells whether it is.
+    fn advance(&mut self, group: &Group<K, V>, buckets: usize) -> bool {
+        let Some(packing) = &mut self.packing else { return true };
+        if !packing.advance(group, buckets) {
+            return false;
+        }
+        if let Some(packing) = self.packing.take() {
+            self.frozen.become_form(Form::Packed(packing.finish()));
+        }
+        true
+    }
+}
+
+impl<K, V> Drop for Unfinished<K, V> {
+    fn drop(&mut self) {
+        if self.packing.is_some() {
+            self.frozen.become_form(Form::Gone);
         }
     }
 }
 
 /// A group as of a barrier, which the worker and the snapshots of that moment hold.
 pub(super) struct Frozen<K, V> {
-    form: Mutex<Form<K, V>>,
-    pack: Pack<K, V>,
+    state: Mutex<State<K, V>>,
+    has_changed: Condvar,
+    /// Whether the worker waits for the group.
+    is_wanted: AtomicBool,
+}
+
+struct State<K, V> {
+    form: Form<K, V>,
+    /// How many [`SharedGroup`]s there are.
+    readers: usize,
 }
 
 enum Form<K, V> {
-    Live(Arc<Group<K, V>>),
+    /// Nobody writes to it.
+    Lent {
+        group: Arc<Group<K, V>>,
+        packing: Packing<K, V>,
+    },
+    /// The worker writes to it, and packs it.
+    Written,
     Packed(Result<Packed, CodecError>),
+    /// Nobody needs it any more, or nobody can pack it.
+    Gone,
 }
 
 impl<K, V> Frozen<K, V> {
-    fn lock(&self) -> MutexGuard<'_, Form<K, V>> {
-        // A value whose own code panics leaves the form as it was.
-        self.form.lock().unwrap_or_else(PoisonError::into_inner)
+    /// With one reader.
+    fn new(form: Form<K, V>) -> Arc<Self> {
+        let (state, is_wanted) = (Mutex::new(State { form, readers: 1 }), AtomicBool::new(false));
+        Arc::new(Self { state, has_changed: Condvar::new(), is_wanted })
     }
 
-    /// Lets go of the group, which the worker is about to write.
-    fn give_back(self: Arc<Self>) {
-        // Only the worker shares a group, so that a count of one can't grow again.
-        let is_needed = Arc::strong_count(&self) > 1;
-        let mut form = self.lock();
-        if let Form::Live(group) = &*form {
-            let packed = if is_needed { (self.pack)(group.iter()) } else { Ok(Packed::default()) };
-            *form = Form::Packed(packed);
+    /// For another reader, unless it is packed already: then something may have expired since.
+    fn join(this: &Arc<Self>) -> Option<Arc<Self>> {
+        let mut state = this.lock();
+        let is_lent = matches!(state.form, Form::Lent { .. });
+        is_lent.then(|| {
+            state.readers += 1;
+            Arc::clone(this)
+        })
+    }
+
+    fn leave(&self) {
+        let mut state = self.lock();
+        state.readers -= 1;
+        if state.readers == 0 {
+            state.form = Form::Gone;
+        }
+    }
+
+    fn is_needed(&self) -> bool {
+        self.lock().readers > 0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<K, V>> {
+        self.state.lock().unwrap_or_else(give_up)
+    }
+
+    fn become_form(&self, form: Form<K, V>) {
+        self.lock().form = form;
+        self.has_changed.notify_all();
+    }
+
+    /// Lets go of the group, which the worker is about to write; returns what is left to pack of it.
+    fn take_back(&self) -> Option<Packing<K, V>> {
+        self.is_wanted.store(true, Ordering::Relaxed);
+        let mut state = self.lock();
+        match std::mem::replace(&mut state.form, Form::Written) {
+            Form::Lent { packing, .. } => Some(packing),
+            other => {
+                state.form = other;
+                None
+            }
+        }
+    }
+
+    /// Packs the group, or waits until the worker has.
+    fn packed(&self) -> Result<Packed, PackError> {
+        let mut state = self.lock();
+        loop {
+            match &mut state.form {
+                Form::Lent { group, packing } if !self.is_wanted.load(Ordering::Relaxed) => {
+                    if packing.advance(group, STEP)
+                        && let Form::Lent { packing, .. } =
+                            std::mem::replace(&mut state.form, Form::Gone)
+                    {
+                        state.form = Form::Packed(packing.finish());
+                    }
+                }
+                Form::Lent { .. } | Form::Written => {
+                    state = self.has_changed.wait(state).unwrap_or_else(give_up);
+                }
+                Form::Packed(packed) => return packed.clone().map_err(PackError::Encode),
+                Form::Gone => return Err(PackError::Abandoned),
+            }
         }
     }
 }
 
+/// A value whose own code panics leaves a group half packed, and nobody knows how far.
+fn give_up<'a, K, V>(
+    poisoned: PoisonError<MutexGuard<'a, State<K, V>>>,
+) -> MutexGuard<'a, State<K, V>> {
+    let mut state = poisoned.into_inner();
+    state.form = Form::Gone;
+    state
+}
+
+/// Why there is no encoded form of a group.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    /// A value's own code reports an error.
+    #[error(transparent)]
+    Encode(CodecError),
+    /// The table was dropped before the group was packed, or a value's own code panicked.
+    #[error("the operator ended before all of its state was encoded")]
+    Abandoned,
+}
+
 /// The entries of one key group as of a barrier (INV-FROZEN).
 ///
-/// Drop it as soon as it is encoded: until then the first write to the group has to pack it.
+/// Drop it as soon as it is encoded: until then writing to the group costs more.
 pub struct SharedGroup<K, V> {
     group: KeyGroup,
     frozen: Arc<Frozen<K, V>>,
@@ -144,21 +412,30 @@ impl<K, V> SharedGroup<K, V> {
         self.group
     }
 
-    /// Hands what it holds to `take`, during which the worker can't write to the group.
-    pub fn read<R>(&self, take: impl FnOnce(Contents<'_, K, V>) -> R) -> R {
-        match &*self.frozen.lock() {
-            Form::Live(group) => take(Contents::Live(group.iter())),
-            Form::Packed(packed) => take(Contents::Packed(packed)),
+    /// Its entries in encoded form. If the group has been written since the barrier it is the worker
+    /// that packs it, and this waits until it has: not to be called on the worker's own thread.
+    ///
+    /// # Errors
+    ///
+    /// When a value's own code reports one, or the table is dropped meanwhile.
+    pub fn packed(&self) -> Result<Packed, PackError> {
+        self.frozen.packed()
+    }
+
+    /// What an encoder does, unless the worker has written to the group.
+    #[cfg(test)]
+    pub(super) fn pack_what_is_lent(&self) {
+        let is_lent = matches!(self.frozen.lock().form, Form::Lent { .. });
+        if is_lent {
+            let _ = self.packed();
         }
     }
 }
 
-/// What a [`SharedGroup`] holds.
-pub enum Contents<'a, K, V> {
-    /// The entries themselves, in no order.
-    Live(hash_table::Iter<'a, (K, V)>),
-    /// What its [`Pack`] has made of them, because the worker needed the entries.
-    Packed(&'a Result<Packed, CodecError>),
+impl<K, V> Drop for SharedGroup<K, V> {
+    fn drop(&mut self) {
+        self.frozen.leave();
+    }
 }
 
 impl<K, V> fmt::Debug for SharedGroup<K, V> {

@@ -1,11 +1,16 @@
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use proptest::prelude::*;
+use tidegate_snapshot::codec::CodecError;
 
-use super::{
-    shared::{Contents, Packed},
-    *,
-};
+use super::*;
 
 fn max(count: u32) -> MaxParallelism {
     MaxParallelism::new(count).expect("in bounds")
@@ -17,32 +22,30 @@ fn table(groups: u32) -> KeyedTable<u16, u32> {
 
 /// Key and value of an entry, two and four bytes.
 fn pack() -> Pack<u16, u32> {
-    Arc::new(|entries| {
-        let (mut bytes, mut count) = (Vec::new(), 0);
-        for (key, value) in entries {
-            bytes.extend(key.to_le_bytes());
-            bytes.extend(value.to_le_bytes());
-            count += 1;
-        }
-        Ok(Packed { bytes: bytes.into(), entries: count })
+    Arc::new(|(key, value), out| {
+        out.extend(key.to_le_bytes());
+        out.extend(value.to_le_bytes());
+        Ok(true)
     })
 }
 
+fn pack_all<K: Key, V: StateValue>(table: &mut KeyedTable<K, V>) {
+    while table.pack_some() {}
+}
+
 fn group_entries(group: &SharedGroup<u16, u32>) -> Vec<(u16, u32)> {
-    group.read(|contents| match contents {
-        Contents::Live(entries) => entries.copied().collect(),
-        Contents::Packed(packed) => {
-            let packed = packed.as_ref().expect("packs");
-            let entry = |entry: &[u8]| {
-                let (key, value) = entry.split_at(2);
-                let key = u16::from_le_bytes(key.try_into().expect("two bytes"));
-                (key, u32::from_le_bytes(value.try_into().expect("four bytes")))
-            };
-            let entries = packed.bytes.chunks(6).map(entry).collect::<Vec<_>>();
-            assert_eq!(entries.len() as u64, packed.entries);
-            entries
-        }
-    })
+    let mut all = Vec::new();
+    for piece in group.packed().expect("packs").pieces {
+        let entry = |entry: &[u8]| {
+            let (key, value) = entry.split_at(2);
+            let key = u16::from_le_bytes(key.try_into().expect("two bytes"));
+            (key, u32::from_le_bytes(value.try_into().expect("four bytes")))
+        };
+        let entries = piece.bytes.chunks(6).map(entry).collect::<Vec<_>>();
+        assert_eq!(entries.len() as u64, piece.entries);
+        all.extend(entries);
+    }
+    all
 }
 
 fn entries(groups: &[SharedGroup<u16, u32>]) -> HashMap<u16, u32> {
@@ -52,6 +55,9 @@ fn entries(groups: &[SharedGroup<u16, u32>]) -> HashMap<u16, u32> {
     }
     seen
 }
+
+/// How many keys there are.
+const KEYS: u16 = 300;
 
 /// One step of the test against the model.
 #[derive(Clone, Debug)]
@@ -63,10 +69,15 @@ enum Step {
     Modify(u16, u32),
     Share,
     DropShare(usize),
+    /// The worker packs a little.
+    Pack,
+    /// The encoder has packed what the worker has not written yet.
+    Encode(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let key = 0..40u16;
+    // Enough of them that groups grow.
+    let key = 0..KEYS;
     prop_oneof![
         4 => (key.clone(), any::<u32>()).prop_map(|(key, value)| Step::Add(key, value)),
         2 => (key.clone(), any::<u32>()).prop_map(|(key, value)| Step::Insert(key, value)),
@@ -75,6 +86,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (key, any::<u32>()).prop_map(|(key, value)| Step::Modify(key, value)),
         1 => Just(Step::Share),
         1 => (0..4usize).prop_map(Step::DropShare),
+        1 => Just(Step::Pack),
+        1 => (0..4usize).prop_map(Step::Encode),
     ]
 }
 
@@ -127,15 +140,24 @@ impl Pair {
                 self.shares.swap_remove(index);
             }
             Step::DropShare(_) => {}
+            Step::Pack => {
+                table.pack_some();
+            }
+            Step::Encode(index) => {
+                for group in self.shares.get(index).iter().flat_map(|share| &share.0) {
+                    group.pack_what_is_lent();
+                }
+            }
         }
     }
 
-    fn check(&self) {
+    fn check(&mut self) {
+        pack_all(&mut self.table);
         assert_eq!(self.table.len(), self.model.len());
         assert_eq!(self.table.is_empty(), self.model.is_empty());
         let all: HashMap<u16, u32> = self.table.iter().map(|(key, value)| (*key, *value)).collect();
         assert_eq!(all, self.model);
-        for key in 0..40u16 {
+        for key in 0..KEYS {
             assert_eq!(self.table.get(KeyHash::of(&key), &key), self.model.get(&key));
         }
         for (share, expected) in &self.shares {
@@ -148,7 +170,7 @@ proptest! {
     #[test]
     fn inv_frozen_a_share_holds_the_state_at_its_barrier(
         groups in 1..9u32,
-        steps in prop::collection::vec(step(), 0..200),
+        steps in prop::collection::vec(step(), 0..1_000),
     ) {
         let mut pair = Pair { table: table(groups), model: HashMap::new(), shares: Vec::new() };
         for step in steps {
@@ -175,44 +197,99 @@ fn a_group_is_taken_back_without_a_copy_once_its_share_is_gone() {
 
     let share = table.share(&pack());
     *table.get_mut(KeyHash::of(&7u16), &7).unwrap() = 3;
-    assert_eq!(place(&table), before, "a group that nobody reads yet is packed");
+    assert_eq!(place(&table), before, "only what is written is packed");
+    pack_all(&mut table);
+    assert_eq!(place(&table), before);
     assert_eq!(entries(&share)[&7], 2);
 }
 
 #[test]
-fn a_write_waits_for_whoever_reads_the_group() {
-    let mut table = table(1);
-    table.insert(KeyHash::of(&7u16), &7, 1);
-    let share = table.share(&pack()).pop().expect("a group");
-    let (reading, is_read) = std::sync::mpsc::channel();
-    let (go_on, may_end) = std::sync::mpsc::channel();
+fn a_write_waits_for_a_step_of_the_encoder_and_packs_the_rest_itself() {
+    let mut table = KeyedTable::<u64, u64>::new(KeyGroupRange { start: 0, end: 1 }, max(1));
+    for key in 0..100_000 {
+        table.insert(KeyHash::of(&key), &key, key);
+    }
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let on_encoder = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&on_encoder);
+    let worker = std::thread::current().id();
+    let pack: Pack<u64, u64> = Arc::new(move |(key, value), out| {
+        if std::thread::current().id() != worker && count.fetch_add(1, Ordering::Relaxed) == 0 {
+            begun.send(()).expect("awaited");
+            // Long enough for the worker to come.
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert_eq!(key, value, "what is written afterwards is not in it");
+        out.extend(key.to_le_bytes());
+        Ok(true)
+    });
+    let share = table.share(&pack).pop().expect("a group");
     std::thread::scope(|scope| {
-        let reader = scope.spawn(move || {
-            share.read(|contents| {
-                reading.send(()).expect("awaited");
-                may_end.recv().expect("sent");
-                match contents {
-                    Contents::Live(entries) => assert!(entries.eq([&(7, 1)])),
-                    Contents::Packed(_) => unreachable!("nothing has been written"),
-                }
-            })
-        });
-        is_read.recv().expect("it reads");
-        let writer = scope.spawn(move || {
-            *table.get_mut(KeyHash::of(&7u16), &7).expect("there") = 2;
-            table
-        });
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        assert!(!writer.is_finished(), "what is read must not change");
-        go_on.send(()).expect("awaited");
-        reader.join().expect("no panic");
-        let table = writer.join().expect("no panic");
-        assert_eq!(table.get(KeyHash::of(&7u16), &7), Some(&2));
+        let encoder = scope.spawn(move || share.packed().expect("packs"));
+        has_begun.recv().expect("sent");
+        *table.get_mut(KeyHash::of(&7u64), &7).expect("there") = 0;
+        assert!(on_encoder.load(Ordering::Relaxed) <= shared::STEP, "it has let the worker in");
+        pack_all(&mut table);
+        let pieces = encoder.join().expect("no panic").pieces;
+        let keys = pieces.iter().flat_map(|piece| piece.bytes.chunks(8));
+        let mut keys = keys.map(|key| u64::from_le_bytes(key.try_into().expect("eight bytes")));
+        let mut keys = keys.by_ref().collect::<Vec<_>>();
+        keys.sort_unstable();
+        assert!(keys.into_iter().eq(0..100_000));
+        assert_eq!(pieces.iter().map(|piece| piece.entries).sum::<u64>(), 100_000);
     });
 }
 
 #[test]
+fn what_a_dropped_table_has_not_packed_is_abandoned() {
+    let mut table = table(1);
+    table.insert(KeyHash::of(&7u16), &7, 1);
+    let share = table.share(&pack()).pop().expect("a group");
+    table.insert(KeyHash::of(&7u16), &7, 2);
+    drop(table);
+    assert!(matches!(share.packed(), Err(shared::PackError::Abandoned)));
+}
+
+#[test]
+fn what_a_dropped_table_has_not_written_is_packed() {
+    let mut table = table(1);
+    table.insert(KeyHash::of(&7u16), &7, 1);
+    let share = table.share(&pack()).pop().expect("a group");
+    drop(table);
+    assert_eq!(group_entries(&share), [(7, 1)]);
+}
+
+#[test]
+fn an_encoder_that_panics_gives_the_group_up_and_leaves_it_to_the_worker() {
+    let mut table = table(1);
+    table.insert(KeyHash::of(&7u16), &7, 1);
+    let bad: Pack<u16, u32> = Arc::new(|_, _| panic!("a value that can't be written"));
+    let share = table.share(&bad).pop().expect("a group");
+    let again = table.share(&bad).pop().expect("a group");
+    assert!(std::thread::spawn(move || share.packed().map(drop)).join().is_err());
+    assert!(matches!(again.packed(), Err(shared::PackError::Abandoned)));
+    assert_eq!(table.insert(KeyHash::of(&7u16), &7, 2), Some(1));
+    assert!(!table.pack_some());
+}
+
+#[test]
+fn an_error_of_a_value_comes_out_whoever_packs_it() {
+    let bad: Pack<u16, u32> = Arc::new(|_, _| Err(CodecError::LeftOver { count: 1 }));
+    for worker_writes in [false, true] {
+        let mut table = table(1);
+        table.insert(KeyHash::of(&7u16), &7, 1);
+        let share = table.share(&bad).pop().expect("a group");
+        if worker_writes {
+            table.insert(KeyHash::of(&7u16), &7, 2);
+            pack_all(&mut table);
+        }
+        assert!(matches!(share.packed(), Err(shared::PackError::Encode(_))));
+    }
+}
+
+#[test]
 fn shares_that_another_thread_reads_hold_the_state_at_their_barrier() {
+    // Groups of several steps each, so that some change hands half packed.
     let mut table = table(8);
     let (sender, shares) = std::sync::mpsc::channel::<Share>();
     std::thread::scope(|scope| {
@@ -222,14 +299,18 @@ fn shares_that_another_thread_reads_hold_the_state_at_their_barrier() {
             }
         });
         let mut model = HashMap::new();
-        for step in 0..20_000_u32 {
-            let key = (step.wrapping_mul(0x9e37_79b9) >> 20) as u16 % 500;
+        for step in 0..60_000_u32 {
+            let key = (step.wrapping_mul(0x9e37_79b9) >> 16) as u16 % 20_000;
             table.insert(KeyHash::of(&key), &key, step);
             model.insert(key, step);
-            if step % 100 == 0 {
+            if step % 2_000 == 0 {
                 sender.send((table.share(&pack()), model.clone())).expect("it reads");
             }
+            if step % 3 == 0 {
+                table.pack_some();
+            }
         }
+        pack_all(&mut table);
         drop(sender);
     });
 }
@@ -295,7 +376,10 @@ fn asking_for_memory_changes_nothing() {
             table.insert(*hash, &key, [key; 8]);
         }
     }
-    let pack: Pack<u64, [u64; 8]> = Arc::new(|_| unreachable!("nothing is written"));
+    let pack: Pack<u64, [u64; 8]> = Arc::new(|_, out| {
+        out.push(0);
+        Ok(true)
+    });
     let shared = table.share(&pack);
     assert!(table.len() * size_of::<(u64, [u64; 8])>() > CACHED_BYTES, "large enough to matter");
     for (key, hashes) in (0..40_000_u64).step_by(100).zip(hashes.chunks(100)) {
@@ -303,12 +387,6 @@ fn asking_for_memory_changes_nothing() {
         assert_eq!(table.get(hashes[0], &key), Some(&[key; 8]));
         assert_eq!(table.get(hashes[1], &(key + 1)), None);
     }
-    assert_eq!(shared.iter().map(live).sum::<usize>(), 20_000);
-}
-
-fn live(group: &SharedGroup<u64, [u64; 8]>) -> usize {
-    group.read(|contents| match contents {
-        Contents::Live(entries) => entries.count(),
-        Contents::Packed(_) => unreachable!("nothing is written"),
-    })
+    let pieces = shared.iter().flat_map(|group| group.packed().expect("packs").pieces);
+    assert_eq!(pieces.map(|piece| piece.entries).sum::<u64>(), 20_000);
 }

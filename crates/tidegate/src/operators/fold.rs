@@ -150,4 +150,8 @@ where
         let snapshot = self.table.snapshot();
         Ok(keyed_snapshot(self.table.key_type(), self.range, snapshot))
     }
+
+    fn pack_some(&mut self) -> Result<bool> {
+        Ok(self.table.pack_some())
+    }
 }

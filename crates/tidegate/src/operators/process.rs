@@ -322,4 +322,8 @@ where
         let snapshot = self.backend.snapshot();
         Ok(keyed_snapshot(self.backend.key_type(), self.backend.range(), snapshot))
     }
+
+    fn pack_some(&mut self) -> Result<bool> {
+        Ok(self.backend.pack_some())
+    }
 }

@@ -10,7 +10,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`table`] | the entries of one state, shared with an encoder without a copy |
+//! | [`table`] | the entries of one state, packed for an encoder while the worker writes them |
 //! | [`backend`] | all keyed states of a subtask, the current key, its timers |
 //! | [`handles`] | what user code holds: value, list, map, reducing and aggregating state |
 //! | [`ttl`] | time to live |

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   worker, at the barrier:  share every table ---> Box<dyn KeyedSnapshot>     microseconds
+//!   worker, later:           entries that it writes, and what lies beside them, bit by bit
 //!   encoder, later:          group by group, state by state ---> segment       drops each reference
 //! ```
 
@@ -12,13 +13,13 @@ use crate::StateError;
 
 /// References to keyed state as of a barrier, to be encoded on another thread.
 pub trait KeyedSnapshot: Send {
-    /// Writes everything, key groups ascending, and drops each reference as soon as it is written,
-    /// so that the worker needs to copy as little as possible.
+    /// Writes everything, key groups ascending, and drops each reference as soon as it is written.
+    /// Waits for the worker where that has written to a key group and still packs it.
     ///
     /// # Errors
     ///
     /// [`StateError::Encode`] when a value's own `Serialize` reports an error, [`StateError::Write`]
-    /// when the sink does.
+    /// when the sink does, [`StateError::Abandoned`] when the operator ends first.
     fn encode(self: Box<Self>, sink: &mut dyn BlockSink) -> Result<(), StateError>;
 }
 

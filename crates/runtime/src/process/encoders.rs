@@ -9,9 +9,9 @@ use std::{num::NonZero, sync::Arc, thread};
 use tokio::sync::{Semaphore, oneshot};
 
 /// What the encoders' niceness is above the process's own: beside a worker on the same core one gets
-/// about a tenth of it (Linux).
+/// about an eighth of it (Linux).
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
+const NICENESS: i32 = 8;
 
 /// Turns at encoding. Cheap to clone.
 #[derive(Clone)]

@@ -18,7 +18,7 @@ use std::{
     fmt,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -262,7 +262,7 @@ impl<K, V> Unfinished<K, V> {
             return false;
         }
         if let Some(packing) = self.packing.take() {
-            self.frozen.become_form(Form::Packed(packing.finish()));
+            self.frozen.on_worker(|form| *form = Form::Packed(packing.finish()));
         }
         true
     }
@@ -271,23 +271,19 @@ impl<K, V> Unfinished<K, V> {
 impl<K, V> Drop for Unfinished<K, V> {
     fn drop(&mut self) {
         if self.packing.is_some() {
-            self.frozen.become_form(Form::Gone);
+            self.frozen.on_worker(|form| *form = Form::Gone);
         }
     }
 }
 
 /// A group as of a barrier, which the worker and the snapshots of that moment hold.
 pub(super) struct Frozen<K, V> {
-    state: Mutex<State<K, V>>,
+    form: Mutex<Form<K, V>>,
     has_changed: Condvar,
-    /// Whether the worker waits for the group.
+    /// How many [`SharedGroup`]s there are. Changed under the lock, so that it fits the form.
+    readers: AtomicUsize,
+    /// Whether the worker waits for the lock: whoever packs under it makes way after each step.
     is_wanted: AtomicBool,
-}
-
-struct State<K, V> {
-    form: Form<K, V>,
-    /// How many [`SharedGroup`]s there are.
-    readers: usize,
 }
 
 enum Form<K, V> {
@@ -306,69 +302,77 @@ enum Form<K, V> {
 impl<K, V> Frozen<K, V> {
     /// With one reader.
     fn new(form: Form<K, V>) -> Arc<Self> {
-        let (state, is_wanted) = (Mutex::new(State { form, readers: 1 }), AtomicBool::new(false));
-        Arc::new(Self { state, has_changed: Condvar::new(), is_wanted })
+        Arc::new(Self {
+            form: Mutex::new(form),
+            has_changed: Condvar::new(),
+            readers: AtomicUsize::new(1),
+            is_wanted: AtomicBool::new(false),
+        })
     }
 
     /// For another reader, unless it is packed already: then something may have expired since.
     fn join(this: &Arc<Self>) -> Option<Arc<Self>> {
-        let mut state = this.lock();
-        let is_lent = matches!(state.form, Form::Lent { .. });
-        is_lent.then(|| {
-            state.readers += 1;
-            Arc::clone(this)
+        this.on_worker(|form| {
+            matches!(form, Form::Lent { .. }).then(|| {
+                this.readers.fetch_add(1, Ordering::Relaxed);
+                Arc::clone(this)
+            })
         })
     }
 
     fn leave(&self) {
-        let mut state = self.lock();
-        state.readers -= 1;
-        if state.readers == 0 {
-            state.form = Form::Gone;
+        let mut form = self.lock();
+        if self.readers.fetch_sub(1, Ordering::Relaxed) == 1 {
+            *form = Form::Gone;
         }
     }
 
+    /// Only the worker makes readers, so that it can rely on there being none.
     fn is_needed(&self) -> bool {
-        self.lock().readers > 0
+        self.readers.load(Ordering::Relaxed) > 0
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<K, V>> {
-        self.state.lock().unwrap_or_else(give_up)
+    fn lock(&self) -> MutexGuard<'_, Form<K, V>> {
+        self.form.lock().unwrap_or_else(give_up)
     }
 
-    fn become_form(&self, form: Form<K, V>) {
-        self.lock().form = form;
+    /// Has the worker look at the form or change it, as soon as the step under way is done.
+    fn on_worker<R>(&self, call: impl FnOnce(&mut Form<K, V>) -> R) -> R {
+        self.is_wanted.store(true, Ordering::Relaxed);
+        let mut form = self.lock();
+        self.is_wanted.store(false, Ordering::Relaxed);
+        let result = call(&mut form);
+        drop(form);
         self.has_changed.notify_all();
+        result
     }
 
     /// Lets go of the group, which the worker is about to write; returns what is left to pack of it.
     fn take_back(&self) -> Option<Packing<K, V>> {
-        self.is_wanted.store(true, Ordering::Relaxed);
-        let mut state = self.lock();
-        match std::mem::replace(&mut state.form, Form::Written) {
+        self.on_worker(|form| match std::mem::replace(form, Form::Written) {
             Form::Lent { packing, .. } => Some(packing),
             other => {
-                state.form = other;
+                *form = other;
                 None
             }
-        }
+        })
     }
 
     /// Packs the group, or waits until the worker has.
     fn packed(&self) -> Result<Packed, PackError> {
-        let mut state = self.lock();
+        let mut form = self.lock();
         loop {
-            match &mut state.form {
+            match &mut *form {
                 Form::Lent { group, packing } if !self.is_wanted.load(Ordering::Relaxed) => {
                     if packing.advance(group, STEP)
                         && let Form::Lent { packing, .. } =
-                            std::mem::replace(&mut state.form, Form::Gone)
+                            std::mem::replace(&mut *form, Form::Gone)
                     {
-                        state.form = Form::Packed(packing.finish());
+                        *form = Form::Packed(packing.finish());
                     }
                 }
                 Form::Lent { .. } | Form::Written => {
-                    state = self.has_changed.wait(state).unwrap_or_else(give_up);
+                    form = self.has_changed.wait(form).unwrap_or_else(give_up);
                 }
                 Form::Packed(packed) => return packed.clone().map_err(PackError::Encode),
                 Form::Gone => return Err(PackError::Abandoned),
@@ -379,11 +383,11 @@ impl<K, V> Frozen<K, V> {
 
 /// A value whose own code panics leaves a group half packed, and nobody knows how far.
 fn give_up<'a, K, V>(
-    poisoned: PoisonError<MutexGuard<'a, State<K, V>>>,
-) -> MutexGuard<'a, State<K, V>> {
-    let mut state = poisoned.into_inner();
-    state.form = Form::Gone;
-    state
+    poisoned: PoisonError<MutexGuard<'a, Form<K, V>>>,
+) -> MutexGuard<'a, Form<K, V>> {
+    let mut form = poisoned.into_inner();
+    *form = Form::Gone;
+    form
 }
 
 /// Why there is no encoded form of a group.
@@ -425,7 +429,7 @@ impl<K, V> SharedGroup<K, V> {
     /// What an encoder does, unless the worker has written to the group.
     #[cfg(test)]
     pub(super) fn pack_what_is_lent(&self) {
-        let is_lent = matches!(self.frozen.lock().form, Form::Lent { .. });
+        let is_lent = matches!(*self.frozen.lock(), Form::Lent { .. });
         if is_lent {
             let _ = self.packed();
         }

@@ -204,19 +204,21 @@ fn a_group_is_taken_back_without_a_copy_once_its_share_is_gone() {
 }
 
 #[test]
-fn a_write_waits_for_a_step_of_the_encoder_and_packs_the_rest_itself() {
+fn the_worker_waits_for_a_step_of_the_encoder_and_packs_the_rest_itself() {
     let mut table = KeyedTable::<u64, u64>::new(KeyGroupRange { start: 0, end: 1 }, max(1));
     for key in 0..100_000 {
         table.insert(KeyHash::of(&key), &key, key);
     }
-    let (begun, has_begun) = std::sync::mpsc::channel();
+    let (begun, has_begun) = std::sync::mpsc::sync_channel(1);
     let on_encoder = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&on_encoder);
     let worker = std::thread::current().id();
     let pack: Pack<u64, u64> = Arc::new(move |(key, value), out| {
-        if std::thread::current().id() != worker && count.fetch_add(1, Ordering::Relaxed) == 0 {
-            begun.send(()).expect("awaited");
-            // Long enough for the worker to come.
+        if std::thread::current().id() != worker
+            && count.fetch_add(1, Ordering::Relaxed).is_multiple_of(shared::STEP)
+        {
+            let _ = begun.try_send(());
+            // Long enough for the worker to come; for all of the group it would be seconds.
             std::thread::sleep(Duration::from_millis(50));
         }
         assert_eq!(key, value, "what is written afterwards is not in it");
@@ -224,12 +226,16 @@ fn a_write_waits_for_a_step_of_the_encoder_and_packs_the_rest_itself() {
         Ok(true)
     });
     let share = table.share(&pack).pop().expect("a group");
+    let is_packing = || on_encoder.load(Ordering::Relaxed) < 50_000;
     std::thread::scope(|scope| {
         let encoder = scope.spawn(move || share.packed().expect("packs"));
         has_begun.recv().expect("sent");
+        let other = table.share(&pack).pop().expect("a group");
+        assert!(!table.pack_some() && is_packing(), "the next barrier does not wait for all of it");
         *table.get_mut(KeyHash::of(&7u64), &7).expect("there") = 0;
-        assert!(on_encoder.load(Ordering::Relaxed) <= shared::STEP, "it has let the worker in");
+        assert!(is_packing(), "it has let the worker in");
         pack_all(&mut table);
+        assert!(other.packed().is_ok());
         let pieces = encoder.join().expect("no panic").pieces;
         let keys = pieces.iter().flat_map(|piece| piece.bytes.chunks(8));
         let mut keys = keys.map(|key| u64::from_le_bytes(key.try_into().expect("eight bytes")));

@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, oneshot};
 /// What the encoders' niceness is above the process's own: beside a worker on the same core one gets
 /// about an eighth of it (Linux).
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 8;
+const NICENESS: i32 = 9;
 
 /// Turns at encoding. Cheap to clone.
 #[derive(Clone)]

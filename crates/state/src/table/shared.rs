@@ -10,7 +10,7 @@
 //!
 //! A group that nobody writes is packed on the encoder's thread. One that is written comes back to
 //! the worker as it is, half packed if the encoder has begun: a write waits for a step of the encoder
-//! ([`STEP`] buckets) and no longer. Nothing is ever copied but into the encoded form. (Copying a
+//! (`STEP` buckets) and no longer. Nothing is ever copied but into the encoded form. (Copying a
 //! group on its first write, what is usual for a snapshot, would double memory: keys in no order
 //! write to every group within a moment of the barrier.)
 

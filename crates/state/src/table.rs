@@ -17,11 +17,12 @@
 //!
 //! # Not here
 //!
-//! How a group is packed while it is written: see [`packing`] and [`shared`]. Names, bytes and restoring: see `store.rs`. Handles for user code: see [`crate::handles`].
+//! How a group is packed while it is written: see [`packing`], `slot` and [`shared`]. Names, bytes and restoring: see `store.rs`. Handles for user code: see [`crate::handles`].
 
 pub mod packing;
 mod prefetch;
 pub mod shared;
+mod slot;
 
 use std::fmt;
 
@@ -30,7 +31,8 @@ use tidegate_types::{KeyGroup, KeyGroupRange, KeyHash, MaxParallelism};
 
 use self::{
     packing::Pack,
-    shared::{Progress, SharedGroup, Slot, Vacancy},
+    shared::SharedGroup,
+    slot::{Progress, Slot, Vacancy},
 };
 use crate::{Key, StateValue};
 

@@ -165,8 +165,8 @@ pub trait Operator: 'static {
     }
 
     /// Does a little of what snapshots have left to do on the worker's thread, some microseconds of
-    /// work; tells whether there may be more. It is called until there is not, between packets, and
-    /// for a small share of the time only.
+    /// work; tells whether there may be more. It is called until there is not, between packets, for
+    /// up to half of the time.
     ///
     /// # Errors
     ///

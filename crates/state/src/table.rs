@@ -26,13 +26,13 @@ mod slot;
 
 use std::fmt;
 
-use hashbrown::{HashTable, hash_table::OccupiedEntry};
+use hashbrown::HashTable;
 use tidegate_types::{KeyGroup, KeyGroupRange, KeyHash, MaxParallelism};
 
 use self::{
     packing::Pack,
     shared::SharedGroup,
-    slot::{Progress, Slot, Vacancy},
+    slot::{Found, Progress, Slot},
 };
 use crate::{Key, StateValue};
 
@@ -281,11 +281,7 @@ impl<K: Key, V: StateValue> KeyedTable<K, V> {
 
     /// One lookup for both answers: the path of a key that is there stays as short as a read.
     #[inline]
-    fn find(
-        &mut self,
-        hash: KeyHash,
-        key: &K,
-    ) -> Result<OccupiedEntry<'_, (K, V)>, Vacancy<'_, K, V>> {
+    fn find(&mut self, hash: KeyHash, key: &K) -> Found<'_, K, V> {
         let index = self.index(hash);
         self.slots[index].find(hash, key)
     }

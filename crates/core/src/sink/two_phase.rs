@@ -10,8 +10,7 @@ use tidegate_snapshot::{
     codec,
     segment::{ItemType, ListState, Redistribution},
 };
-use tidegate_state::DeclaredList;
-use tidegate_state::type_description;
+use tidegate_state::{DeclaredList, type_description};
 use tidegate_types::{Barrier, CheckpointId, SubtaskIndex, UserResult};
 use tokio::sync::oneshot;
 

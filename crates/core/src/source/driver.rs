@@ -14,8 +14,7 @@ use tidegate_snapshot::{
     codec,
     segment::{ItemType, ListState, Redistribution},
 };
-use tidegate_state::type_description;
-use tidegate_state::{DeclaredList, StateDeclaration};
+use tidegate_state::{DeclaredList, StateDeclaration, type_description};
 use tidegate_types::{Barrier, Parallelism, SubtaskIndex, UserResult};
 use tokio::sync::mpsc;
 

@@ -3,7 +3,7 @@
 //! What leaves the last of them is kept in an [`Outbox`] and sent by whoever drives the chain, so
 //! that nothing in here knows of Timely.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tidegate_core::{
@@ -136,15 +136,12 @@ impl Chain {
         self.links.iter_mut().map(snapshot).collect()
     }
 
-    /// Does what snapshots have left to do for up to `time`; tells whether there may be more.
-    pub(crate) fn pack_for(&mut self, time: Duration) -> UserResult<bool> {
-        let end = Instant::now() + time;
+    /// Does a little of what snapshots have left to do; tells whether there may be more.
+    pub(crate) fn pack_some(&mut self) -> UserResult<bool> {
         for link in &mut self.links {
             // A value's own code runs in there.
-            while super::caught(|| link.operator.pack_some()).map_err(|error| link.blame(error))? {
-                if Instant::now() >= end {
-                    return Ok(true);
-                }
+            if super::caught(|| link.operator.pack_some()).map_err(|error| link.blame(error))? {
+                return Ok(true);
             }
         }
         Ok(false)

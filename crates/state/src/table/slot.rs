@@ -53,11 +53,7 @@ impl<K: Key, V: StateValue> Slot<K, V> {
 
     /// Finds an entry, to be changed or removed, or the place for a new one.
     #[inline]
-    pub(super) fn find(
-        &mut self,
-        hash: KeyHash,
-        key: &K,
-    ) -> Result<OccupiedEntry<'_, (K, V)>, Vacancy<'_, K, V>> {
+    pub(super) fn find(&mut self, hash: KeyHash, key: &K) -> Found<'_, K, V> {
         match self {
             Self::Owned(group) => find(group, hash, key),
             shared => shared.find_shared(hash, key),
@@ -65,11 +61,7 @@ impl<K: Key, V: StateValue> Slot<K, V> {
     }
 
     #[inline(never)]
-    fn find_shared(
-        &mut self,
-        hash: KeyHash,
-        key: &K,
-    ) -> Result<OccupiedEntry<'_, (K, V)>, Vacancy<'_, K, V>> {
+    fn find_shared(&mut self, hash: KeyHash, key: &K) -> Found<'_, K, V> {
         self.take_back();
         match self {
             Self::Written(written) => written.find(hash, key),
@@ -170,6 +162,9 @@ pub(super) enum Progress {
     Made,
 }
 
+/// An entry, to be changed or removed, or the place for a new one.
+pub(super) type Found<'a, K, V> = Result<OccupiedEntry<'a, (K, V)>, Vacancy<'a, K, V>>;
+
 /// A place for an entry whose key is not there.
 pub(super) struct Vacancy<'a, K, V> {
     group: &'a mut Group<K, V>,
@@ -199,22 +194,14 @@ impl<'a, K: Key, V> Vacancy<'a, K, V> {
 }
 
 #[inline]
-fn find<'a, K: Key, V>(
-    group: &'a mut Group<K, V>,
-    hash: KeyHash,
-    key: &K,
-) -> Result<OccupiedEntry<'a, (K, V)>, Vacancy<'a, K, V>> {
+fn find<'a, K: Key, V>(group: &'a mut Group<K, V>, hash: KeyHash, key: &K) -> Found<'a, K, V> {
     let found = group.find_entry(hash.0, |entry| entry.0 == *key);
     found.map_err(|absent| Vacancy { group: absent.into_table(), unfinished: &mut [] })
 }
 
 impl<K: Key, V> Written<K, V> {
     #[inline]
-    fn find(
-        &mut self,
-        hash: KeyHash,
-        key: &K,
-    ) -> Result<OccupiedEntry<'_, (K, V)>, Vacancy<'_, K, V>> {
+    fn find(&mut self, hash: KeyHash, key: &K) -> Found<'_, K, V> {
         let Self { group, unfinished } = self;
         let buckets = group.num_buckets();
         match group.find_entry(hash.0, |entry| entry.0 == *key) {

@@ -16,9 +16,8 @@ use tidegate_snapshot::{
     codec,
     described::Described,
     manifest::{
-        FileEntry, KeyedManifest, ListSummary, ListTable, ListsManifest, Manifest,
-        OperatorManifest, SegmentLocation, SegmentRef, SnapshotForm, SubtaskManifest,
-        TableManifest,
+        KeyedManifest, ListSummary, ListTable, ListsManifest, Manifest, OperatorManifest,
+        SegmentLocation, SegmentRef, SnapshotForm, SubtaskManifest, TableManifest,
     },
     segment::{ItemType, KeyedSegmentReader, KeyedSegmentWriter, ListSegment, ListState},
     store::LoadedSnapshot,
@@ -155,16 +154,9 @@ pub fn to_native(
             keyed.chain(lists).for_each(|segment| fill(segment, &files));
         }
     }
-    let entry =
-        |bytes: &Bytes| FileEntry { length: bytes.len() as u64, crc32c: crc32c::crc32c(bytes) };
-    view.files = files.iter().map(|(path, bytes)| (path.clone(), entry(bytes))).collect();
-    Ok((view, LoadedSnapshot::new(loaded.name(), files)))
-}
-
-fn entries_of(files: &BTreeMap<String, Bytes>) -> BTreeMap<String, FileEntry> {
-    let entry =
-        |bytes: &Bytes| FileEntry { length: bytes.len() as u64, crc32c: crc32c::crc32c(bytes) };
-    files.iter().map(|(path, bytes)| (path.clone(), entry(bytes))).collect()
+    let native = LoadedSnapshot::new(loaded.name(), files);
+    view.files = native.entries();
+    Ok((view, native))
 }
 
 fn fill(segment: &mut SegmentRef, files: &BTreeMap<String, Bytes>) {
@@ -445,8 +437,9 @@ pub fn to_canonical(
         }
         files.extend(tables.into_iter().filter_map(|(table, file)| Some((table.path?, file))));
     }
-    canonical.files = entries_of(&files);
-    Ok((canonical, LoadedSnapshot::new(loaded.name(), files)))
+    let tables = LoadedSnapshot::new(loaded.name(), files);
+    canonical.files = tables.entries();
+    Ok((canonical, tables))
 }
 
 /// A subtask's state as tables, with their files.

@@ -322,6 +322,15 @@ impl Inspector {
     }
 }
 
+/// The names of an operator's states of every kind, sorted.
+#[must_use]
+pub fn state_names(operator: &OperatorManifest) -> Vec<String> {
+    let keyed = operator.states.iter().map(|state| state.name.clone());
+    let mut names = keyed.chain(list_names(operator)).collect::<Vec<_>>();
+    names.sort();
+    names
+}
+
 fn list_names(operator: &OperatorManifest) -> Vec<String> {
     let native = operator.subtasks.iter().filter_map(|subtask| subtask.lists.as_ref());
     let native = native.flat_map(|lists| lists.lists.iter().map(|list| list.name.clone()));
@@ -361,22 +370,17 @@ pub fn batches(
     let Some(operator) = manifest.operators.get(&OperatorUid::from(uid)) else { return Ok(None) };
     let described = operator.states.iter().find(|known| known.name == state);
     let key_type = operator.key_type.as_deref().unwrap_or_default();
-    let (mut schema, mut all) =
-        (described.map(|known| TableSchema::keyed(key_type, known)), Vec::new());
+    let keyed = described.map(|known| TableSchema::keyed(key_type, known));
+    let of_list = |list: &ListTable| TableSchema::list(state, list.value_type.as_deref());
+    let (mut schema, mut all) = (keyed.clone(), Vec::new());
     let tables = operator.subtasks.iter().flat_map(|subtask| &subtask.tables);
     for table in tables.filter(|table| table.state == state) {
-        let of_list = |list: &ListTable| TableSchema::list(state, list.value_type.as_deref());
-        let of_list = || table.list.as_ref().map(of_list);
-        let Some(schema) = schema.clone().or_else(of_list) else { continue };
+        let own = keyed.clone().or_else(|| table.list.as_ref().map(of_list));
+        let Some(own) = own else { continue };
+        schema.get_or_insert_with(|| own.clone());
         if let Some(path) = &table.path {
-            all.extend(TableReader::open(schema, loaded.file(path)?)?.batches()?);
+            all.extend(TableReader::open(own, loaded.file(path)?)?.batches()?);
         }
-    }
-    if schema.is_none() {
-        let tables = operator.subtasks.iter().flat_map(|subtask| &subtask.tables);
-        let list =
-            tables.filter(|table| table.state == state).find_map(|table| table.list.as_ref());
-        schema = list.map(|list| TableSchema::list(state, list.value_type.as_deref()));
     }
     let Some(schema) = schema else { return Ok(None) };
     if all.is_empty() {

@@ -42,3 +42,9 @@ pub enum Error {
     #[error("no runtime to read and write with")]
     Runtime(#[source] std::io::Error),
 }
+
+impl Error {
+    pub(crate) fn no_operator(uid: &str) -> Self {
+        Self::Missing(format!("operator `{uid}`"))
+    }
+}

@@ -12,7 +12,7 @@ use tidegate_snapshot::{
     store::LoadedSnapshot,
 };
 use tidegate_types::{
-    KeyGroup, KeyGroupRange, MaxParallelism, Parallelism, SubtaskIndex, key_group,
+    KeyGroup, KeyGroupRange, MaxParallelism, OperatorUid, Parallelism, SubtaskIndex, key_group,
 };
 
 use crate::{Error, Result};
@@ -67,8 +67,15 @@ impl Operator {
         Ok(operator)
     }
 
-    pub(crate) fn state(&self, name: &str) -> Option<&(StateDescription, Groups)> {
-        self.states.iter().find(|(state, _)| state.name == name)
+    /// The one of this uid.
+    pub(crate) fn of<'a>(all: &'a BTreeMap<OperatorUid, Self>, uid: &str) -> Result<&'a Self> {
+        all.get(&OperatorUid::from(uid)).ok_or_else(|| Error::no_operator(uid))
+    }
+
+    /// A keyed state of it; it is called `uid` itself.
+    pub(crate) fn state(&self, uid: &str, name: &str) -> Result<&(StateDescription, Groups)> {
+        let found = self.states.iter().find(|(state, _)| state.name == name);
+        found.ok_or_else(|| Error::Missing(format!("keyed state `{name}` of operator `{uid}`")))
     }
 
     /// In the native form: the files go to `files`, under names that begin with `prefix`.
@@ -98,16 +105,10 @@ impl Operator {
         });
         let mut keyed = keyed.into_iter();
         let subtasks = self.subtasks.iter().zip(0_u32..).map(|((lists, finished), index)| {
-            let summary = |list: &ListState| ListSummary {
-                name: list.name.clone(),
-                redistribution: list.redistribution,
-                items: list.items.len() as u64,
-                item_type: list.item_type.clone(),
-            };
             let lists = (!lists.is_empty()).then(|| {
                 let segment = ListSegment { states: lists.clone() }.encode();
                 let segment = place(format!("{prefix}-{index}.lists"), segment);
-                ListsManifest { lists: lists.iter().map(summary).collect(), segment }
+                ListsManifest { lists: lists.iter().map(ListSummary::of).collect(), segment }
             });
             let (keyed, tables) = (keyed.next(), Vec::new());
             let index = SubtaskIndex(index);

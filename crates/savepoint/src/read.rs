@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use tidegate_canonical::{
     convert::{Wanted, to_canonical, to_native},
-    inspect::batches,
+    inspect::{batches, state_names},
 };
 use tidegate_snapshot::{
     described::{Described, Type},
@@ -66,18 +66,13 @@ impl Savepoint {
         Ok(Self { manifest: native, operators, canonical })
     }
 
-    /// Its states: the operator's uid and the state's name.
+    /// Its states, sorted: the operator's uid and the state's name, each once.
     #[must_use]
     pub fn states(&self) -> Vec<(String, String)> {
         let mut all = Vec::new();
-        for (uid, operator) in &self.operators {
-            let keyed = operator.states.iter().map(|(state, _)| state.name.clone());
-            let lists = operator.subtasks.iter().flat_map(|(lists, _)| lists);
-            let mut names = keyed.chain(lists.map(|list| list.name.clone())).collect::<Vec<_>>();
-            names.dedup();
-            all.extend(names.into_iter().map(|name| (uid.to_string(), name)));
+        for (uid, operator) in &self.manifest.operators {
+            all.extend(state_names(operator).into_iter().map(|name| (uid.to_string(), name)));
         }
-        all.dedup();
         all
     }
 
@@ -93,9 +88,7 @@ impl Savepoint {
         uid: &str,
         state: &str,
     ) -> Result<Entries<'_, K, V>> {
-        let operator = self.operators.get(&OperatorUid::from(uid));
-        let operator = operator.ok_or_else(|| Error::Missing(format!("operator `{uid}`")))?;
-        entries_of(operator, uid, state)
+        entries_of(Operator::of(&self.operators, uid)?, uid, state)
     }
 
     /// A state as Arrow has it: one column for the key group, one for the key, one for the value and,
@@ -116,8 +109,7 @@ pub(crate) fn entries_of<'a, K: DeserializeOwned + 'static, V: DeserializeOwned 
     uid: &str,
     state: &str,
 ) -> Result<Entries<'a, K, V>> {
-    let missing = || Error::Missing(format!("keyed state `{state}` of operator `{uid}`"));
-    let (description, groups) = operator.state(state).ok_or_else(missing)?;
+    let (description, groups) = operator.state(uid, state)?;
     let stored = Described::parse(&description.value_type);
     if description.ttl_ms.is_some() && matches!(stored.root, Type::Map(..)) {
         let what = "way to read a map state with TTL by type: read it as batches";

@@ -7,8 +7,7 @@ use tidegate_canonical::convert::to_canonical;
 use tidegate_snapshot::{
     codec,
     manifest::{
-        FORMAT, FORMAT_VERSION, FileEntry, JobInfo, Manifest, SnapshotForm, SnapshotKind,
-        StateDescription,
+        FORMAT, FORMAT_VERSION, JobInfo, Manifest, SnapshotForm, SnapshotKind, StateDescription,
     },
     store::{LoadedSnapshot, SnapshotLocation, SnapshotStore},
 };
@@ -79,8 +78,7 @@ impl SavepointWriter {
             return Err(Error::Taken(format!("an operator `{new}`")));
         }
         let operator = self.operators.remove(&OperatorUid::from(uid));
-        let operator = operator.ok_or_else(|| Error::Missing(format!("operator `{uid}`")))?;
-        self.operators.insert(new.into(), operator);
+        self.operators.insert(new.into(), operator.ok_or_else(|| Error::no_operator(uid))?);
         Ok(())
     }
 
@@ -115,10 +113,8 @@ impl SavepointWriter {
         V: DeserializeOwned + 'static,
         W: Serialize + DeserializeOwned,
     {
-        let operator = self.operators.get(&OperatorUid::from(uid));
-        let operator = operator.ok_or_else(|| Error::Missing(format!("operator `{uid}`")))?;
-        let missing = || Error::Missing(format!("keyed state `{state}` of operator `{uid}`"));
-        let kind = operator.state(state).ok_or_else(missing)?.0.kind.clone();
+        let operator = Operator::of(&self.operators, uid)?;
+        let kind = operator.state(uid, state)?.0.kind.clone();
         let entries = crate::read::entries_of::<K, V>(operator, uid, state)?;
         let mut changed = Vec::new();
         for entry in entries {
@@ -237,6 +233,7 @@ impl SavepointWriter {
             (uid.clone(), operator.write(&format!("operator-{number}"), &mut files))
         });
         let operators = operators.collect();
+        let loaded = LoadedSnapshot::new(path, files);
         let now = SystemClock.now();
         let native = Manifest {
             format: FORMAT.to_owned(),
@@ -249,9 +246,9 @@ impl SavepointWriter {
             triggered_at: now,
             completed_at: now,
             operators,
-            files: entries_of(&files),
+            files: loaded.entries(),
         };
-        let (manifest, loaded) = to_canonical(&native, LoadedSnapshot::new(path, files))?;
+        let (manifest, loaded) = to_canonical(&native, loaded)?;
         block_on(async {
             let location: SnapshotLocation = SnapshotStore::open(path)?.folder("");
             if location.exists().await? {
@@ -265,12 +262,4 @@ impl SavepointWriter {
             Ok(location.verify(&written).await?)
         })?
     }
-}
-
-fn entries_of(files: &Files) -> BTreeMap<String, FileEntry> {
-    let entry = |bytes: &bytes::Bytes| FileEntry {
-        length: bytes.len() as u64,
-        crc32c: crc32c::crc32c(bytes),
-    };
-    files.iter().map(|(name, bytes)| (name.clone(), entry(bytes))).collect()
 }

@@ -183,13 +183,7 @@ fn operator_ack(
     let keyed =
         part.keyed.map(|(groups, bytes)| KeyedManifest { groups, segment: file.add(bytes) });
     let lists = part.list.map(|list| {
-        let (name, items) = (list.name.clone(), list.items.len() as u64);
-        let summary = ListSummary {
-            name,
-            redistribution: list.redistribution,
-            items,
-            item_type: list.item_type.clone(),
-        };
+        let summary = ListSummary::of(&list);
         let segment = file.add(ListSegment { states: vec![list] }.encode());
         ListsManifest { lists: vec![summary], segment }
     });

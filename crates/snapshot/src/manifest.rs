@@ -151,6 +151,19 @@ pub struct ListSummary {
     pub item_type: ItemType,
 }
 
+impl ListSummary {
+    /// What is to be said of a list.
+    #[must_use]
+    pub fn of(list: &ListState) -> Self {
+        Self {
+            name: list.name.clone(),
+            redistribution: list.redistribution,
+            items: list.items.len() as u64,
+            item_type: list.item_type.clone(),
+        }
+    }
+}
+
 /// A subtask's operator state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListsManifest {

@@ -154,13 +154,7 @@ async fn encode_operator(
         tables.add(written.map_err(|problem| declined(&uid, &problem))?);
         return Ok(EncodedOperator { ack, keyed, lists: None, tables });
     }
-    let summaries = states.iter().map(|list| ListSummary {
-        name: list.name.clone(),
-        redistribution: list.redistribution,
-        items: list.items.len() as u64,
-        item_type: list.item_type.clone(),
-    });
-    let summaries = summaries.collect::<Vec<_>>();
+    let summaries = states.iter().map(ListSummary::of).collect::<Vec<_>>();
     let lists = (!states.is_empty())
         .then(|| (summaries, Encoded::new(vec![ListSegment { states }.encode().into()])));
     Ok(EncodedOperator { ack, keyed, lists, tables })

@@ -258,6 +258,14 @@ impl LoadedSnapshot {
         &self.name
     }
 
+    /// What a manifest says of its files.
+    #[must_use]
+    pub fn entries(&self) -> BTreeMap<String, FileEntry> {
+        let entry =
+            |bytes: &Bytes| FileEntry { length: bytes.len() as u64, crc32c: crc32c::crc32c(bytes) };
+        self.files.iter().map(|(path, bytes)| (path.clone(), entry(bytes))).collect()
+    }
+
     /// A whole file.
     ///
     /// # Errors

@@ -59,6 +59,8 @@ fn a_savepoint_is_read_by_the_types_of_the_program_and_written_changed() {
     let results = Collector::default();
     let path = stop(&start(folder.path(), &[], Some(SLOW), &results).expect("it starts"));
     let savepoint = Savepoint::open(&path).expect("it is there");
+    let states = savepoint.states();
+    assert!(states.is_sorted_by(|one, next| one < next), "each once: {states:?}");
     let (uid, state) = savepoint
         .states()
         .into_iter()

@@ -14,7 +14,10 @@ use datafusion::{
     execution::context::SQLOptions,
     prelude::{SessionConfig, SessionContext},
 };
-use tidegate_canonical::{convert::to_canonical, inspect::batches};
+use tidegate_canonical::{
+    convert::to_canonical,
+    inspect::{batches, state_names},
+};
 
 use super::{busy, read};
 use crate::commands::{Done, Failure, text};
@@ -33,7 +36,7 @@ pub(super) async fn query(matches: &ArgMatches) -> Done {
     let catalog = context.catalog("datafusion").ok_or_else(|| anyhow!("no catalog"))?;
     for (uid, operator) in &manifest.operators {
         let schema = Arc::new(MemorySchemaProvider::new());
-        for state in states(operator) {
+        for state in state_names(operator) {
             let Some(batches) = batches(&manifest, &loaded, uid.as_str(), &state)? else {
                 continue;
             };
@@ -63,22 +66,12 @@ fn questions_only() -> SQLOptions {
     SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false)
 }
 
-/// The names of an operator's states.
-fn states(operator: &tidegate_snapshot::manifest::OperatorManifest) -> Vec<String> {
-    let keyed = operator.states.iter().map(|state| state.name.clone());
-    let tables = operator.subtasks.iter().flat_map(|subtask| &subtask.tables);
-    let mut all = keyed.chain(tables.map(|table| table.state.clone())).collect::<Vec<_>>();
-    all.sort();
-    all.dedup();
-    all
-}
-
 fn tables(manifest: &tidegate_snapshot::manifest::Manifest) -> Vec<String> {
     let operators = manifest.operators.iter();
     let named = |uid: &str, states: Vec<String>| {
         states.into_iter().map(move |state| format!("\"{uid}\".\"{state}\"")).collect::<Vec<_>>()
     };
-    operators.flat_map(|(uid, operator)| named(uid.as_str(), states(operator))).collect()
+    operators.flat_map(|(uid, operator)| named(uid.as_str(), state_names(operator))).collect()
 }
 
 fn print(matches: &ArgMatches, rows: &[RecordBatch]) -> Done {

@@ -17,15 +17,18 @@
 //!
 //! # Invariants
 //!
-//! Those of the crate. Where each is upheld: INV-GROW in `trigger`, INV-DURABLE in `on_durable`
-//! (the only place that makes `Completed`), INV-REACH and INV-SWEEP in `retention`, INV-FENCE in
-//! `on_report`.
+//! Those of the crate. Where each is upheld: INV-GROW in `trigger`, INV-DURABLE in `on_durable` and
+//! `conclusion` (the only places that make `Completed`), INV-REACH and INV-SWEEP in `retention`,
+//! INV-FENCE in `on_report`, INV-ASIDE in `retention` and `on_durable`, INV-CONCLUDE in `conclusion`.
 //!
 //! # Failure
 //!
 //! A snapshot that fails never takes anything with it: its folder is discarded when no process can
-//! write into it any more, which is when all have answered or the attempt is over.
+//! write into it any more, which is when all have answered or the attempt is over. A drain is
+//! another matter: behind its final watermark nothing can go on as if nothing had been, so when its
+//! savepoint fails the attempt gives way to one that goes back to the last checkpoint.
 
+mod conclusion;
 mod config;
 mod event;
 mod pending;
@@ -37,12 +40,14 @@ use tidegate_types::{AttemptId, Barrier, BarrierKind, CheckpointId, ProcessIndex
 
 pub use config::{CoordinatorConfig, RetentionPolicy};
 pub use event::{
-    Action, CheckpointOutcome, EndStatus, Event, RequestId, SavepointRequest, Trigger,
+    Action, AfterSavepoint, CheckpointOutcome, EndStatus, Event, RequestId, SnapshotRequest,
+    Trigger, Wish,
 };
 pub use retention::CompletedSnapshot;
 
 use self::{
-    pending::{Pending, Stage},
+    conclusion::Conclusion,
+    pending::{Pending, Requested, Stage},
     retention::Retention,
 };
 use crate::protocol::{Command, Report};
@@ -62,6 +67,8 @@ enum Phase {
     Finishing,
     /// The attempt is being ended from outside.
     Cancelling,
+    /// The attempt can't go on, and the driver has been told so.
+    GivingWay,
 }
 
 /// What is known of the running attempt.
@@ -84,8 +91,9 @@ pub struct Coordinator {
     pending: BTreeMap<CheckpointId, Pending>,
     /// Snapshots that failed, with the processes that may still write into them.
     abandoned: BTreeMap<CheckpointId, BTreeSet<ProcessIndex>>,
-    requests: VecDeque<SavepointRequest>,
-    stop_request: Option<RequestId>,
+    requests: VecDeque<SnapshotRequest>,
+    /// The final savepoint of a stop, once it is complete.
+    conclusion: Option<Conclusion>,
     retention: Retention,
     failures_in_a_row: u32,
     next_periodic: Option<Timestamp>,
@@ -112,7 +120,7 @@ impl Coordinator {
             pending: BTreeMap::new(),
             abandoned: BTreeMap::new(),
             requests: VecDeque::new(),
-            stop_request: None,
+            conclusion: None,
             failures_in_a_row: 0,
             next_periodic: None,
             next_final: None,
@@ -141,6 +149,13 @@ impl Coordinator {
     /// The snapshots that are under way, oldest first: what each is for, and since when.
     pub fn pending(&self) -> impl Iterator<Item = (CheckpointId, BarrierKind, Timestamp)> {
         self.pending.iter().map(|(id, pending)| (*id, pending.kind, pending.triggered_at))
+    }
+
+    /// Whether the next attempt is to emit nothing: the final savepoint of a stop is complete, and
+    /// the job's only future is to commit what it holds and to end.
+    #[must_use]
+    pub fn is_concluding(&self) -> bool {
+        self.conclusion.is_some()
     }
 
     /// Whether the attempt is about to end by itself: it stops with a savepoint, or commits its last
@@ -176,6 +191,7 @@ impl Coordinator {
         match event {
             Event::AttemptStarted { attempt, processes } => {
                 self.on_attempt_started(attempt, processes, now);
+                self.conclude(&mut actions);
             }
             Event::AttemptEnded { reason } => self.on_attempt_ended(&reason, &mut actions),
             Event::Tick => {}
@@ -227,23 +243,16 @@ impl Coordinator {
         for request in std::mem::take(&mut self.requests) {
             actions.push(Action::Answer { request: request.id, result: Err(reason.to_owned()) });
         }
-        if let Some(request) = self.stop_request.take() {
-            let point = self.retention.restore_point().map(|point| point.location.as_str());
-            let result = Err(format!(
-                "{reason}; the savepoint itself is complete, in {}, and the job goes on from it",
-                point.unwrap_or("memory")
-            ));
-            actions.push(Action::Answer { request, result });
-        }
     }
 
-    fn on_request(&mut self, request: SavepointRequest, actions: &mut Vec<Action>) {
+    fn on_request(&mut self, request: SnapshotRequest, actions: &mut Vec<Action>) {
         let refusal = match self.phase {
             Phase::Running => None,
             Phase::Down => Some("no attempt of the job is running"),
             Phase::Stopping(_) => Some("the job is being stopped with a savepoint already"),
             Phase::Committing { .. } | Phase::Finishing => Some("the job is finishing"),
             Phase::Cancelling => Some("the job is being cancelled"),
+            Phase::GivingWay => Some("the job is restarting"),
         };
         match refusal {
             None => self.requests.push_back(request),
@@ -261,6 +270,7 @@ impl Coordinator {
     }
 
     fn on_job_ended(&mut self, status: EndStatus, actions: &mut Vec<Action>) {
+        self.answer_conclusion(status, actions);
         let keep = match status {
             EndStatus::Finished => false,
             EndStatus::Canceled => self.config.retention == RetentionPolicy::RetainOnCancellation,
@@ -300,7 +310,7 @@ impl Coordinator {
             Report::Closed { process } => {
                 running.closed.insert(process);
                 if running.closed == running.processes {
-                    actions.push(Action::AttemptClosed);
+                    actions.push(Action::AttemptClosed(self.closing_status()));
                 }
             }
             Report::Failed { failure, .. } => actions.push(Action::FailAttempt(failure)),
@@ -332,11 +342,6 @@ impl Coordinator {
         }
         committed.insert(process);
         if *committed == attempt.processes {
-            if let Some(request) = self.stop_request.take() {
-                let point = self.retention.find(id).map(|snapshot| snapshot.location.clone());
-                let result = point.ok_or_else(|| "the savepoint is gone".to_owned());
-                actions.push(Action::Answer { request, result });
-            }
             self.finish(actions);
         }
     }
@@ -345,7 +350,7 @@ impl Coordinator {
     fn trigger_due(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         while self.phase == Phase::Running && self.has_room() {
             if let Some(request) = self.requests.pop_front() {
-                self.trigger_savepoint(request, now, actions);
+                self.trigger_requested(request, now, actions);
             } else if self.next_final.is_some_and(|due| due <= now) {
                 self.next_final = None;
                 let trigger = Trigger::Checkpoint;
@@ -381,21 +386,20 @@ impl Coordinator {
         self.next_periodic.map(|due| due.max(pause_end.unwrap_or_default()))
     }
 
-    fn trigger_savepoint(
+    fn trigger_requested(
         &mut self,
-        request: SavepointRequest,
+        request: SnapshotRequest,
         now: Timestamp,
         actions: &mut Vec<Action>,
     ) {
-        let SavepointRequest { id, target, kind, form } = request;
-        let trigger = match kind {
-            BarrierKind::Savepoint | BarrierKind::StopWithSavepoint { .. } => {
-                Trigger::Savepoint { target, form }
-            }
-            BarrierKind::Checkpoint | BarrierKind::Final => Trigger::Checkpoint,
+        let SnapshotRequest { id, wish } = request;
+        let kind = wish.barrier_kind();
+        let (trigger, then) = match wish {
+            Wish::Checkpoint => (Trigger::Checkpoint, AfterSavepoint::GoOn),
+            Wish::Savepoint { target, form, then } => (Trigger::Savepoint { target, form }, then),
         };
-        let checkpoint = self.trigger(kind, trigger, Some(id), now, actions);
-        if matches!(kind, BarrierKind::StopWithSavepoint { .. }) {
+        let checkpoint = self.trigger(kind, trigger, Some(Requested { id, then }), now, actions);
+        if then.end().is_some() {
             self.phase = Phase::Stopping(checkpoint);
         }
     }
@@ -404,7 +408,7 @@ impl Coordinator {
         &mut self,
         kind: BarrierKind,
         trigger: Trigger,
-        request: Option<RequestId>,
+        request: Option<Requested>,
         now: Timestamp,
         actions: &mut Vec<Action>,
     ) -> CheckpointId {

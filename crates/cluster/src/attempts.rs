@@ -207,6 +207,7 @@ impl ClusterAttempts {
             max_parallelism: start.restored.max_parallelism,
             restored_from: start.restored.from.map(|(_, path)| path),
             addresses: addresses.collect(),
+            concludes: start.concludes,
         };
         let (reports, report_receiver) = mpsc::unbounded_channel();
         let mut relays = JoinSet::new();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::executor::block_on;
 use serde::{Deserialize, Serialize};
+use tidegate_checkpoint::coordinator::{AfterSavepoint, Wish};
 use tidegate_core::plan::SharedPlan;
 use tidegate_snapshot::manifest::SnapshotForm;
 use tidegate_types::{
@@ -123,29 +124,14 @@ impl JobError {
 /// What a handle asks of the running job. Answers carry a savepoint's path or the reason.
 #[derive(Debug)]
 pub(crate) enum Request {
-    /// Take a checkpoint now.
-    Checkpoint { reply: oneshot::Sender<Result<String, String>> },
-    /// Take a savepoint.
-    Savepoint {
-        target: Option<String>,
-        form: SnapshotForm,
-        then: AfterSavepoint,
-        reply: oneshot::Sender<Result<String, String>>,
-    },
+    /// Take a snapshot.
+    Snapshot { wish: Wish, reply: Reply },
     /// End the job.
     Cancel,
 }
 
-/// What becomes of a job behind a savepoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AfterSavepoint {
-    /// It goes on.
-    GoOn,
-    /// It has finished; with `drain` all timers have fired before.
-    Stop { drain: bool },
-    /// It is cancelled.
-    Cancel,
-}
+/// Where the answer to a request goes: a path, or the reason why there is none.
+pub(crate) type Reply = oneshot::Sender<Result<String, String>>;
 
 /// A hold on a running job. Cheap to clone.
 #[derive(Clone)]
@@ -162,7 +148,7 @@ impl JobHandle {
     ///
     /// Why it could not be taken, in words for a person.
     pub async fn checkpoint(&self) -> Result<String, String> {
-        self.ask(|reply| Request::Checkpoint { reply }).await
+        self.ask(Wish::Checkpoint).await
     }
 
     /// Takes a savepoint in canonical form into `target` or the configured folder, and returns its
@@ -189,11 +175,12 @@ impl JobHandle {
     }
 
     /// Takes a savepoint in canonical form and ends the job with it; with `drain` all timers fire
-    /// before.
+    /// before. Returns once everything that it holds is committed and the job has ended.
     ///
     /// # Errors
     ///
-    /// Why it could not be taken, in words for a person; the job then goes on.
+    /// Why it could not be taken, in words for a person; the job then goes on, behind a drain from
+    /// its latest checkpoint.
     pub async fn stop_with_savepoint(
         &self,
         target: Option<String>,
@@ -235,7 +222,7 @@ impl JobHandle {
         form: SnapshotForm,
         then: AfterSavepoint,
     ) -> Result<String, String> {
-        self.ask(|reply| Request::Savepoint { target, form, then, reply }).await
+        self.ask(Wish::Savepoint { target, form, then }).await
     }
 
     /// As [`JobHandle::savepoint`], for a thread that may wait.
@@ -333,13 +320,10 @@ impl JobHandle {
         }
     }
 
-    async fn ask(
-        &self,
-        request: impl FnOnce(oneshot::Sender<Result<String, String>>) -> Request,
-    ) -> Result<String, String> {
+    async fn ask(&self, wish: Wish) -> Result<String, String> {
         let (reply, answer) = oneshot::channel();
         let ended = || "the job has ended".to_owned();
-        self.requests.send(request(reply)).map_err(|_| ended())?;
+        self.requests.send(Request::Snapshot { wish, reply }).map_err(|_| ended())?;
         answer.await.map_err(|_| ended())?
     }
 }

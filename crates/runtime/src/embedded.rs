@@ -94,7 +94,7 @@ impl EmbeddedAttempts {
     }
 
     async fn start_attempt(&mut self, start: AttemptStart) -> Result<RunningAttempt, JobError> {
-        let AttemptStart { attempt, token, restored: point } = start;
+        let AttemptStart { attempt, token, restored: point, concludes } = start;
         let path = point.from.as_ref().map(|(_, path)| path.as_str());
         let restored = match self.loaded.take() {
             Some(loaded) => loaded,
@@ -121,13 +121,21 @@ impl EmbeddedAttempts {
                 max_parallelism,
                 restored_from,
                 addresses: addresses.clone(),
+                concludes,
             };
             all_commands.extend(send_off(others, &start, &reports));
             network = Some(Network { listener, process: 0, addresses, token });
         }
         let (process, attempt_token) = (ProcessIndex(0), token);
-        let local =
-            LocalProcess { process, attempt, attempt_token, max_parallelism, restored, network };
+        let local = LocalProcess {
+            process,
+            attempt,
+            attempt_token,
+            max_parallelism,
+            restored,
+            concludes,
+            network,
+        };
         let (process, figures) = local_process(&self.program, local, reports);
         let mut processes = JoinSet::new();
         processes.spawn(process.run(process_commands));
@@ -194,6 +202,8 @@ pub(crate) struct LocalProcess {
     pub(crate) attempt_token: u64,
     pub(crate) max_parallelism: MaxParallelism,
     pub(crate) restored: RestoredJob,
+    /// Whether nothing is emitted: all that is left is to commit and to end.
+    pub(crate) concludes: bool,
     /// The way to the other processes, if there are any.
     pub(crate) network: Option<Network>,
 }
@@ -222,6 +232,7 @@ pub(crate) fn local_process(
             exactly_once: settings.options.checkpointing.mode == CheckpointingMode::ExactlyOnce,
             debloat_target: settings.options.debloat_target,
             restored: local.restored,
+            concludes: local.concludes,
             tokio: tokio.clone(),
             clock: Arc::clone(clock),
             reports: task_reports,

@@ -89,6 +89,7 @@ impl Follower {
             attempt_token: start.token,
             max_parallelism: start.max_parallelism,
             restored,
+            concludes: start.concludes,
             network,
         };
         let (process, figures) = local_process(&program, local, reports);

@@ -14,25 +14,24 @@ mod attempts;
 mod handover;
 mod log;
 mod tell;
+mod under_way;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Duration,
 };
 
+use futures::{FutureExt, future::BoxFuture};
 use tidegate_checkpoint::{
     Coordinator, Event, RestartDecision, RestartStrategy,
-    coordinator::{EndStatus, RequestId, SavepointRequest},
+    coordinator::{EndStatus, RequestId, SnapshotRequest, Wish},
     protocol::{Failure, Report},
 };
-use tidegate_snapshot::{
-    manifest::SnapshotForm,
-    store::{SnapshotLocation, SnapshotStore},
-};
+use tidegate_snapshot::store::SnapshotStore;
 use tidegate_types::{
-    AttemptId, BarrierKind, CheckpointId, Clock, ErrorKind, MaxParallelism, Parallelism,
-    ProcessIndex, error::chain,
+    AttemptId, CheckpointId, Clock, ErrorKind, MaxParallelism, Parallelism, ProcessIndex,
+    error::chain,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -47,12 +46,13 @@ pub use self::{
 use self::{
     handover::{Handover, Step},
     tell::Sample,
+    under_way::UnderWay,
 };
 use crate::{
-    api::{AfterSavepoint, JobError, JobResult, JobSettings, JobStatus, Request},
+    api::{JobError, JobResult, JobSettings, JobStatus, Reply, Request},
     describe::JobPlan,
-    prepare::{Prepared, RestorePoint, Stores, plan_for},
-    stats::{Location, SharedStats, SubtaskSnapshot},
+    prepare::{Prepared, RestorePoint, Stores, restore_point_at},
+    stats::{Location, SharedStats},
 };
 
 /// How often figures are brought up to date.
@@ -60,12 +60,20 @@ const STATS_EVERY: Duration = Duration::from_millis(100);
 
 /// How an attempt has ended.
 enum AttemptEnd {
-    Finished,
+    /// All of its processes have closed, and the job has ended like this.
+    Closed(EndStatus),
     Canceled,
     /// With where that was, if it was one of several places.
     Failed(Failure, Option<Location>),
-    /// Another parallelism is wanted; the reason.
+    /// It has given way to the next one, through no fault of its own; the reason.
     Outdated(String),
+}
+
+impl From<JobError> for AttemptEnd {
+    fn from(error: JobError) -> Self {
+        let (kind, message) = (error.kind(), error.to_string());
+        Failure { kind, message, uid: None, subtask: None }.into()
+    }
 }
 
 impl From<Failure> for AttemptEnd {
@@ -115,17 +123,12 @@ pub(crate) struct JobMaster {
     /// Writes of manifests; each comes back as an event.
     writes: JoinSet<Written>,
     deletions: JoinSet<()>,
-    locations: HashMap<CheckpointId, SnapshotLocation>,
-    replies: HashMap<RequestId, oneshot::Sender<Result<String, String>>>,
+    /// Snapshots that have been triggered, until they are complete or their files are gone.
+    under_way: BTreeMap<CheckpointId, UnderWay>,
+    replies: HashMap<RequestId, Reply>,
     next_request: u64,
-    /// The snapshots under way that are of the canonical form.
-    canonical: HashSet<CheckpointId>,
-    /// What was measured of snapshots whose manifest is being written.
-    measured: HashMap<CheckpointId, Arc<[SubtaskSnapshot]>>,
     /// Where the savepoint lies that the job was stopped with.
     stopped_with: Option<String>,
-    /// Whether that is to cancel the job.
-    stop_cancels: bool,
     max_parallelism: MaxParallelism,
     /// Of the current attempt.
     parallelism: Parallelism,
@@ -159,13 +162,10 @@ impl JobMaster {
             waiting: Vec::new(),
             writes: JoinSet::new(),
             deletions: JoinSet::new(),
-            locations: HashMap::new(),
+            under_way: BTreeMap::new(),
             replies: HashMap::new(),
             next_request: 0,
-            canonical: HashSet::new(),
-            measured: HashMap::new(),
             stopped_with: None,
-            stop_cancels: false,
             attempt: AttemptId(0),
         }
     }
@@ -178,15 +178,8 @@ impl JobMaster {
     /// Runs attempts until the job ends.
     pub(crate) async fn run(mut self) -> Result<JobResult, JobError> {
         let result = loop {
-            let restored = match self.take_restored().await {
-                Ok(restored) => restored,
-                Err(error) => break Err(error),
-            };
-            match self.run_attempt(restored).await {
-                AttemptEnd::Finished if self.stop_cancels && self.stopped_with.is_some() => {
-                    break Ok(self.ended(EndStatus::Canceled));
-                }
-                AttemptEnd::Finished => break Ok(self.ended(EndStatus::Finished)),
+            match self.run_attempt().await {
+                AttemptEnd::Closed(status) => break Ok(self.ended(status)),
                 AttemptEnd::Canceled => break Ok(self.ended(EndStatus::Canceled)),
                 AttemptEnd::Outdated(reason) => self.after_handover(&reason),
                 AttemptEnd::Failed(failure, location) => {
@@ -213,22 +206,6 @@ impl JobMaster {
         }
         while self.deletions.join_next().await.is_some() {}
         result
-    }
-
-    /// What the next attempt takes over: at first what was found at the start, and then the
-    /// latest snapshot.
-    async fn take_restored(&mut self) -> Result<RestorePoint, JobError> {
-        if let Some(restored) = self.restored.take() {
-            return Ok(restored);
-        }
-        let Some(point) = self.coordinator.restore_point().cloned() else {
-            let max_parallelism = self.max_parallelism;
-            return Ok(RestorePoint { max_parallelism, from: None });
-        };
-        let location = self.location_of(&point.location)?;
-        let manifest = location.load().await?;
-        let (point, _) = plan_for(&location, &manifest, &self.settings, &self.plan, false)?;
-        Ok(point)
     }
 
     fn set_status(&self, status: JobStatus) {
@@ -296,7 +273,7 @@ impl JobMaster {
                 () = &mut restart => return None,
                 Some(request) = self.requests.recv() => match request {
                     Request::Cancel => return Some(Ok(self.ended(EndStatus::Canceled))),
-                    Request::Checkpoint { reply } | Request::Savepoint { reply, .. } => {
+                    Request::Snapshot { reply, .. } => {
                         // Who has given up waiting needs no answer.
                         let _ = reply.send(Err("the job is restarting".to_owned()));
                     }
@@ -305,24 +282,20 @@ impl JobMaster {
         }
     }
 
-    async fn run_attempt(&mut self, restored: RestorePoint) -> AttemptEnd {
-        // A stop whose attempt failed has not stopped the job.
-        (self.stopped_with, self.stop_cancels) = (None, false);
-        self.max_parallelism = restored.max_parallelism;
+    async fn run_attempt(&mut self) -> AttemptEnd {
         self.stats.update(|stats| {
             stats.attempt_started = self.clock.now();
-            stats.restored = restored.from.clone();
+            stats.restored = None;
             stats.records = 0;
             stats.first_record = None;
             stats.attempt = self.attempt;
-            stats.max_parallelism = self.max_parallelism;
             stats.pending.clear();
             stats.subtasks.clear();
             stats.rates.clear();
             stats.records_per_second = 0.0;
         });
         self.set_status(JobStatus::Initializing);
-        let mut attempt = match self.start_attempt(restored).await {
+        let mut attempt = match self.start_attempt().await {
             Ok(running) => Attempt::new(self.attempt, running),
             Err(end) => return end,
         };
@@ -408,39 +381,30 @@ impl JobMaster {
             Step::Ask { reason, failures } => {
                 let (reply, answer) = oneshot::channel();
                 handover.asked(reason, failures, answer);
-                self.on_request(Request::Checkpoint { reply })
+                self.on_request(Request::Snapshot { wish: Wish::Checkpoint, reply })
             }
         }
     }
 
     fn on_request(&mut self, request: Request) -> Option<Event> {
-        let (target, kind, form, reply) = match request {
+        let (wish, reply) = match request {
             Request::Cancel => {
                 self.set_status(JobStatus::Cancelling);
                 return Some(Event::CancelRequested);
             }
-            Request::Checkpoint { reply } => {
-                (None, BarrierKind::Checkpoint, SnapshotForm::Native, reply)
-            }
-            Request::Savepoint { target, form, then, reply } => {
-                if let Err(reason) = self.savepoint_store(target.as_deref()) {
-                    // Who has given up waiting needs no answer.
-                    let _ = reply.send(Err(reason));
-                    return None;
-                }
-                let kind = match then {
-                    AfterSavepoint::GoOn => BarrierKind::Savepoint,
-                    AfterSavepoint::Stop { drain } => BarrierKind::StopWithSavepoint { drain },
-                    AfterSavepoint::Cancel => BarrierKind::StopWithSavepoint { drain: false },
-                };
-                self.stop_cancels |= then == AfterSavepoint::Cancel;
-                (target, kind, form, reply)
-            }
+            Request::Snapshot { wish, reply } => (wish, reply),
         };
+        if let Wish::Savepoint { target, .. } = &wish
+            && let Err(reason) = self.savepoint_store(target.as_deref())
+        {
+            // Who has given up waiting needs no answer.
+            let _ = reply.send(Err(reason));
+            return None;
+        }
         let id = RequestId(self.next_request);
         self.next_request += 1;
         self.replies.insert(id, reply);
-        Some(Event::Requested(SavepointRequest { id, target, kind, form }))
+        Some(Event::Requested(SnapshotRequest { id, wish }))
     }
 
     fn savepoint_store(&self, target: Option<&str>) -> Result<SnapshotStore, String> {
@@ -453,21 +417,44 @@ impl JobMaster {
         }
     }
 
-    /// Starts the next attempt, unless the job is cancelled meanwhile.
-    async fn start_attempt(
-        &mut self,
-        restored: RestorePoint,
-    ) -> Result<RunningAttempt, AttemptEnd> {
+    /// Starts the next attempt, unless the job is cancelled meanwhile. Finding out what it takes
+    /// over is part of it: a store that does not answer is a matter for the restart strategy.
+    async fn start_attempt(&mut self) -> Result<RunningAttempt, AttemptEnd> {
+        let restored = match self.restored.take() {
+            Some(restored) => restored,
+            None => {
+                let (settings, plan) = (self.settings.clone(), self.plan.clone());
+                let point = self.coordinator.restore_point();
+                let location = point.map(|point| self.location_of(&point.location));
+                let location = location.transpose().map_err(JobError::from)?;
+                let max_parallelism = self.max_parallelism;
+                self.unless_cancelled(|_| {
+                    restore_point_at(location, max_parallelism, settings, plan).boxed()
+                })
+                .await?
+            }
+        };
+        self.max_parallelism = restored.max_parallelism;
+        self.stats.update(|stats| {
+            stats.restored = restored.from.clone();
+            stats.max_parallelism = restored.max_parallelism;
+        });
         let (attempt, token) = (self.attempt, rand::random::<u64>());
+        let concludes = self.coordinator.is_concluding();
+        let start = AttemptStart { attempt, token, restored, concludes };
+        self.unless_cancelled(|attempts| attempts.start(start)).await
+    }
+
+    /// Waits for something that an attempt begins with, unless the job is cancelled meanwhile.
+    async fn unless_cancelled<'a, T>(
+        &'a mut self,
+        work: impl FnOnce(&'a mut dyn Attempts) -> BoxFuture<'a, Result<T, JobError>>,
+    ) -> Result<T, AttemptEnd> {
         let Self { attempts, requests, waiting, .. } = self;
-        let start = attempts.start(AttemptStart { attempt, token, restored });
-        tokio::pin!(start);
+        let mut work = work(attempts.as_mut());
         loop {
             tokio::select! {
-                started = &mut start => return started.map_err(|error| {
-                    let (kind, message) = (error.kind(), error.to_string());
-                    Failure { kind, message, uid: None, subtask: None }.into()
-                }),
+                done = &mut work => return done.map_err(AttemptEnd::from),
                 Some(request) = requests.recv() => match request {
                     Request::Cancel => return Err(AttemptEnd::Canceled),
                     // Whoever asks for a snapshot of a job that is being started waits for it.
@@ -483,7 +470,7 @@ impl JobMaster {
         attempt.running.commands.clear();
         attempt.running.ended.await;
         let reason = match &end {
-            AttemptEnd::Finished => "the job has finished".to_owned(),
+            AttemptEnd::Closed(_) => "the job has ended".to_owned(),
             AttemptEnd::Canceled => "the job was cancelled".to_owned(),
             AttemptEnd::Failed(failure, _) => describe(failure),
             AttemptEnd::Outdated(reason) => reason.clone(),

@@ -142,11 +142,10 @@ pub(crate) async fn prepare(
 ) -> Result<Prepared, JobError> {
     let subdir = spec.options.checkpointing.create_subdir;
     let listed = stores.checkpoints.list(spec.id, subdir).await?;
-    let savepoint = newest_savepoint(&spec, &stores).await?;
+    let savepoints = savepoints_of(&spec, &stores).await?;
     // Ids only grow, over runs too: a new one must not be taken for older than any that is there.
-    let highest = listed.iter().map(|snapshot| snapshot.id).max();
-    let highest = highest.max(savepoint.as_ref().map(|(id, _)| *id));
-    let found = find_start(&spec, &stores, &listed, savepoint)?;
+    let highest = listed.iter().map(|snapshot| snapshot.id).max().max(savepoints.highest);
+    let found = find_start(&spec, &stores, &listed, savepoints.newest_final)?;
     sweep(&listed, &spec, found.is_none()).await;
     let Found { restored, owned, foreign } = match found {
         Some(start) => {
@@ -194,8 +193,9 @@ pub(crate) async fn locate_start(
 ) -> Result<Option<SnapshotLocation>, JobError> {
     let subdir = settings.options.checkpointing.create_subdir;
     let listed = stores.checkpoints.list(settings.id, subdir).await?;
-    let savepoint = newest_savepoint(settings, stores).await?;
-    Ok(find_start(settings, stores, &listed, savepoint)?.map(|start| start.location))
+    let savepoints = savepoints_of(settings, stores).await?;
+    let start = find_start(settings, stores, &listed, savepoints.newest_final)?;
+    Ok(start.map(|start| start.location))
 }
 
 /// The snapshot to start from.
@@ -240,26 +240,57 @@ fn nothing_found(spec: &JobSettings, stores: &Stores) -> JobError {
     JobError::new(ErrorKind::Invalid, message)
 }
 
-async fn newest_savepoint(
-    spec: &JobSettings,
-    stores: &Stores,
-) -> Result<Option<(CheckpointId, SnapshotLocation)>, JobError> {
-    let Some(store) = &stores.savepoints else { return Ok(None) };
-    let mut newest = None;
+/// The savepoints of a job, as far as they are known.
+#[derive(Default)]
+struct Savepoints {
+    /// The highest id of all.
+    highest: Option<CheckpointId>,
+    /// The newest that the job was stopped with: only such a one counts as the latest snapshot,
+    /// since nothing was committed for the others.
+    newest_final: Option<(CheckpointId, SnapshotLocation)>,
+}
+
+fn unreadable(location: &SnapshotLocation, error: &SnapshotError) -> JobError {
+    let problem = chain(error);
+    JobError::new(
+        error.kind(),
+        format!(
+            "'{location}' of this job can't be read, so that nobody knows which snapshot is the \
+             latest: {problem}; name the one to start from by its path, or move this one away"
+        ),
+    )
+}
+
+/// Looks through the job's own savepoints.
+///
+/// # Errors
+///
+/// When one can't be read and the latest snapshot is asked for: to go on from an older one instead
+/// could write again what is committed already.
+async fn savepoints_of(spec: &JobSettings, stores: &Stores) -> Result<Savepoints, JobError> {
+    let mut found = Savepoints::default();
+    let Some(store) = &stores.savepoints else { return Ok(found) };
+    let wants_latest = spec.options.recovery.path.as_deref() == Some("latest");
     for location in store.list_savepoints(spec.id).await? {
         let manifest = match location.load().await {
             Ok(manifest) => manifest,
+            Err(error) if wants_latest => return Err(unreadable(&location, &error)),
             Err(error) => {
-                let error = tidegate_types::error::chain(&error);
-                warn!(job = %spec.id, %location, error, "a savepoint can't be read and is left out");
+                let error = chain(&error);
+                warn!(job = %spec.id, %location, error, "a savepoint of this job can't be read");
                 continue;
             }
         };
-        if newest.as_ref().is_none_or(|(id, _)| *id < manifest.checkpoint) {
-            newest = Some((manifest.checkpoint, location));
+        if manifest.job.id != spec.id {
+            continue;
+        }
+        found.highest = found.highest.max(Some(manifest.checkpoint));
+        let newest = found.newest_final.as_ref().map(|(id, _)| *id);
+        if manifest.kind == SnapshotKind::FinalSavepoint && Some(manifest.checkpoint) > newest {
+            found.newest_final = Some((manifest.checkpoint, location));
         }
     }
-    Ok(newest)
+    Ok(found)
 }
 
 /// Deletes what crashed attempts have left half-written, and tells of snapshots that stay unused.
@@ -326,10 +357,42 @@ async fn restore_from(
 fn completed(location: &SnapshotLocation, manifest: &Manifest) -> CompletedSnapshot {
     let kind = match manifest.kind {
         SnapshotKind::Checkpoint => BarrierKind::Checkpoint,
-        SnapshotKind::Savepoint => BarrierKind::Savepoint,
+        SnapshotKind::Savepoint | SnapshotKind::FinalSavepoint => BarrierKind::Savepoint,
     };
     let (id, bytes) = (manifest.checkpoint, manifest.state_bytes());
     CompletedSnapshot { id, kind, location: location.to_string(), bytes }
+}
+
+/// What an attempt takes over from a snapshot of which its master knows that it was complete: not
+/// finding it is no different from not reaching the store, and may pass.
+///
+/// # Errors
+///
+/// When it can't be read now, is damaged, or does not fit the program.
+pub(crate) async fn restore_point_at(
+    location: Option<SnapshotLocation>,
+    max_parallelism: MaxParallelism,
+    settings: JobSettings,
+    plan: JobPlan,
+) -> Result<RestorePoint, JobError> {
+    let Some(location) = location else { return Ok(RestorePoint { max_parallelism, from: None }) };
+    let manifest = location.load().await.map_err(|error| gone(&location, error))?;
+    plan_for(&location, &manifest, &settings, &plan, false).map(|(point, _)| point)
+}
+
+/// A snapshot that was complete and is not there.
+fn gone(location: &SnapshotLocation, error: SnapshotError) -> JobError {
+    match error {
+        SnapshotError::NoSuchFolder { .. } | SnapshotError::NoMetadata { .. } => JobError::new(
+            ErrorKind::Unavailable,
+            format!(
+                "the snapshot to go on from, '{location}', was complete and is not there now: its \
+                 store is away, or somebody has moved it; put it back, or cancel the job and start \
+                 it from another one"
+            ),
+        ),
+        error => error.into(),
+    }
 }
 
 /// Plans who takes over what of a snapshot; says once, with `warn`, what is left behind.
@@ -378,7 +441,7 @@ pub(crate) async fn read(
     plan: &JobPlan,
     subtasks: Option<(Parallelism, Range<u32>)>,
 ) -> Result<RestoredJob, JobError> {
-    let manifest = location.load().await?;
+    let manifest = location.load().await.map_err(|error| gone(location, error))?;
     plan_for(location, &manifest, settings, plan, false)?;
     let rekeyed = fit::check(&manifest, plan)?;
     let loaded = location.read_all(&manifest).await?;

@@ -256,6 +256,7 @@ impl Process {
                 self.committing.insert(checkpoint, (self.subtasks(), 0));
                 self.workers.send(WorkerCommand::Completed(checkpoint));
             }
+            Command::SavepointCompleted { checkpoint } => self.progress.ended(checkpoint),
             Command::Aborted { checkpoint } => {
                 self.progress.ended(checkpoint);
                 self.workers.send(WorkerCommand::Aborted(checkpoint));

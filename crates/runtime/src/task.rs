@@ -176,6 +176,8 @@ pub(crate) struct WorkerContext {
     pub(crate) flow: RefCell<FlowControl>,
     pub(crate) reports: mpsc::UnboundedSender<(TaskId, usize, TaskReport)>,
     pub(crate) counters: Arc<WorkerCounters>,
+    /// Whether nothing is emitted: all that is left is to commit and to end.
+    pub(crate) concludes: bool,
     /// Whether a task of this worker has failed.
     pub(crate) failed: Cell<bool>,
 }

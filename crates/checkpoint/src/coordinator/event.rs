@@ -14,15 +14,68 @@ pub struct RequestId(pub u64);
 
 /// Somebody wants a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SavepointRequest {
+pub struct SnapshotRequest {
     /// Whom to answer.
     pub id: RequestId,
-    /// The folder for it, `None` for the configured one.
-    pub target: Option<String>,
-    /// A savepoint, a stop with one, or a checkpoint out of turn.
-    pub kind: BarrierKind,
-    /// The form of a savepoint's state files.
-    pub form: SnapshotForm,
+    /// Which one.
+    pub wish: Wish,
+}
+
+/// Which snapshot somebody wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// A checkpoint out of turn.
+    Checkpoint,
+    /// A savepoint, and what follows it.
+    Savepoint {
+        /// The folder for it, `None` for the configured one.
+        target: Option<String>,
+        /// The form of its state files.
+        form: SnapshotForm,
+        /// What the job does behind it.
+        then: AfterSavepoint,
+    },
+}
+
+impl Wish {
+    /// What the barrier of such a snapshot is for.
+    pub(super) fn barrier_kind(&self) -> BarrierKind {
+        match self {
+            Self::Checkpoint => BarrierKind::Checkpoint,
+            Self::Savepoint { then: AfterSavepoint::GoOn, .. } => BarrierKind::Savepoint,
+            Self::Savepoint { then: AfterSavepoint::Stop { drain }, .. } => {
+                BarrierKind::StopWithSavepoint { drain: *drain }
+            }
+            Self::Savepoint { then: AfterSavepoint::Cancel, .. } => {
+                BarrierKind::StopWithSavepoint { drain: false }
+            }
+        }
+    }
+}
+
+/// What a job does once a savepoint is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterSavepoint {
+    /// Goes on.
+    GoOn,
+    /// Commits what the savepoint holds, and finishes; with `drain`, as if all input had ended.
+    Stop {
+        /// Whether what waits for event times to pass is handed out first.
+        drain: bool,
+    },
+    /// Commits what the savepoint holds, and counts as canceled.
+    Cancel,
+}
+
+impl AfterSavepoint {
+    /// How the job ends behind it, if it does.
+    pub(super) fn end(self) -> Option<EndStatus> {
+        match self {
+            Self::GoOn => None,
+            Self::Stop { .. } => Some(EndStatus::Finished),
+            Self::Cancel => Some(EndStatus::Canceled),
+        }
+    }
 }
 
 /// What the coordinator is told.
@@ -43,7 +96,7 @@ pub enum Event {
     /// Time has passed.
     Tick,
     /// Somebody wants a snapshot.
-    Requested(SavepointRequest),
+    Requested(SnapshotRequest),
     /// A process has something to say.
     Report {
         /// Which attempt it belongs to.
@@ -172,8 +225,13 @@ pub enum Action {
     },
     /// End the attempt; the restart strategy decides what follows.
     FailAttempt(Failure),
-    /// Every process has closed: the job has finished.
-    AttemptClosed,
+    /// End the attempt, through no fault of its own: the next one goes on from the restore point.
+    RestartAttempt {
+        /// Why, in words.
+        reason: String,
+    },
+    /// Every process has closed: the job has ended, like this.
+    AttemptClosed(EndStatus),
     /// Tell those who watch.
     Observe(CheckpointOutcome),
 }

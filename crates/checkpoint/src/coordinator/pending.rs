@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tidegate_types::{BarrierKind, CheckpointId, ErrorKind, ProcessIndex, Timestamp};
 
-use super::{Action, CheckpointOutcome, CompletedSnapshot, Coordinator, Phase, RequestId};
+use super::{
+    Action, AfterSavepoint, CheckpointOutcome, CompletedSnapshot, Conclusion, Coordinator, Phase,
+    RequestId,
+};
 use crate::protocol::{Command, Failure, OperatorAck, ProcessAck};
 
 /// How far a snapshot has come.
@@ -37,17 +40,24 @@ impl Measured {
     }
 }
 
+/// Who has asked for a snapshot, and what is to follow it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Requested {
+    pub(super) id: RequestId,
+    pub(super) then: AfterSavepoint,
+}
+
 /// A snapshot under way.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
     pub(super) kind: BarrierKind,
-    pub(super) request: Option<RequestId>,
+    pub(super) request: Option<Requested>,
     pub(super) triggered_at: Timestamp,
     pub(super) stage: Stage,
 }
 
 impl Pending {
-    pub(super) fn new(kind: BarrierKind, request: Option<RequestId>, now: Timestamp) -> Self {
+    pub(super) fn new(kind: BarrierKind, request: Option<Requested>, now: Timestamp) -> Self {
         Self { kind, request, triggered_at: now, stage: Stage::Collecting(BTreeMap::new()) }
     }
 
@@ -127,8 +137,8 @@ impl Coordinator {
         let snapshot =
             CompletedSnapshot { id: checkpoint, kind, location: location.clone(), bytes };
         self.latest_end = Some(now);
-        // INV-DURABLE: the only place that says so.
-        actions.push(Action::Send(Command::Completed { checkpoint }));
+        // Said before the snapshot can be subsumed: they may become durable out of order.
+        self.after_completion(checkpoint, kind, pending.request, location, actions);
         actions.push(Action::Observe(CheckpointOutcome::Completed {
             snapshot: snapshot.clone(),
             triggered_at: pending.triggered_at,
@@ -142,23 +152,33 @@ impl Coordinator {
         }
         let surplus = self.retention.add(snapshot);
         actions.extend(surplus.into_iter().map(Action::Delete));
-        self.after_completion(checkpoint, kind, pending.request, location, actions);
     }
 
     fn after_completion(
         &mut self,
         checkpoint: CheckpointId,
         kind: BarrierKind,
-        request: Option<RequestId>,
+        request: Option<Requested>,
         location: String,
         actions: &mut Vec<Action>,
     ) {
-        let ends = matches!(kind, BarrierKind::StopWithSavepoint { .. } | BarrierKind::Final);
-        if ends && self.attempt.is_some() && self.phase != Phase::Cancelling {
+        if let Some(Requested { id, then }) = request
+            && let Some(end) = then.end()
+        {
+            self.conclusion = Some(Conclusion { checkpoint, location, request: Some(id), end });
+            return self.conclude(actions);
+        }
+        // INV-DURABLE: here it is said. INV-ASIDE: not of a savepoint.
+        let completed = match kind {
+            BarrierKind::Savepoint => Command::SavepointCompleted { checkpoint },
+            _ => Command::Completed { checkpoint },
+        };
+        actions.push(Action::Send(completed));
+        if kind == BarrierKind::Final && self.attempt.is_some() && self.phase != Phase::Cancelling {
             self.phase = Phase::Committing { checkpoint, committed: Default::default() };
-            self.stop_request = request;
-        } else if let Some(request) = request {
-            actions.push(Action::Answer { request, result: Ok(location) });
+        }
+        if let Some(Requested { id, .. }) = request {
+            actions.push(Action::Answer { request: id, result: Ok(location) });
         }
     }
 
@@ -245,8 +265,8 @@ impl Coordinator {
         let outcome =
             CheckpointOutcome::Failed { checkpoint, kind, triggered_at, reason: reason_text };
         actions.push(Action::Observe(outcome));
-        if let Some(request) = pending.request {
-            actions.push(Action::Answer { request, result: Err(reason.to_owned()) });
+        if let Some(Requested { id, .. }) = pending.request {
+            actions.push(Action::Answer { request: id, result: Err(reason.to_owned()) });
         }
         let answered = match pending.stage {
             Stage::Collecting(acks) => acks.into_keys().collect(),
@@ -259,7 +279,11 @@ impl Coordinator {
             actions.push(Action::Send(Command::Aborted { checkpoint }));
         }
         if self.phase == Phase::Stopping(checkpoint) {
-            self.resume(actions);
+            if kind == (BarrierKind::StopWithSavepoint { drain: true }) {
+                self.go_back(reason, actions);
+            } else {
+                self.resume(actions);
+            }
         }
     }
 
@@ -278,6 +302,18 @@ impl Coordinator {
         } else {
             self.abandoned.insert(checkpoint, outstanding);
         }
+    }
+
+    /// A drain has failed, and the final watermark is out: what it has set off must not count, and
+    /// what comes behind it would be late.
+    fn go_back(&mut self, reason: &str, actions: &mut Vec<Action>) {
+        self.phase = Phase::GivingWay;
+        actions.push(Action::RestartAttempt {
+            reason: format!(
+                "the savepoint of a drain has failed: {reason}; the job goes back to its latest \
+                 checkpoint"
+            ),
+        });
     }
 
     /// A stop has failed: the job goes on, to its end if that was near.

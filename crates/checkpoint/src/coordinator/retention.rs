@@ -31,7 +31,8 @@ pub(super) struct Retention {
     num_retained: usize,
     /// Ours to delete, oldest first.
     owned: VecDeque<CompletedSnapshot>,
-    /// The latest savepoint or unclaimed start snapshot: takes part in recovery, is never deleted.
+    /// What the job was started from without claiming it, or the final savepoint that it ends with:
+    /// a restore point that is never deleted.
     foreign: Option<CompletedSnapshot>,
 }
 
@@ -47,15 +48,20 @@ impl Retention {
 
     /// Takes in a completed snapshot; tells which ones nobody needs any more.
     ///
+    /// INV-ASIDE: a savepoint is its user's, who may move it at any time. Only the final one of a
+    /// stop is restored from, since its sinks are to commit what it holds.
+    ///
     /// Manifests written at the same time may become durable in any order. What counts is the
     /// order of the ids: sinks have committed what the latest one holds, and going back behind it
     /// would commit the same again.
     pub(super) fn add(&mut self, snapshot: CompletedSnapshot) -> Vec<CompletedSnapshot> {
-        if snapshot.is_savepoint() {
-            if self.foreign.as_ref().is_none_or(|latest| latest.id < snapshot.id) {
+        match snapshot.kind {
+            BarrierKind::Savepoint => return Vec::new(),
+            BarrierKind::StopWithSavepoint { .. } => {
                 self.foreign = Some(snapshot);
+                return Vec::new();
             }
-            return Vec::new();
+            BarrierKind::Checkpoint | BarrierKind::Final => {}
         }
         let place = self.owned.partition_point(|other| other.id < snapshot.id);
         self.owned.insert(place, snapshot);
@@ -65,10 +71,6 @@ impl Retention {
 
     pub(super) fn restore_point(&self) -> Option<&CompletedSnapshot> {
         self.owned.back().into_iter().chain(&self.foreign).max_by_key(|snapshot| snapshot.id)
-    }
-
-    pub(super) fn find(&self, id: CheckpointId) -> Option<&CompletedSnapshot> {
-        self.owned.iter().chain(&self.foreign).find(|snapshot| snapshot.id == id)
     }
 
     pub(super) fn all(&self) -> Vec<CompletedSnapshot> {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use tidegate_checkpoint::{
     Action, Event,
     coordinator::Trigger,
-    protocol::{Command, ProcessAck},
+    protocol::{Command, Failure, ProcessAck},
 };
 use tidegate_snapshot::{
     StoreError,
@@ -14,10 +14,12 @@ use tidegate_snapshot::{
     },
     store::{SnapshotLocation, SnapshotStore},
 };
-use tidegate_types::{Barrier, BarrierKind, CheckpointId, OperatorUid, Timestamp, error::chain};
+use tidegate_types::{
+    Barrier, BarrierKind, CheckpointId, ErrorKind, OperatorUid, Timestamp, error::chain,
+};
 use tracing::{debug, warn};
 
-use super::{Attempt, AttemptEnd, CompletionLog, JobMaster, LogError, Written};
+use super::{Attempt, AttemptEnd, CompletionLog, JobMaster, LogError, UnderWay, Written};
 
 impl JobMaster {
     /// Carries out actions, in order; `attempt` is there while one runs.
@@ -42,8 +44,8 @@ impl JobMaster {
             }
             Action::CheckManifest { checkpoint } => self.check_manifest(checkpoint),
             Action::Discard { checkpoint } => {
-                if let Some(location) = self.locations.remove(&checkpoint) {
-                    self.delete(location);
+                if let Some(snapshot) = self.under_way.remove(&checkpoint) {
+                    self.delete(snapshot.location);
                 }
             }
             Action::Delete(snapshot) => match self.location_of(&snapshot.location) {
@@ -61,12 +63,27 @@ impl JobMaster {
                     attempt.failed(failure);
                 }
             }
-            Action::AttemptClosed => {
+            Action::RestartAttempt { reason } => {
                 if let Some(attempt) = attempt {
-                    attempt.end.get_or_insert(AttemptEnd::Finished);
+                    self.restart_attempt(reason, attempt);
+                }
+            }
+            Action::AttemptClosed(status) => {
+                if let Some(attempt) = attempt {
+                    attempt.end.get_or_insert(AttemptEnd::Closed(status));
                 }
             }
             Action::Observe(outcome) => self.observe(outcome),
+        }
+    }
+
+    /// Processes that a person has started can't be started again by us: their attempt fails.
+    fn restart_attempt(&self, reason: String, attempt: &mut Attempt) {
+        if self.attempts.can_restart() {
+            attempt.end.get_or_insert(AttemptEnd::Outdated(reason));
+        } else {
+            let kind = ErrorKind::Unavailable;
+            attempt.failed(Failure { kind, message: reason, uid: None, subtask: None });
         }
     }
 
@@ -83,14 +100,11 @@ impl JobMaster {
         };
         debug!(job = %self.settings.id, %checkpoint, target = %location, "triggering a snapshot");
         let target = location.to_string();
-        self.locations.insert(checkpoint, location);
         let form = match trigger {
             Trigger::Savepoint { form, .. } => *form,
             Trigger::Checkpoint => SnapshotForm::Native,
         };
-        if form == SnapshotForm::Canonical {
-            self.canonical.insert(checkpoint);
-        }
+        self.under_way.insert(checkpoint, UnderWay::new(location, form));
         send(attempt, &Command::Trigger { barrier, target, form });
     }
 
@@ -101,19 +115,19 @@ impl JobMaster {
         triggered_at: Timestamp,
         acks: Vec<ProcessAck>,
     ) {
-        let Some(location) = self.locations.get(&checkpoint).cloned() else { return };
-        self.measure(checkpoint, &acks);
+        let Some(snapshot) = self.under_way.get_mut(&checkpoint) else { return };
+        snapshot.measure(&acks);
+        let (location, form) = (snapshot.location.clone(), snapshot.form);
         let kind = match kind {
             BarrierKind::Checkpoint | BarrierKind::Final => SnapshotKind::Checkpoint,
-            BarrierKind::Savepoint | BarrierKind::StopWithSavepoint { .. } => {
-                SnapshotKind::Savepoint
-            }
+            BarrierKind::Savepoint => SnapshotKind::Savepoint,
+            BarrierKind::StopWithSavepoint { .. } => SnapshotKind::FinalSavepoint,
         };
         let mut manifest = Manifest {
             format: FORMAT.to_owned(),
             version: FORMAT_VERSION,
             kind,
-            form: self.form_of(checkpoint),
+            form,
             job: JobInfo { id: self.settings.id, name: self.settings.name.clone() },
             checkpoint,
             attempt: self.attempt,
@@ -143,7 +157,8 @@ impl JobMaster {
 
     /// Looks until the store answers: without knowing, nothing else can be decided.
     fn check_manifest(&mut self, checkpoint: CheckpointId) {
-        let Some(location) = self.locations.get(&checkpoint).cloned() else { return };
+        let Some(snapshot) = self.under_way.get(&checkpoint) else { return };
+        let location = snapshot.location.clone();
         let (job, log) = (self.settings.id, self.log.clone());
         self.writes.spawn(async move {
             loop {

@@ -5,10 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidegate_checkpoint::{
-    coordinator::CheckpointOutcome,
-    protocol::{Failure, ProcessAck},
-};
+use tidegate_checkpoint::{coordinator::CheckpointOutcome, protocol::Failure};
 use tidegate_snapshot::manifest::SnapshotForm;
 use tidegate_types::{BarrierKind, CheckpointId, Figures, SubtaskFigures, SubtaskRates};
 use tracing::{info, warn};
@@ -16,7 +13,6 @@ use tracing::{info, warn};
 use super::{Attempt, JobMaster};
 use crate::stats::{
     AttemptFailure, CheckpointSummary, FailedCheckpoint, Location, PendingCheckpoint,
-    SubtaskSnapshot,
 };
 
 /// How many completed snapshots the figures tell of.
@@ -59,11 +55,7 @@ impl JobMaster {
 
     /// The form of a snapshot that is under way.
     pub(super) fn form_of(&self, checkpoint: CheckpointId) -> SnapshotForm {
-        if self.canonical.contains(&checkpoint) {
-            SnapshotForm::Canonical
-        } else {
-            SnapshotForm::Native
-        }
+        self.under_way.get(&checkpoint).map_or(SnapshotForm::Native, |snapshot| snapshot.form)
     }
 
     pub(super) fn remember(&self, failure: &Failure, location: Option<Location>) {
@@ -71,17 +63,6 @@ impl JobMaster {
         let (time, attempt) = (self.clock.now(), self.attempt);
         let failure = AttemptFailure { time, attempt, kind, message, uid, subtask, location };
         self.stats.update(|stats| push_bounded(&mut stats.failures, failure, FAILURES));
-    }
-
-    /// Keeps what was measured of the parts of a snapshot, until it is complete or given up.
-    pub(super) fn measure(&mut self, checkpoint: CheckpointId, acks: &[ProcessAck]) {
-        let operators = acks.iter().flat_map(|ack| &ack.operators);
-        let parts = operators.map(|ack| SubtaskSnapshot {
-            uid: ack.uid.clone(),
-            subtask: ack.subtask.index,
-            stats: ack.stats,
-        });
-        self.measured.insert(checkpoint, parts.collect());
     }
 
     pub(super) fn observe(&mut self, outcome: CheckpointOutcome) {
@@ -94,7 +75,6 @@ impl JobMaster {
                 sync_max,
                 alignment_max,
             } => {
-                self.locations.remove(&snapshot.id);
                 if matches!(snapshot.kind, BarrierKind::StopWithSavepoint { .. }) {
                     self.stopped_with = Some(snapshot.location.clone());
                 }
@@ -103,9 +83,11 @@ impl JobMaster {
                     bytes = snapshot.bytes, location = snapshot.location, "snapshot completed"
                 );
                 let id = snapshot.id;
+                let form = self.form_of(id);
+                let under_way = self.under_way.remove(&id);
                 let summary = CheckpointSummary {
                     id,
-                    form: self.form_of(id),
+                    form,
                     kind: snapshot.kind,
                     triggered_at,
                     completed_at: now,
@@ -115,8 +97,7 @@ impl JobMaster {
                     alignment_max,
                     path: snapshot.location,
                 };
-                let parts = self.measured.remove(&id).unwrap_or_default();
-                self.canonical.remove(&id);
+                let parts = under_way.map(|snapshot| snapshot.parts).unwrap_or_default();
                 self.stats.update(|stats| {
                     stats.completed_count += 1;
                     stats.pending.retain(|pending| pending.id != id);
@@ -129,9 +110,7 @@ impl JobMaster {
             }
             CheckpointOutcome::Failed { checkpoint: id, kind, triggered_at, reason } => {
                 warn!(%job, checkpoint = %id, reason, "snapshot failed");
-                self.measured.remove(&id);
                 let form = self.form_of(id);
-                self.canonical.remove(&id);
                 self.stats.update(|stats| {
                     stats.failed_count += 1;
                     stats.pending.retain(|pending| pending.id != id);

@@ -348,8 +348,12 @@ impl OperatorTask {
     fn fire_wakeups(&mut self, session: &mut Session<'_>) -> UserResult<()> {
         let Some(time) = self.chain.next_wakeup() else { return Ok(()) };
         let now = self.context.clock.now();
-        // In the middle of a snapshot, or while an operator is busy, timers wait.
-        if !matches!(self.phase, Phase::Running) || self.chain.poll_ready()? != Readiness::Ready {
+        // In the middle of a snapshot, or while an operator is busy, timers wait; those of a job that
+        // concludes belong to its savepoint.
+        if self.context.concludes
+            || !matches!(self.phase, Phase::Running)
+            || self.chain.poll_ready()? != Readiness::Ready
+        {
             return Ok(());
         }
         if time <= now

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, ops::Range};
 use rand::RngExt;
 use tidegate_checkpoint::{
     Action, Event, RestartDecision,
-    coordinator::{CheckpointOutcome, EndStatus, RequestId, SavepointRequest, Trigger},
+    coordinator::{
+        AfterSavepoint, CheckpointOutcome, EndStatus, RequestId, SnapshotRequest, Trigger, Wish,
+    },
     protocol::{Command, ProcessAck, Report},
 };
 use tidegate_snapshot::manifest::{
@@ -97,19 +99,19 @@ impl World {
         }
     }
 
-    pub(super) fn request(&mut self, kind: BarrierKind) {
+    pub(super) fn request_savepoint(&mut self, then: AfterSavepoint) {
+        let form = SnapshotForm::Native;
+        self.request(Wish::Savepoint { target: None, form, then });
+    }
+
+    pub(super) fn request(&mut self, wish: Wish) {
         let Some(life) = &mut self.life else { return };
         if life.stage != Stage::Running {
             return;
         }
         let id = RequestId(life.requests.len() as u64);
         life.requests.insert(id, false);
-        self.step(Event::Requested(SavepointRequest {
-            id,
-            target: None,
-            kind,
-            form: SnapshotForm::Native,
-        }));
+        self.step(Event::Requested(SnapshotRequest { id, wish }));
     }
 
     pub(super) fn cancel(&mut self) {
@@ -150,7 +152,8 @@ impl World {
                 self.demand(before == Some(false), || format!("{request:?} is answered twice"));
             }
             Action::FailAttempt(failure) => self.tear_down(AttemptEnd::Failed(failure)),
-            Action::AttemptClosed => self.tear_down(AttemptEnd::Finished),
+            Action::RestartAttempt { .. } => self.tear_down(AttemptEnd::GaveWay),
+            Action::AttemptClosed(status) => self.tear_down(AttemptEnd::Closed(status)),
             Action::Observe(outcome) => self.on_outcome(outcome),
         }
     }
@@ -189,7 +192,8 @@ impl World {
         let completed_at = self.schedule.now();
         let kind = match kind {
             BarrierKind::Checkpoint | BarrierKind::Final => SnapshotKind::Checkpoint,
-            _ => SnapshotKind::Savepoint,
+            BarrierKind::Savepoint => SnapshotKind::Savepoint,
+            BarrierKind::StopWithSavepoint { .. } => SnapshotKind::FinalSavepoint,
         };
         let mut manifest = Manifest {
             format: FORMAT.to_owned(),
@@ -302,9 +306,12 @@ impl World {
         if !self.alive().coordinator.is_settled() {
             return;
         }
-        self.check_requests();
         match end {
-            AttemptEnd::Finished => self.end_job(EndStatus::Finished),
+            AttemptEnd::Closed(status) => self.end_job(status),
+            AttemptEnd::GaveWay => {
+                self.alive().stage = Stage::Restarting;
+                self.remind(RETRY, Errand::Restart);
+            }
             AttemptEnd::Canceled => self.end_job(EndStatus::Canceled),
             AttemptEnd::Failed(_) => {
                 let (now, jitter) = (self.schedule.now(), self.schedule.random.random::<f64>());
@@ -322,6 +329,7 @@ impl World {
     fn end_job(&mut self, status: EndStatus) {
         self.alive().stage = Stage::Ending(status);
         self.step(Event::JobEnded(status));
+        self.check_requests();
         self.on_end();
     }
 
@@ -334,7 +342,7 @@ impl World {
         self.check_leftovers();
         let life = self.life.take().expect("errands are the living manager's");
         let start = match (status, life.stopped_with) {
-            (EndStatus::Finished, Some(folder)) => {
+            (EndStatus::Finished | EndStatus::Canceled, Some(folder)) => {
                 Start::Savepoint { folder, claimed: self.schedule.toss() }
             }
             (EndStatus::Finished, None) => return self.end = Some(End::Finished),

@@ -1,5 +1,6 @@
 //! The engine as a whole: real jobs, in this process and in processes that get killed.
 
+mod aside;
 mod bad_input;
 mod bootstrap;
 mod checkpoints;

@@ -63,7 +63,7 @@ fn a_savepoint_of_a_running_job_is_one_to_start_from_and_the_job_goes_on() {
 }
 
 #[test]
-fn sigusr1_takes_a_savepoint_and_latest_finds_it() {
+fn sigusr1_takes_a_savepoint() {
     let folder = tempfile::tempdir().expect("a folder");
     let (output, log) = (folder.path().join("out"), folder.path().join("log"));
     let own = [format!("--out={}", output.display()), "-p2".to_owned()];
@@ -75,12 +75,13 @@ fn sigusr1_takes_a_savepoint_and_latest_finds_it() {
     let signal = format!("kill -USR1 {}", running.id());
     assert!(Command::new("sh").args(["-c", &signal]).status().expect("a shell").success());
     let savepoints = output.join("savepoints");
-    wait_for("the savepoint", || {
+    let savepoint = wait_for("the savepoint", || {
         assert!(running.ended().is_none(), "{}", running.log());
-        entries(&savepoints).first().filter(|folder| is_complete(folder)).map(|_| ())
+        entries(&savepoints).into_iter().find(|folder| is_complete(folder))
     });
     running.kill();
-    Process::start(flights(), &with("--from-savepoint=latest"), &log).finish();
+    let from = format!("--from-savepoint={}", savepoint.display());
+    Process::start(flights(), &with(&from), &log).finish();
     assert!(Results::written_to(&output) == Results::expected(), "other results");
 }
 

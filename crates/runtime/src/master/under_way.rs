@@ -1,0 +1,34 @@
+//! A snapshot under way, as its master knows it: one record, from its trigger to its end.
+
+use std::sync::Arc;
+
+use tidegate_checkpoint::protocol::ProcessAck;
+use tidegate_snapshot::{manifest::SnapshotForm, store::SnapshotLocation};
+
+use crate::stats::SubtaskSnapshot;
+
+/// A snapshot that has been triggered, until it is complete or its files are gone.
+pub(super) struct UnderWay {
+    /// Where it goes, resolved once.
+    pub(super) location: SnapshotLocation,
+    pub(super) form: SnapshotForm,
+    /// What was measured of its parts, once all have come.
+    pub(super) parts: Arc<[SubtaskSnapshot]>,
+}
+
+impl UnderWay {
+    pub(super) fn new(location: SnapshotLocation, form: SnapshotForm) -> Self {
+        Self { location, form, parts: Arc::default() }
+    }
+
+    /// Keeps what was measured of its parts.
+    pub(super) fn measure(&mut self, acks: &[ProcessAck]) {
+        let operators = acks.iter().flat_map(|ack| &ack.operators);
+        let parts = operators.map(|ack| SubtaskSnapshot {
+            uid: ack.uid.clone(),
+            subtask: ack.subtask.index,
+            stats: ack.stats,
+        });
+        self.parts = parts.collect();
+    }
+}

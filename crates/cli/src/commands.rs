@@ -7,10 +7,7 @@ mod run;
 mod snapshots;
 mod state;
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, anyhow};
 use clap::ArgMatches;
@@ -189,9 +186,5 @@ fn field<'a>(answer: &'a Value, name: &str) -> Result<&'a str, Failure> {
 
 /// A folder as the JobManager understands it, which may run in another one.
 fn absolute(folder: &str) -> String {
-    if folder.contains("://") {
-        return folder.to_owned();
-    }
-    let path = std::path::absolute(Path::new(folder));
-    path.map_or_else(|_| folder.to_owned(), |path| path.display().to_string())
+    tidegate_snapshot::store::absolute(folder)
 }

@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tidegate_runtime::{CompletionLog, LogError};
 use tidegate_snapshot::{
     StoreError,
-    store::{Records, SnapshotStore},
+    store::{Place, Records},
 };
 use tidegate_types::{CheckpointId, JobId, error::chain};
 use tokio::sync::Mutex;
@@ -102,7 +102,7 @@ pub struct Recorded {
 /// What a JobManager of one epoch keeps. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct HaStore {
-    store: SnapshotStore,
+    store: Place,
     cluster: String,
     epoch: u64,
 }
@@ -132,7 +132,7 @@ impl HaStore {
     ///
     /// When the store does not answer.
     pub async fn open(storage_dir: &str, cluster: &str) -> Result<Self, HaError> {
-        let store = SnapshotStore::open(storage_dir)?;
+        let store = Place::open(storage_dir)?;
         let cluster = cluster.trim_matches('/').to_owned();
         let leaders = store.records(&format!("{cluster}/leader"));
         loop {

@@ -9,7 +9,6 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use tidegate_checkpoint::protocol::Report;
 use tidegate_protocol::coordination::Start;
-use tidegate_snapshot::store::SnapshotLocation;
 use tidegate_types::{
     AttemptId, Clock, ErrorKind, Figures, MaxParallelism, ProcessIndex, options::CheckpointingMode,
 };
@@ -50,10 +49,7 @@ impl LocalProgram {
         processes: usize,
     ) -> Result<RestoredJob, JobError> {
         let Some(path) = path else { return Ok(RestoredJob::default()) };
-        let location = match self.stores.locate(path) {
-            Some(location) => location,
-            None => SnapshotLocation::parse(path)?,
-        };
+        let location = self.stores.places().locate(path)?;
         let parallelism = self.spec.settings.parallelism;
         let each = parallelism.get() / processes.max(1) as u32;
         let subtasks = Some((parallelism, process * each..(process + 1) * each));
@@ -251,11 +247,7 @@ pub(crate) fn local_process(
             max_parallelism,
             attempt_token: local.attempt_token,
             inline_threshold: settings.options.checkpointing.data_inline_threshold,
-            stores: [Some(&stores.checkpoints), stores.savepoints.as_ref()]
-                .into_iter()
-                .flatten()
-                .cloned()
-                .collect(),
+            places: stores.places(),
         },
         workers,
         task_report_receiver,

@@ -11,7 +11,7 @@ use tidegate_checkpoint::{
 use tidegate_snapshot::{
     SnapshotError, StoreError,
     manifest::{Manifest, SnapshotKind},
-    store::{ListedSnapshot, SnapshotLocation, SnapshotStore},
+    store::{ListedSnapshot, Places, SnapshotLocation, SnapshotStore},
 };
 use tidegate_types::{
     BarrierKind, CheckpointId, ErrorKind, MaxParallelism, Parallelism, error::chain,
@@ -109,10 +109,10 @@ fn check_parallelism(spec: &JobSpec) -> Result<(), JobError> {
 }
 
 impl Stores {
-    /// The location in them that a snapshot's path or URL stands for.
-    pub(crate) fn locate(&self, path: &str) -> Option<SnapshotLocation> {
+    /// From where every location's text is found.
+    pub(crate) fn places(&self) -> Places {
         let stores = [Some(&self.checkpoints), self.savepoints.as_ref()];
-        stores.into_iter().flatten().find_map(|store| store.locate(path))
+        Places::new(stores.into_iter().flatten().map(|store| store.place().clone()))
     }
 }
 

@@ -33,7 +33,7 @@ use std::{
 use tidegate_checkpoint::protocol::{Command, Failure, OperatorAck, ProcessAck, Report};
 use tidegate_snapshot::{
     manifest::SnapshotForm,
-    store::{SnapshotLocation, SnapshotStore},
+    store::{Places, SnapshotLocation},
 };
 use tidegate_types::{
     BoxError, CheckpointId, Clock, ErrorKind, MaxParallelism, OperatorUid, ProcessIndex,
@@ -62,8 +62,8 @@ pub(crate) struct ProcessSpec {
     pub(crate) max_parallelism: MaxParallelism,
     pub(crate) attempt_token: u64,
     pub(crate) inline_threshold: u64,
-    /// The stores that targets of snapshots may lie in.
-    pub(crate) stores: Vec<SnapshotStore>,
+    /// From where the targets of snapshots are found.
+    pub(crate) places: Places,
 }
 
 /// A snapshot whose parts are coming in.
@@ -454,12 +454,6 @@ impl Process {
     }
 
     fn location(&self, target: &str) -> Result<SnapshotLocation, tidegate_snapshot::StoreError> {
-        let below = |store: &SnapshotStore| {
-            target.strip_prefix(store.name()).map(|relative| store.folder(relative))
-        };
-        match self.spec.stores.iter().find_map(below) {
-            Some(location) => Ok(location),
-            None => SnapshotStore::open(target).map(|store| store.folder("")),
-        }
+        self.spec.places.locate(target)
     }
 }

@@ -9,7 +9,7 @@ use tidegate_snapshot::{
     manifest::{
         FORMAT, FORMAT_VERSION, JobInfo, Manifest, SnapshotForm, SnapshotKind, StateDescription,
     },
-    store::{LoadedSnapshot, SnapshotLocation, SnapshotStore},
+    store::{LoadedSnapshot, Places},
 };
 use tidegate_state::{TimeDomain, type_description};
 use tidegate_types::{
@@ -250,7 +250,7 @@ impl SavepointWriter {
         };
         let (manifest, loaded) = to_canonical(&native, loaded)?;
         block_on(async {
-            let location: SnapshotLocation = SnapshotStore::open(path)?.folder("");
+            let location = Places::default().locate(path)?;
             if location.exists().await? {
                 return Err(Error::Taken(format!("a snapshot at {path}")));
             }

@@ -146,6 +146,15 @@ pub enum CommitError {
         /// The file.
         path: String,
     },
+    /// It was not written, since the snapshot could not be restored from here.
+    #[error("'{path}' was not written: not every file that it names is there")]
+    NotWhole {
+        /// The file.
+        path: String,
+        /// What is missing.
+        #[source]
+        source: Box<SnapshotError>,
+    },
     /// It is not there.
     #[error("'{path}' was not written")]
     DidNotHappen {

@@ -20,6 +20,8 @@
 //!
 //! - INV-LAST: a snapshot exists if and only if its `_metadata` does, which is written after every
 //!   file it names, and never over another one.
+//! - INV-WHOLE: `_metadata` is written only where every file that it names has been seen, with its
+//!   length.
 //! - INV-SELF: every path in it is relative, so that a snapshot can be moved.
 //! - INV-CHECKED: nothing is decoded before its checksum has been compared.
 

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use tidegate_runtime::{CompletionLog, JobError, JobSettings, discard_unrecorded, start_master};
+use tidegate_snapshot::store::absolute;
 use tidegate_types::{
     CheckpointId, ErrorKind, JobId, Timestamp,
     error::chain,
@@ -213,11 +214,8 @@ impl Dispatcher {
         let checkpoints = || options.folder.join(CHECKPOINTS).display().to_string();
         configuration.entry(SNAPSHOT_DIRS[0].to_owned()).or_insert_with(checkpoints);
         for key in SNAPSHOT_DIRS {
-            if let Some(place) = configuration.get_mut(key)
-                && !place.contains("://")
-                && let Ok(absolute) = std::path::absolute(&*place)
-            {
-                *place = absolute.display().to_string();
+            if let Some(place) = configuration.get_mut(key) {
+                *place = absolute(place);
             }
         }
     }

@@ -177,12 +177,7 @@ fn check_target(
 }
 
 fn absolute(target: Option<String>) -> Option<String> {
-    target.map(|target| {
-        if target.contains("://") {
-            return target;
-        }
-        std::path::absolute(&target).map_or(target, |path| path.display().to_string())
-    })
+    target.map(|target| tidegate_snapshot::store::absolute(&target))
 }
 
 pub(super) async fn savepoint(

@@ -12,7 +12,7 @@ use tidegate_snapshot::{
     manifest::{
         FORMAT, FORMAT_VERSION, JobInfo, Manifest, OperatorManifest, SnapshotForm, SnapshotKind,
     },
-    store::{SnapshotLocation, SnapshotStore},
+    store::SnapshotLocation,
 };
 use tidegate_types::{
     Barrier, BarrierKind, CheckpointId, ErrorKind, OperatorUid, Timestamp, error::chain,
@@ -194,10 +194,7 @@ impl JobMaster {
 
     /// The location that a snapshot's path or URL stands for.
     pub(super) fn location_of(&self, path: &str) -> Result<SnapshotLocation, StoreError> {
-        match self.stores.locate(path) {
-            Some(location) => Ok(location),
-            None => SnapshotStore::open(path).map(|store| store.folder("")),
-        }
+        self.stores.places().locate(path)
     }
 }
 

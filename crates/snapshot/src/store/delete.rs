@@ -8,24 +8,26 @@ use std::{
 use futures::{StreamExt, TryStreamExt};
 use object_store::{Error, ObjectStore, ObjectStoreExt, path::Path};
 
+use tidegate_types::JobId;
+
 use super::{checkpoint_of, is_savepoint};
 use crate::manifest::METADATA;
 
 /// How often a folder is removed that somebody still writes into.
 const ATTEMPTS: usize = 3;
 
-/// Deletes everything below `folder`; `root` is where the store lies on a local disk, if it does.
+/// Deletes everything below `folder`; `local` is where that lies on a local disk, if it does.
 pub(super) async fn delete_below(
     store: &dyn ObjectStore,
     folder: &Path,
-    root: Option<&LocalPath>,
+    local: Option<&LocalPath>,
 ) -> object_store::Result<()> {
     delete(store, folder.clone().join(METADATA)).await?;
     let files = store.list(Some(folder)).map_ok(|file| file.location).boxed();
     for path in files.try_collect::<Vec<_>>().await? {
         delete(store, path).await?;
     }
-    match root.and_then(|root| own_folder(root, folder)) {
+    match local.and_then(own_folder) {
         Some(own) => own.remove().await,
         None => Ok(()),
     }
@@ -41,15 +43,13 @@ async fn delete(store: &dyn ObjectStore, path: Path) -> object_store::Result<()>
 /// A local folder that bears a name of ours, the proof that it may be removed with whatever the
 /// store does not list.
 struct OwnFolder {
-    root: PathBuf,
     path: PathBuf,
 }
 
-fn own_folder(root: &LocalPath, folder: &Path) -> Option<OwnFolder> {
-    let path = folder.parts().fold(root.to_owned(), |path, part| path.join(part.as_ref()));
+fn own_folder(path: &LocalPath) -> Option<OwnFolder> {
     let name = path.file_name()?.to_str()?;
     let is_ours = checkpoint_of(name).is_some() || is_savepoint(name);
-    is_ours.then(|| OwnFolder { root: root.to_owned(), path })
+    is_ours.then(|| OwnFolder { path: path.to_owned() })
 }
 
 impl OwnFolder {
@@ -72,18 +72,19 @@ impl OwnFolder {
                 Ok(()) => break,
             }
         }
-        self.remove_empty_parents();
+        self.remove_empty_parent();
         Ok(())
     }
 
-    /// As the store does by itself for the files that it deletes: a job's folder goes with its
-    /// last snapshot.
-    fn remove_empty_parents(&self) {
-        let parents = self.path.ancestors().skip(1);
-        for parent in parents.take_while(|parent| parent.starts_with(&self.root)) {
-            if parent == self.root || std::fs::remove_dir(parent).is_err() {
-                break;
-            }
+    /// A job's folder goes with its last snapshot.
+    fn remove_empty_parent(&self) {
+        let parent = self.path.parent();
+        let is_job = |folder: &LocalPath| {
+            folder.file_name().and_then(|name| name.to_str()?.parse::<JobId>().ok()).is_some()
+        };
+        if let Some(parent) = parent.filter(|parent| is_job(parent)) {
+            // It stays while anything is in it.
+            let _ = std::fs::remove_dir(parent);
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use tidegate_types::{AttemptId, Timestamp};
@@ -97,7 +97,7 @@ async fn every_way_to_name_a_snapshot_finds_it() {
 #[tokio::test]
 async fn metadata_is_left_out_of_urls_too() {
     let store = SnapshotStore::open("memory://urls").expect("opens");
-    let manifest = written(&store.folder("old_metadata")).await;
+    let manifest = written(&store.place().folder("old_metadata").into()).await;
     for text in ["memory://urls/old_metadata", "memory://urls/old_metadata/_metadata"] {
         let found = SnapshotLocation::parse(text).expect("found");
         assert_eq!(found.load().await.expect("loads"), manifest, "{text}");
@@ -176,8 +176,9 @@ async fn metadata_is_never_written_over_another_and_doubt_is_reported_as_such() 
             Operation::Put(path) if path.ends_with(METADATA) => fault,
             _ => Fault::None,
         });
-        let faulty = store.decorated(|inner| Arc::new(FaultyStore::new(inner, decide)));
-        let location = faulty.savepoint(job(), u64::from(there));
+        let faulty = store.place().decorated(|inner| Arc::new(FaultyStore::new(inner, decide)));
+        let location = SnapshotStore::from(faulty).savepoint(job(), u64::from(there));
+        let manifest = self::manifest(BTreeMap::new());
         let error = location.commit(&manifest).await.expect_err("a fault");
         assert!(error.may_have_happened(), "{error}");
         assert_eq!(location.exists().await.expect("answers"), there);
@@ -220,7 +221,7 @@ async fn what_a_crash_staged_goes_with_the_snapshot_and_nothing_else_does() {
     assert!(!path.exists());
     claimed.delete().await.expect("twice is harmless");
 
-    let foreign = store.folder("not-ours");
+    let foreign = SnapshotLocation::from(store.place().folder("not-ours"));
     let path = leave_staged(&foreign);
     foreign.delete().await.expect("deletes what it lists");
     assert!(path.join("state-0#1").exists(), "the folder bears no name of ours");
@@ -250,9 +251,30 @@ async fn a_location_is_found_again_by_its_text_in_its_own_store_only() {
     for location in [store.savepoint(job(), 1), store.checkpoint(job(), CheckpointId(1), true)] {
         let manifest = written(&location).await;
         let text = location.to_string();
-        let found = store.locate(&text).expect("it lies here");
+        let found = Places::new([store.place().clone()]).locate(&text).expect("it lies here");
         assert_eq!((found.to_string(), found.load().await.expect("loads")), (text, manifest));
     }
-    assert!(store.locate(&neighbour.savepoint(job(), 1).to_string()).is_none());
-    assert!(neighbour.locate(&store.savepoint(job(), 1).to_string()).is_none());
+    let parse = |location: SnapshotLocation| Address::parse(&location.to_string()).expect("parses");
+    assert!(store.place().locate(&parse(neighbour.savepoint(job(), 1))).is_none());
+    assert!(neighbour.place().locate(&parse(store.savepoint(job(), 1))).is_none());
+}
+
+#[tokio::test]
+async fn a_snapshot_that_could_not_be_restored_is_never_complete() {
+    let store = SnapshotStore::open("memory://whole").expect("opens");
+    let location = store.checkpoint(job(), CheckpointId(1), true);
+    let bytes = Bytes::from_static(b"some state");
+    let entry = location.write_file("state-0", vec![bytes], 0).await.expect("written");
+    let short = FileEntry { length: entry.length + 1, ..entry };
+    for (name, entry) in [("state-1", entry), ("state-0", short)] {
+        let manifest = manifest(BTreeMap::from([(name.to_owned(), entry)]));
+        let error = location.commit(&manifest).await.expect_err("it is not whole");
+        assert!(matches!(error, CommitError::NotWhole { .. }), "{error}");
+        assert!(!error.may_have_happened());
+        assert!(!location.exists().await.expect("answers"));
+    }
+    let elsewhere = SnapshotLocation::parse("memory://whole-").expect("an address");
+    let manifest = manifest(BTreeMap::from([("state-0".to_owned(), entry)]));
+    elsewhere.commit(&manifest).await.expect_err("its files lie elsewhere");
+    location.commit(&manifest).await.expect("it is whole");
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use tidegate_canonical::convert::{Wanted, to_canonical, to_native};
 use tidegate_snapshot::{
     manifest::{Manifest, SnapshotForm},
-    store::{LoadedSnapshot, SnapshotLocation, SnapshotStore},
+    store::{LoadedSnapshot, Places},
 };
 
 use super::{busy, form_name, read};
@@ -15,7 +15,7 @@ use crate::commands::{Done, Failure, text};
 
 /// Writes a snapshot into a folder that has none yet, and reads it again to be sure.
 async fn write(target: &str, manifest: &Manifest, loaded: &LoadedSnapshot) -> anyhow::Result<()> {
-    let location: SnapshotLocation = SnapshotStore::open(target)?.folder("");
+    let location = Places::default().locate(target)?;
     if location.exists().await? {
         bail!("there is a snapshot at {target} already");
     }

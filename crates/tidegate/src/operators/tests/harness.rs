@@ -1,12 +1,6 @@
 //! Makes and drives one subtask of an operator, and moves its state between parallelisms.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    task::Waker,
-};
+use std::{sync::Arc, task::Waker};
 
 use tidegate_core::{
     Batch, Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, RestoredKeyed,
@@ -14,8 +8,8 @@ use tidegate_core::{
 };
 use tidegate_snapshot::segment::KeyedSegmentWriter;
 use tidegate_types::{
-    AttemptId, Barrier, BarrierKind, CheckpointId, Clock, EventTime, JobId, KeyGroupRange,
-    MaxParallelism, Parallelism, SubtaskIndex, Timestamp,
+    AttemptId, Barrier, BarrierKind, CheckpointId, EventTime, JobId, KeyGroupRange, MaxParallelism,
+    Parallelism, SubtaskIndex, time::ManualClock,
 };
 
 use crate::Result;
@@ -70,26 +64,10 @@ impl<T: Data> Collect<T> {
     }
 }
 
-/// A clock that stands still until it is set.
-#[derive(Default)]
-pub(super) struct SetClock(AtomicU64);
-
-impl SetClock {
-    pub(super) fn set(&self, millis: u64) {
-        self.0.store(millis, Ordering::Relaxed);
-    }
-}
-
-impl Clock for SetClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::Relaxed))
-    }
-}
-
 /// What the subtasks of one operator share.
 pub(super) struct Bench {
     tokio: tokio::runtime::Runtime,
-    pub(super) clock: Arc<SetClock>,
+    pub(super) clock: Arc<ManualClock>,
 }
 
 impl Bench {
@@ -120,7 +98,7 @@ impl Bench {
             restored,
             tokio: self.tokio.handle().clone(),
             waker: Waker::noop().clone(),
-            clock: Arc::<SetClock>::clone(&self.clock),
+            clock: Arc::<ManualClock>::clone(&self.clock),
         }
     }
 }

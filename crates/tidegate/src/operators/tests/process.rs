@@ -100,7 +100,7 @@ fn a_timer_at_the_end_of_time_fires_once_with_the_final_watermark() {
 #[test]
 fn processing_timers_fire_at_their_wall_clock_time() {
     let (bench, mut out) = (Bench::new(), Collect::<Told>::new());
-    bench.clock.set(1_000);
+    bench.clock.set_wall(Timestamp(1_000));
     let mut operator = counter(bench.context(), None, |record, context| {
         let due = Timestamp(context.processing_time().millis() + record);
         context.set_processing_timer(due);
@@ -156,7 +156,7 @@ fn values_expire_by_the_clock() {
     let ttl = StateTtl::new(Duration::from_millis(100));
     let mut operator = counter(bench.context(), Some(ttl), at_the_end);
     feed(&mut operator, [1_u64], &mut out);
-    bench.clock.set(200);
+    bench.clock.set_wall(Timestamp(200));
     feed(&mut operator, [1_u64], &mut out);
     operator.on_watermark(EventTime::MAX, &mut out).expect("fires");
     assert_eq!(out.records(), [(1, 1, i64::MAX)]);

@@ -30,10 +30,10 @@ fn the_watermark_lags_by_the_bound_and_a_millisecond_and_never_falls() {
     let mut assign = assigner(&bench, bound);
     feed(&mut assign, [100_i64, 300, 200], &mut out);
     assert_eq!(out.take(), [(100, Some(100)), (300, Some(300)), (200, Some(200))]);
-    bench.clock.set(200);
+    bench.clock.set_wall(Timestamp(200));
     feed(&mut assign, [250_i64], &mut out);
     assert_eq!(watermarks(&mut out), [249], "300 - 50 - 1");
-    bench.clock.set(400);
+    bench.clock.set_wall(Timestamp(400));
     feed(&mut assign, [260_i64], &mut out);
     assert_eq!(watermarks(&mut out), [] as [i64; 0], "nothing new to say");
 }
@@ -74,7 +74,7 @@ fn a_silent_subtask_says_once_that_it_is_idle() {
         assign.on_wakeup(Timestamp(now), &mut out).expect("looks");
     }
     assert_eq!(out.0, [Seen::Idle]);
-    bench.clock.set(1_000);
+    bench.clock.set_wall(Timestamp(1_000));
     feed(&mut assign, [1_i64], &mut out);
     assign.on_wakeup(Timestamp(1_200), &mut out).expect("speaks of the record's time");
     assert_eq!(assign.next_wakeup(), Some(Timestamp(1_500)), "it may fall silent again");

@@ -28,4 +28,4 @@ pub use ids::{
     SubtaskIndex,
 };
 pub use key_group::{KeyGroup, KeyGroupRange, KeyHash};
-pub use time::{Clock, EventTime, Monotonic, Timestamp};
+pub use time::{Clock, EventTime, Monotonic, Now, Timestamp};

@@ -111,6 +111,20 @@ pub trait Clock: Send + Sync {
 
     /// The time that only goes forward: for intervals, timeouts and rates.
     fn monotonic(&self) -> Monotonic;
+
+    /// What both clocks tell.
+    fn both(&self) -> Now {
+        Now { wall: self.now(), monotonic: self.monotonic() }
+    }
+}
+
+/// What both clocks tell at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Now {
+    /// The wall clock.
+    pub wall: Timestamp,
+    /// The clock that only goes forward.
+    pub monotonic: Monotonic,
 }
 
 /// The clocks of the operating system.

@@ -3,16 +3,12 @@
 //! What leaves the last of them is kept in an [`Outbox`] and sent by whoever drives the chain, so
 //! that nothing in here knows of Timely.
 
-use std::time::Duration;
-
 use futures::future::BoxFuture;
 use tidegate_core::{
-    ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, Readiness,
+    ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, Readiness, Wakeup,
     plan::{OperatorError, OperatorFactory},
 };
-use tidegate_types::{
-    Barrier, BoxError, CheckpointId, EventTime, OperatorUid, Timestamp, UserResult,
-};
+use tidegate_types::{Barrier, BoxError, CheckpointId, EventTime, Now, OperatorUid, UserResult};
 
 use super::TaskError;
 use crate::graph::ChainLink;
@@ -83,18 +79,18 @@ impl Chain {
         Rest { links: &mut self.links, outbox: out }.idle()
     }
 
-    pub(crate) fn on_wakeup(&mut self, now: Timestamp, out: &mut Outbox) -> UserResult<()> {
+    pub(crate) fn on_wakeup(&mut self, now: Now, out: &mut Outbox) -> UserResult<()> {
         for index in 0..self.links.len() {
             let (link, mut rest) = split(&mut self.links, index, out);
-            if link.operator.next_wakeup().is_some_and(|time| time <= now) {
+            if link.operator.next_wakeup().is_due(now) {
                 link.operator.on_wakeup(now, &mut rest).map_err(|error| link.blame(error))?;
             }
         }
         Ok(())
     }
 
-    pub(crate) fn next_wakeup(&self) -> Option<Timestamp> {
-        self.links.iter().filter_map(|link| link.operator.next_wakeup()).min()
+    pub(crate) fn next_wakeup(&self) -> Wakeup {
+        self.links.iter().map(|link| link.operator.next_wakeup()).fold(Wakeup::NEVER, Wakeup::or)
     }
 
     /// Ready when every operator is.
@@ -245,6 +241,3 @@ pub(crate) fn later(first: Readiness, second: Readiness) -> Readiness {
         | (Readiness::Pending, Readiness::RetryAfter(time)) => Readiness::RetryAfter(time),
     }
 }
-
-/// The shortest time after which it is worth asking again.
-pub(crate) const SHORTEST_RETRY: Duration = Duration::from_micros(50);

@@ -12,8 +12,8 @@ use timely::{
 };
 
 use super::{
-    Mailbox, Session, Slice, TaskReport, TaskSnapshot, WorkerContext, caught,
-    chain::{Chain, Outbox, SHORTEST_RETRY},
+    Alarm, Mailbox, Session, Slice, TaskReport, TaskSnapshot, WorkerContext, caught,
+    chain::{Chain, Outbox},
     input::{Advance, Inbox, Received, Watermarks},
     meter::{Meter, Pause},
     pack, send, send_all,
@@ -61,7 +61,7 @@ pub(crate) struct OperatorTask {
     triggers: VecDeque<Barrier>,
     context: Rc<WorkerContext>,
     mailbox: Rc<RefCell<Mailbox>>,
-    activator: Activator,
+    alarm: Alarm,
 }
 
 /// What an operator task is built from.
@@ -97,7 +97,7 @@ impl OperatorTask {
             triggers: VecDeque::new(),
             context: parts.context,
             mailbox: parts.mailbox,
-            activator: parts.activator,
+            alarm: Alarm::new(parts.activator),
         }
     }
 
@@ -224,7 +224,7 @@ impl OperatorTask {
             }
         }
         send_all(&mut self.outbox, &self.meter, &self.context, session, &capability);
-        if self.wake_capability.is_empty() && self.chain.next_wakeup().is_some() {
+        if self.wake_capability.is_empty() && !self.chain.next_wakeup().is_never() {
             self.wake_capability = capability.retain_stamp(0);
         }
         self.holding = Some(capability);
@@ -346,13 +346,16 @@ impl OperatorTask {
     }
 
     fn fire_wakeups(&mut self, session: &mut Session<'_>) -> UserResult<()> {
-        let Some(time) = self.chain.next_wakeup() else { return Ok(()) };
-        let now = self.context.clock.now();
+        let wakeup = self.chain.next_wakeup();
+        if wakeup.is_never() {
+            return Ok(());
+        }
+        let now = self.context.clock.both();
         // In the middle of a snapshot, or while an operator is busy, timers wait.
         if !matches!(self.phase, Phase::Running) || self.chain.poll_ready()? != Readiness::Ready {
             return Ok(());
         }
-        if time <= now
+        if wakeup.is_due(now)
             && let Some(capability) = self.wake_capability.first().cloned()
         {
             self.chain.on_wakeup(now, &mut self.outbox)?;
@@ -364,8 +367,8 @@ impl OperatorTask {
     /// Keeps a capability just as long as an operator wants to be woken, and not further back than
     /// the input's frontier.
     fn keep_wakeup(&mut self, frontiers: &[MutableAntichain<Round>]) {
-        let next = self.chain.next_wakeup().filter(|_| !matches!(self.phase, Phase::Ended));
-        let Some(time) = next else {
+        let next = self.chain.next_wakeup().wait(self.context.clock.both());
+        let Some(wait) = next.filter(|_| !matches!(self.phase, Phase::Ended)) else {
             self.wake_capability = CapabilitySet::new();
             return;
         };
@@ -376,13 +379,13 @@ impl OperatorTask {
         // Rounds of workers that were not under way when the capability was taken lie not ahead of
         // it; it then stays where it is until they are.
         let _ = self.wake_capability.try_downgrade(frontier.elements());
-        self.activator.activate_after(time.since(self.context.clock.now()).max(SHORTEST_RETRY));
+        self.alarm.set(wait, Instant::now());
     }
 
     /// Tells whether the chain is ready, and else sees to it that the task has another turn.
-    fn is_ready(&self, readiness: Readiness) -> bool {
+    fn is_ready(&mut self, readiness: Readiness) -> bool {
         if let Readiness::RetryAfter(time) = readiness {
-            self.activator.activate_after(time.max(SHORTEST_RETRY));
+            self.alarm.set(time, Instant::now());
         }
         readiness == Readiness::Ready
     }

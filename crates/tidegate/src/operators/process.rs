@@ -3,7 +3,7 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use tidegate_core::{
-    Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, batch::typed,
+    Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, Wakeup, batch::typed,
 };
 use tidegate_state::{
     AggregateFunction, AggregatingState, DueTimer, Key, KeyedBackend, KeyedDeclaration, ListState,
@@ -11,7 +11,7 @@ use tidegate_state::{
     hash_keys,
 };
 use tidegate_types::{
-    Barrier, EventTime, KeyGroupRange, KeyHash, MaxParallelism, Parallelism, Timestamp,
+    Barrier, EventTime, KeyGroupRange, KeyHash, MaxParallelism, Now, Parallelism, Timestamp,
     time::SystemClock,
 };
 
@@ -309,13 +309,13 @@ where
         self.fire(TimeDomain::EventTime, watermark.millis(), out)
     }
 
-    fn on_wakeup(&mut self, now: Timestamp, out: &mut dyn Output) -> Result<()> {
-        self.fire(TimeDomain::ProcessingTime, signed(now), out)
+    fn on_wakeup(&mut self, now: Now, out: &mut dyn Output) -> Result<()> {
+        self.fire(TimeDomain::ProcessingTime, signed(now.wall), out)
     }
 
-    fn next_wakeup(&self) -> Option<Timestamp> {
-        let time = self.backend.next_timer(TimeDomain::ProcessingTime)?;
-        Some(Timestamp(u64::try_from(time).unwrap_or(0)))
+    fn next_wakeup(&self) -> Wakeup {
+        let time = self.backend.next_timer(TimeDomain::ProcessingTime);
+        time.map_or(Wakeup::NEVER, |time| Wakeup::at(Timestamp(u64::try_from(time).unwrap_or(0))))
     }
 
     fn snapshot(&mut self, _barrier: Barrier) -> Result<OperatorSnapshot> {

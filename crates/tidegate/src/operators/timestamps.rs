@@ -1,9 +1,12 @@
 //! Event times and watermarks.
+//!
+//! How often watermarks are emitted, and how long a subtask is silent before it counts as idle, is
+//! measured on the monotonic clock: nobody can delay a watermark by setting a clock.
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
-use tidegate_core::{Batch, Data, ErasedBatch, Operator, Output, batch::typed};
-use tidegate_types::{Clock, EventTime, Timestamp};
+use tidegate_core::{Batch, Data, ErasedBatch, Operator, Output, Wakeup, batch::typed};
+use tidegate_types::{Clock, EventTime, Monotonic, Now};
 
 use crate::Result;
 
@@ -27,7 +30,8 @@ impl WatermarkStrategy {
         Self { out_of_orderness: bound, idleness: None }
     }
 
-    /// A subtask without records for this time is not waited for.
+    /// A subtask without records for this time is not waited for. It is measured on a clock that
+    /// nobody can set.
     #[must_use]
     pub fn with_idleness(self, timeout: Duration) -> Self {
         Self { idleness: Some(timeout), ..self }
@@ -42,8 +46,8 @@ pub(crate) struct AssignTimestamps<T, F> {
     clock: Arc<dyn Clock>,
     latest: Option<EventTime>,
     emitted: EventTime,
-    next_emit: Timestamp,
-    latest_record: Timestamp,
+    next_emit: Monotonic,
+    latest_record: Monotonic,
     idle: bool,
     types: PhantomData<fn(T)>,
 }
@@ -55,7 +59,7 @@ impl<T, F> AssignTimestamps<T, F> {
         interval: Duration,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let now = clock.now();
+        let now = clock.monotonic();
         Self {
             extract,
             strategy,
@@ -78,7 +82,7 @@ impl<T, F> AssignTimestamps<T, F> {
         Some(EventTime(time)).filter(|time| *time > self.emitted)
     }
 
-    fn emit_due(&mut self, now: Timestamp, out: &mut dyn Output) -> Result<()> {
+    fn emit_due(&mut self, now: Monotonic, out: &mut dyn Output) -> Result<()> {
         if now < self.next_emit {
             return Ok(());
         }
@@ -98,7 +102,7 @@ impl<T: Data, F: FnMut(&T) -> Result<EventTime> + 'static> Operator for AssignTi
         let records = typed::<T>(batch).records;
         let times = records.iter().map(&mut self.extract).collect::<Result<Vec<_>>>()?;
         self.latest = self.latest.max(times.iter().copied().max());
-        let now = self.clock.now();
+        let now = self.clock.monotonic();
         (self.latest_record, self.idle) = (now, false);
         out.emit(Box::new(Batch { records, times: Some(times) }))?;
         self.emit_due(now, out)
@@ -118,7 +122,8 @@ impl<T: Data, F: FnMut(&T) -> Result<EventTime> + 'static> Operator for AssignTi
         false
     }
 
-    fn on_wakeup(&mut self, now: Timestamp, out: &mut dyn Output) -> Result<()> {
+    fn on_wakeup(&mut self, now: Now, out: &mut dyn Output) -> Result<()> {
+        let now = now.monotonic;
         self.emit_due(now, out)?;
         let silent = |timeout| now.since(self.latest_record) >= timeout;
         if !self.idle && self.strategy.idleness.is_some_and(silent) {
@@ -128,10 +133,10 @@ impl<T: Data, F: FnMut(&T) -> Result<EventTime> + 'static> Operator for AssignTi
         Ok(())
     }
 
-    fn next_wakeup(&self) -> Option<Timestamp> {
+    fn next_wakeup(&self) -> Wakeup {
         let emit = self.watermark().map(|_| self.next_emit);
         let idle = self.strategy.idleness.filter(|_| !self.idle);
         let idle = idle.map(|timeout| self.latest_record + timeout);
-        emit.into_iter().chain(idle).min()
+        emit.into_iter().chain(idle).map(Wakeup::on).fold(Wakeup::NEVER, Wakeup::or)
     }
 }

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use tidegate_core::{Operator, OperatorContext, batch::TARGET_LEN};
+use tidegate_core::{Operator, OperatorContext, Wakeup, batch::TARGET_LEN};
 use tidegate_state::{StateTtl, TimeDomain, ValueState};
-use tidegate_types::{EventTime, Timestamp};
+use tidegate_types::{Clock, EventTime, Timestamp};
 
 use super::{
     super::process::{KeyedProcess, ProcessContext, ProcessOperator, Timer},
@@ -105,12 +105,13 @@ fn processing_timers_fire_at_their_wall_clock_time() {
         let due = Timestamp(context.processing_time().millis() + record);
         context.set_processing_timer(due);
     });
-    assert_eq!(operator.next_wakeup(), None);
+    assert_eq!(operator.next_wakeup(), Wakeup::NEVER);
     feed(&mut operator, [7_u64, 5], &mut out);
-    assert_eq!(operator.next_wakeup(), Some(Timestamp(1_005)));
-    operator.on_wakeup(Timestamp(1_006), &mut out).expect("fires");
+    assert_eq!(operator.next_wakeup(), Wakeup::at(Timestamp(1_005)));
+    bench.clock.set_wall(Timestamp(1_006));
+    operator.on_wakeup(bench.clock.both(), &mut out).expect("fires");
     assert_eq!(out.records(), [(5, 1, 1_005)]);
-    assert_eq!(operator.next_wakeup(), Some(Timestamp(1_007)));
+    assert_eq!(operator.next_wakeup(), Wakeup::at(Timestamp(1_007)));
 }
 
 #[test]
@@ -134,7 +135,8 @@ fn what_a_processing_timer_emits_has_no_event_time() {
     });
     operator.on_batch(timed([(3_u64, 30)]), &mut out).expect("counts");
     operator.on_watermark(EventTime(20), &mut out).expect("nothing is due");
-    operator.on_wakeup(Timestamp(5), &mut out).expect("fires");
+    bench.clock.set_wall(Timestamp(5));
+    operator.on_wakeup(bench.clock.both(), &mut out).expect("fires");
     assert_eq!(out.take(), [((3, 1, 5), None)]);
 }
 

@@ -43,13 +43,20 @@ pub trait Output {
     /// What the operators behind report.
     fn watermark(&mut self, watermark: EventTime) -> UserResult<()>;
 
-    /// Declares that nobody should wait for this stream's watermarks until its next record or
-    /// watermark. Only operators that assign event times call this.
+    /// Declares that nobody should wait for this stream's watermarks until [`Output::active`], or
+    /// until its next watermark. Only operators that assign event times call this, and sources.
     ///
     /// # Errors
     ///
     /// What the operators behind report.
     fn idle(&mut self) -> UserResult<()>;
+
+    /// Takes [`Output::idle`] back, ahead of the records that end the silence.
+    ///
+    /// # Errors
+    ///
+    /// What the operators behind report.
+    fn active(&mut self) -> UserResult<()>;
 }
 
 /// Whether an operator can take the next packet.
@@ -167,9 +174,20 @@ pub trait Operator: 'static {
         Ok(())
     }
 
-    /// Whether watermarks are passed on behind this operator. `false` for one that makes its own.
+    /// Whether watermarks and idleness are passed on behind this operator. `false` for one that
+    /// makes its own.
     fn forwards_watermarks(&self) -> bool {
         true
+    }
+
+    /// Learns that its input is idle. Only one that does not forward watermarks is told.
+    ///
+    /// # Errors
+    ///
+    /// As [`Operator::on_batch`].
+    fn on_idle(&mut self, out: &mut dyn Output) -> UserResult<()> {
+        let _ = out;
+        Ok(())
     }
 
     /// Is called at or after the time that [`Operator::next_wakeup`] named.

@@ -212,6 +212,7 @@ pub(crate) fn send_all<C: CapabilityTrait<Round>>(
             }
             Emitted::Watermark(time) => Body::Control(Control::Watermark(time)),
             Emitted::Idle => Body::Control(Control::Idle),
+            Emitted::Active => Body::Control(Control::Active),
         };
         send(body, context, session, capability);
     }

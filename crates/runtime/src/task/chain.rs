@@ -27,6 +27,7 @@ pub(crate) enum Emitted {
     Batch(ErasedBatch),
     Watermark(EventTime),
     Idle,
+    Active,
 }
 
 /// An operator in its place.
@@ -77,6 +78,10 @@ impl Chain {
 
     pub(crate) fn on_idle(&mut self, out: &mut Outbox) -> UserResult<()> {
         Rest { links: &mut self.links, outbox: out }.idle()
+    }
+
+    pub(crate) fn on_active(&mut self, out: &mut Outbox) -> UserResult<()> {
+        Rest { links: &mut self.links, outbox: out }.active()
     }
 
     pub(crate) fn on_wakeup(&mut self, now: Now, out: &mut Outbox) -> UserResult<()> {
@@ -213,9 +218,21 @@ impl Output for Rest<'_> {
     }
 
     fn idle(&mut self) -> UserResult<()> {
-        // Idleness is of no interest to operators, only to those who merge several channels.
-        if self.links.iter().all(|link| link.operator.forwards_watermarks()) {
+        let Some((link, links)) = self.links.split_first_mut() else {
             self.outbox.items.push(Emitted::Idle);
+            return Ok(());
+        };
+        let mut rest = Rest { links, outbox: self.outbox };
+        if link.operator.forwards_watermarks() {
+            return rest.idle();
+        }
+        guarded(link, |operator| operator.on_idle(&mut rest))
+    }
+
+    fn active(&mut self) -> UserResult<()> {
+        // Who makes watermarks of its own says by itself when it has some again.
+        if self.links.iter().all(|link| link.operator.forwards_watermarks()) {
+            self.outbox.items.push(Emitted::Active);
         }
         Ok(())
     }

@@ -2,9 +2,12 @@
 
 use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Instant};
 
-use tidegate_checkpoint::alignment::{Alignment, Decision};
+use tidegate_checkpoint::{
+    alignment::{Alignment, Decision},
+    watermarks::{Advance, Status, Watermarks},
+};
 use tidegate_core::{BatchType, Readiness};
-use tidegate_types::{Barrier, EventTime, UserResult};
+use tidegate_types::{Barrier, UserResult};
 use timely::{
     dataflow::operators::{Capability, CapabilitySet, InputCapability},
     progress::frontier::{Antichain, MutableAntichain},
@@ -14,7 +17,7 @@ use timely::{
 use super::{
     Alarm, Mailbox, Session, Slice, TaskReport, TaskSnapshot, WorkerContext, caught,
     chain::{Chain, Outbox},
-    input::{Advance, Inbox, Received, Watermarks},
+    input::{Inbox, Received},
     meter::{Meter, Pause},
     pack, send, send_all,
 };
@@ -197,12 +200,10 @@ impl OperatorTask {
         match body {
             Body::Empty => {}
             Body::Batch(batch) => {
-                self.watermarks.on_record(channel);
                 self.meter.received(batch.len());
                 self.chain.on_batch(batch, &mut self.outbox)?;
             }
             Body::Encoded(_, bytes) => {
-                self.watermarks.on_record(channel);
                 let batch = decoded(&bytes, &self.batch_types[input])?;
                 self.meter.received(batch.len());
                 self.chain.on_batch(batch, &mut self.outbox)?;
@@ -213,6 +214,10 @@ impl OperatorTask {
             }
             Body::Control(Control::Idle) => {
                 let advance = self.watermarks.on_idle(channel);
+                self.on_advance(advance)?;
+            }
+            Body::Control(Control::Active) => {
+                let advance = self.watermarks.on_active(channel);
                 self.on_advance(advance)?;
             }
             Body::Control(Control::Barrier(barrier)) => {
@@ -232,13 +237,14 @@ impl OperatorTask {
     }
 
     fn on_advance(&mut self, advance: Advance) -> UserResult<()> {
-        match advance {
-            Advance::None => Ok(()),
-            Advance::To(time) => {
-                self.meter.watermark(time);
-                self.chain.on_watermark(time, &mut self.outbox)
-            }
-            Advance::Idle => self.chain.on_idle(&mut self.outbox),
+        if let Some(time) = advance.to {
+            self.meter.watermark(time);
+            self.chain.on_watermark(time, &mut self.outbox)?;
+        }
+        match advance.status {
+            Some(Status::Idle) => self.chain.on_idle(&mut self.outbox),
+            Some(Status::Active) => self.chain.on_active(&mut self.outbox),
+            None => Ok(()),
         }
     }
 
@@ -267,12 +273,9 @@ impl OperatorTask {
         self.ended_channels[channel] = true;
         self.open_channels -= 1;
         let last = self.open_channels == 0;
-        if !last {
-            // The end counts as the final watermark, of which the task itself speaks at its end.
-            let advance = self.watermarks.on_watermark(channel, EventTime::MAX);
-            self.on_advance(advance)?;
-            send_all(&mut self.outbox, &self.meter, &self.context, session, &capability);
-        }
+        let advance = self.watermarks.on_end(channel);
+        self.on_advance(advance)?;
+        send_all(&mut self.outbox, &self.meter, &self.context, session, &capability);
         let decision = self.alignment.on_end(channel);
         let snapshots = matches!(decision, Decision::Snapshot(_));
         if snapshots {
@@ -324,7 +327,7 @@ impl OperatorTask {
         let Phase::Ending { capability } = std::mem::replace(&mut self.phase, Phase::Ended) else {
             return Ok(false);
         };
-        self.chain.on_watermark(EventTime::MAX, &mut self.outbox)?;
+        // The final watermark has come with the end of the last channel.
         self.chain.on_end(&mut self.outbox)?;
         send_all(&mut self.outbox, &self.meter, &self.context, session, &capability);
         send(Body::Control(Control::End), &self.context, session, &capability);

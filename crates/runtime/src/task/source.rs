@@ -357,4 +357,8 @@ impl Output for SourceOutput<'_> {
     fn idle(&mut self) -> UserResult<()> {
         self.chain.on_idle(self.outbox)
     }
+
+    fn active(&mut self) -> UserResult<()> {
+        self.chain.on_active(self.outbox)
+    }
 }

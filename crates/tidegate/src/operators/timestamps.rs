@@ -87,6 +87,10 @@ impl<T, F> AssignTimestamps<T, F> {
             return Ok(());
         }
         self.next_emit = now + self.interval;
+        self.emit_latest(out)
+    }
+
+    fn emit_latest(&mut self, out: &mut dyn Output) -> Result<()> {
         match self.watermark() {
             Some(watermark) => {
                 self.emitted = watermark;
@@ -103,7 +107,10 @@ impl<T: Data, F: FnMut(&T) -> Result<EventTime> + 'static> Operator for AssignTi
         let times = records.iter().map(&mut self.extract).collect::<Result<Vec<_>>>()?;
         self.latest = self.latest.max(times.iter().copied().max());
         let now = self.clock.monotonic();
-        (self.latest_record, self.idle) = (now, false);
+        self.latest_record = now;
+        if std::mem::replace(&mut self.idle, false) {
+            out.active()?;
+        }
         out.emit(Box::new(Batch { records, times: Some(times) }))?;
         self.emit_due(now, out)
     }
@@ -126,11 +133,19 @@ impl<T: Data, F: FnMut(&T) -> Result<EventTime> + 'static> Operator for AssignTi
         let now = now.monotonic;
         self.emit_due(now, out)?;
         let silent = |timeout| now.since(self.latest_record) >= timeout;
-        if !self.idle && self.strategy.idleness.is_some_and(silent) {
-            self.idle = true;
-            out.idle()?;
+        if self.strategy.idleness.is_some_and(silent) {
+            self.on_idle(out)?;
         }
         Ok(())
+    }
+
+    /// What it knows of time is said first: who is idle is not asked any more.
+    fn on_idle(&mut self, out: &mut dyn Output) -> Result<()> {
+        if std::mem::replace(&mut self.idle, true) {
+            return Ok(());
+        }
+        self.emit_latest(out)?;
+        out.idle()
     }
 
     fn next_wakeup(&self) -> Wakeup {

@@ -20,6 +20,7 @@ pub(super) enum Seen<T> {
     Batch(Batch<T>),
     Watermark(i64),
     Idle,
+    Active,
 }
 
 /// Collects what an operator puts out.
@@ -42,6 +43,11 @@ impl<T: Data> Output for Collect<T> {
         self.0.push(Seen::Idle);
         Ok(())
     }
+
+    fn active(&mut self) -> Result<()> {
+        self.0.push(Seen::Active);
+        Ok(())
+    }
 }
 
 impl<T: Data> Collect<T> {
@@ -53,7 +59,7 @@ impl<T: Data> Collect<T> {
     pub(super) fn take(&mut self) -> Vec<(T, Option<i64>)> {
         let batches = self.0.drain(..).filter_map(|seen| match seen {
             Seen::Batch(batch) => Some(batch.into_timed()),
-            Seen::Watermark(_) | Seen::Idle => None,
+            Seen::Watermark(_) | Seen::Idle | Seen::Active => None,
         });
         batches.flatten().map(|(record, time)| (record, time.map(EventTime::millis))).collect()
     }

@@ -27,7 +27,7 @@ fn after(bench: &Bench, millis: u64) -> Now {
 fn watermarks(out: &mut Collect<i64>) -> Vec<i64> {
     let watermark = |seen| match seen {
         Seen::Watermark(time) => Some(time),
-        Seen::Batch(_) | Seen::Idle => None,
+        Seen::Batch(_) | Seen::Idle | Seen::Active => None,
     };
     out.0.drain(..).filter_map(watermark).collect()
 }
@@ -84,7 +84,9 @@ fn a_silent_subtask_says_once_that_it_is_idle() {
     }
     assert_eq!(out.0, [Seen::Idle]);
     after(&bench, 100);
+    out.0.clear();
     feed(&mut assign, [1_i64], &mut out);
+    assert_eq!(out.0.first(), Some(&Seen::Active), "ahead of the record");
     assign.on_wakeup(after(&bench, 200), &mut out).expect("speaks of the record's time");
     assert_eq!(assign.next_wakeup(), wake(1_500), "it may fall silent again");
 }
@@ -106,4 +108,28 @@ fn a_wall_clock_that_is_set_delays_and_hastens_nothing() {
         assign.on_wakeup(after(&bench, 300), &mut out).expect("speaks");
         assert_eq!(out.0, [Seen::Watermark(99), Seen::Idle]);
     }
+}
+
+#[test]
+fn what_is_known_of_time_is_said_before_a_subtask_falls_idle() {
+    let (bench, mut out) = (Bench::new(), Collect::<i64>::new());
+    let idleness = Duration::from_millis(50);
+    let mut assign = assigner(&bench, WatermarkStrategy::monotonous().with_idleness(idleness));
+    feed(&mut assign, [100_i64], &mut out);
+    out.0.clear();
+    assign.on_wakeup(after(&bench, 50), &mut out).expect("is idle before the interval is over");
+    assert_eq!(out.0, [Seen::Watermark(99), Seen::Idle]);
+    assign.on_wakeup(after(&bench, 150), &mut out).expect("has nothing to say");
+    assert_eq!(out.0.len(), 2, "a watermark would end the idleness");
+}
+
+#[test]
+fn a_subtask_whose_input_is_idle_is_idle_until_its_next_record() {
+    let (bench, mut out) = (Bench::new(), Collect::<i64>::new());
+    let mut assign = assigner(&bench, WatermarkStrategy::monotonous());
+    assign.on_idle(&mut out).expect("says so");
+    assign.on_idle(&mut out).expect("once");
+    assert_eq!(out.0, [Seen::Idle]);
+    feed(&mut assign, [100_i64], &mut out);
+    assert_eq!(out.0[1], Seen::Active);
 }

@@ -6,6 +6,7 @@
 //! | `recovery` | from the start of a process to the first record after a restore, at the same and at twice the parallelism |
 //! | `backpressure` | checkpoints and memory while all keys go to one slow sink |
 //! | `savepoint` | savepoints of both forms: seconds, bytes, restore, the rate of the job meanwhile, its memory |
+//! | `timers` | many timers on one key against one each on many, and a checkpoint of them |
 //! | `failover` | from the SIGKILL of a job's process to the first record that is processed again |
 //!
 //! Figures that were taken, with the machine and the date, lie in `bench/`.
@@ -18,6 +19,7 @@ mod on_timely;
 mod recovery;
 mod report;
 mod savepoint;
+mod timers;
 
 use std::process::ExitCode;
 
@@ -38,9 +40,12 @@ fn main() -> Result<ExitCode> {
         "savepoint" => savepoint::run(&arguments),
         "savepoint-take" => savepoint::take(&arguments),
         "savepoint-restore" => savepoint::restore(&arguments),
+        "timers" => timers::run(&arguments),
         "failover" => failover::run(&arguments),
         "failover-job" => return failover::run_job(&arguments),
-        _ => bail!("expected a scenario: keyed-sum, recovery, backpressure, savepoint or failover"),
+        _ => bail!(
+            "expected a scenario: keyed-sum, recovery, backpressure, savepoint, timers or failover"
+        ),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

@@ -55,8 +55,17 @@ fn millis(duration: std::time::Duration) -> f64 {
 
 /// The most memory that this process has had so far, in bytes (`VmHWM`).
 pub(crate) fn peak_rss_bytes() -> u64 {
+    status_bytes("VmHWM:")
+}
+
+/// The memory that this process has now, in bytes (`VmRSS`).
+pub(crate) fn rss_bytes() -> u64 {
+    status_bytes("VmRSS:")
+}
+
+fn status_bytes(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
     kilobytes.unwrap_or_default() * 1024
 }

@@ -40,9 +40,11 @@ pub mod coordinator;
 pub mod protocol;
 pub mod restart;
 pub mod restore;
+pub mod watermarks;
 
 pub use alignment::{Alignment, Decision};
 pub use coordinator::{Action, CompletedSnapshot, Coordinator, CoordinatorConfig, Event};
 pub use protocol::{Command, Report};
 pub use restart::{RestartDecision, RestartStrategy};
 pub use restore::{PlannedOperator, Program, RestoreError, RestorePlan, plan_restore};
+pub use watermarks::Watermarks;

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use tidegate_types::{Timestamp, options::RestartStrategyOptions};
+use tidegate_types::{Monotonic, options::RestartStrategyOptions};
 
 /// What follows a failed attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +21,9 @@ pub enum RestartDecision {
 pub struct RestartStrategy {
     options: RestartStrategyOptions,
     failures: u64,
-    recent: VecDeque<Timestamp>,
+    recent: VecDeque<Monotonic>,
     backoff: Duration,
-    latest_failure: Option<Timestamp>,
+    latest_failure: Option<Monotonic>,
 }
 
 impl RestartStrategy {
@@ -40,7 +40,7 @@ impl RestartStrategy {
     }
 
     /// An attempt has failed `now`. `jitter` is a random number from 0 to 1.
-    pub fn decide(&mut self, now: Timestamp, jitter: f64) -> RestartDecision {
+    pub fn decide(&mut self, now: Monotonic, jitter: f64) -> RestartDecision {
         self.failures += 1;
         let decision = match self.options.clone() {
             RestartStrategyOptions::None => {
@@ -70,7 +70,7 @@ impl RestartStrategy {
 
     fn failure_rate(
         &mut self,
-        now: Timestamp,
+        now: Monotonic,
         max_failures: u32,
         interval: Duration,
         delay: Duration,
@@ -93,7 +93,7 @@ impl RestartStrategy {
     fn exponential(
         &mut self,
         options: &RestartStrategyOptions,
-        now: Timestamp,
+        now: Monotonic,
         jitter: f64,
     ) -> RestartDecision {
         let RestartStrategyOptions::ExponentialDelay {
@@ -134,8 +134,8 @@ mod tests {
         RestartDecision::After(Duration::from_secs(seconds))
     }
 
-    fn at(seconds: u64) -> Timestamp {
-        Timestamp(seconds * 1000)
+    fn at(seconds: u64) -> Monotonic {
+        Monotonic::from_start(Duration::from_secs(seconds))
     }
 
     #[test]

@@ -237,7 +237,7 @@ impl<T: Data, F: Fn(u64) -> T + 'static> SourceReader for GeneratorReader<T, F> 
         if self.current >= self.splits.len() {
             return Ok(ReaderStatus::Exhausted);
         }
-        let allowed = match self.limit.allow(max, || self.context.clock.now()) {
+        let allowed = match self.limit.allow(max, || self.context.clock.monotonic()) {
             Allowance::Records(allowed) => allowed,
             Allowance::Wait(time) => return Ok(ReaderStatus::Wait(time)),
         };

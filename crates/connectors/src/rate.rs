@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_types::{Parallelism, Timestamp};
+use tidegate_types::{Monotonic, Parallelism};
 
 /// How long a stall may be made up for afterwards.
 const BURST: Duration = Duration::from_millis(100);
@@ -14,7 +14,7 @@ pub(crate) struct RateLimit {
     per_milli: Option<f64>,
     /// What may go out at `at`, in records. Below zero after a batch that took more.
     credit: f64,
-    at: Option<Timestamp>,
+    at: Option<Monotonic>,
 }
 
 impl RateLimit {
@@ -26,7 +26,7 @@ impl RateLimit {
     }
 
     /// How many records, up to `max`, may go out now, or how long to wait for the first.
-    pub(crate) fn allow(&mut self, max: usize, now: impl FnOnce() -> Timestamp) -> Allowance {
+    pub(crate) fn allow(&mut self, max: usize, now: impl FnOnce() -> Monotonic) -> Allowance {
         let Some(per_milli) = self.per_milli else { return Allowance::Records(max) };
         let now = now();
         self.earn(per_milli, now);
@@ -52,7 +52,7 @@ impl RateLimit {
         }
     }
 
-    fn earn(&mut self, per_milli: f64, now: Timestamp) {
+    fn earn(&mut self, per_milli: f64, now: Monotonic) {
         // The first record needs no waiting.
         let Some(at) = self.at.replace(now) else {
             self.credit = 1.0;
@@ -76,12 +76,16 @@ pub(crate) enum Allowance {
 mod tests {
     use super::*;
 
+    fn at(millis: u64) -> Monotonic {
+        Monotonic::from_start(Duration::from_millis(millis))
+    }
+
     fn records_within(per_second: u64, parallelism: u32, millis: u64) -> usize {
         let parallelism = Parallelism::new(parallelism).expect("not zero");
         let mut limit = RateLimit::shared(Some(per_second), parallelism);
         let (mut now, mut records) = (0, 0);
         while now < millis {
-            match limit.allow(1024, || Timestamp(now)) {
+            match limit.allow(1024, || at(now)) {
                 Allowance::Records(count) => {
                     limit.spend(count);
                     records += count;
@@ -103,8 +107,8 @@ mod tests {
     #[test]
     fn a_long_stall_is_not_made_up_for() {
         let mut limit = RateLimit::shared(Some(1000), Parallelism::ONE);
-        assert_eq!(limit.allow(5000, || Timestamp(0)), Allowance::Records(1));
-        assert_eq!(limit.allow(5000, || Timestamp(60_000)), Allowance::Records(100));
+        assert_eq!(limit.allow(5000, || at(0)), Allowance::Records(1));
+        assert_eq!(limit.allow(5000, || at(60_000)), Allowance::Records(100));
     }
 
     #[test]

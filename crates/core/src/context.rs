@@ -102,7 +102,7 @@ pub struct OperatorContext {
     pub tokio: tokio::runtime::Handle,
     /// Gets this subtask's worker to call it again.
     pub waker: Waker,
-    /// The wall clock.
+    /// The clocks.
     pub clock: Arc<dyn Clock>,
 }
 

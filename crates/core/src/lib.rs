@@ -25,6 +25,7 @@ pub use batch::{AnyBatch, Batch, BatchType, Data, ErasedBatch};
 pub use context::{OperatorContext, RestoredKeyed, RestoredList, RestoredState};
 pub use operator::{
     Operator, OperatorSnapshot, Output, Readiness, SourceOperator, SourceProgress, SourceStatus,
+    Wakeup,
 };
 pub use plan::{Node, NodeId, NodeKind, Partitioning, Plan, PlanError};
 pub use sink::{Sink, SinkContext, SinkWriter, TwoPhaseSink, TwoPhaseWriter};

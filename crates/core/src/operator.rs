@@ -20,7 +20,9 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tidegate_snapshot::{manifest::StateDescription, segment::ListState};
 use tidegate_state::KeyedSnapshot;
-use tidegate_types::{Barrier, CheckpointId, EventTime, KeyGroupRange, Timestamp, UserResult};
+use tidegate_types::{
+    Barrier, CheckpointId, EventTime, KeyGroupRange, Monotonic, Now, Timestamp, UserResult,
+};
 
 use crate::batch::ErasedBatch;
 
@@ -41,13 +43,20 @@ pub trait Output {
     /// What the operators behind report.
     fn watermark(&mut self, watermark: EventTime) -> UserResult<()>;
 
-    /// Declares that nobody should wait for this stream's watermarks until its next record or
-    /// watermark. Only operators that assign event times call this.
+    /// Declares that nobody should wait for this stream's watermarks until [`Output::active`], or
+    /// until its next watermark. Only operators that assign event times call this, and sources.
     ///
     /// # Errors
     ///
     /// What the operators behind report.
     fn idle(&mut self) -> UserResult<()>;
+
+    /// Takes [`Output::idle`] back, ahead of the records that end the silence.
+    ///
+    /// # Errors
+    ///
+    /// What the operators behind report.
+    fn active(&mut self) -> UserResult<()>;
 }
 
 /// Whether an operator can take the next packet.
@@ -59,6 +68,66 @@ pub enum Readiness {
     Pending,
     /// It can't yet; ask again after this time.
     RetryAfter(Duration),
+}
+
+/// When an operator wants to be called, by either clock: whichever comes first.
+///
+/// What follows from records by the wall clock (timers that the user sets) is told by the wall clock,
+/// and intervals and timeouts by the monotonic one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wakeup {
+    wall: Option<Timestamp>,
+    monotonic: Option<Monotonic>,
+}
+
+impl Wakeup {
+    /// Not at all.
+    pub const NEVER: Self = Self { wall: None, monotonic: None };
+
+    /// The longest time to sleep by a clock that somebody may set meanwhile.
+    const LONGEST_TRUST: Duration = Duration::from_secs(1);
+
+    /// Once the wall clock shows `time`.
+    #[must_use]
+    pub const fn at(time: Timestamp) -> Self {
+        Self { wall: Some(time), monotonic: None }
+    }
+
+    /// Once the monotonic clock shows `time`.
+    #[must_use]
+    pub const fn on(time: Monotonic) -> Self {
+        Self { wall: None, monotonic: Some(time) }
+    }
+
+    /// Whichever of both comes first.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        let wall = self.wall.into_iter().chain(other.wall).min();
+        let monotonic = self.monotonic.into_iter().chain(other.monotonic).min();
+        Self { wall, monotonic }
+    }
+
+    /// Whether it is not wanted at all.
+    #[must_use]
+    pub fn is_never(&self) -> bool {
+        *self == Self::NEVER
+    }
+
+    /// Whether it is time.
+    #[must_use]
+    pub fn is_due(&self, now: Now) -> bool {
+        self.wall.is_some_and(|time| time <= now.wall)
+            || self.monotonic.is_some_and(|time| time <= now.monotonic)
+    }
+
+    /// How long to sleep before looking again, `None` for ever. That is not always until it is due:
+    /// the wall clock may step in the meantime.
+    #[must_use]
+    pub fn wait(&self, now: Now) -> Option<Duration> {
+        let wall = self.wall.map(|time| time.since(now.wall).min(Self::LONGEST_TRUST));
+        let monotonic = self.monotonic.map(|time| time.since(now.monotonic));
+        wall.into_iter().chain(monotonic).min()
+    }
 }
 
 /// What a subtask contributes to a snapshot.
@@ -105,9 +174,20 @@ pub trait Operator: 'static {
         Ok(())
     }
 
-    /// Whether watermarks are passed on behind this operator. `false` for one that makes its own.
+    /// Whether watermarks and idleness are passed on behind this operator. `false` for one that
+    /// makes its own.
     fn forwards_watermarks(&self) -> bool {
         true
+    }
+
+    /// Learns that its input is idle. Only one that does not forward watermarks is told.
+    ///
+    /// # Errors
+    ///
+    /// As [`Operator::on_batch`].
+    fn on_idle(&mut self, out: &mut dyn Output) -> UserResult<()> {
+        let _ = out;
+        Ok(())
     }
 
     /// Is called at or after the time that [`Operator::next_wakeup`] named.
@@ -115,14 +195,14 @@ pub trait Operator: 'static {
     /// # Errors
     ///
     /// As [`Operator::on_batch`].
-    fn on_wakeup(&mut self, now: Timestamp, out: &mut dyn Output) -> UserResult<()> {
+    fn on_wakeup(&mut self, now: Now, out: &mut dyn Output) -> UserResult<()> {
         let _ = (now, out);
         Ok(())
     }
 
     /// When it wants [`Operator::on_wakeup`] next, if at all.
-    fn next_wakeup(&self) -> Option<Timestamp> {
-        None
+    fn next_wakeup(&self) -> Wakeup {
+        Wakeup::NEVER
     }
 
     /// Goes on with work in progress and tells whether the next packet may come.
@@ -236,5 +316,41 @@ pub trait SourceOperator: 'static {
     /// How far it has come, if the input is bounded.
     fn progress(&self) -> Option<SourceProgress> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now(wall: u64, monotonic: u64) -> Now {
+        let monotonic = Monotonic::from_start(Duration::from_secs(monotonic));
+        Now { wall: Timestamp(wall * 1000), monotonic }
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_delays_nothing_by_more_than_a_second() {
+        let timer = Wakeup::at(now(3_600, 0).wall);
+        assert_eq!(timer.wait(now(0, 0)), Some(Duration::from_secs(1)));
+        assert!(timer.is_due(now(3_600, 1)), "the clock was put forward by an hour");
+        assert_eq!(timer.wait(now(3_600, 1)), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn an_interval_does_not_care_for_the_wall_clock() {
+        let interval = Wakeup::on(now(0, 20).monotonic);
+        for wall in [0, 7_200] {
+            assert_eq!(interval.wait(now(wall, 5)), Some(Duration::from_secs(15)));
+            assert!(!interval.is_due(now(wall, 19)) && interval.is_due(now(wall, 20)));
+        }
+    }
+
+    #[test]
+    fn of_several_wakeups_the_first_counts() {
+        let timer = Wakeup::at(now(9, 0).wall).or(Wakeup::at(now(7, 0).wall));
+        let both = timer.or(Wakeup::on(now(0, 5).monotonic));
+        assert!(both.is_due(now(7, 0)) && both.is_due(now(0, 5)) && !both.is_due(now(6, 4)));
+        assert!(Wakeup::NEVER.or(Wakeup::NEVER).is_never() && !both.is_never());
+        assert_eq!(Wakeup::NEVER.wait(now(1, 1)), None);
     }
 }

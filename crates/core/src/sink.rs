@@ -61,7 +61,7 @@ pub struct SinkContext {
     pub tokio: tokio::runtime::Handle,
     /// Call it when a writer that was [`Readiness::Pending`] may be asked again.
     pub waker: Waker,
-    /// The wall clock.
+    /// The clocks.
     pub clock: Arc<dyn Clock>,
 }
 

@@ -58,7 +58,7 @@ pub struct ReaderContext {
     pub tokio: tokio::runtime::Handle,
     /// Call it when there is something to poll for.
     pub waker: Waker,
-    /// The wall clock.
+    /// The clocks.
     pub clock: Arc<dyn Clock>,
 }
 

@@ -238,7 +238,7 @@ impl JobMaster {
             return Some(Err(JobError::new(failure.kind, message)));
         }
         let jitter = rand::random::<f64>();
-        match self.restart.decide(self.clock.now(), jitter) {
+        match self.restart.decide(self.clock.monotonic(), jitter) {
             RestartDecision::GiveUp { reason } => {
                 let message = format!("{message} (no restart: {reason})");
                 Some(Err(JobError::new(failure.kind, message)))

@@ -23,6 +23,8 @@ pub(crate) enum Control {
     Watermark(EventTime),
     /// The sender has nothing for now: do not wait for its watermark.
     Idle,
+    /// The sender was idle and is no more.
+    Active,
     /// What is before it belongs to the snapshot.
     Barrier(Barrier),
     /// Nothing follows on this channel.
@@ -126,6 +128,7 @@ mod tag {
     pub(super) const IDLE: u64 = 3;
     pub(super) const BARRIER: u64 = 4;
     pub(super) const END: u64 = 5;
+    pub(super) const ACTIVE: u64 = 6;
 }
 
 const BARRIER_KINDS: [BarrierKind; 5] = [
@@ -144,6 +147,7 @@ impl Packet {
             Body::Batch(_) | Body::Encoded(..) => [tag::BATCH, self.units(), 0],
             Body::Control(Control::Watermark(time)) => [tag::WATERMARK, time.millis() as u64, 0],
             Body::Control(Control::Idle) => [tag::IDLE, 0, 0],
+            Body::Control(Control::Active) => [tag::ACTIVE, 0, 0],
             Body::Control(Control::End) => [tag::END, 0, 0],
             Body::Control(Control::Barrier(barrier)) => {
                 let kind = BARRIER_KINDS.iter().position(|kind| *kind == barrier.kind);
@@ -160,6 +164,7 @@ impl Packet {
                 Body::Control(Control::Watermark(EventTime::from_millis(millis as i64)))
             }
             [tag::IDLE, ..] => Body::Control(Control::Idle),
+            [tag::ACTIVE, ..] => Body::Control(Control::Active),
             [tag::END, ..] => Body::Control(Control::End),
             [tag::BARRIER, id, kind] => Body::Control(Control::Barrier(Barrier {
                 checkpoint: CheckpointId(id),
@@ -225,7 +230,8 @@ mod tests {
     fn every_control_packet_survives_the_network() {
         let barriers = BARRIER_KINDS
             .map(|kind| Control::Barrier(Barrier { checkpoint: CheckpointId(7), kind }));
-        let others = [Control::Watermark(EventTime(-3)), Control::Idle, Control::End];
+        let others =
+            [Control::Watermark(EventTime(-3)), Control::Idle, Control::Active, Control::End];
         for control in barriers.into_iter().chain(others) {
             let back = over_the_wire(&Packet::new(3, 1, Body::Control(control)));
             assert_eq!((back.sender, back.multiplicity, back.record_count()), (3, 1, 1));

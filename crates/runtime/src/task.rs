@@ -214,6 +214,7 @@ pub(crate) fn send_all<C: CapabilityTrait<Round>>(
             }
             Emitted::Watermark(time) => Body::Control(Control::Watermark(time)),
             Emitted::Idle => Body::Control(Control::Idle),
+            Emitted::Active => Body::Control(Control::Active),
         };
         send(body, context, session, capability);
     }
@@ -261,6 +262,35 @@ impl Wake for TaskWaker {
     fn wake_by_ref(self: &Arc<Self>) {
         // An error says that the worker is gone, and then there is nobody to wake.
         let _ = self.0.activate();
+    }
+}
+
+/// The shortest time after which it is worth asking again.
+const SHORTEST_RETRY: Duration = Duration::from_micros(50);
+
+/// Gives a task another turn when a time has passed.
+pub(crate) struct Alarm {
+    activator: Activator,
+    /// When the task's next turn has been asked for. Timely keeps every request until its time has
+    /// come, so that nobody should ask for one turn after each of the others.
+    set: Option<Instant>,
+}
+
+impl Alarm {
+    pub(crate) fn new(activator: Activator) -> Self {
+        Self { activator, set: None }
+    }
+
+    /// Asks for a turn no later than in `wait`, counted from `now`.
+    pub(crate) fn set(&mut self, wait: Duration, now: Instant) {
+        let wait = wait.max(SHORTEST_RETRY);
+        // What is a century away needs no alarm.
+        let Some(at) = now.checked_add(wait) else { return };
+        if self.set.is_some_and(|set| set > now && set <= at) {
+            return;
+        }
+        self.set = Some(at);
+        self.activator.activate_after(wait);
     }
 }
 

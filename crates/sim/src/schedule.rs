@@ -5,10 +5,11 @@ use std::{
     fmt::Write as _,
     hash::{DefaultHasher, Hash, Hasher},
     ops::Range,
+    time::Duration,
 };
 
 use rand::RngExt;
-use tidegate_types::Timestamp;
+use tidegate_types::{Monotonic, Timestamp};
 
 use crate::{
     scenario::{Random, Scenario, Troubles},
@@ -68,6 +69,11 @@ impl Schedule {
     /// The time as the coordinator sees it; it does not begin at 0.
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp(1_000_000 + self.now / 1_000)
+    }
+
+    /// The time on the clock that only goes forward.
+    pub(crate) fn monotonic(&self) -> Monotonic {
+        Monotonic::from_start(Duration::from_micros(self.now))
     }
 
     /// When a time of the coordinator's comes, in microseconds.

@@ -6,14 +6,20 @@
 //! its key groups. The heap beside it only knows which times may be next. A deleted timer stays in
 //! the heap until it comes to the top, or until the heap is mostly of such ones and is made anew.
 //!
+//! A key may have any number of timers: its times are a tree, so that each costs O(log n) however
+//! they are spread over keys. In a snapshot a key and all of its times are one entry.
+//!
 //! # Invariants
 //!
 //! - INV-TOP: what is on the top of the heap is in the table.
 //! - INV-ONCE: a timer fires once, however often it was registered.
 
-use std::{cmp::Ordering, collections::BinaryHeap};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeSet, BinaryHeap},
+};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeSeq};
 use tidegate_types::{KeyGroupRange, KeyHash, MaxParallelism};
 
 use crate::{
@@ -53,31 +59,48 @@ pub struct DueTimer<K> {
     pub time: i64,
 }
 
-/// The times of one key, ascending. Most keys have one.
+/// The times of one key. Most keys have one.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Times {
     One(i64),
-    Many(Vec<i64>),
+    /// Two or more.
+    Many(BTreeSet<i64>),
 }
 
 impl Times {
-    fn as_slice(&self) -> &[i64] {
+    /// Ascending.
+    fn iter(&self) -> impl Iterator<Item = i64> {
+        let (one, many) = match self {
+            Self::One(time) => (Some(*time), None),
+            Self::Many(times) => (None, Some(times)),
+        };
+        one.into_iter().chain(many.into_iter().flatten().copied())
+    }
+
+    fn len(&self) -> usize {
         match self {
-            Self::One(time) => std::slice::from_ref(time),
-            Self::Many(times) => times,
+            Self::One(_) => 1,
+            Self::Many(times) => times.len(),
+        }
+    }
+
+    fn contains(&self, time: i64) -> bool {
+        match self {
+            Self::One(only) => *only == time,
+            Self::Many(times) => times.contains(&time),
         }
     }
 
     /// Whether it is new.
     fn insert(&mut self, time: i64) -> bool {
-        let Err(place) = self.as_slice().binary_search(&time) else { return false };
-        let mut times = match self {
-            Self::One(only) => vec![*only],
-            Self::Many(times) => std::mem::take(times),
-        };
-        times.insert(place, time);
-        *self = Self::Many(times);
-        true
+        match self {
+            Self::One(only) if *only == time => false,
+            Self::One(only) => {
+                *self = Self::Many(BTreeSet::from([*only, time]));
+                true
+            }
+            Self::Many(times) => times.insert(time),
+        }
     }
 
     /// What is left without `time`, `None` if nothing.
@@ -85,29 +108,34 @@ impl Times {
         match self {
             Self::One(only) => (only != time).then_some(self),
             Self::Many(mut times) => {
-                times.retain(|other| *other != time);
-                match times[..] {
-                    [] => None,
-                    [only] => Some(Self::One(only)),
-                    _ => Some(Self::Many(times)),
-                }
+                times.remove(&time);
+                Self::of(times)
             }
+        }
+    }
+
+    fn of(times: BTreeSet<i64>) -> Option<Self> {
+        match times.len() {
+            0 => None,
+            1 => times.first().copied().map(Self::One),
+            _ => Some(Self::Many(times)),
         }
     }
 }
 
 impl Serialize for Times {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.as_slice().serialize(serializer)
+        let mut sequence = serializer.serialize_seq(Some(self.len()))?;
+        self.iter().try_for_each(|time| sequence.serialize_element(&time))?;
+        sequence.end()
     }
 }
 
 impl<'de> Deserialize<'de> for Times {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut times = Vec::<i64>::deserialize(deserializer)?;
-        times.sort_unstable();
-        times.dedup();
-        Ok(if let [only] = times[..] { Self::One(only) } else { Self::Many(times) })
+        let times = Vec::<i64>::deserialize(deserializer)?;
+        // No snapshot holds a key without times; if one did, it would mean just that.
+        Ok(Self::of(times.into_iter().collect()).unwrap_or_else(|| Self::Many(BTreeSet::new())))
     }
 }
 
@@ -197,7 +225,7 @@ impl<K: Key> Timers<K> {
     pub(crate) fn rebuild(&mut self) {
         let waiting = self.state.table.iter().flat_map(|(key, times)| {
             let hash = KeyHash::of(key);
-            times.as_slice().iter().map(move |time| Waiting { time: *time, hash, key: key.clone() })
+            times.iter().map(move |time| Waiting { time, hash, key: key.clone() })
         });
         self.heap = waiting.collect();
         self.live = self.heap.len();
@@ -205,7 +233,7 @@ impl<K: Key> Timers<K> {
 
     fn holds(&self, hash: KeyHash, key: &K, time: i64) -> bool {
         let times = self.state.table.get(hash, key);
-        times.is_some_and(|times| times.as_slice().binary_search(&time).is_ok())
+        times.is_some_and(|times| times.contains(time))
     }
 
     fn forget(&mut self, hash: KeyHash, key: &K, time: i64) {

@@ -5,7 +5,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`ids`] | a newtype for every id and counter |
-//! | [`time`] | event time and wall-clock time, and the [`time::Clock`] that tells it |
+//! | [`time`] | event time, wall-clock and monotonic time, and the [`time::Clock`] that tells both |
 //! | [`key_group`] | which key group a key belongs to, and which subtask owns a key group |
 //! | [`barrier`] | the mark that a snapshot puts into a stream |
 //! | [`options`] | configuration: Flink's keys, forms and defaults |
@@ -28,4 +28,4 @@ pub use ids::{
     SubtaskIndex,
 };
 pub use key_group::{KeyGroup, KeyGroupRange, KeyHash};
-pub use time::{Clock, EventTime, Timestamp};
+pub use time::{Clock, EventTime, Monotonic, Now, Timestamp};

@@ -185,7 +185,7 @@ impl<F: Format> SourceReader for FileReader<F> {
         if self.current.is_none() && self.waiting.is_empty() {
             return Ok(ReaderStatus::Exhausted);
         }
-        let allowed = match self.limit.allow(max, || self.context.clock.now()) {
+        let allowed = match self.limit.allow(max, || self.context.clock.monotonic()) {
             Allowance::Records(allowed) => allowed,
             Allowance::Wait(time) => return Ok(ReaderStatus::Wait(time)),
         };

@@ -64,6 +64,10 @@ struct SourceDriver<S: Source> {
     waker: Waker,
     /// `None` once a bounded source knows all of its splits.
     discoveries: Option<Discoveries<S>>,
+    /// Whether the source has been looked through at least once.
+    has_looked: bool,
+    /// Whether it has said that nobody should wait for its watermarks.
+    idle: bool,
 }
 
 impl<S: Source> SourceDriver<S> {
@@ -83,6 +87,8 @@ impl<S: Source> SourceDriver<S> {
             parallelism: context.parallelism,
             waker: context.waker.clone(),
             discoveries: None,
+            has_looked: false,
+            idle: false,
             source,
         };
         driver.restore(&context.restored)?;
@@ -111,6 +117,7 @@ impl<S: Source> SourceDriver<S> {
 
     fn take_discoveries(&mut self) -> UserResult<()> {
         while let Some(found) = self.next_discovery()? {
+            self.has_looked = true;
             if self.is_bounded() {
                 self.discoveries = None;
             }
@@ -128,6 +135,20 @@ impl<S: Source> SourceDriver<S> {
                                       probably by a panic"
                 .into()),
             Poll::Pending => Ok(None),
+        }
+    }
+
+    /// A subtask that the search has left without a split has nothing to say about time until it
+    /// gets one. One that has read its splits may get more of them that go on where those ended, so
+    /// that it is waited for.
+    fn tell_status(&mut self, out: &mut dyn Output) -> UserResult<()> {
+        let idle = self.has_looked && self.known.is_empty() && !self.is_bounded();
+        if idle == std::mem::replace(&mut self.idle, idle) {
+            Ok(())
+        } else if idle {
+            out.idle()
+        } else {
+            out.active()
         }
     }
 
@@ -186,6 +207,7 @@ fn start_discovery<S: Source>(source: &S, context: &OperatorContext) -> Discover
 impl<S: Source> SourceOperator for SourceDriver<S> {
     fn poll(&mut self, budget: usize, out: &mut dyn Output) -> UserResult<SourceStatus> {
         self.take_discoveries()?;
+        self.tell_status(out)?;
         let mut batch = Batch::with_capacity(budget.min(TARGET_LEN));
         let status = self.reader.poll_batch(budget, &mut batch)?;
         if !batch.is_empty() {

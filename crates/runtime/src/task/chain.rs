@@ -3,16 +3,12 @@
 //! What leaves the last of them is kept in an [`Outbox`] and sent by whoever drives the chain, so
 //! that nothing in here knows of Timely.
 
-use std::time::Duration;
-
 use futures::future::BoxFuture;
 use tidegate_core::{
-    ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, Readiness,
+    ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, Readiness, Wakeup,
     plan::{OperatorError, OperatorFactory},
 };
-use tidegate_types::{
-    Barrier, BoxError, CheckpointId, EventTime, OperatorUid, Timestamp, UserResult,
-};
+use tidegate_types::{Barrier, BoxError, CheckpointId, EventTime, Now, OperatorUid, UserResult};
 
 use super::TaskError;
 use crate::graph::ChainLink;
@@ -31,6 +27,7 @@ pub(crate) enum Emitted {
     Batch(ErasedBatch),
     Watermark(EventTime),
     Idle,
+    Active,
 }
 
 /// An operator in its place.
@@ -83,18 +80,22 @@ impl Chain {
         Rest { links: &mut self.links, outbox: out }.idle()
     }
 
-    pub(crate) fn on_wakeup(&mut self, now: Timestamp, out: &mut Outbox) -> UserResult<()> {
+    pub(crate) fn on_active(&mut self, out: &mut Outbox) -> UserResult<()> {
+        Rest { links: &mut self.links, outbox: out }.active()
+    }
+
+    pub(crate) fn on_wakeup(&mut self, now: Now, out: &mut Outbox) -> UserResult<()> {
         for index in 0..self.links.len() {
             let (link, mut rest) = split(&mut self.links, index, out);
-            if link.operator.next_wakeup().is_some_and(|time| time <= now) {
+            if link.operator.next_wakeup().is_due(now) {
                 link.operator.on_wakeup(now, &mut rest).map_err(|error| link.blame(error))?;
             }
         }
         Ok(())
     }
 
-    pub(crate) fn next_wakeup(&self) -> Option<Timestamp> {
-        self.links.iter().filter_map(|link| link.operator.next_wakeup()).min()
+    pub(crate) fn next_wakeup(&self) -> Wakeup {
+        self.links.iter().map(|link| link.operator.next_wakeup()).fold(Wakeup::NEVER, Wakeup::or)
     }
 
     /// Ready when every operator is.
@@ -217,9 +218,21 @@ impl Output for Rest<'_> {
     }
 
     fn idle(&mut self) -> UserResult<()> {
-        // Idleness is of no interest to operators, only to those who merge several channels.
-        if self.links.iter().all(|link| link.operator.forwards_watermarks()) {
+        let Some((link, links)) = self.links.split_first_mut() else {
             self.outbox.items.push(Emitted::Idle);
+            return Ok(());
+        };
+        let mut rest = Rest { links, outbox: self.outbox };
+        if link.operator.forwards_watermarks() {
+            return rest.idle();
+        }
+        guarded(link, |operator| operator.on_idle(&mut rest))
+    }
+
+    fn active(&mut self) -> UserResult<()> {
+        // Who makes watermarks of its own says by itself when it has some again.
+        if self.links.iter().all(|link| link.operator.forwards_watermarks()) {
+            self.outbox.items.push(Emitted::Active);
         }
         Ok(())
     }
@@ -245,6 +258,3 @@ pub(crate) fn later(first: Readiness, second: Readiness) -> Readiness {
         | (Readiness::Pending, Readiness::RetryAfter(time)) => Readiness::RetryAfter(time),
     }
 }
-
-/// The shortest time after which it is worth asking again.
-pub(crate) const SHORTEST_RETRY: Duration = Duration::from_micros(50);

@@ -1,12 +1,11 @@
 //! What arrives at a task: packets of several channels, brought into an order that snapshots and
-//! watermarks can rely on.
+//! watermarks can rely on. What follows from watermarks is decided in `tidegate-checkpoint`.
 //!
 //! A channel is one sender of one input. Its packets keep their order; those of a channel whose
 //! barrier has come are set aside until the other channels' have.
 
 use std::collections::VecDeque;
 
-use tidegate_types::EventTime;
 use timely::dataflow::operators::InputCapability;
 
 use crate::{packet::Body, round::Round};
@@ -47,97 +46,5 @@ impl Inbox {
     pub(crate) fn take_up(&mut self) {
         self.aside.append(&mut self.queue);
         std::mem::swap(&mut self.aside, &mut self.queue);
-    }
-}
-
-/// What a channel has said about event time.
-#[derive(Clone, Copy, Debug)]
-struct Mark {
-    time: EventTime,
-    idle: bool,
-}
-
-/// What follows for a task from what its channels say about event time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Advance {
-    /// Nothing new.
-    None,
-    /// The task's watermark is now this.
-    To(EventTime),
-    /// Nobody should wait for this task's watermark.
-    Idle,
-}
-
-/// Merges the watermarks of a task's channels: the least counts, idle channels do not.
-#[derive(Debug)]
-pub(crate) struct Watermarks {
-    marks: Vec<Mark>,
-    current: EventTime,
-    idle: bool,
-}
-
-impl Watermarks {
-    pub(crate) fn new(channels: usize) -> Self {
-        let mark = Mark { time: EventTime::MIN, idle: false };
-        Self { marks: vec![mark; channels], current: EventTime::MIN, idle: false }
-    }
-
-    /// A channel has a watermark; its end counts as [`EventTime::MAX`].
-    pub(crate) fn on_watermark(&mut self, channel: usize, time: EventTime) -> Advance {
-        let mark = &mut self.marks[channel];
-        *mark = Mark { time: time.max(mark.time), idle: false };
-        self.advance()
-    }
-
-    pub(crate) fn on_idle(&mut self, channel: usize) -> Advance {
-        self.marks[channel].idle = true;
-        self.advance()
-    }
-
-    /// A record shows that a channel is not idle any more.
-    pub(crate) fn on_record(&mut self, channel: usize) {
-        self.marks[channel].idle = false;
-        self.idle = false;
-    }
-
-    fn advance(&mut self) -> Advance {
-        let least = self.marks.iter().filter(|mark| !mark.idle).map(|mark| mark.time).min();
-        match least {
-            Some(time) if time > self.current => {
-                self.current = time;
-                self.idle = false;
-                Advance::To(time)
-            }
-            None if !self.idle => {
-                self.idle = true;
-                Advance::Idle
-            }
-            _ => Advance::None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_least_watermark_counts_and_never_goes_back() {
-        let mut marks = Watermarks::new(2);
-        assert_eq!(marks.on_watermark(0, EventTime(5)), Advance::None);
-        assert_eq!(marks.on_watermark(1, EventTime(3)), Advance::To(EventTime(3)));
-        assert_eq!(marks.on_watermark(1, EventTime(2)), Advance::None);
-        assert_eq!(marks.on_watermark(1, EventTime::MAX), Advance::To(EventTime(5)));
-    }
-
-    #[test]
-    fn an_idle_channel_is_not_waited_for_until_it_speaks_again() {
-        let mut marks = Watermarks::new(2);
-        marks.on_watermark(0, EventTime(5));
-        assert_eq!(marks.on_idle(1), Advance::To(EventTime(5)));
-        assert_eq!(marks.on_idle(0), Advance::Idle);
-        assert_eq!(marks.on_watermark(0, EventTime(9)), Advance::To(EventTime(9)));
-        marks.on_record(1);
-        assert_eq!(marks.on_watermark(0, EventTime(11)), Advance::None);
     }
 }

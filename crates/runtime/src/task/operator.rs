@@ -2,9 +2,12 @@
 
 use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Instant};
 
-use tidegate_checkpoint::alignment::{Alignment, Decision};
+use tidegate_checkpoint::{
+    alignment::{Alignment, Decision},
+    watermarks::{Advance, Status, Watermarks},
+};
 use tidegate_core::{BatchType, Readiness};
-use tidegate_types::{Barrier, EventTime, UserResult};
+use tidegate_types::{Barrier, UserResult};
 use timely::{
     dataflow::operators::{Capability, CapabilitySet, InputCapability},
     progress::frontier::{Antichain, MutableAntichain},
@@ -12,9 +15,9 @@ use timely::{
 };
 
 use super::{
-    Mailbox, Session, Slice, TaskReport, TaskSnapshot, WorkerContext, caught,
-    chain::{Chain, Outbox, SHORTEST_RETRY},
-    input::{Advance, Inbox, Received, Watermarks},
+    Alarm, Mailbox, Session, Slice, TaskReport, TaskSnapshot, WorkerContext, caught,
+    chain::{Chain, Outbox},
+    input::{Inbox, Received},
     meter::{Meter, Pause},
     pack, send, send_all,
 };
@@ -61,7 +64,7 @@ pub(crate) struct OperatorTask {
     triggers: VecDeque<Barrier>,
     context: Rc<WorkerContext>,
     mailbox: Rc<RefCell<Mailbox>>,
-    activator: Activator,
+    alarm: Alarm,
 }
 
 /// What an operator task is built from.
@@ -97,7 +100,7 @@ impl OperatorTask {
             triggers: VecDeque::new(),
             context: parts.context,
             mailbox: parts.mailbox,
-            activator: parts.activator,
+            alarm: Alarm::new(parts.activator),
         }
     }
 
@@ -197,12 +200,10 @@ impl OperatorTask {
         match body {
             Body::Empty => {}
             Body::Batch(batch) => {
-                self.watermarks.on_record(channel);
                 self.meter.received(batch.len());
                 self.chain.on_batch(batch, &mut self.outbox)?;
             }
             Body::Encoded(_, bytes) => {
-                self.watermarks.on_record(channel);
                 let batch = decoded(&bytes, &self.batch_types[input])?;
                 self.meter.received(batch.len());
                 self.chain.on_batch(batch, &mut self.outbox)?;
@@ -215,6 +216,10 @@ impl OperatorTask {
                 let advance = self.watermarks.on_idle(channel);
                 self.on_advance(advance)?;
             }
+            Body::Control(Control::Active) => {
+                let advance = self.watermarks.on_active(channel);
+                self.on_advance(advance)?;
+            }
             Body::Control(Control::Barrier(barrier)) => {
                 self.on_barrier(channel, barrier, capability);
                 return Ok(());
@@ -224,7 +229,7 @@ impl OperatorTask {
             }
         }
         send_all(&mut self.outbox, &self.meter, &self.context, session, &capability);
-        if self.wake_capability.is_empty() && self.chain.next_wakeup().is_some() {
+        if self.wake_capability.is_empty() && !self.chain.next_wakeup().is_never() {
             self.wake_capability = capability.retain_stamp(0);
         }
         self.holding = Some(capability);
@@ -232,13 +237,14 @@ impl OperatorTask {
     }
 
     fn on_advance(&mut self, advance: Advance) -> UserResult<()> {
-        match advance {
-            Advance::None => Ok(()),
-            Advance::To(time) => {
-                self.meter.watermark(time);
-                self.chain.on_watermark(time, &mut self.outbox)
-            }
-            Advance::Idle => self.chain.on_idle(&mut self.outbox),
+        if let Some(time) = advance.to {
+            self.meter.watermark(time);
+            self.chain.on_watermark(time, &mut self.outbox)?;
+        }
+        match advance.status {
+            Some(Status::Idle) => self.chain.on_idle(&mut self.outbox),
+            Some(Status::Active) => self.chain.on_active(&mut self.outbox),
+            None => Ok(()),
         }
     }
 
@@ -267,12 +273,9 @@ impl OperatorTask {
         self.ended_channels[channel] = true;
         self.open_channels -= 1;
         let last = self.open_channels == 0;
-        if !last {
-            // The end counts as the final watermark, of which the task itself speaks at its end.
-            let advance = self.watermarks.on_watermark(channel, EventTime::MAX);
-            self.on_advance(advance)?;
-            send_all(&mut self.outbox, &self.meter, &self.context, session, &capability);
-        }
+        let advance = self.watermarks.on_end(channel);
+        self.on_advance(advance)?;
+        send_all(&mut self.outbox, &self.meter, &self.context, session, &capability);
         let decision = self.alignment.on_end(channel);
         let snapshots = matches!(decision, Decision::Snapshot(_));
         if snapshots {
@@ -324,7 +327,7 @@ impl OperatorTask {
         let Phase::Ending { capability } = std::mem::replace(&mut self.phase, Phase::Ended) else {
             return Ok(false);
         };
-        self.chain.on_watermark(EventTime::MAX, &mut self.outbox)?;
+        // The final watermark has come with the end of the last channel.
         self.chain.on_end(&mut self.outbox)?;
         send_all(&mut self.outbox, &self.meter, &self.context, session, &capability);
         send(Body::Control(Control::End), &self.context, session, &capability);
@@ -346,8 +349,11 @@ impl OperatorTask {
     }
 
     fn fire_wakeups(&mut self, session: &mut Session<'_>) -> UserResult<()> {
-        let Some(time) = self.chain.next_wakeup() else { return Ok(()) };
-        let now = self.context.clock.now();
+        let wakeup = self.chain.next_wakeup();
+        if wakeup.is_never() {
+            return Ok(());
+        }
+        let now = self.context.clock.both();
         // In the middle of a snapshot, or while an operator is busy, timers wait; those of a job that
         // concludes belong to its savepoint.
         if self.context.concludes
@@ -356,7 +362,7 @@ impl OperatorTask {
         {
             return Ok(());
         }
-        if time <= now
+        if wakeup.is_due(now)
             && let Some(capability) = self.wake_capability.first().cloned()
         {
             self.chain.on_wakeup(now, &mut self.outbox)?;
@@ -368,8 +374,8 @@ impl OperatorTask {
     /// Keeps a capability just as long as an operator wants to be woken, and not further back than
     /// the input's frontier.
     fn keep_wakeup(&mut self, frontiers: &[MutableAntichain<Round>]) {
-        let next = self.chain.next_wakeup().filter(|_| !matches!(self.phase, Phase::Ended));
-        let Some(time) = next else {
+        let next = self.chain.next_wakeup().wait(self.context.clock.both());
+        let Some(wait) = next.filter(|_| !matches!(self.phase, Phase::Ended)) else {
             self.wake_capability = CapabilitySet::new();
             return;
         };
@@ -380,13 +386,13 @@ impl OperatorTask {
         // Rounds of workers that were not under way when the capability was taken lie not ahead of
         // it; it then stays where it is until they are.
         let _ = self.wake_capability.try_downgrade(frontier.elements());
-        self.activator.activate_after(time.since(self.context.clock.now()).max(SHORTEST_RETRY));
+        self.alarm.set(wait, Instant::now());
     }
 
     /// Tells whether the chain is ready, and else sees to it that the task has another turn.
-    fn is_ready(&self, readiness: Readiness) -> bool {
+    fn is_ready(&mut self, readiness: Readiness) -> bool {
         if let Readiness::RetryAfter(time) = readiness {
-            self.activator.activate_after(time.max(SHORTEST_RETRY));
+            self.alarm.set(time, Instant::now());
         }
         readiness == Readiness::Ready
     }

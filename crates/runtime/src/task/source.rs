@@ -10,8 +10,8 @@ use tidegate_types::{Barrier, BarrierKind, CheckpointId, EventTime, OperatorUid,
 use timely::{dataflow::operators::Capability, scheduling::Activator};
 
 use super::{
-    Mailbox, Session, Slice, TaskReport, TaskSnapshot, WorkerContext, caught,
-    chain::{Chain, ContextFor, Emitted, LinkSnapshot, Outbox, SHORTEST_RETRY, blame},
+    Alarm, Mailbox, Session, Slice, TaskReport, TaskSnapshot, WorkerContext, caught,
+    chain::{Chain, ContextFor, Emitted, LinkSnapshot, Outbox, blame},
     meter::{Meter, Pause},
     pack, send, send_all,
 };
@@ -57,7 +57,7 @@ pub(crate) struct SourceTask {
     meter: Meter,
     context: Rc<WorkerContext>,
     mailbox: Rc<RefCell<Mailbox>>,
-    activator: Activator,
+    alarm: Alarm,
     capability: Option<Capability<Round>>,
 }
 
@@ -88,7 +88,7 @@ impl SourceTask {
             meter: Meter::new(&parts.context.counters, parts.id),
             context: parts.context,
             mailbox: parts.mailbox,
-            activator: parts.activator,
+            alarm: Alarm::new(parts.activator),
             capability: None,
         })
     }
@@ -187,13 +187,17 @@ impl SourceTask {
     }
 
     fn fire_wakeups(&mut self, session: &mut Session<'_>) -> UserResult<()> {
-        let Some(time) = self.chain.next_wakeup() else { return Ok(()) };
-        let now = self.context.clock.now();
-        if time <= now {
+        let wakeup = self.chain.next_wakeup();
+        if wakeup.is_never() {
+            return Ok(());
+        }
+        let now = self.context.clock.both();
+        if wakeup.is_due(now) {
             self.chain.on_wakeup(now, &mut self.outbox)?;
             self.emit(session);
-        } else {
-            self.activator.activate_after(time.since(now));
+        }
+        if let Some(wait) = self.chain.next_wakeup().wait(now) {
+            self.alarm.set(wait, Instant::now());
         }
         Ok(())
     }
@@ -220,7 +224,7 @@ impl SourceTask {
                 self.phase = Phase::Ending;
                 return Ok(true);
             }
-            SourceStatus::Wait(time) => self.activator.activate_after(time.max(SHORTEST_RETRY)),
+            SourceStatus::Wait(time) => self.alarm.set(time, Instant::now()),
             SourceStatus::Pending => {}
         }
         self.meter.pause(Pause::Idle);
@@ -333,9 +337,9 @@ impl SourceTask {
     }
 
     /// Tells whether the chain is ready, and else sees to it that the task has another turn.
-    fn is_ready(&self, readiness: Readiness) -> bool {
+    fn is_ready(&mut self, readiness: Readiness) -> bool {
         if let Readiness::RetryAfter(time) = readiness {
-            self.activator.activate_after(time.max(SHORTEST_RETRY));
+            self.alarm.set(time, Instant::now());
         }
         readiness == Readiness::Ready
     }
@@ -360,5 +364,9 @@ impl Output for SourceOutput<'_> {
 
     fn idle(&mut self) -> UserResult<()> {
         self.chain.on_idle(self.outbox)
+    }
+
+    fn active(&mut self) -> UserResult<()> {
+        self.chain.on_active(self.outbox)
     }
 }

@@ -314,7 +314,8 @@ impl World {
             }
             AttemptEnd::Canceled => self.end_job(EndStatus::Canceled),
             AttemptEnd::Failed(_) => {
-                let (now, jitter) = (self.schedule.now(), self.schedule.random.random::<f64>());
+                let (now, jitter) =
+                    (self.schedule.monotonic(), self.schedule.random.random::<f64>());
                 match self.alive().restart.decide(now, jitter) {
                     RestartDecision::GiveUp { .. } => self.end_job(EndStatus::Failed),
                     RestartDecision::After(delay) => {

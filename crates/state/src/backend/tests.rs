@@ -3,27 +3,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use proptest::prelude::*;
 use tidegate_snapshot::segment::{KeyedSegmentReader, KeyedSegmentWriter};
-use tidegate_types::{ErrorKind, Parallelism, SubtaskIndex};
+use tidegate_types::{ErrorKind, Parallelism, SubtaskIndex, time::ManualClock};
 
 use super::*;
 
 const MAX: u32 = 16;
-
-/// A clock that the test moves.
-#[derive(Default)]
-struct Hand(std::sync::atomic::AtomicU64);
-
-impl Hand {
-    fn set(&self, millis: u64) {
-        self.0.store(millis, std::sync::atomic::Ordering::Relaxed);
-    }
-}
-
-impl Clock for Hand {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(std::sync::atomic::Ordering::Relaxed))
-    }
-}
 
 fn max() -> MaxParallelism {
     MaxParallelism::new(MAX).expect("in bounds")
@@ -36,7 +20,7 @@ fn ranges(parallelism: u32) -> Vec<KeyGroupRange> {
 }
 
 fn backend<K: Key>(range: KeyGroupRange) -> KeyedBackend<K> {
-    KeyedBackend::new(range, max(), Arc::new(Hand::default()))
+    KeyedBackend::new(range, max(), Arc::new(ManualClock::default()))
 }
 
 /// A snapshot of one subtask, as it would lie in a file.
@@ -397,9 +381,9 @@ fn a_single_table_is_restored_from_its_own_snapshot() {
 #[test]
 fn what_has_expired_is_neither_encoded_nor_restored() {
     let ttl = Some(StateTtl::new(std::time::Duration::from_millis(10)));
-    let hand = Arc::new(Hand::default());
+    let clock = Arc::new(ManualClock::default());
     let declare = || {
-        let mut backend = KeyedBackend::<u8>::new(all_groups(), max(), hand.clone());
+        let mut backend = KeyedBackend::<u8>::new(all_groups(), max(), clock.clone());
         let value = backend.value_state::<char>("value", ttl).unwrap();
         let list = backend.list_state::<char>("list", ttl).unwrap();
         (backend, value, list)
@@ -412,14 +396,14 @@ fn what_has_expired_is_neither_encoded_nor_restored() {
     backend.set_current_key(1);
     value.set('a');
     list.add('a');
-    hand.set(5);
+    clock.set_wall(Timestamp(5));
     backend.update_now();
     list.add('b');
     backend.set_current_key(2);
     value.set('b');
     let early = Saved::of(&mut backend);
     assert_eq!(entries(&early), 3);
-    hand.set(12);
+    clock.set_wall(Timestamp(12));
     assert_eq!(entries(&Saved::of(&mut backend)), 2);
 
     let (mut restored, value, list) = declare();
@@ -427,6 +411,6 @@ fn what_has_expired_is_neither_encoded_nor_restored() {
     restored.set_current_key(1);
     assert_eq!((value.get(), list.get()), (None, vec!['b']));
     assert_eq!(entries(&Saved::of(&mut restored)), 2);
-    hand.set(15);
+    clock.set_wall(Timestamp(15));
     assert_eq!(entries(&Saved::of(&mut restored)), 0);
 }

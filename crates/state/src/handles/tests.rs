@@ -1,42 +1,26 @@
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use tidegate_types::{Clock, KeyGroupRange, MaxParallelism, Timestamp};
+use tidegate_types::{KeyGroupRange, MaxParallelism, Timestamp, time::ManualClock};
 
 use crate::{KeyedBackend, StateTtl, TtlUpdate, TtlVisibility};
 
-/// A clock that the test moves.
-#[derive(Clone, Default)]
-struct Hand(Arc<AtomicU64>);
-
-impl Clock for Hand {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::Relaxed))
-    }
-}
-
 struct Fixture {
     backend: KeyedBackend<u8>,
-    hand: Hand,
+    clock: Arc<ManualClock>,
 }
 
 impl Fixture {
     fn new() -> Self {
-        let hand = Hand::default();
+        let clock = Arc::<ManualClock>::default();
         let max = MaxParallelism::new(4).expect("in bounds");
         let range = KeyGroupRange { start: 0, end: 4 };
-        let mut backend = KeyedBackend::new(range, max, Arc::new(hand.clone()));
+        let mut backend = KeyedBackend::new(range, max, clock.clone());
         backend.set_current_key(1);
-        Self { backend, hand }
+        Self { backend, clock }
     }
 
     fn at(&self, millis: u64) {
-        self.hand.0.store(millis, Ordering::Relaxed);
+        self.clock.set_wall(Timestamp(millis));
         self.backend.update_now();
     }
 }

@@ -80,3 +80,39 @@ fn the_last_time_of_all_is_a_time_too() {
     assert_eq!(timers.pop_due(i64::MAX).map(|due| due.key), Some(1));
     assert_eq!(timers.next_time(), None);
 }
+
+#[test]
+fn many_timers_of_one_key_fire_once_each_but_for_those_deleted() {
+    const TIMERS: i64 = 200_000;
+    let mut timers = timers();
+    let hash = KeyHash::of(&1u8);
+    // Neither order may be the slow one.
+    for time in (0..TIMERS).rev().step_by(2).chain((0..TIMERS).step_by(2)) {
+        timers.register(hash, &1, time);
+    }
+    assert_eq!(timers.live as i64, TIMERS);
+    for time in (0..TIMERS).step_by(4) {
+        timers.delete(hash, &1, time);
+    }
+    let mut popped = 0;
+    while let Some(due) = timers.pop_due(TIMERS) {
+        assert_ne!(due.time % 4, 0, "it was deleted");
+        popped += 1;
+    }
+    assert_eq!(popped, TIMERS - TIMERS / 4);
+}
+
+#[test]
+fn the_times_of_a_key_are_one_list_in_a_snapshot_whatever_its_length() {
+    use tidegate_snapshot::codec;
+
+    for times in [vec![7], vec![-3, 7, i64::MAX]] {
+        let mut kept = Times::One(times[0]);
+        times.iter().rev().for_each(|time| _ = kept.insert(*time));
+        let (mut encoded, mut list) = (Vec::new(), Vec::new());
+        codec::encode(&kept, &mut encoded).expect("encodes");
+        codec::encode(&times, &mut list).expect("encodes");
+        assert_eq!(encoded, list);
+        assert_eq!(codec::decode_exact::<Times>(&encoded).expect("decodes"), kept);
+    }
+}

@@ -3,7 +3,7 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use tidegate_core::{
-    Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, batch::typed,
+    Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, Wakeup, batch::typed,
 };
 use tidegate_state::{
     AggregateFunction, AggregatingState, DueTimer, Key, KeyedBackend, KeyedDeclaration, ListState,
@@ -11,7 +11,7 @@ use tidegate_state::{
     hash_keys,
 };
 use tidegate_types::{
-    Barrier, EventTime, KeyGroupRange, KeyHash, MaxParallelism, Parallelism, Timestamp,
+    Barrier, EventTime, KeyGroupRange, KeyHash, MaxParallelism, Now, Parallelism, Timestamp,
     time::SystemClock,
 };
 
@@ -143,7 +143,8 @@ impl<K: Key, Out: Data> ProcessContext<'_, K, Out> {
         self.key
     }
 
-    /// The record's, or the timer's, event time, if the stream has any.
+    /// The record's event time, if the stream has any; in an event timer the time that it was set
+    /// for, in a processing timer none.
     #[must_use]
     pub fn timestamp(&self) -> Option<EventTime> {
         self.timestamp
@@ -161,7 +162,8 @@ impl<K: Key, Out: Data> ProcessContext<'_, K, Out> {
         self.now
     }
 
-    /// Emits a record, with the current event time if there is one.
+    /// Emits a record, with the current event time if there is one: what
+    /// [`ProcessContext::timestamp`] tells.
     pub fn emit(&mut self, record: Out) {
         self.out.push(record, self.timestamp);
     }
@@ -214,8 +216,6 @@ pub(crate) struct ProcessOperator<K, T, S, P: KeyedProcess<K, T>> {
     function: P,
     backend: KeyedBackend<K>,
     watermark: EventTime,
-    /// Whether the stream has event times.
-    timed: bool,
     out: Emitted<P::Out>,
     /// The keys of the batch at hand, and their hashes; kept for their memory alone.
     keys: Vec<K>,
@@ -238,7 +238,6 @@ impl<K: Key, T: Data, S: Fn(&T) -> K + 'static, P: KeyedProcess<K, T>> ProcessOp
             function,
             backend,
             watermark: EventTime::MIN,
-            timed: false,
             out: Emitted::default(),
             keys: Vec::new(),
             hashes: Vec::new(),
@@ -250,10 +249,12 @@ impl<K: Key, T: Data, S: Fn(&T) -> K + 'static, P: KeyedProcess<K, T>> ProcessOp
         let now = self.backend.update_now();
         while let Some(DueTimer { key, hash, time }) = self.backend.pop_due(domain, up_to) {
             self.backend.set_current(hash, key.clone());
-            let timestamp = self.timed.then_some(match domain {
-                TimeDomain::EventTime => EventTime(time),
-                TimeDomain::ProcessingTime => self.watermark,
-            });
+            // The timer's own doing, whatever the stream was like so far: results must not depend on
+            // whether a record has come since a restore. The wall clock is no event time.
+            let timestamp = match domain {
+                TimeDomain::EventTime => Some(EventTime(time)),
+                TimeDomain::ProcessingTime => None,
+            };
             let mut context = ProcessContext {
                 key: &key,
                 backend: &mut self.backend,
@@ -279,7 +280,6 @@ where
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         let now = self.backend.update_now();
         let batch = typed::<T>(batch);
-        self.timed = batch.times.is_some();
         self.keys.clear();
         self.keys.extend(batch.records.iter().map(&self.select));
         hash_keys(&self.keys, &mut self.hashes);
@@ -309,13 +309,13 @@ where
         self.fire(TimeDomain::EventTime, watermark.millis(), out)
     }
 
-    fn on_wakeup(&mut self, now: Timestamp, out: &mut dyn Output) -> Result<()> {
-        self.fire(TimeDomain::ProcessingTime, signed(now), out)
+    fn on_wakeup(&mut self, now: Now, out: &mut dyn Output) -> Result<()> {
+        self.fire(TimeDomain::ProcessingTime, signed(now.wall), out)
     }
 
-    fn next_wakeup(&self) -> Option<Timestamp> {
-        let time = self.backend.next_timer(TimeDomain::ProcessingTime)?;
-        Some(Timestamp(u64::try_from(time).unwrap_or(0)))
+    fn next_wakeup(&self) -> Wakeup {
+        let time = self.backend.next_timer(TimeDomain::ProcessingTime);
+        time.map_or(Wakeup::NEVER, |time| Wakeup::at(Timestamp(u64::try_from(time).unwrap_or(0))))
     }
 
     fn snapshot(&mut self, _barrier: Barrier) -> Result<OperatorSnapshot> {

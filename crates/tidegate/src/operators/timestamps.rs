@@ -1,9 +1,12 @@
 //! Event times and watermarks.
+//!
+//! How often watermarks are emitted, and how long a subtask is silent before it counts as idle, is
+//! measured on the monotonic clock: nobody can delay a watermark by setting a clock.
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
-use tidegate_core::{Batch, Data, ErasedBatch, Operator, Output, batch::typed};
-use tidegate_types::{Clock, EventTime, Timestamp};
+use tidegate_core::{Batch, Data, ErasedBatch, Operator, Output, Wakeup, batch::typed};
+use tidegate_types::{Clock, EventTime, Monotonic, Now};
 
 use crate::Result;
 
@@ -27,7 +30,8 @@ impl WatermarkStrategy {
         Self { out_of_orderness: bound, idleness: None }
     }
 
-    /// A subtask without records for this time is not waited for.
+    /// A subtask without records for this time is not waited for. It is measured on a clock that
+    /// nobody can set.
     #[must_use]
     pub fn with_idleness(self, timeout: Duration) -> Self {
         Self { idleness: Some(timeout), ..self }
@@ -42,8 +46,8 @@ pub(crate) struct AssignTimestamps<T, F> {
     clock: Arc<dyn Clock>,
     latest: Option<EventTime>,
     emitted: EventTime,
-    next_emit: Timestamp,
-    latest_record: Timestamp,
+    next_emit: Monotonic,
+    latest_record: Monotonic,
     idle: bool,
     types: PhantomData<fn(T)>,
 }
@@ -55,7 +59,7 @@ impl<T, F> AssignTimestamps<T, F> {
         interval: Duration,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let now = clock.now();
+        let now = clock.monotonic();
         Self {
             extract,
             strategy,
@@ -78,11 +82,15 @@ impl<T, F> AssignTimestamps<T, F> {
         Some(EventTime(time)).filter(|time| *time > self.emitted)
     }
 
-    fn emit_due(&mut self, now: Timestamp, out: &mut dyn Output) -> Result<()> {
+    fn emit_due(&mut self, now: Monotonic, out: &mut dyn Output) -> Result<()> {
         if now < self.next_emit {
             return Ok(());
         }
         self.next_emit = now + self.interval;
+        self.emit_latest(out)
+    }
+
+    fn emit_latest(&mut self, out: &mut dyn Output) -> Result<()> {
         match self.watermark() {
             Some(watermark) => {
                 self.emitted = watermark;
@@ -98,8 +106,11 @@ impl<T: Data, F: FnMut(&T) -> Result<EventTime> + 'static> Operator for AssignTi
         let records = typed::<T>(batch).records;
         let times = records.iter().map(&mut self.extract).collect::<Result<Vec<_>>>()?;
         self.latest = self.latest.max(times.iter().copied().max());
-        let now = self.clock.now();
-        (self.latest_record, self.idle) = (now, false);
+        let now = self.clock.monotonic();
+        self.latest_record = now;
+        if std::mem::replace(&mut self.idle, false) {
+            out.active()?;
+        }
         out.emit(Box::new(Batch { records, times: Some(times) }))?;
         self.emit_due(now, out)
     }
@@ -118,20 +129,29 @@ impl<T: Data, F: FnMut(&T) -> Result<EventTime> + 'static> Operator for AssignTi
         false
     }
 
-    fn on_wakeup(&mut self, now: Timestamp, out: &mut dyn Output) -> Result<()> {
+    fn on_wakeup(&mut self, now: Now, out: &mut dyn Output) -> Result<()> {
+        let now = now.monotonic;
         self.emit_due(now, out)?;
         let silent = |timeout| now.since(self.latest_record) >= timeout;
-        if !self.idle && self.strategy.idleness.is_some_and(silent) {
-            self.idle = true;
-            out.idle()?;
+        if self.strategy.idleness.is_some_and(silent) {
+            self.on_idle(out)?;
         }
         Ok(())
     }
 
-    fn next_wakeup(&self) -> Option<Timestamp> {
+    /// What it knows of time is said first: who is idle is not asked any more.
+    fn on_idle(&mut self, out: &mut dyn Output) -> Result<()> {
+        if std::mem::replace(&mut self.idle, true) {
+            return Ok(());
+        }
+        self.emit_latest(out)?;
+        out.idle()
+    }
+
+    fn next_wakeup(&self) -> Wakeup {
         let emit = self.watermark().map(|_| self.next_emit);
         let idle = self.strategy.idleness.filter(|_| !self.idle);
         let idle = idle.map(|timeout| self.latest_record + timeout);
-        emit.into_iter().chain(idle).min()
+        emit.into_iter().chain(idle).map(Wakeup::on).fold(Wakeup::NEVER, Wakeup::or)
     }
 }

@@ -5,6 +5,7 @@ mod bad_input;
 mod bootstrap;
 mod checkpoints;
 mod corpus;
+mod event_time;
 mod evolution;
 mod kill;
 mod overlap;

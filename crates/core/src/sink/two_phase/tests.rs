@@ -1,6 +1,6 @@
 use futures::FutureExt;
 use tidegate_types::{
-    AttemptId, BarrierKind, Clock, JobId, MaxParallelism, Parallelism, Timestamp,
+    AttemptId, BarrierKind, JobId, MaxParallelism, Parallelism, time::ManualClock,
 };
 
 use super::*;
@@ -55,14 +55,6 @@ impl TwoPhaseSink for SlowSink {
     }
 }
 
-struct NoClock;
-
-impl Clock for NoClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(0)
-    }
-}
-
 /// Subtask 1: it has nothing to recover.
 fn context(runtime: &tokio::runtime::Runtime) -> OperatorContext {
     OperatorContext {
@@ -76,7 +68,7 @@ fn context(runtime: &tokio::runtime::Runtime) -> OperatorContext {
         restored: RestoredState::default(),
         tokio: runtime.handle().clone(),
         waker: std::task::Waker::noop().clone(),
-        clock: Arc::new(NoClock),
+        clock: Arc::new(ManualClock::default()),
     }
 }
 

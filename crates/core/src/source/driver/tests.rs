@@ -146,6 +146,49 @@ impl Output for Emitted {
     fn idle(&mut self) -> UserResult<()> {
         Ok(())
     }
+
+    fn active(&mut self) -> UserResult<()> {
+        Ok(())
+    }
+}
+
+/// What a subtask says about being waited for.
+#[derive(Default)]
+struct Statuses(Vec<&'static str>);
+
+impl Output for Statuses {
+    fn emit(&mut self, _batch: ErasedBatch) -> UserResult<()> {
+        self.0.push("records");
+        Ok(())
+    }
+
+    fn watermark(&mut self, _watermark: EventTime) -> UserResult<()> {
+        Ok(())
+    }
+
+    fn idle(&mut self) -> UserResult<()> {
+        self.0.push("idle");
+        Ok(())
+    }
+
+    fn active(&mut self) -> UserResult<()> {
+        self.0.push("active");
+        Ok(())
+    }
+}
+
+/// What a subtask says until it has said so much, or ends.
+fn statuses(source: &mut dyn SourceOperator, count: usize) -> Vec<&'static str> {
+    let (begin, mut out) = (Instant::now(), Statuses::default());
+    while out.0.len() < count {
+        assert!(begin.elapsed() < PATIENCE, "only {:?} were said", out.0);
+        match source.poll(TARGET_LEN, &mut out).expect("polls") {
+            SourceStatus::Ended => break,
+            SourceStatus::More => {}
+            SourceStatus::Pending | SourceStatus::Wait(_) => std::thread::park_timeout(PATIENCE),
+        }
+    }
+    out.0
 }
 
 struct Unpark(Thread);
@@ -285,4 +328,25 @@ fn a_discovery_that_panics_or_fails_fails_the_source() {
             assert!(error.to_string().contains(expected), "{error}");
         }
     }
+}
+
+#[test]
+fn a_subtask_of_an_unbounded_source_is_idle_until_it_gets_a_split() {
+    let looks = [vec![], vec![0], vec![0, 1]].map(Look::Finds);
+    let mut looks = looks.to_vec();
+    looks.push(Look::Hangs);
+    let source = Numbers { interval: Some(Duration::ZERO), ..Numbers::bounded(&looks) };
+    let mut late = start(&source, (1, 2), &[]);
+    assert_eq!(statuses(late.as_mut(), 3), ["idle", "active", "records"]);
+    let hangs = Numbers { interval: Some(Duration::ZERO), ..Numbers::bounded(&[Look::Hangs]) };
+    let mut unknown = start(&hangs, (1, 2), &[]);
+    let mut out = Statuses::default();
+    unknown.poll(TARGET_LEN, &mut out).expect("polls");
+    assert_eq!(out.0, [""; 0], "it may get one yet");
+}
+
+#[test]
+fn a_subtask_of_a_bounded_source_without_a_split_ends() {
+    let source = Numbers::bounded(&[Look::Finds(vec![0])]);
+    assert_eq!(statuses(start(&source, (1, 2), &[]).as_mut(), 1), [""; 0]);
 }

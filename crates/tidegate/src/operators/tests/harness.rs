@@ -1,12 +1,6 @@
 //! Makes and drives one subtask of an operator, and moves its state between parallelisms.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    task::Waker,
-};
+use std::{sync::Arc, task::Waker};
 
 use tidegate_core::{
     Batch, Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, RestoredKeyed,
@@ -14,8 +8,8 @@ use tidegate_core::{
 };
 use tidegate_snapshot::segment::KeyedSegmentWriter;
 use tidegate_types::{
-    AttemptId, Barrier, BarrierKind, CheckpointId, Clock, EventTime, JobId, KeyGroupRange,
-    MaxParallelism, Parallelism, SubtaskIndex, Timestamp,
+    AttemptId, Barrier, BarrierKind, CheckpointId, EventTime, JobId, KeyGroupRange, MaxParallelism,
+    Parallelism, SubtaskIndex, time::ManualClock,
 };
 
 use crate::Result;
@@ -26,6 +20,7 @@ pub(super) enum Seen<T> {
     Batch(Batch<T>),
     Watermark(i64),
     Idle,
+    Active,
 }
 
 /// Collects what an operator puts out.
@@ -48,6 +43,11 @@ impl<T: Data> Output for Collect<T> {
         self.0.push(Seen::Idle);
         Ok(())
     }
+
+    fn active(&mut self) -> Result<()> {
+        self.0.push(Seen::Active);
+        Ok(())
+    }
 }
 
 impl<T: Data> Collect<T> {
@@ -59,7 +59,7 @@ impl<T: Data> Collect<T> {
     pub(super) fn take(&mut self) -> Vec<(T, Option<i64>)> {
         let batches = self.0.drain(..).filter_map(|seen| match seen {
             Seen::Batch(batch) => Some(batch.into_timed()),
-            Seen::Watermark(_) | Seen::Idle => None,
+            Seen::Watermark(_) | Seen::Idle | Seen::Active => None,
         });
         batches.flatten().map(|(record, time)| (record, time.map(EventTime::millis))).collect()
     }
@@ -70,26 +70,10 @@ impl<T: Data> Collect<T> {
     }
 }
 
-/// A clock that stands still until it is set.
-#[derive(Default)]
-pub(super) struct SetClock(AtomicU64);
-
-impl SetClock {
-    pub(super) fn set(&self, millis: u64) {
-        self.0.store(millis, Ordering::Relaxed);
-    }
-}
-
-impl Clock for SetClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::Relaxed))
-    }
-}
-
 /// What the subtasks of one operator share.
 pub(super) struct Bench {
     tokio: tokio::runtime::Runtime,
-    pub(super) clock: Arc<SetClock>,
+    pub(super) clock: Arc<ManualClock>,
 }
 
 impl Bench {
@@ -120,7 +104,7 @@ impl Bench {
             restored,
             tokio: self.tokio.handle().clone(),
             waker: Waker::noop().clone(),
-            clock: Arc::<SetClock>::clone(&self.clock),
+            clock: Arc::<ManualClock>::clone(&self.clock),
         }
     }
 }

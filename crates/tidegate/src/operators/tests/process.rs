@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use tidegate_core::{Operator, OperatorContext, batch::TARGET_LEN};
+use tidegate_core::{Operator, OperatorContext, Wakeup, batch::TARGET_LEN};
 use tidegate_state::{StateTtl, TimeDomain, ValueState};
-use tidegate_types::{EventTime, Timestamp};
+use tidegate_types::{Clock, EventTime, Timestamp};
 
 use super::{
     super::process::{KeyedProcess, ProcessContext, ProcessOperator, Timer},
@@ -92,7 +92,7 @@ fn a_timer_at_the_end_of_time_fires_once_with_the_final_watermark() {
     let mut told = out.take();
     told.sort_unstable();
     let end = i64::MAX;
-    assert_eq!(told, [((1, 2, end), None), ((2, 1, end), None)], "no times on a stream without");
+    assert_eq!(told, [((1, 2, end), Some(end)), ((2, 1, end), Some(end))]);
     operator.on_watermark(EventTime::MAX, &mut out).expect("is repeated after a restore");
     assert_eq!(out.take(), []);
 }
@@ -100,17 +100,44 @@ fn a_timer_at_the_end_of_time_fires_once_with_the_final_watermark() {
 #[test]
 fn processing_timers_fire_at_their_wall_clock_time() {
     let (bench, mut out) = (Bench::new(), Collect::<Told>::new());
-    bench.clock.set(1_000);
+    bench.clock.set_wall(Timestamp(1_000));
     let mut operator = counter(bench.context(), None, |record, context| {
         let due = Timestamp(context.processing_time().millis() + record);
         context.set_processing_timer(due);
     });
-    assert_eq!(operator.next_wakeup(), None);
+    assert_eq!(operator.next_wakeup(), Wakeup::NEVER);
     feed(&mut operator, [7_u64, 5], &mut out);
-    assert_eq!(operator.next_wakeup(), Some(Timestamp(1_005)));
-    operator.on_wakeup(Timestamp(1_006), &mut out).expect("fires");
+    assert_eq!(operator.next_wakeup(), Wakeup::at(Timestamp(1_005)));
+    bench.clock.set_wall(Timestamp(1_006));
+    operator.on_wakeup(bench.clock.both(), &mut out).expect("fires");
     assert_eq!(out.records(), [(5, 1, 1_005)]);
-    assert_eq!(operator.next_wakeup(), Some(Timestamp(1_007)));
+    assert_eq!(operator.next_wakeup(), Wakeup::at(Timestamp(1_007)));
+}
+
+#[test]
+fn an_event_timer_that_fires_before_the_first_record_after_a_restore_has_its_time() {
+    let (bench, mut out) = (Bench::new(), Collect::<Told>::new());
+    let mut before = counter(bench.context(), None, at_record_time);
+    before.on_batch(timed([(3_u64, 30), (4, 40)]), &mut out).expect("counts");
+    let taken = restored(&mut before, |range| range);
+    let mut after = counter(bench.context_of(0, 1, taken), None, at_record_time);
+    for operator in [&mut before as &mut dyn Operator, &mut after] {
+        operator.on_watermark(EventTime(35), &mut out).expect("fires");
+        assert_eq!(out.take(), [((3, 1, 30), Some(30))]);
+    }
+}
+
+#[test]
+fn what_a_processing_timer_emits_has_no_event_time() {
+    let (bench, mut out) = (Bench::new(), Collect::<Told>::new());
+    let mut operator = counter(bench.context(), None, |_, context| {
+        context.set_processing_timer(Timestamp(5));
+    });
+    operator.on_batch(timed([(3_u64, 30)]), &mut out).expect("counts");
+    operator.on_watermark(EventTime(20), &mut out).expect("nothing is due");
+    bench.clock.set_wall(Timestamp(5));
+    operator.on_wakeup(bench.clock.both(), &mut out).expect("fires");
+    assert_eq!(out.take(), [((3, 1, 5), None)]);
 }
 
 #[test]
@@ -131,7 +158,7 @@ fn values_expire_by_the_clock() {
     let ttl = StateTtl::new(Duration::from_millis(100));
     let mut operator = counter(bench.context(), Some(ttl), at_the_end);
     feed(&mut operator, [1_u64], &mut out);
-    bench.clock.set(200);
+    bench.clock.set_wall(Timestamp(200));
     feed(&mut operator, [1_u64], &mut out);
     operator.on_watermark(EventTime::MAX, &mut out).expect("fires");
     assert_eq!(out.records(), [(1, 1, i64::MAX)]);

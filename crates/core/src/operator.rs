@@ -21,6 +21,7 @@ use futures::future::BoxFuture;
 use tidegate_snapshot::{manifest::StateDescription, segment::ListState};
 use tidegate_state::KeyedSnapshot;
 use tidegate_types::{Barrier, CheckpointId, EventTime, KeyGroupRange, Timestamp, UserResult};
+use tokio::sync::oneshot;
 
 use crate::batch::ErasedBatch;
 
@@ -61,6 +62,10 @@ pub enum Readiness {
     RetryAfter(Duration),
 }
 
+/// What a [`Duty`](crate::Duty) of the operator hands a snapshot when it is done. A snapshot that
+/// gives up waiting takes nothing away from the duty, and one whose duty has failed never gets it.
+pub type PendingLists = oneshot::Receiver<Vec<ListState>>;
+
 /// What a subtask contributes to a snapshot.
 #[derive(Default)]
 pub struct OperatorSnapshot {
@@ -73,9 +78,8 @@ pub struct OperatorSnapshot {
     /// Operator state, already encoded.
     pub lists: Vec<ListState>,
     /// Operator state that needs waiting for, such as a sink's committables once its data is
-    /// durable. It is always run to its end, on Tokio. An error fails the attempt, since data that
-    /// is not durable can belong to no later snapshot either.
-    pub pending: Option<BoxFuture<'static, UserResult<Vec<ListState>>>>,
+    /// durable.
+    pub pending: Option<PendingLists>,
 }
 
 impl OperatorSnapshot {

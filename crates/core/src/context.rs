@@ -14,6 +14,8 @@ use tidegate_types::{
     Parallelism, SubtaskIndex, UserResult,
 };
 
+use crate::duty::Duties;
+
 /// A keyed segment of the snapshot, and which of its key groups this subtask takes.
 #[derive(Clone)]
 pub struct RestoredKeyed {
@@ -100,6 +102,8 @@ pub struct OperatorContext {
     pub restored: RestoredState,
     /// Where waiting happens.
     pub tokio: tokio::runtime::Handle,
+    /// Takes over what it has to bring to its end there, whatever becomes of a snapshot.
+    pub duties: Duties,
     /// Gets this subtask's worker to call it again.
     pub waker: Waker,
     /// The clocks.

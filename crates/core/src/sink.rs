@@ -8,7 +8,9 @@
 //!
 //! 1. `write` takes records in. Nobody outside may see them yet.
 //! 2. At a barrier, once `flush` is ready, `prepare` closes what has been written since the last
-//!    one and resolves to *committables* when that data is durable. They go into the snapshot.
+//!    one and resolves to *committables* when that data is durable. They go into the snapshot, or,
+//!    if that one fails for whatever reason, into the next: what is prepared is the sink's own, and
+//!    preparing goes on when nobody waits for that snapshot any more.
 //! 3. When the snapshot is complete, `commit` makes them visible. Committing twice is harmless,
 //!    because a crash between the commit and the next snapshot repeats it.
 //! 4. On restore, the committables of the snapshot are committed (again), and then `recover` aborts
@@ -18,7 +20,8 @@
 //!
 //! - INV-DURABLE: a committable resolves only when everything it commits survives a crash.
 //! - INV-CARRY: a snapshot that fails does not lose its committables: they stay in every later
-//!   snapshot until one completes.
+//!   snapshot until one completes. Preparing is a [`Duty`](crate::Duty) for that reason: nothing
+//!   that becomes of a snapshot ends it.
 //! - INV-RECOVER: `recover` runs on subtask 0 alone, after the restored committables have been
 //!   committed; it must leave alone what carries the running attempt's token.
 

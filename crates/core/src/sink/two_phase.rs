@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use tidegate_snapshot::{
     codec,
@@ -18,6 +19,7 @@ use super::{SinkContext, TwoPhaseSink, TwoPhaseWriter, plain::Inbox};
 use crate::{
     batch::{Data, ErasedBatch},
     context::OperatorContext,
+    duty::Duties,
     operator::{Operator, OperatorSnapshot, Output, Readiness},
 };
 
@@ -41,16 +43,14 @@ pub fn two_phase_operator<S: TwoPhaseSink>(
 ) -> UserResult<Box<dyn Operator>> {
     let recovery = start_recovery(&sink, context)?;
     let writer = sink.writer(SinkContext::from(context))?;
-    let inbox = Inbox::new(writer);
-    let (ledger, previous, previous_commit) = (Arc::default(), None, None);
-    let committable_type = type_description::<S::Committable>();
     Ok(Box::new(TwoPhase {
         sink,
-        inbox,
-        ledger,
-        committable_type,
-        previous,
-        previous_commit,
+        inbox: Inbox::new(writer),
+        ledger: Arc::default(),
+        committable_type: type_description::<S::Committable>(),
+        duties: context.duties.clone(),
+        previous: None,
+        previous_commit: None,
         recovery,
     }))
 }
@@ -69,7 +69,7 @@ fn start_recovery<S: TwoPhaseSink>(
     let recover = sink.recover(SinkContext::from(context));
     let waker = context.waker.clone();
     let (done, recovery) = oneshot::channel();
-    context.tokio.spawn(async move {
+    context.duties.begin("commit what the snapshot holds", async move {
         let result = async {
             if let Some(commit) = commit {
                 commit.await?;
@@ -77,15 +77,16 @@ fn start_recovery<S: TwoPhaseSink>(
             recover.await
         };
         let result = result.await;
-        // Nobody waits any more if the attempt has ended meanwhile.
+        // The operator reports it. Nobody waits any more if the attempt has ended meanwhile.
         let _ = done.send(result);
         waker.wake();
+        Ok(())
     });
     Ok(Some(recovery))
 }
 
 /// What is written and not known to be committed, by the checkpoint that it was prepared for.
-/// Shared with the futures that prepare and commit.
+/// Shared with the duties that prepare, and with the futures that commit.
 struct Ledger<C> {
     /// Waits for its checkpoint, or a later one, to complete.
     prepared: BTreeMap<CheckpointId, Vec<C>>,
@@ -107,6 +108,15 @@ impl<C: Data> Ledger<C> {
         self.committing.iter().chain(prepared).flat_map(|(_, committables)| committables)
     }
 
+    fn encode_carried(&self, checkpoint: CheckpointId) -> UserResult<Vec<Bytes>> {
+        let encode = |committable: &C| {
+            let mut bytes = Vec::new();
+            codec::encode(committable, &mut bytes)?;
+            Ok(bytes.into())
+        };
+        self.carried(checkpoint).map(encode).collect()
+    }
+
     /// Moves what belongs to a completed checkpoint on; tells what it is, and for which ones.
     fn begin_commit(&mut self, checkpoint: CheckpointId) -> (Vec<CheckpointId>, Vec<C>) {
         let later = self.prepared.split_off(&checkpoint.next());
@@ -124,6 +134,8 @@ struct TwoPhase<S: TwoPhaseSink> {
     committable_type: String,
     inbox: Inbox<S::Writer>,
     ledger: Arc<Mutex<Ledger<S::Committable>>>,
+    /// Where preparing goes on, whatever becomes of its snapshot (INV-CARRY).
+    duties: Duties,
     /// Resolves when the previous `prepare` has: with several checkpoints in flight a later one
     /// must not be acknowledged without the committables of an earlier one (INV-CARRY).
     previous: Option<oneshot::Receiver<()>>,
@@ -135,6 +147,41 @@ struct TwoPhase<S: TwoPhaseSink> {
 }
 
 impl<S: TwoPhaseSink> TwoPhase<S> {
+    /// INV-CARRY: brings `preparing` to its end, puts what it makes into the ledger, and then hands
+    /// `promise` all that a snapshot of this checkpoint has to hold.
+    fn keep(
+        &mut self,
+        checkpoint: CheckpointId,
+        preparing: BoxFuture<'static, UserResult<Vec<S::Committable>>>,
+        promise: oneshot::Sender<Vec<ListState>>,
+    ) -> impl Future<Output = UserResult<()>> + use<S> {
+        let ledger = Arc::clone(&self.ledger);
+        let (done, next_previous) = oneshot::channel();
+        let previous = self.previous.replace(next_previous);
+        let item_type = ItemType::Is(self.committable_type.clone());
+        async move {
+            let new = preparing.await?;
+            lock(&ledger).prepared.insert(checkpoint, new);
+            if let Some(previous) = previous
+                && previous.await.is_err()
+            {
+                // It has failed, and has said so: without it no snapshot may hold this one.
+                return Ok(());
+            }
+            let items = lock(&ledger).encode_carried(checkpoint)?;
+            // Nobody waits if no later checkpoint is under way.
+            let _ = done.send(());
+            // Nobody waits if the snapshot has been given up: a later one holds it, too.
+            let _ = promise.send(vec![ListState {
+                name: COMMITTABLES.to_owned(),
+                redistribution: Redistribution::Union,
+                item_type,
+                items,
+            }]);
+            Ok(())
+        }
+    }
+
     fn poll_recovered(&mut self) -> UserResult<Readiness> {
         let Some(recovery) = &mut self.recovery else {
             return Ok(Readiness::Ready);
@@ -174,33 +221,10 @@ impl<S: TwoPhaseSink> Operator for TwoPhase<S> {
     fn snapshot(&mut self, barrier: Barrier) -> UserResult<OperatorSnapshot> {
         let checkpoint = barrier.checkpoint;
         let preparing = self.inbox.writer.prepare(checkpoint);
-        let ledger = Arc::clone(&self.ledger);
-        let (done, next_previous) = oneshot::channel();
-        let previous = self.previous.replace(next_previous);
-        let item_type = ItemType::Is(self.committable_type.clone());
-        let pending = async move {
-            let new = preparing.await?;
-            if let Some(previous) = previous {
-                // It is dropped only when it failed, and then the whole attempt fails.
-                let _ = previous.await;
-            }
-            let mut ledger = lock(&ledger);
-            ledger.prepared.insert(checkpoint, new);
-            let items = ledger.carried(checkpoint).map(|committable| {
-                let mut bytes = Vec::new();
-                codec::encode(committable, &mut bytes).map(|()| bytes.into())
-            });
-            let items = items.collect::<Result<Vec<_>, _>>()?;
-            // Nobody waits if no later checkpoint is under way.
-            let _ = done.send(());
-            Ok(vec![ListState {
-                name: COMMITTABLES.to_owned(),
-                redistribution: Redistribution::Union,
-                item_type,
-                items,
-            }])
-        };
-        Ok(OperatorSnapshot { pending: Some(Box::pin(pending)), ..OperatorSnapshot::default() })
+        let (promise, pending) = oneshot::channel();
+        let keep = self.keep(checkpoint, preparing, promise);
+        self.duties.begin("prepare its commit", keep);
+        Ok(OperatorSnapshot { pending: Some(pending), ..OperatorSnapshot::default() })
     }
 
     fn on_completed(

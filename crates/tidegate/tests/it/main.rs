@@ -10,6 +10,7 @@ mod evolution;
 mod kill;
 mod overlap;
 mod panics;
+mod prepared_output;
 mod processes;
 mod retention;
 mod savepoints;

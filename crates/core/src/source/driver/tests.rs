@@ -14,6 +14,7 @@ use tidegate_types::{
 use super::*;
 use crate::{
     batch::{ErasedBatch, typed},
+    duty::Duties,
     source::{Discovery, Split},
 };
 
@@ -214,6 +215,7 @@ fn start(
         attempt_token: 1,
         restored: RestoredState { lists: restored.to_vec(), ..RestoredState::default() },
         tokio: TOKIO.handle().clone(),
+        duties: Duties::new(|_| panic!("a source has none")),
         waker: Waker::from(Arc::new(Unpark(std::thread::current()))),
         clock: Arc::new(SystemClock),
     };

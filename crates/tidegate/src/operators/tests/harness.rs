@@ -3,8 +3,8 @@
 use std::{sync::Arc, task::Waker};
 
 use tidegate_core::{
-    Batch, Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, RestoredKeyed,
-    RestoredState, batch::typed,
+    Batch, Data, Duties, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output,
+    RestoredKeyed, RestoredState, batch::typed,
 };
 use tidegate_snapshot::segment::KeyedSegmentWriter;
 use tidegate_types::{
@@ -103,6 +103,7 @@ impl Bench {
             attempt_token: 1,
             restored,
             tokio: self.tokio.handle().clone(),
+            duties: Duties::new(|_| panic!("only sinks have duties")),
             waker: Waker::noop().clone(),
             clock: Arc::<ManualClock>::clone(&self.clock),
         }

@@ -75,6 +75,8 @@ impl Job {
     /// job is run. A command line that is wrong has none; [`Job::run`] says what is wrong with it.
     #[must_use]
     pub fn own_arguments() -> Vec<String> {
+        // What a TaskManager has started is bound to it from here on; `Job::run` says what is wrong.
+        let _ = Role::from_environment();
         cli::parse(process_arguments()).map(|line| line.rest).unwrap_or_default()
     }
 
@@ -108,6 +110,7 @@ impl Job {
         build: impl JobBuild,
         then: impl FnOnce(&JobResult) -> Result<()>,
     ) -> ExitCode {
+        let role = Role::from_environment();
         let line = match cli::parse(process_arguments()) {
             Ok(line) => line,
             Err(problem) => return usage(&format!("{problem} (--help tells more)")),
@@ -117,12 +120,11 @@ impl Job {
             return say(&cli::help(&program.to_string_lossy(), self.own_help.as_deref()));
         }
         start_logging();
-        let (role, configuration) = match Role::from_environment()
-            .and_then(|role| Ok((role, self.configuration(&line)?)))
-        {
-            Ok(known) => known,
-            Err(error) => return usage(&error.to_string()),
-        };
+        let (role, configuration) =
+            match role.and_then(|role| Ok((role, self.configuration(&line)?))) {
+                Ok(known) => known,
+                Err(error) => return usage(&error.to_string()),
+            };
         let dry_run = line.dry_run && matches!(role, Role::Embedded);
         let spec = match self.spec(line, &configuration, build) {
             Ok(spec) => spec,
@@ -140,7 +142,11 @@ impl Job {
         }
         let done = match role {
             Role::Describe(path) => role::describe(&spec, &configuration, &path),
-            Role::Process(seat) => tidegate_runtime::run_process(spec, *seat),
+            Role::Process(seat) => {
+                let done = tidegate_runtime::run_process(spec, *seat);
+                // Whatever hangs in user code, on a thread or behind this call, ends with it.
+                std::process::exit(done.map_or_else(|error| failed(&error.to_string()), |()| 0));
+            }
             Role::Embedded => self.run_watched(spec).and_then(|result| {
                 then(&result).map_err(|error| JobError::caused_by(ErrorKind::User, error.as_ref()))
             }),
@@ -313,6 +319,12 @@ fn usage(problem: &str) -> ExitCode {
 }
 
 fn fail(problem: &str) -> ExitCode {
-    eprintln!("error: {problem}");
+    failed(problem);
     ExitCode::FAILURE
+}
+
+/// Says what is wrong, and gives the code of a failure.
+fn failed(problem: &str) -> i32 {
+    eprintln!("error: {problem}");
+    1
 }

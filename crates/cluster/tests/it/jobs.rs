@@ -3,11 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+use tidegate_cluster::dispatcher::{Submission, SubmitError};
 use tidegate_runtime::JobStatus;
 use tidegate_testing::{
     flights::{Results, cut_into_files},
     process::flights,
 };
+use tidegate_types::JobId;
 
 use crate::support::Cluster;
 
@@ -56,6 +58,26 @@ async fn a_job_runs_over_several_task_managers() {
     let cluster = Cluster::start(site.path(), &[1, 1]).await;
     let parallelism = ("parallelism.default", "2");
     let id = cluster.submit(flights(), &site.arguments(&[]), &[parallelism]).await;
+    let view = cluster.wait_for_status(id, JobStatus::Finished).await;
+    assert_eq!(view.stats.restarts, 0, "{:#?}", view.stats.failures);
+    site.assert_results();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_submissions_with_one_id_at_once_one_runs() {
+    let site = Site::new();
+    let cluster = Cluster::start(site.path(), &[1]).await;
+    let id = JobId::from_name("one");
+    let submission = cluster.submission(flights(), &site.arguments(&[SLOW]), &[OFTEN]).await;
+    let submission = Submission { job_id: Some(id), ..submission };
+    let submit = || cluster.dispatcher.submit(submission.clone());
+    let answers = <[_; 3]>::from(tokio::join!(submit(), submit(), submit()));
+    let (taken, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert_eq!(taken.len(), 1, "{refused:?}");
+    for refused in refused {
+        let error = refused.expect_err("it is one of those");
+        assert!(matches!(error, SubmitError::Duplicate { .. }), "{error}");
+    }
     let view = cluster.wait_for_status(id, JobStatus::Finished).await;
     assert_eq!(view.stats.restarts, 0, "{:#?}", view.stats.failures);
     site.assert_results();

@@ -85,7 +85,7 @@ pub fn flights_by_day() -> &'static Path {
     BUILT.get_or_init(|| build("tidegate-programs", "--bin", "flights_by_day"))
 }
 
-/// A job whose user code stands still for as long as a file is there.
+/// A job that stands still where a test wants it to.
 pub fn stuck() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| build("tidegate-programs", "--bin", "stuck"))

@@ -22,7 +22,7 @@ use crate::{
     env::Env,
     live::LiveLine,
     role::{self, Role},
-    signals,
+    signals::{Foreground, Listener, TERMINATED},
 };
 
 /// What a job's closure is: it builds the streams, on every worker the same way.
@@ -99,7 +99,8 @@ impl Job {
     }
 
     /// Runs the job with this process's arguments to its end, and gives the exit code: 0 for a
-    /// good end, 1 for a failure, 2 for a wrong command line or configuration.
+    /// good end, 1 for a failure, 2 for a wrong command line or configuration, 143 if SIGTERM has
+    /// ended it. A process that a TaskManager has started as one of the job's ends in here.
     pub fn run(self, build: impl JobBuild) -> ExitCode {
         self.run_and(build, |_| Ok(()))
     }
@@ -111,6 +112,7 @@ impl Job {
         then: impl FnOnce(&JobResult) -> Result<()>,
     ) -> ExitCode {
         let role = Role::from_environment();
+        let signals = matches!(role, Ok(Role::Embedded)).then(Listener::start);
         let line = match cli::parse(process_arguments()) {
             Ok(line) => line,
             Err(problem) => return usage(&format!("{problem} (--help tells more)")),
@@ -147,9 +149,19 @@ impl Job {
                 // Whatever hangs in user code, on a thread or behind this call, ends with it.
                 std::process::exit(done.map_or_else(|error| failed(&error.to_string()), |()| 0));
             }
-            Role::Embedded => self.run_watched(spec).and_then(|result| {
-                then(&result).map_err(|error| JobError::caused_by(ErrorKind::User, error.as_ref()))
-            }),
+            Role::Embedded => {
+                let signals = signals.unwrap_or_else(Listener::start);
+                let result = self.run_watched(spec, &signals);
+                if signals.terminated()
+                    && !matches!(&result, Ok(result) if result.status == JobStatus::Finished)
+                {
+                    return terminated(result);
+                }
+                result.and_then(|result| {
+                    then(&result)
+                        .map_err(|error| JobError::caused_by(ErrorKind::User, error.as_ref()))
+                })
+            }
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
@@ -244,9 +256,15 @@ impl Job {
         Ok(configuration)
     }
 
-    fn run_watched(&self, spec: JobSpec) -> std::result::Result<JobResult, JobError> {
+    fn run_watched(
+        &self,
+        spec: JobSpec,
+        signals: &Listener,
+    ) -> std::result::Result<JobResult, JobError> {
+        let follows = spec.cluster.as_ref().is_some_and(|cluster| cluster.process > 0);
+        let termination_timeout = spec.settings.options.termination_timeout;
         let handle = tidegate_runtime::start(spec)?;
-        signals::watch(&handle);
+        signals.running(Foreground { handle: handle.clone(), follows, termination_timeout });
         let live = self.live_line.then(|| LiveLine::start(&handle)).flatten();
         let result = handle.wait_blocking();
         if let Some(live) = live {
@@ -305,6 +323,19 @@ fn start_logging() {
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
         log.with_writer(std::io::stderr).init();
     });
+}
+
+/// The end of a process that SIGTERM has ended.
+fn terminated(result: std::result::Result<JobResult, JobError>) -> ExitCode {
+    match result {
+        Ok(result) => {
+            let latest = result.stats.completed.last();
+            let latest = latest.map_or_else(String::new, |last| format!(" with {}", last.path));
+            eprintln!("the job has ended for now{latest}; `--from-savepoint latest` goes on");
+        }
+        Err(error) => eprintln!("the job has ended for now: {error}"),
+    }
+    ExitCode::from(TERMINATED)
 }
 
 fn say(text: &str) -> ExitCode {

@@ -25,7 +25,7 @@ async fn processes_that_hang_end_with_their_task_manager_and_the_job_moves() {
     let first = start_task_manager(&cluster, path, "first");
     cluster.wait_for_slots(1).await;
     let hang = path.join("hang");
-    let arguments = [&hang, &path.join("out")].map(|path| path.display().to_string());
+    let arguments = [path, &path.join("out")].map(|path| path.display().to_string());
     let id = cluster.submit(stuck(), &arguments, &[OFTEN, SOON]).await;
     cluster.wait_for_checkpoints(id, 1).await;
     let processes = children(first.id());
@@ -56,7 +56,7 @@ async fn a_job_whose_processes_hang_is_canceled_when_they_have_ended() {
     let manager = start_task_manager(&cluster, path, "only");
     cluster.wait_for_slots(1).await;
     let hang = path.join("hang");
-    let arguments = [&hang, &path.join("out")].map(|path| path.display().to_string());
+    let arguments = [path, &path.join("out")].map(|path| path.display().to_string());
     let id = cluster.submit(stuck(), &arguments, &[OFTEN, SOON]).await;
     cluster.wait_for_checkpoints(id, 1).await;
     let processes = children(manager.id());

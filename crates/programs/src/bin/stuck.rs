@@ -1,22 +1,28 @@
-//! A job whose user code stands still for as long as a file is there: it uses a processor and hears
-//! nothing. Arguments: the file, and where the numbers go.
+//! A job that stands still where a test wants it to. Arguments: a folder of switches, and where its
+//! numbers go. While a file `starting` lies among the switches its plan does not get done; while
+//! `hang` lies there its user code uses a processor and hears nothing. It makes a file `building` when
+//! it begins with its plan.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{fs, path::PathBuf, process::ExitCode, thread::sleep, time::Duration};
 
 use tidegate::{files, generator::Generator, prelude::*};
 
 fn main() -> ExitCode {
     let arguments = Job::own_arguments();
-    let [file, output] = arguments.as_slice() else {
-        eprintln!("error: give the file that stops the job, and where its results go");
+    let [switches, output] = arguments.as_slice() else {
+        eprintln!("error: give the folder of the switches, and where results go");
         return ExitCode::FAILURE;
     };
-    let (file, output) = (PathBuf::from(file), output.clone());
+    let (switches, output) = (PathBuf::from(switches), output.clone());
     Job::new("stuck").run(move |env| {
-        let file = file.clone();
+        fs::write(switches.join("building"), "")?;
+        let (starting, hang) = (switches.join("starting"), switches.join("hang"));
+        while starting.exists() {
+            sleep(Duration::from_millis(5));
+        }
         env.source("numbers", Generator::new(None, |number| number).rate(1000))
             .map(move |number: u64| {
-                while file.exists() {
+                while hang.exists() {
                     std::hint::spin_loop();
                 }
                 Ok(number)

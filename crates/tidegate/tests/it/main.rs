@@ -11,6 +11,7 @@ mod panics;
 mod processes;
 mod retention;
 mod savepoints;
+mod signals;
 mod state;
 mod support;
 mod upgrade;

@@ -1,7 +1,7 @@
 //! A TaskManager as a program of one's own. Arguments: the JobManager's address, how many slots it
 //! has, and its folder.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use tidegate_cluster::taskmanager::{TaskManagerOptions, run_taskmanager};
 use tidegate_protocol::Endpoint;
@@ -22,6 +22,7 @@ async fn main() -> ExitCode {
         host: "127.0.0.1".to_owned(),
         slots,
         folder: folder.into(),
+        leave_within: Duration::from_secs(10),
     };
     match run_taskmanager(options, CancellationToken::new()).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -239,6 +239,7 @@ impl ClusterAttempts {
         let outlook = Outlook {
             resources: self.resources.clone(),
             requirements: self.program.requirements.clone(),
+            managers: placed.iter().map(|place| place.task_manager.clone()).collect(),
             parallelism,
             not_before: Instant::now() + cooldown,
             stabilization,

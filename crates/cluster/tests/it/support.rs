@@ -132,6 +132,7 @@ impl Cluster {
             host: "127.0.0.1".to_owned(),
             slots,
             folder: self.folder.join(format!("taskmanager-{number}")),
+            leave_within: PATIENCE,
         };
         let shutdown = CancellationToken::new();
         let task = run_taskmanager(options, shutdown.clone());
@@ -139,7 +140,7 @@ impl Cluster {
         self.task_managers.push((shutdown, task));
     }
 
-    /// Ends a TaskManager and its processes.
+    /// Ends a TaskManager as SIGTERM would: its jobs move first.
     pub(crate) async fn end_task_manager(&mut self, index: usize) {
         let (shutdown, task) = &mut self.task_managers[index];
         shutdown.cancel();

@@ -274,7 +274,7 @@ impl Coordinator {
         let keep = match status {
             EndStatus::Finished => false,
             EndStatus::Canceled => self.config.retention == RetentionPolicy::RetainOnCancellation,
-            EndStatus::Failed => true,
+            EndStatus::Failed | EndStatus::Suspended => true,
         };
         if !keep {
             let deleted = self.retention.take_owned();

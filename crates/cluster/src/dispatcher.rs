@@ -5,7 +5,7 @@ mod submit;
 mod views;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -137,6 +137,20 @@ struct Inner {
     ha: Option<HaStore>,
     clock: Arc<dyn Clock>,
     jobs: Mutex<BTreeMap<JobId, Job>>,
+    /// The ids under which jobs are being started.
+    starting: Mutex<BTreeSet<JobId>>,
+}
+
+/// The right to start a job under an id, which nobody else has until this is dropped.
+struct Reservation {
+    dispatcher: Dispatcher,
+    id: JobId,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.dispatcher.starting().remove(&self.id);
+    }
 }
 
 impl Dispatcher {
@@ -149,8 +163,8 @@ impl Dispatcher {
         ha: Option<HaStore>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let jobs = Mutex::default();
-        Self(Arc::new(Inner { options, artifacts, resources, ha, clock, jobs }))
+        let (jobs, starting) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { options, artifacts, resources, ha, clock, jobs, starting }))
     }
 
     /// The binaries that have been uploaded.
@@ -286,6 +300,20 @@ impl Dispatcher {
     #[must_use]
     pub fn slots(&self) -> (u32, u32) {
         self.0.resources.slot_counts()
+    }
+
+    /// Reserves an id under which no job runs or is being started.
+    fn reserve(&self, id: JobId) -> Result<Reservation, SubmitError> {
+        // Both locks at once: a job that has been started passes from one to the other.
+        let (jobs, mut starting) = (self.lock(), self.starting());
+        if jobs.get(&id).is_some_and(|job| job.end.is_none()) || !starting.insert(id) {
+            return Err(SubmitError::Duplicate { id });
+        }
+        Ok(Reservation { dispatcher: self.clone(), id })
+    }
+
+    fn starting(&self) -> MutexGuard<'_, BTreeSet<JobId>> {
+        self.0.starting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<JobId, Job>> {

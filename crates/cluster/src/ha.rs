@@ -163,16 +163,20 @@ impl HaStore {
         if newest > self.epoch { Err(HaError::Fenced { epoch: newest }) } else { Ok(()) }
     }
 
-    /// Keeps a job, and its binary.
+    /// Keeps a job, and its binary; tells whether there was none with this id.
     ///
     /// # Errors
     ///
     /// When the store does not answer.
-    pub async fn put_job(&self, id: JobId, job: &StoredJob, binary: Bytes) -> Result<(), HaError> {
+    pub async fn put_job(
+        &self,
+        id: JobId,
+        job: &StoredJob,
+        binary: Bytes,
+    ) -> Result<bool, HaError> {
         // A binary that is there is the same: its name is its hash.
         self.records("binaries").create(&job.artifact, binary).await?;
-        self.records("jobs").create(&id.to_string(), to_json(job)).await?;
-        Ok(())
+        Ok(self.records("jobs").create(&id.to_string(), to_json(job)).await?)
     }
 
     /// All jobs that have not ended.
@@ -415,7 +419,9 @@ mod tests {
             configuration: BTreeMap::new(),
             submitted_ms: 7,
         };
-        store.put_job(job(), &stored, Bytes::from_static(b"x")).await.expect("kept");
+        let keep = || store.put_job(job(), &stored, Bytes::from_static(b"x"));
+        assert!(keep().await.expect("kept"));
+        assert!(!keep().await.expect("it answers"), "it is there");
         let next = HaStore::open("memory://ha-jobs", "/default").await.expect("opens");
         assert_eq!(next.jobs().await.expect("reads"), [(job(), stored)]);
         assert_eq!(next.binary("ab").await.expect("reads"), Some(Bytes::from_static(b"x")));

@@ -6,6 +6,9 @@
 //! fetched once by content hash; it is told by its environment which process of which attempt it is,
 //! and talks to its coordinator itself.
 //!
+//! When it is to end it says so: its jobs move behind a checkpoint, and end their processes here. What
+//! is left after a time is ended.
+//!
 //! # Failure
 //!
 //! When the connection breaks, or the JobManager is silent for too long, all processes are ended at
@@ -48,6 +51,8 @@ pub struct TaskManagerOptions {
     pub slots: u32,
     /// Where it keeps binaries, and the logs of processes.
     pub folder: PathBuf,
+    /// How long its jobs may take to move when it is to end.
+    pub leave_within: Duration,
 }
 
 /// Runs a TaskManager until `shutdown`; its processes have ended then.
@@ -72,10 +77,7 @@ pub async fn run_taskmanager(
             Ok(link) => {
                 told = false;
                 let mut connection = Connection::new(home.clone());
-                let reason = tokio::select! {
-                    reason = connection.attend(link) => reason,
-                    () = shutdown.cancelled() => "shutting down".to_owned(),
-                };
+                let reason = connection.attend(link, &shutdown, options.leave_within).await;
                 warn!(reason, processes = connection.running.len(), "the connection is over");
                 connection.end_all().await;
             }
@@ -139,15 +141,38 @@ impl Connection {
         Self { home, running, ended, end_sender, end, answered, answers }
     }
 
-    /// Does what the JobManager says until it is gone; tells why.
-    async fn attend(&mut self, link: TaskManagerLink) -> String {
+    /// Does what the JobManager says until it is gone, or until this TaskManager is to end and its
+    /// jobs have moved or taken too long for that; tells why.
+    async fn attend(
+        &mut self,
+        link: TaskManagerLink,
+        shutdown: &CancellationToken,
+        leave_within: Duration,
+    ) -> String {
         let (sender, mut receiver) = link.split();
         let (mut interval, mut timeout) = (Duration::from_secs(10), Duration::from_secs(50));
         let mut beat = tokio::time::interval(interval);
         let silence = tokio::time::sleep(timeout);
-        tokio::pin!(silence);
+        let until = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(silence, until);
+        let mut leaving = false;
         loop {
+            if leaving && self.running.is_empty() {
+                return "this TaskManager ends; its jobs have moved".to_owned();
+            }
             tokio::select! {
+                () = shutdown.cancelled(), if !leaving => {
+                    leaving = true;
+                    until.as_mut().reset(tokio::time::Instant::now() + leave_within);
+                    if let Err(error) = sender.send(FromTaskManager::Leaving) {
+                        return chain(&error);
+                    }
+                }
+                () = &mut until, if leaving => {
+                    return format!(
+                        "this TaskManager ends; its jobs have not moved within {leave_within:?}"
+                    );
+                }
                 word = receiver.receive() => {
                     let word = match word {
                         Some(Ok(word)) => word,

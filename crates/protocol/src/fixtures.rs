@@ -274,6 +274,7 @@ fn from_task_manager() -> Vec<Example> {
             "task_manager_heartbeat",
             FromTaskManager::Heartbeat { processes: vec![key(), key()] },
         ),
+        example("leaving", FromTaskManager::Leaving),
         example("process_started", FromTaskManager::Started(key(), 4711)),
         example("process_ended", ended),
         example("logs", FromTaskManager::Logs { request: 3, logs: vec![log] }),

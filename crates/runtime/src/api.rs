@@ -1,6 +1,6 @@
 //! What the outside of the runtime sees: what to run, a handle on the running job, and its end.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::executor::block_on;
 use serde::{Deserialize, Serialize};
@@ -72,20 +72,22 @@ pub enum JobStatus {
     Failed,
     /// All its input is consumed, or it was stopped with a savepoint.
     Finished,
+    /// It has ended for now: its checkpoints are kept, and it can go on from the last one.
+    Suspended,
 }
 
 impl JobStatus {
     /// Whether the job has ended.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
-        matches!(self, Self::Canceled | Self::Failed | Self::Finished)
+        matches!(self, Self::Canceled | Self::Failed | Self::Finished | Self::Suspended)
     }
 }
 
 /// How a job ended well.
 #[derive(Clone, Debug)]
 pub struct JobResult {
-    /// [`JobStatus::Finished`] or [`JobStatus::Canceled`].
+    /// [`JobStatus::Finished`], [`JobStatus::Canceled`] or [`JobStatus::Suspended`].
     pub status: JobStatus,
     /// Where the savepoint lies that the job was stopped with.
     pub savepoint: Option<String>,
@@ -128,6 +130,8 @@ pub(crate) enum Request {
     Snapshot { wish: Wish, reply: Reply },
     /// End the job.
     Cancel,
+    /// End the job for now, behind one more checkpoint if that is complete by then.
+    Suspend { within: Duration },
 }
 
 /// Where the answer to a request goes: a path, or the reason why there is none.
@@ -296,6 +300,15 @@ impl JobHandle {
     pub fn cancel(&self) {
         // A job that has ended needs no cancelling.
         let _ = self.requests.send(Request::Cancel);
+    }
+
+    /// Ends the job for now, as an orchestrator wants that stops a process to start it again: it
+    /// takes one more checkpoint, which its sinks commit, and ends as [`JobStatus::Suspended`], with
+    /// all its checkpoints kept. If that takes longer than `within` it ends without; so does a job
+    /// whose checkpoints are in memory alone.
+    pub fn suspend(&self, within: Duration) {
+        // A job that has ended needs no suspending.
+        let _ = self.requests.send(Request::Suspend { within });
     }
 
     /// What there is to tell now.

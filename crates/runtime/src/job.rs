@@ -131,7 +131,8 @@ async fn follow(
     Ok(JobResult { status: JobStatus::Finished, savepoint: None, stats: stats.get() })
 }
 
-/// Runs the process of an attempt that a TaskManager has started this binary as.
+/// Runs the process of an attempt that a TaskManager has started this binary as. The process has to
+/// end behind it: user code that hangs may still be on one of its threads.
 ///
 /// # Errors
 ///
@@ -159,7 +160,10 @@ pub fn run_process(mut spec: JobSpec, seat: ProcessSeat) -> Result<(), JobError>
     };
     let runtime = io_runtime()?;
     let (clock, tokio) = (Arc::new(SystemClock), runtime.handle().clone());
-    runtime.block_on(follower.run(LocalProgram { spec, plan, stores, clock, tokio }))
+    let done = runtime.block_on(follower.run(LocalProgram { spec, plan, stores, clock, tokio }));
+    // What still blocks one of its threads is not waited for: it ends with the process.
+    runtime.shutdown_background();
+    done
 }
 
 /// The Tokio runtime of a process with workers.

@@ -36,7 +36,9 @@ pub use job::{
 };
 pub use master::{AttemptStart, Attempts, CompletionLog, LogError, RunningAttempt};
 pub use prepare::{RestorePoint, discard_unrecorded};
-pub use seat::{CONFIGURATION_VARIABLE, DESCRIBE_VARIABLE, PROCESS_VARIABLE, ProcessSeat};
+pub use seat::{
+    CONFIGURATION_VARIABLE, DESCRIBE_VARIABLE, PARENT_VARIABLE, PROCESS_VARIABLE, ProcessSeat,
+};
 pub use stats::{
     AttemptFailure, CheckpointSummary, FailedCheckpoint, JobStats, Location, PendingCheckpoint,
     SubtaskSnapshot,

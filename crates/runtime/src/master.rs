@@ -11,6 +11,7 @@
 
 mod actions;
 mod attempts;
+mod farewell;
 mod handover;
 mod log;
 mod tell;
@@ -44,6 +45,7 @@ pub use self::{
     log::{CompletionLog, LogError},
 };
 use self::{
+    farewell::{Farewell, Leave},
     handover::{Handover, Step},
     tell::Sample,
     under_way::UnderWay,
@@ -63,6 +65,8 @@ enum AttemptEnd {
     /// All of its processes have closed, and the job has ended like this.
     Closed(EndStatus),
     Canceled,
+    /// It is to go on later.
+    Suspended,
     /// With where that was, if it was one of several places.
     Failed(Failure, Option<Location>),
     /// It has given way to the next one, through no fault of its own; the reason.
@@ -89,12 +93,21 @@ struct Attempt {
     sample: Sample,
     /// The process that has failed first.
     failed_in: Option<ProcessIndex>,
+    /// The newest snapshot that each process has committed.
+    committed: BTreeMap<ProcessIndex, CheckpointId>,
     end: Option<AttemptEnd>,
 }
 
 impl Attempt {
     fn new(id: AttemptId, running: RunningAttempt) -> Self {
-        Self { id, running, sample: Sample::new(), failed_in: None, end: None }
+        let committed = BTreeMap::new();
+        Self { id, running, sample: Sample::new(), failed_in: None, committed, end: None }
+    }
+
+    /// Whether all its processes have committed a snapshot.
+    fn has_committed(&self, checkpoint: CheckpointId) -> bool {
+        let committed = self.committed.values().filter(|newest| **newest >= checkpoint);
+        committed.count() == self.running.commands.len()
     }
 
     fn failed(&mut self, failure: Failure) {
@@ -129,6 +142,7 @@ pub(crate) struct JobMaster {
     next_request: u64,
     /// Where the savepoint lies that the job was stopped with.
     stopped_with: Option<String>,
+    farewell: Farewell,
     max_parallelism: MaxParallelism,
     /// Of the current attempt.
     parallelism: Parallelism,
@@ -166,6 +180,7 @@ impl JobMaster {
             replies: HashMap::new(),
             next_request: 0,
             stopped_with: None,
+            farewell: Farewell::No,
             attempt: AttemptId(0),
         }
     }
@@ -181,6 +196,13 @@ impl JobMaster {
             match self.run_attempt().await {
                 AttemptEnd::Closed(status) => break Ok(self.ended(status)),
                 AttemptEnd::Canceled => break Ok(self.ended(EndStatus::Canceled)),
+                AttemptEnd::Suspended => break Ok(self.ended(EndStatus::Suspended)),
+                AttemptEnd::Failed(failure, location)
+                    if self.farewell.is_wanted() && failure.kind != ErrorKind::Fenced =>
+                {
+                    self.remember(&failure, location);
+                    break Ok(self.ended(EndStatus::Suspended));
+                }
                 AttemptEnd::Outdated(reason) => self.after_handover(&reason),
                 AttemptEnd::Failed(failure, location) => {
                     match self.after_failure(failure, location).await {
@@ -218,6 +240,7 @@ impl JobMaster {
         let status = match status {
             EndStatus::Finished => JobStatus::Finished,
             EndStatus::Canceled => JobStatus::Canceled,
+            EndStatus::Suspended => JobStatus::Suspended,
             EndStatus::Failed => JobStatus::Failed,
         };
         self.set_status(status);
@@ -273,6 +296,7 @@ impl JobMaster {
                 () = &mut restart => return None,
                 Some(request) = self.requests.recv() => match request {
                     Request::Cancel => return Some(Ok(self.ended(EndStatus::Canceled))),
+                    Request::Suspend { .. } => return Some(Ok(self.ended(EndStatus::Suspended))),
                     Request::Snapshot { reply, .. } => {
                         // Who has given up waiting needs no answer.
                         let _ = reply.send(Err("the job is restarting".to_owned()));
@@ -324,14 +348,21 @@ impl JobMaster {
             let deadline = self.until_deadline();
             let event = tokio::select! {
                 Some(report) = attempt.running.reports.recv() => {
-                    if let Report::Failed { process, .. } = &report {
-                        attempt.failed_in.get_or_insert(*process);
+                    match &report {
+                        Report::Failed { process, .. } => {
+                            attempt.failed_in.get_or_insert(*process);
+                        }
+                        Report::Committed { process, checkpoint } => {
+                            attempt.committed.insert(*process, *checkpoint);
+                        }
+                        _ => {}
                     }
                     Some(Event::Report { attempt: attempt.id, report })
                 }
                 step = handover.next(&mut attempt.running.outdated) => {
                     self.hand_over(step, &mut handover, attempt)
                 }
+                leave = self.farewell.next() => self.leave(&leave, attempt),
                 Some(request) = self.requests.recv() => self.on_request(request),
                 Some(done) = self.writes.join_next() => match done {
                     Ok(Written::Event(event)) => Some(event),
@@ -352,8 +383,36 @@ impl JobMaster {
                 let actions = self.coordinator.step(event, self.clock.now());
                 self.perform(actions, &mut Some(attempt));
             }
+            if self.farewell.committing().is_some_and(|last| attempt.has_committed(last)) {
+                attempt.end.get_or_insert(AttemptEnd::Suspended);
+            }
         }
         self.collect_stats(attempt);
+    }
+
+    /// Does what follows for a job that has to end and go on later.
+    fn leave(&mut self, leave: &Leave, attempt: &mut Attempt) -> Option<Event> {
+        match leave {
+            Leave::Ask if self.coordinator.is_ending() => {
+                self.farewell.postpone();
+                None
+            }
+            Leave::Ask => {
+                let (reply, answer) = oneshot::channel();
+                self.farewell.asked(answer);
+                self.on_request(Request::Snapshot { wish: Wish::Checkpoint, reply })
+            }
+            Leave::Complete => {
+                let newest = self.coordinator.restore_point().map(|point| point.id);
+                self.farewell.complete(newest.unwrap_or_default());
+                None
+            }
+            Leave::End(waited_for) => {
+                warn!(job = %self.settings.id, waited_for, "the job ends without a last checkpoint");
+                attempt.end.get_or_insert(AttemptEnd::Suspended);
+                None
+            }
+        }
     }
 
     fn until_deadline(&self) -> Duration {
@@ -391,6 +450,12 @@ impl JobMaster {
             Request::Cancel => {
                 self.set_status(JobStatus::Cancelling);
                 return Some(Event::CancelRequested);
+            }
+            Request::Suspend { within } => {
+                // What only this process has in memory nobody goes on from.
+                let is_kept = self.settings.options.checkpointing.dir.is_some();
+                self.farewell = Farewell::begin(if is_kept { within } else { Duration::ZERO });
+                return None;
             }
             Request::Snapshot { wish, reply } => (wish, reply),
         };
@@ -457,6 +522,7 @@ impl JobMaster {
                 done = &mut work => return done.map_err(AttemptEnd::from),
                 Some(request) = requests.recv() => match request {
                     Request::Cancel => return Err(AttemptEnd::Canceled),
+                    Request::Suspend { .. } => return Err(AttemptEnd::Suspended),
                     // Whoever asks for a snapshot of a job that is being started waits for it.
                     request => waiting.push(request),
                 },
@@ -472,6 +538,7 @@ impl JobMaster {
         let reason = match &end {
             AttemptEnd::Closed(_) => "the job has ended".to_owned(),
             AttemptEnd::Canceled => "the job was cancelled".to_owned(),
+            AttemptEnd::Suspended => "the job has ended for now".to_owned(),
             AttemptEnd::Failed(failure, _) => describe(failure),
             AttemptEnd::Outdated(reason) => reason.clone(),
         };

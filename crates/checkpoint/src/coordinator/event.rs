@@ -133,6 +133,8 @@ pub enum EndStatus {
     Finished,
     /// By hand.
     Canceled,
+    /// For now: it goes on later, from its last checkpoint.
+    Suspended,
     /// For good, with a failure.
     Failed,
 }

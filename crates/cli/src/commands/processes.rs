@@ -175,6 +175,7 @@ pub(super) async fn taskmanager(matches: &ArgMatches) -> Done {
         host: options.taskmanager_host.clone(),
         slots: options.slots,
         folder,
+        leave_within: PATIENCE,
     };
     run_taskmanager(task_manager, until_told()?).await?;
     // Binaries are fetched anew; the logs of processes stay.
@@ -371,6 +372,7 @@ async fn foreground(matches: &ArgMatches, folder: &Path) -> anyhow::Result<()> {
             host: options.taskmanager_host.clone(),
             slots: options.slots,
             folder: folder.join(format!("taskmanager-{number}")),
+            leave_within: Duration::ZERO,
         };
         task_managers.spawn(run_taskmanager(task_manager, shutdown.clone()));
     }

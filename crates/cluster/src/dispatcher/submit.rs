@@ -46,9 +46,7 @@ impl Dispatcher {
     /// What is wrong with it; nothing has been started then.
     pub async fn submit(&self, submission: Submission) -> Result<JobId, SubmitError> {
         let id = submission.job_id.unwrap_or_else(|| JobId(rand::random()));
-        if self.lock().get(&id).is_some_and(|job| job.end.is_none()) {
-            return Err(SubmitError::Duplicate { id });
-        }
+        let _reserved = self.reserve(id)?;
         let started = self.now();
         let Some(ha) = &self.0.ha else {
             self.start(id, submission, started, None).await?;
@@ -56,7 +54,10 @@ impl Dispatcher {
         };
         let artifact = submission.artifact.clone();
         let (stored, binary) = self.stored(&submission, started).await?;
-        ha.put_job(id, &stored, binary).await?;
+        if !ha.put_job(id, &stored, binary).await? {
+            // An earlier JobManager has left it, and it has not been recovered.
+            return Err(SubmitError::Duplicate { id });
+        }
         let result = match ha.take_over(id).await {
             Ok((log, _)) => self.start(id, submission, started, Some(log)).await,
             Err(error) => Err(error.into()),
@@ -111,6 +112,7 @@ impl Dispatcher {
         id: JobId,
         stored: StoredJob,
     ) -> Result<(), SubmitError> {
+        let _reserved = self.reserve(id)?;
         if self.0.artifacts.path(&stored.artifact).is_none()
             && let Some(binary) = ha.binary(&stored.artifact).await?
         {

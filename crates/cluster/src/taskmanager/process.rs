@@ -89,7 +89,7 @@ impl ProcessHome {
             .stdout(output)
             .stderr(errors)
             .kill_on_drop(true);
-        let started = spawn(&mut command).await;
+        let started = spawn(command).await;
         let mut child = started.map_err(|error| failed("start the job's binary", &error))?;
         let key = &request.key;
         info!(job = %key.job, attempt = %key.attempt, process = %key.process, pid = child.id(), "process started");

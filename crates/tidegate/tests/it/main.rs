@@ -14,6 +14,7 @@ mod prepared_output;
 mod processes;
 mod retention;
 mod savepoints;
+mod signals;
 mod state;
 mod support;
 mod upgrade;

@@ -64,6 +64,8 @@ options! {
         "State smaller than this stands in `_metadata` itself.";
     AFTER_TASKS_FINISH: "execution.checkpointing.checkpoints-after-tasks-finish", "true", "true or false",
         "Whether checkpoints go on once some subtasks have consumed all of their input, with a final one at the end that commits the last results.";
+    TERMINATION_TIMEOUT: "execution.termination.timeout", "10 s", "duration",
+        "How long a job that SIGTERM ends may take for one more checkpoint, which is kept; 0 takes none. Not in Flink.";
     RECOVERY_PATH: "execution.state-recovery.path", "none", "path, URL or `latest`",
         "The savepoint or retained checkpoint that the job starts from.";
     CLAIM_MODE: "execution.state-recovery.claim-mode", "NO_CLAIM", "CLAIM or NO_CLAIM",

@@ -39,7 +39,7 @@ pub use config::{CoordinatorConfig, RetentionPolicy};
 pub use event::{
     Action, CheckpointOutcome, EndStatus, Event, RequestId, SavepointRequest, Trigger,
 };
-pub use retention::CompletedSnapshot;
+pub use retention::{CompletedSnapshot, Subsumed};
 
 use self::{
     pending::{Pending, Stage},

@@ -28,7 +28,7 @@ use tidegate_checkpoint::{
 };
 use tidegate_snapshot::{
     manifest::SnapshotForm,
-    store::{SnapshotLocation, SnapshotStore},
+    store::{SnapshotStore, Unfinished},
 };
 use tidegate_types::{
     AttemptId, BarrierKind, CheckpointId, Clock, ErrorKind, MaxParallelism, Parallelism,
@@ -115,7 +115,8 @@ pub(crate) struct JobMaster {
     /// Writes of manifests; each comes back as an event.
     writes: JoinSet<Written>,
     deletions: JoinSet<()>,
-    locations: HashMap<CheckpointId, SnapshotLocation>,
+    /// The snapshots under way, and given up ones that somebody may still write into.
+    locations: HashMap<CheckpointId, Unfinished>,
     replies: HashMap<RequestId, oneshot::Sender<Result<String, String>>>,
     next_request: u64,
     /// The snapshots under way that are of the canonical form.
@@ -130,6 +131,8 @@ pub(crate) struct JobMaster {
     /// Of the current attempt.
     parallelism: Parallelism,
     attempt: AttemptId,
+    /// What the names of the current attempt's files carry.
+    token: u64,
 }
 
 impl JobMaster {
@@ -142,7 +145,7 @@ impl JobMaster {
     ) -> Self {
         let Prepared { settings, plan, stores, config, next_id, owned, foreign, restored } =
             prepared;
-        Self {
+        let master = Self {
             coordinator: Coordinator::new(config, next_id, owned, foreign),
             restart: RestartStrategy::new(settings.options.restart.clone()),
             max_parallelism: restored.max_parallelism,
@@ -167,7 +170,10 @@ impl JobMaster {
             stopped_with: None,
             stop_cancels: false,
             attempt: AttemptId(0),
-        }
+            token: 0,
+        };
+        master.tell_held();
+        master
     }
 
     /// The same, with a record of completed snapshots.
@@ -459,6 +465,7 @@ impl JobMaster {
         restored: RestorePoint,
     ) -> Result<RunningAttempt, AttemptEnd> {
         let (attempt, token) = (self.attempt, rand::random::<u64>());
+        self.token = token;
         let Self { attempts, requests, waiting, .. } = self;
         let start = attempts.start(AttemptStart { attempt, token, restored });
         tokio::pin!(start);

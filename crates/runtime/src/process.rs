@@ -33,7 +33,7 @@ use std::{
 use tidegate_checkpoint::protocol::{Command, Failure, OperatorAck, ProcessAck, Report};
 use tidegate_snapshot::{
     manifest::SnapshotForm,
-    store::{Places, SnapshotLocation},
+    store::{Places, SnapshotLocation, state_file},
 };
 use tidegate_types::{
     BoxError, CheckpointId, Clock, ErrorKind, MaxParallelism, OperatorUid, ProcessIndex,
@@ -426,7 +426,7 @@ impl Process {
     fn write(&mut self, checkpoint: CheckpointId, target: &str, collecting: Collecting) {
         let process = self.spec.process;
         let location = self.location(target);
-        let name = format!("state-{process}-{:016x}", self.spec.attempt_token);
+        let name = state_file(process, self.spec.attempt_token);
         let assembled = assemble(collecting.parts, &name, self.spec.inline_threshold);
         self.jobs.spawn(async move {
             let written = async {

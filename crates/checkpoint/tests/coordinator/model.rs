@@ -185,7 +185,7 @@ impl Model {
             }
             Action::CheckManifest { checkpoint } => assert!(self.checking.insert(checkpoint)),
             Action::Discard { checkpoint } => self.on_discard(checkpoint),
-            Action::Delete(snapshot) => self.on_delete(&snapshot),
+            Action::Delete(subsumed) => self.on_delete(subsumed.snapshot()),
             Action::Answer { request, result } => {
                 let answer = self.requests.get_mut(&request).expect("it was asked");
                 let before = answer.replace(result);

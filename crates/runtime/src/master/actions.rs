@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tidegate_checkpoint::{
     Action, Event,
-    coordinator::Trigger,
+    coordinator::{Subsumed, Trigger},
     protocol::{Command, ProcessAck},
 };
 use tidegate_snapshot::{
@@ -12,7 +12,7 @@ use tidegate_snapshot::{
     manifest::{
         FORMAT, FORMAT_VERSION, JobInfo, Manifest, OperatorManifest, SnapshotForm, SnapshotKind,
     },
-    store::SnapshotLocation,
+    store::{SnapshotLocation, Unfinished},
 };
 use tidegate_types::{Barrier, BarrierKind, CheckpointId, OperatorUid, Timestamp, error::chain};
 use tracing::{debug, warn};
@@ -22,6 +22,11 @@ use super::{Attempt, AttemptEnd, CompletionLog, JobMaster, LogError, Written};
 impl JobMaster {
     /// Carries out actions, in order; `attempt` is there while one runs.
     pub(super) fn perform(&mut self, actions: Vec<Action>, attempt: &mut Option<&mut Attempt>) {
+        let changes_held =
+            |action: &Action| matches!(action, Action::Observe(_) | Action::Delete(_));
+        if actions.iter().any(changes_held) {
+            self.tell_held();
+        }
         for action in actions {
             self.perform_one(action, attempt);
         }
@@ -42,14 +47,11 @@ impl JobMaster {
             }
             Action::CheckManifest { checkpoint } => self.check_manifest(checkpoint),
             Action::Discard { checkpoint } => {
-                if let Some(location) = self.locations.remove(&checkpoint) {
-                    self.delete(location);
+                if let Some(unfinished) = self.locations.remove(&checkpoint) {
+                    self.discard(unfinished);
                 }
             }
-            Action::Delete(snapshot) => match self.location_of(&snapshot.location) {
-                Ok(location) => self.delete(location),
-                Err(error) => warn!(job = %self.settings.id, %error, "could not delete a snapshot"),
-            },
+            Action::Delete(subsumed) => self.delete(subsumed),
             Action::Answer { request, result } => {
                 if let Some(reply) = self.replies.remove(&request) {
                     // Who has given up waiting needs no answer.
@@ -83,7 +85,7 @@ impl JobMaster {
         };
         debug!(job = %self.settings.id, %checkpoint, target = %location, "triggering a snapshot");
         let target = location.to_string();
-        self.locations.insert(checkpoint, location);
+        self.locations.insert(checkpoint, location.begun_by(self.token));
         let form = match trigger {
             Trigger::Savepoint { form, .. } => *form,
             Trigger::Checkpoint => SnapshotForm::Native,
@@ -101,7 +103,7 @@ impl JobMaster {
         triggered_at: Timestamp,
         acks: Vec<ProcessAck>,
     ) {
-        let Some(location) = self.locations.get(&checkpoint).cloned() else { return };
+        let Some(location) = self.location_under_way(checkpoint) else { return };
         self.measure(checkpoint, &acks);
         let kind = match kind {
             BarrierKind::Checkpoint | BarrierKind::Final => SnapshotKind::Checkpoint,
@@ -143,7 +145,7 @@ impl JobMaster {
 
     /// Looks until the store answers: without knowing, nothing else can be decided.
     fn check_manifest(&mut self, checkpoint: CheckpointId) {
-        let Some(location) = self.locations.get(&checkpoint).cloned() else { return };
+        let Some(location) = self.location_under_way(checkpoint) else { return };
         let (job, log) = (self.settings.id, self.log.clone());
         self.writes.spawn(async move {
             loop {
@@ -167,12 +169,26 @@ impl JobMaster {
         });
     }
 
-    fn delete(&mut self, location: SnapshotLocation) {
+    fn location_under_way(&self, checkpoint: CheckpointId) -> Option<SnapshotLocation> {
+        self.locations.get(&checkpoint).map(|unfinished| unfinished.location().clone())
+    }
+
+    fn discard(&mut self, unfinished: Unfinished) {
         let job = self.settings.id;
         self.deletions.spawn(async move {
-            if let Err(error) = location.delete().await {
-                let error = chain(&error);
-                warn!(%job, %location, error, "could not delete a snapshot; it has to be deleted by hand");
+            if let Err(error) = unfinished.discard().await {
+                let (location, error) = (unfinished.location(), chain(&error));
+                warn!(%job, %location, error, "could not delete what a failed snapshot has left");
+            }
+        });
+    }
+
+    fn delete(&mut self, subsumed: Subsumed) {
+        let (job, places) = (self.settings.id, self.stores.places());
+        self.deletions.spawn(async move {
+            if let Err(error) = places.delete(&subsumed).await {
+                let (location, error) = (&subsumed.snapshot().location, chain(&error));
+                warn!(%job, location, error, "could not delete a snapshot; it has to be deleted by hand");
             }
         });
     }

@@ -43,7 +43,7 @@ pub use event::{
     Action, AfterSavepoint, CheckpointOutcome, EndStatus, Event, RequestId, SnapshotRequest,
     Trigger, Wish,
 };
-pub use retention::CompletedSnapshot;
+pub use retention::{CompletedSnapshot, Subsumed};
 
 use self::{
     conclusion::Conclusion,

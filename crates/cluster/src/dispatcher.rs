@@ -10,7 +10,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tidegate_runtime::{JobDescription, JobError, JobHandle, JobResult, JobStatus};
+use tidegate_runtime::{
+    HeldSnapshot, JobDescription, JobError, JobHandle, JobResult, JobStatus, dispose_savepoint,
+};
 use tidegate_types::{
     Clock, ErrorKind, JobId, MaxParallelism, Parallelism, Timestamp, error::chain,
     options::JobOptions,
@@ -282,6 +284,27 @@ impl Dispatcher {
             job.requirements.send_replace(wanted);
         }
         Ok(())
+    }
+
+    /// Deletes a snapshot, unless a job that has not ended may still need it.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, a job holds it, or it can't be deleted.
+    pub async fn dispose(&self, path: &str) -> Result<(), JobError> {
+        let held = self.held();
+        dispose_savepoint(path, &held).await
+    }
+
+    fn held(&self) -> Vec<HeldSnapshot> {
+        let jobs = self.lock();
+        let running = jobs.iter().filter(|(_, job)| job.end.is_none());
+        let of = |(id, job): (&JobId, &Job)| {
+            let (job, name) = (job.handle.stats().held, job.description.name.clone());
+            let held = move |location| HeldSnapshot { job: *id, name: name.clone(), location };
+            job.into_iter().map(held).collect::<Vec<_>>()
+        };
+        running.flat_map(of).collect()
     }
 
     /// What the TaskManagers have in their logs, and who they are.

@@ -10,8 +10,10 @@ use std::{
 };
 
 use tidegate_protocol::{Endpoint, KeepAlive, Secret};
-use tidegate_snapshot::store::SnapshotLocation;
-use tidegate_types::{Clock, ErrorKind, MaxParallelism, ProcessIndex, time::SystemClock};
+use tidegate_snapshot::store::{Address, DeletionProof, Places, SnapshotLocation};
+use tidegate_types::{
+    CheckpointId, Clock, ErrorKind, JobId, MaxParallelism, ProcessIndex, time::SystemClock,
+};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
@@ -190,16 +192,62 @@ pub async fn verify_snapshot(path: &str) -> Result<(), JobError> {
     Ok(location.verify(&manifest).await?)
 }
 
-/// Deletes a savepoint.
+/// A snapshot that a running job holds: it may go on from it, or retains it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldSnapshot {
+    /// The job.
+    pub job: JobId,
+    /// Its name.
+    pub name: String,
+    /// Where the snapshot lies.
+    pub location: String,
+}
+
+/// That a person wants a snapshot to go, and no job holds it.
+struct Disposal {
+    location: String,
+}
+
+impl Disposal {
+    fn of(location: &SnapshotLocation, held: &[HeldSnapshot]) -> Result<Self, JobError> {
+        let address = location.place().address();
+        let is_it = |held: &&HeldSnapshot| {
+            Address::parse(&held.location).is_ok_and(|other| other == *address)
+        };
+        match held.iter().find(is_it) {
+            None => Ok(Self { location: location.to_string() }),
+            Some(HeldSnapshot { job, name, .. }) => {
+                let message = format!(
+                    "the snapshot '{location}' is in use by job {job} (`{name}`), which may go on \
+                     from it: it can be disposed of once the job has ended or has newer checkpoints"
+                );
+                Err(JobError::new(ErrorKind::Invalid, message))
+            }
+        }
+    }
+}
+
+impl DeletionProof for Disposal {
+    fn location(&self) -> &str {
+        &self.location
+    }
+
+    fn checkpoint(&self) -> Option<CheckpointId> {
+        None
+    }
+}
+
+/// Deletes a savepoint, or a checkpoint that was left, unless it is among those that running jobs
+/// hold.
 ///
 /// # Errors
 ///
-/// When there is none, or it can't be deleted.
-pub async fn dispose_savepoint(path: &str) -> Result<(), JobError> {
+/// When there is none, a job holds it, or it can't be deleted.
+pub async fn dispose_savepoint(path: &str, held: &[HeldSnapshot]) -> Result<(), JobError> {
     let location = SnapshotLocation::parse(path)?;
     // Nothing is deleted that is no snapshot.
     location.load().await?;
-    Ok(location.delete().await?)
+    Ok(Places::default().delete(&Disposal::of(&location, held)?).await?)
 }
 
 /// The master of a job that runs in this process.
@@ -251,3 +299,6 @@ pub async fn start_master(
     });
     Ok(handle)
 }
+
+#[cfg(test)]
+mod tests;

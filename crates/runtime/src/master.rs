@@ -147,6 +147,8 @@ pub(crate) struct JobMaster {
     /// Of the current attempt.
     parallelism: Parallelism,
     attempt: AttemptId,
+    /// What the names of the current attempt's files carry.
+    token: u64,
 }
 
 impl JobMaster {
@@ -159,7 +161,7 @@ impl JobMaster {
     ) -> Self {
         let Prepared { settings, plan, stores, config, next_id, owned, foreign, restored } =
             prepared;
-        Self {
+        let master = Self {
             coordinator: Coordinator::new(config, next_id, owned, foreign),
             restart: RestartStrategy::new(settings.options.restart.clone()),
             max_parallelism: restored.max_parallelism,
@@ -182,7 +184,10 @@ impl JobMaster {
             stopped_with: None,
             farewell: Farewell::No,
             attempt: AttemptId(0),
-        }
+            token: 0,
+        };
+        master.tell_held();
+        master
     }
 
     /// The same, with a record of completed snapshots.
@@ -505,6 +510,7 @@ impl JobMaster {
             stats.max_parallelism = restored.max_parallelism;
         });
         let (attempt, token) = (self.attempt, rand::random::<u64>());
+        self.token = token;
         let concludes = self.coordinator.is_concluding();
         let start = AttemptStart { attempt, token, restored, concludes };
         self.unless_cancelled(|attempts| attempts.start(start)).await

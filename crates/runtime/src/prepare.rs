@@ -11,10 +11,10 @@ use tidegate_checkpoint::{
 use tidegate_snapshot::{
     SnapshotError, StoreError,
     manifest::{Manifest, SnapshotKind},
-    store::{ListedSnapshot, Places, SnapshotLocation, SnapshotStore},
+    store::{DeletionProof, ListedSnapshot, Places, SnapshotLocation, SnapshotStore},
 };
 use tidegate_types::{
-    BarrierKind, CheckpointId, ErrorKind, MaxParallelism, Parallelism, error::chain,
+    BarrierKind, CheckpointId, ErrorKind, JobId, MaxParallelism, Parallelism, error::chain,
     options::ClaimMode,
 };
 use tracing::{info, warn};
@@ -297,7 +297,7 @@ async fn savepoints_of(spec: &JobSettings, stores: &Stores) -> Result<Savepoints
 async fn sweep(listed: &[ListedSnapshot], spec: &JobSettings, starts_fresh: bool) {
     for snapshot in listed.iter().filter(|snapshot| !snapshot.complete) {
         info!(job = %spec.id, location = %snapshot.location, "sweeping a snapshot that was never completed");
-        if let Err(error) = snapshot.location.delete().await {
+        if let Err(error) = sweep_one(&snapshot.location).await {
             let error = tidegate_types::error::chain(&error);
             warn!(job = %spec.id, location = %snapshot.location, error, "could not sweep it");
         }
@@ -311,6 +311,12 @@ async fn sweep(listed: &[ListedSnapshot], spec: &JobSettings, starts_fresh: bool
              --from-savepoint latest goes on from it"
         );
     }
+}
+
+/// Deletes what has our names in the folder of a snapshot that was never completed.
+async fn sweep_one(location: &SnapshotLocation) -> Result<(), SnapshotError> {
+    let leftovers = location.leftovers().await?;
+    Ok(location.remove(leftovers).await?)
 }
 
 /// What was found to start from.
@@ -341,17 +347,30 @@ async fn restore_from(
     if !start.claim {
         return Ok(Found { restored, owned: Vec::new(), foreign: Some(snapshot) });
     }
-    // Older ones of the job's own folder that a crash kept from being deleted go with it.
-    let older = listed.iter().filter(|found| found.complete && found.id < manifest.checkpoint);
-    let mut owned = older.map(|found| CompletedSnapshot {
-        id: found.id,
-        kind: BarrierKind::Checkpoint,
-        location: found.location.to_string(),
-        bytes: 0,
-    });
-    let mut owned = owned.by_ref().collect::<Vec<_>>();
+    let mut owned = older_of(spec, &manifest, listed).await?;
     owned.push(CompletedSnapshot { kind: BarrierKind::Checkpoint, ..snapshot });
     Ok(Found { restored, owned, foreign: None })
+}
+
+/// Older checkpoints in the job's own folder that a crash kept from being deleted: with a snapshot
+/// of the job itself they are claimed too. Of a folder that it shares with other jobs only its own.
+async fn older_of(
+    spec: &JobSettings,
+    claimed: &Manifest,
+    listed: &[ListedSnapshot],
+) -> Result<Vec<CompletedSnapshot>, JobError> {
+    let mut owned = Vec::new();
+    if claimed.job.id != spec.id {
+        return Ok(owned);
+    }
+    for found in listed.iter().filter(|found| found.complete && found.id < claimed.checkpoint) {
+        if is_of(spec.id, &found.location).await? {
+            let (id, location) = (found.id, found.location.to_string());
+            let kind = BarrierKind::Checkpoint;
+            owned.push(CompletedSnapshot { id, kind, location, bytes: 0 });
+        }
+    }
+    Ok(owned)
 }
 
 fn completed(location: &SnapshotLocation, manifest: &Manifest) -> CompletedSnapshot {
@@ -456,8 +475,38 @@ pub(crate) async fn read(
     Ok(RestoredJob::new(manifest.checkpoint, restore, loaded))
 }
 
-/// Deletes complete checkpoints in a job's own folder that are newer than the newest one that its
-/// record of completed snapshots knows: whoever wrote them was not the job's master any more.
+/// Whether a snapshot is a job's own; of one that can't be read nobody knows.
+async fn is_of(job: JobId, location: &SnapshotLocation) -> Result<bool, StoreError> {
+    match location.load().await {
+        Ok(manifest) => Ok(manifest.job.id == job),
+        Err(SnapshotError::Store(error)) => Err(error),
+        Err(error) => {
+            let error = chain(&error);
+            warn!(%job, %location, error, "a checkpoint can't be read and is left alone");
+            Ok(false)
+        }
+    }
+}
+
+/// A checkpoint of the job that its record of completed snapshots does not know.
+struct Unrecorded {
+    location: String,
+    checkpoint: CheckpointId,
+}
+
+impl DeletionProof for Unrecorded {
+    fn location(&self) -> &str {
+        &self.location
+    }
+
+    fn checkpoint(&self) -> Option<CheckpointId> {
+        Some(self.checkpoint)
+    }
+}
+
+/// Deletes complete checkpoints of a job that are newer than the newest one that its record of
+/// completed snapshots knows: whoever wrote them was not the job's master any more. A record that
+/// knows none says nothing.
 ///
 /// # Errors
 ///
@@ -466,13 +515,15 @@ pub async fn discard_unrecorded(
     settings: &JobSettings,
     newest: Option<CheckpointId>,
 ) -> Result<(), JobError> {
+    let Some(newest) = newest else { return Ok(()) };
     let stores = open_stores(settings)?;
     let subdir = settings.options.checkpointing.create_subdir;
     for found in stores.checkpoints.list(settings.id, subdir).await? {
-        if found.complete && Some(found.id) > newest {
+        if found.complete && found.id > newest && is_of(settings.id, &found.location).await? {
             let (job, location) = (settings.id, &found.location);
             warn!(%job, %location, "deleting a checkpoint that was never recorded as complete");
-            found.location.delete().await?;
+            let (location, checkpoint) = (location.to_string(), found.id);
+            stores.places().delete(&Unrecorded { location, checkpoint }).await?;
         }
     }
     Ok(())

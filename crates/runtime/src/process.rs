@@ -36,7 +36,7 @@ use tidegate_checkpoint::protocol::{Command, Failure, OperatorAck, ProcessAck, R
 use tidegate_core::Duty;
 use tidegate_snapshot::{
     manifest::SnapshotForm,
-    store::{Places, SnapshotLocation},
+    store::{Places, SnapshotLocation, state_file},
 };
 use tidegate_types::{
     CheckpointId, Clock, ErrorKind, MaxParallelism, OperatorUid, ProcessIndex, SnapshotFigures,
@@ -454,7 +454,7 @@ impl Process {
     fn write(&mut self, checkpoint: CheckpointId, target: &str, collecting: Collecting) {
         let process = self.spec.process;
         let location = self.location(target);
-        let name = format!("state-{process}-{:016x}", self.spec.attempt_token);
+        let name = state_file(process, self.spec.attempt_token);
         let assembled = assemble(collecting.parts, &name, self.spec.inline_threshold);
         self.jobs.spawn(async move {
             let written = async {

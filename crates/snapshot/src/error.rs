@@ -1,6 +1,6 @@
 //! What can be wrong with a snapshot, and what can happen to a write.
 
-use tidegate_types::ErrorKind;
+use tidegate_types::{CheckpointId, ErrorKind};
 
 use crate::{codec::CodecError, manifest::FORMAT_VERSION};
 
@@ -69,6 +69,16 @@ pub enum SnapshotError {
         /// What is wrong with it.
         problem: String,
     },
+    /// It is another snapshot than was meant.
+    #[error("checkpoint {found} lies at '{path}', not checkpoint {expected}")]
+    Another {
+        /// The folder.
+        path: String,
+        /// Which was meant.
+        expected: CheckpointId,
+        /// Which lies there.
+        found: CheckpointId,
+    },
     /// A value can't be read or written.
     #[error("a value can't be read or written")]
     Codec(#[from] CodecError),
@@ -82,7 +92,9 @@ impl SnapshotError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoSuchFolder { .. } | Self::NoMetadata { .. } => ErrorKind::Invalid,
+            Self::NoSuchFolder { .. } | Self::NoMetadata { .. } | Self::Another { .. } => {
+                ErrorKind::Invalid
+            }
             Self::Version { .. } => ErrorKind::Incompatible,
             Self::Missing { .. }
             | Self::Length { .. }

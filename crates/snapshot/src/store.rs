@@ -4,13 +4,16 @@
 //!
 //! A crash between the files and `_metadata` leaves a folder without `_metadata`, which nobody
 //! takes for a snapshot and [`SnapshotStore::list`] reports as not complete, to be swept. Deleting
-//! begins with `_metadata`, so that a crash in between leaves the same. On a local disk a write
-//! that a crash cut short leaves a staged file, which `object_store` hides from its listings: there
-//! the folder goes as a whole.
+//! begins with `_metadata`, so that a crash in between leaves the same: files whose names tell that
+//! they are ours, and of which attempt ([`DeletionProof`] and its neighbours say who may delete
+//! what). On a local disk a write that a crash cut short leaves a staged file, which `object_store`
+//! hides from its listings; it goes by the name that it was to have.
 
 mod address;
 mod delete;
+mod files;
 mod location;
+mod names;
 mod place;
 mod records;
 
@@ -19,7 +22,9 @@ use std::fmt;
 use tidegate_types::{CheckpointId, JobId};
 
 pub use address::{Address, absolute};
+pub use delete::{DeletionProof, Leftover, Unfinished};
 pub use location::{LoadedSnapshot, SnapshotLocation};
+pub use names::{state_file, table_file};
 pub use place::{Place, Places};
 pub use records::Records;
 
@@ -135,17 +140,6 @@ impl SnapshotStore {
 fn checkpoint_of(folder: &str) -> Option<CheckpointId> {
     let id = CheckpointId(folder.strip_prefix("chk-")?.parse().ok()?);
     (folder == format!("chk-{id}")).then_some(id)
-}
-
-/// Whether a folder of this name is one that we make for a savepoint.
-fn is_savepoint(folder: &str) -> bool {
-    let is_hex = |text: &str, digits| {
-        text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    folder
-        .strip_prefix("savepoint-")
-        .and_then(|rest| rest.split_once('-'))
-        .is_some_and(|(job, random)| is_hex(job, 6) && is_hex(random, 12))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_snapshot::manifest::SnapshotForm;
 use tidegate_types::{AttemptId, Barrier, BarrierKind, CheckpointId, Timestamp};
 
-use super::CompletedSnapshot;
+use super::{CompletedSnapshot, Subsumed};
 use crate::protocol::{Command, Failure, ProcessAck, Report};
 
 /// Tells a request apart from others; chosen by the driver.
@@ -211,13 +211,13 @@ pub enum Action {
         /// Of this snapshot.
         checkpoint: CheckpointId,
     },
-    /// Delete the folder of a snapshot that failed.
+    /// Delete what was written for a snapshot that failed.
     Discard {
         /// Its id.
         checkpoint: CheckpointId,
     },
     /// Delete a completed snapshot that nobody needs any more.
-    Delete(CompletedSnapshot),
+    Delete(Subsumed),
     /// Answer a request: with a path, or the reason why not.
     Answer {
         /// The request.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use tidegate_snapshot::store::DeletionProof;
 use tidegate_types::{BarrierKind, CheckpointId};
 
 /// A snapshot whose manifest is durable.
@@ -22,6 +23,29 @@ impl CompletedSnapshot {
     #[must_use]
     pub fn is_savepoint(&self) -> bool {
         matches!(self.kind, BarrierKind::Savepoint | BarrierKind::StopWithSavepoint { .. })
+    }
+}
+
+/// A snapshot of the job's own that nobody needs any more, as only retention can tell: the proof
+/// that it may be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subsumed(CompletedSnapshot);
+
+impl Subsumed {
+    /// Which one.
+    #[must_use]
+    pub fn snapshot(&self) -> &CompletedSnapshot {
+        &self.0
+    }
+}
+
+impl DeletionProof for Subsumed {
+    fn location(&self) -> &str {
+        &self.0.location
+    }
+
+    fn checkpoint(&self) -> Option<CheckpointId> {
+        Some(self.0.id)
     }
 }
 
@@ -54,7 +78,7 @@ impl Retention {
     /// Manifests written at the same time may become durable in any order. What counts is the
     /// order of the ids: sinks have committed what the latest one holds, and going back behind it
     /// would commit the same again.
-    pub(super) fn add(&mut self, snapshot: CompletedSnapshot) -> Vec<CompletedSnapshot> {
+    pub(super) fn add(&mut self, snapshot: CompletedSnapshot) -> Vec<Subsumed> {
         match snapshot.kind {
             BarrierKind::Savepoint => return Vec::new(),
             BarrierKind::StopWithSavepoint { .. } => {
@@ -66,7 +90,7 @@ impl Retention {
         let place = self.owned.partition_point(|other| other.id < snapshot.id);
         self.owned.insert(place, snapshot);
         let surplus = self.owned.len().saturating_sub(self.num_retained);
-        self.owned.drain(..surplus).collect()
+        self.owned.drain(..surplus).map(Subsumed).collect()
     }
 
     pub(super) fn restore_point(&self) -> Option<&CompletedSnapshot> {
@@ -78,7 +102,7 @@ impl Retention {
     }
 
     /// Gives up everything that is ours.
-    pub(super) fn take_owned(&mut self) -> Vec<CompletedSnapshot> {
-        self.owned.drain(..).collect()
+    pub(super) fn take_owned(&mut self) -> Vec<Subsumed> {
+        self.owned.drain(..).map(Subsumed).collect()
     }
 }

@@ -115,7 +115,7 @@ fn completed(id: u64) -> Action {
 
 fn deleted(actions: &[Action]) -> Vec<u64> {
     let id = |action: &Action| match action {
-        Action::Delete(snapshot) => Some(snapshot.id.get()),
+        Action::Delete(subsumed) => Some(subsumed.snapshot().id.get()),
         Action::Discard { checkpoint } => Some(checkpoint.get()),
         _ => None,
     };

@@ -201,7 +201,7 @@ impl Model {
             }
             Action::CheckManifest { checkpoint } => assert!(self.checking.insert(checkpoint)),
             Action::Discard { checkpoint } => self.on_discard(checkpoint),
-            Action::Delete(snapshot) => self.on_delete(&snapshot),
+            Action::Delete(subsumed) => self.on_delete(subsumed.snapshot()),
             Action::Answer { request, result } => {
                 let ends = matches!(&self.wishes[&request], Wish::Savepoint { then, .. }
                     if *then != AfterSavepoint::GoOn);

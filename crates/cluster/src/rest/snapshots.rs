@@ -286,9 +286,10 @@ pub(super) async fn dispose(State(api): State<Api>, bytes: Bytes) -> ApiResult<T
         return Err(ApiError::bad_request(message));
     };
     let request_id = trigger_id(None)?;
+    let dispatcher = api.dispatcher.clone();
     let work = async move {
         let class = "org.apache.flink.util.FlinkException";
-        let disposed = tidegate_runtime::dispose_savepoint(&path).await;
+        let disposed = dispatcher.dispose(&path).await;
         let cause = disposed.err().map(|error| failure_cause(class, &error.to_string()));
         DisposalInfo { failure_cause: cause }
     };

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tidegate_checkpoint::{
     Action, Event,
-    coordinator::Trigger,
+    coordinator::{Subsumed, Trigger},
     protocol::{Command, Failure, ProcessAck},
 };
 use tidegate_snapshot::{
@@ -12,7 +12,7 @@ use tidegate_snapshot::{
     manifest::{
         FORMAT, FORMAT_VERSION, JobInfo, Manifest, OperatorManifest, SnapshotForm, SnapshotKind,
     },
-    store::SnapshotLocation,
+    store::{SnapshotLocation, Unfinished},
 };
 use tidegate_types::{
     Barrier, BarrierKind, CheckpointId, ErrorKind, OperatorUid, Timestamp, error::chain,
@@ -24,6 +24,11 @@ use super::{Attempt, AttemptEnd, CompletionLog, JobMaster, LogError, UnderWay, W
 impl JobMaster {
     /// Carries out actions, in order; `attempt` is there while one runs.
     pub(super) fn perform(&mut self, actions: Vec<Action>, attempt: &mut Option<&mut Attempt>) {
+        let changes_held =
+            |action: &Action| matches!(action, Action::Observe(_) | Action::Delete(_));
+        if actions.iter().any(changes_held) {
+            self.tell_held();
+        }
         for action in actions {
             self.perform_one(action, attempt);
         }
@@ -45,13 +50,10 @@ impl JobMaster {
             Action::CheckManifest { checkpoint } => self.check_manifest(checkpoint),
             Action::Discard { checkpoint } => {
                 if let Some(snapshot) = self.under_way.remove(&checkpoint) {
-                    self.delete(snapshot.location);
+                    self.discard(snapshot.unfinished);
                 }
             }
-            Action::Delete(snapshot) => match self.location_of(&snapshot.location) {
-                Ok(location) => self.delete(location),
-                Err(error) => warn!(job = %self.settings.id, %error, "could not delete a snapshot"),
-            },
+            Action::Delete(subsumed) => self.delete(subsumed),
             Action::Answer { request, result } => {
                 if let Some(reply) = self.replies.remove(&request) {
                     // Who has given up waiting needs no answer.
@@ -104,7 +106,7 @@ impl JobMaster {
             Trigger::Savepoint { form, .. } => *form,
             Trigger::Checkpoint => SnapshotForm::Native,
         };
-        self.under_way.insert(checkpoint, UnderWay::new(location, form));
+        self.under_way.insert(checkpoint, UnderWay::new(location.begun_by(self.token), form));
         send(attempt, &Command::Trigger { barrier, target, form });
     }
 
@@ -117,7 +119,7 @@ impl JobMaster {
     ) {
         let Some(snapshot) = self.under_way.get_mut(&checkpoint) else { return };
         snapshot.measure(&acks);
-        let (location, form) = (snapshot.location.clone(), snapshot.form);
+        let (location, form) = (snapshot.unfinished.location().clone(), snapshot.form);
         let kind = match kind {
             BarrierKind::Checkpoint | BarrierKind::Final => SnapshotKind::Checkpoint,
             BarrierKind::Savepoint => SnapshotKind::Savepoint,
@@ -158,7 +160,7 @@ impl JobMaster {
     /// Looks until the store answers: without knowing, nothing else can be decided.
     fn check_manifest(&mut self, checkpoint: CheckpointId) {
         let Some(snapshot) = self.under_way.get(&checkpoint) else { return };
-        let location = snapshot.location.clone();
+        let location = snapshot.unfinished.location().clone();
         let (job, log) = (self.settings.id, self.log.clone());
         self.writes.spawn(async move {
             loop {
@@ -182,12 +184,26 @@ impl JobMaster {
         });
     }
 
-    fn delete(&mut self, location: SnapshotLocation) {
+    fn location_under_way(&self, checkpoint: CheckpointId) -> Option<SnapshotLocation> {
+        self.locations.get(&checkpoint).map(|unfinished| unfinished.location().clone())
+    }
+
+    fn discard(&mut self, unfinished: Unfinished) {
         let job = self.settings.id;
         self.deletions.spawn(async move {
-            if let Err(error) = location.delete().await {
-                let error = chain(&error);
-                warn!(%job, %location, error, "could not delete a snapshot; it has to be deleted by hand");
+            if let Err(error) = unfinished.discard().await {
+                let (location, error) = (unfinished.location(), chain(&error));
+                warn!(%job, %location, error, "could not delete what a failed snapshot has left");
+            }
+        });
+    }
+
+    fn delete(&mut self, subsumed: Subsumed) {
+        let (job, places) = (self.settings.id, self.stores.places());
+        self.deletions.spawn(async move {
+            if let Err(error) = places.delete(&subsumed).await {
+                let (location, error) = (&subsumed.snapshot().location, chain(&error));
+                warn!(%job, location, error, "could not delete a snapshot; it has to be deleted by hand");
             }
         });
     }

@@ -53,6 +53,13 @@ impl JobMaster {
         });
     }
 
+    /// Tells which snapshots the job holds: nobody may dispose of them.
+    pub(super) fn tell_held(&self) {
+        let held = self.coordinator.retained().into_iter().map(|snapshot| snapshot.location);
+        let held = held.collect();
+        self.stats.update(|stats| stats.held = held);
+    }
+
     /// The form of a snapshot that is under way.
     pub(super) fn form_of(&self, checkpoint: CheckpointId) -> SnapshotForm {
         self.under_way.get(&checkpoint).map_or(SnapshotForm::Native, |snapshot| snapshot.form)

@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use tidegate_checkpoint::protocol::ProcessAck;
-use tidegate_snapshot::{manifest::SnapshotForm, store::SnapshotLocation};
+use tidegate_snapshot::{manifest::SnapshotForm, store::Unfinished};
 
 use crate::stats::SubtaskSnapshot;
 
 /// A snapshot that has been triggered, until it is complete or its files are gone.
 pub(super) struct UnderWay {
-    /// Where it goes, resolved once.
-    pub(super) location: SnapshotLocation,
+    /// Where it goes, resolved once, and by whose token its files are told from others'.
+    pub(super) unfinished: Unfinished,
     pub(super) form: SnapshotForm,
     /// What was measured of its parts, once all have come.
     pub(super) parts: Arc<[SubtaskSnapshot]>,
 }
 
 impl UnderWay {
-    pub(super) fn new(location: SnapshotLocation, form: SnapshotForm) -> Self {
-        Self { location, form, parts: Arc::default() }
+    pub(super) fn new(unfinished: Unfinished, form: SnapshotForm) -> Self {
+        Self { unfinished, form, parts: Arc::default() }
     }
 
     /// Keeps what was measured of its parts.

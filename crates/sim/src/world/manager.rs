@@ -143,9 +143,9 @@ impl World {
                 self.check_discard(checkpoint, folder.as_deref());
                 folder.into_iter().for_each(|folder| self.delete(folder));
             }
-            Action::Delete(snapshot) => {
-                self.check_delete(&snapshot);
-                self.delete(snapshot.location);
+            Action::Delete(subsumed) => {
+                self.check_delete(subsumed.snapshot());
+                self.delete(subsumed.snapshot().location.clone());
             }
             Action::Answer { request, .. } => {
                 let before = self.alive().requests.insert(request, true);

@@ -8,7 +8,7 @@ use object_store::{
     Error, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart, path::Path,
 };
 
-use super::{Address, Place, Places, delete::delete_below};
+use super::{Address, Place, Places};
 use crate::{
     CommitError, SnapshotError, StoreError,
     manifest::{FileEntry, METADATA, Manifest, SegmentLocation, SegmentRef},
@@ -270,16 +270,6 @@ impl SnapshotLocation {
             Err(Error::NotFound { .. }) => Err(SnapshotError::Missing { path: shown }),
             Err(error) => Err(StoreError::failed("look for", shown, error).into()),
         }
-    }
-
-    /// Deletes it: `_metadata` first, then the rest. Doing so twice is harmless.
-    ///
-    /// # Errors
-    ///
-    /// When the store does not answer.
-    pub async fn delete(&self) -> Result<(), StoreError> {
-        let deleted = delete_below(self.0.store(), self.0.path(), self.0.local()).await;
-        deleted.map_err(|error| StoreError::failed("delete", self, error))
     }
 }
 

@@ -178,6 +178,12 @@ pub trait Operator: 'static {
         Ok(())
     }
 
+    /// Whether it emits only while it is handed records, and never asks to be woken. Who says so
+    /// spares the runtime keeping track of what it might emit.
+    fn is_passive(&self) -> bool {
+        false
+    }
+
     /// Whether watermarks and idleness are passed on behind this operator. `false` for one that
     /// makes its own.
     fn forwards_watermarks(&self) -> bool {

@@ -1,38 +1,60 @@
-//! The Timely timestamp of every packet: which worker's source it stems from, and in which round.
+//! The Timely timestamp of every packet: whose it is, and in which round it was emitted.
 //!
 //! Flow control needs to know when a batch has left the last operator, and Timely's progress
-//! tracking tells just that, for timestamps. A worker's source gives what it emits the worker's
-//! own rounds, 0, 1, 2, …; rounds of different workers are incomparable, so that no worker has to
-//! keep up with another, and an idle one holds nobody back. The timestamp says nothing about event
-//! time.
+//! tracking tells just that, for timestamps. A worker's sources give what they emit the worker's
+//! own rounds, 0, 1, 2, …, and so does each task that emits by itself: a [`Lane`] each. Rounds of
+//! different lanes are incomparable, so that no worker has to keep up with another, and an idle one
+//! holds nobody back. The timestamp says nothing about event time.
 
 use serde::{Deserialize, Serialize};
 use timely::{
     PartialOrder,
-    progress::{PathSummary, Timestamp, timestamp::Refines},
+    progress::{PathSummary, Timestamp, frontier::AntichainRef, timestamp::Refines},
 };
 
-/// A round of one worker, or [`Round::START`], which comes before all.
+use crate::graph::TaskId;
+
+/// Whose rounds they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lane(u32);
+
+impl Lane {
+    /// Of a worker's sources.
+    pub(crate) fn of_sources(worker: usize) -> Self {
+        Self(worker as u32 + 1)
+    }
+
+    /// Of a task of a worker, out of `peers` many.
+    pub(crate) fn of_task(TaskId(task): TaskId, worker: usize, peers: usize) -> Self {
+        Self::of_sources(worker + peers * (task + 1))
+    }
+
+    /// The first round in this lane that something may still be under way in.
+    pub(crate) fn frontier(self, frontier: &AntichainRef<'_, Round>) -> u64 {
+        if frontier.contains(&Round::START) {
+            return 0;
+        }
+        let own = frontier.iter().filter(|round| round.owner == self.0);
+        own.map(|round| round.number).min().unwrap_or(u64::MAX)
+    }
+}
+
+/// A round of one lane, or [`Round::START`], which comes before all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Round {
-    /// One more than the worker's index; 0 only in `START`.
+    /// The lane; 0 only in `START`.
     owner: u32,
     /// The round's number.
     number: u64,
 }
 
 impl Round {
-    /// Before every round of every worker.
+    /// Before every round of every lane.
     pub(crate) const START: Self = Self { owner: 0, number: 0 };
 
-    /// Round `number` of the worker with this index.
-    pub(crate) fn of(worker: usize, number: u64) -> Self {
-        Self { owner: worker as u32 + 1, number }
-    }
-
-    /// The round's number, if it is one of this worker's.
-    pub(crate) fn number_for(&self, worker: usize) -> Option<u64> {
-        (self.owner == worker as u32 + 1).then_some(self.number)
+    /// Round `number` of a lane.
+    pub(crate) fn of(Lane(owner): Lane, number: u64) -> Self {
+        Self { owner, number }
     }
 }
 
@@ -78,4 +100,32 @@ impl Refines<()> for Round {
     fn to_outer(self) {}
 
     fn summarize(_path: Unchanged) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use timely::progress::frontier::Antichain;
+
+    use super::*;
+
+    #[test]
+    fn no_two_lanes_are_one_and_none_holds_another_back() {
+        let peers = 3;
+        let tasks = (0..peers)
+            .flat_map(|worker| (0..4).map(move |task| Lane::of_task(TaskId(task), worker, peers)));
+        let lanes = (0..peers).map(Lane::of_sources).chain(tasks).collect::<Vec<_>>();
+        let owners = lanes.iter().map(|lane| lane.0).collect::<HashSet<_>>();
+        assert_eq!(owners.len(), lanes.len());
+        assert!(!owners.contains(&0), "that is the beginning");
+        let first = lanes.iter().map(|lane| Round::of(*lane, u64::from(lane.0)));
+        let frontier = Antichain::from_iter(first);
+        assert_eq!(frontier.len(), lanes.len());
+        for lane in lanes {
+            assert_eq!(lane.frontier(&frontier.borrow()), u64::from(lane.0));
+        }
+        let start = Antichain::from_elem(Round::START);
+        assert_eq!(Lane::of_sources(2).frontier(&start.borrow()), 0);
+    }
 }

@@ -27,6 +27,7 @@ pub(crate) mod chain;
 pub(crate) mod input;
 pub(crate) mod meter;
 pub(crate) mod operator;
+pub(crate) mod own;
 pub(crate) mod source;
 
 use std::{
@@ -54,6 +55,7 @@ use tokio::sync::mpsc;
 use self::{
     chain::{Chain, Emitted, LinkSnapshot, Outbox},
     meter::{Meter, WorkerCounters},
+    own::OwnFlow,
 };
 use crate::{
     flow::FlowControl,
@@ -174,6 +176,8 @@ pub(crate) struct TaskHandle {
     pub(crate) mailbox: Rc<RefCell<Mailbox>>,
     pub(crate) activator: Activator,
     pub(crate) is_source: bool,
+    /// There if it has inputs and emits by itself too.
+    pub(crate) own: Option<OwnFlow>,
 }
 
 /// What all tasks of a worker share.

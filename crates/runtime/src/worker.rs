@@ -19,14 +19,14 @@ use std::{
 };
 
 use tidegate_types::{AttemptId, Barrier, CheckpointId, Clock, JobId, MaxParallelism, Parallelism};
-use timely::{dataflow::ProbeHandle, worker::Worker};
+use timely::{dataflow::ProbeHandle, progress::frontier::AntichainRef, worker::Worker};
 use tokio::sync::mpsc as tokio_mpsc;
 
 use crate::{
     api::BuildPlan,
     graph::TaskId,
     restore::RestoredJob,
-    round::Round,
+    round::{Lane, Round},
     task::{TaskError, TaskHandle, TaskReport, WorkerContext, meter::WorkerCounters},
 };
 
@@ -156,13 +156,12 @@ impl Dataflow {
     /// Tells flow control what has left the dataflow, and the sources if that changes anything.
     fn observe(&mut self, context: &WorkerContext) {
         let mut flow = context.flow.borrow_mut();
-        let worker = context.worker;
+        let (lane, now) = (Lane::of_sources(context.worker), Instant::now());
         let frontier = self.probe.with_frontier(|frontier| {
-            let starting = frontier.contains(&Round::START);
-            let own = frontier.iter().filter_map(|round| round.number_for(worker)).min();
-            if starting { 0 } else { own.unwrap_or(u64::MAX) }
+            self.observe_tasks(&frontier, now);
+            lane.frontier(&frontier)
         });
-        let left = flow.observe(frontier, Instant::now());
+        let left = flow.observe(frontier, now);
         let round = std::mem::replace(&mut self.seen_round, flow.round());
         if left {
             if !std::mem::replace(&mut self.first_record_left, true) {
@@ -173,6 +172,15 @@ impl Dataflow {
         }
         if left || round != flow.round() {
             for task in self.tasks.iter().filter(|task| task.is_source) {
+                task.activator.activate();
+            }
+        }
+    }
+
+    /// Tells the tasks that emit by themselves what of that has left the dataflow.
+    fn observe_tasks(&self, frontier: &AntichainRef<'_, Round>, now: Instant) {
+        for task in &self.tasks {
+            if task.own.as_ref().is_some_and(|own| own.observe(frontier, now)) {
                 task.activator.activate();
             }
         }

@@ -29,6 +29,10 @@ struct PlainSink<W: SinkWriter> {
 }
 
 impl<W: SinkWriter> Operator for PlainSink<W> {
+    fn is_passive(&self) -> bool {
+        true
+    }
+
     fn on_batch(&mut self, batch: ErasedBatch, _out: &mut dyn Output) -> UserResult<()> {
         self.inbox.offer(batch)
     }

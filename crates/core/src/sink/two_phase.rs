@@ -200,6 +200,10 @@ impl<S: TwoPhaseSink> TwoPhase<S> {
 }
 
 impl<S: TwoPhaseSink> Operator for TwoPhase<S> {
+    fn is_passive(&self) -> bool {
+        true
+    }
+
     fn on_batch(&mut self, batch: ErasedBatch, _out: &mut dyn Output) -> UserResult<()> {
         self.inbox.offer(batch)
     }

@@ -184,10 +184,6 @@ impl JobMaster {
         });
     }
 
-    fn location_under_way(&self, checkpoint: CheckpointId) -> Option<SnapshotLocation> {
-        self.locations.get(&checkpoint).map(|unfinished| unfinished.location().clone())
-    }
-
     fn discard(&mut self, unfinished: Unfinished) {
         let job = self.settings.id;
         self.deletions.spawn(async move {

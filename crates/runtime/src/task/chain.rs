@@ -68,6 +68,11 @@ impl Chain {
         Ok(Self { links: links.into_iter().map(make).collect::<Result<_, _>>()? })
     }
 
+    /// Whether no operator ever emits by itself.
+    pub(crate) fn is_passive(&self) -> bool {
+        self.links.iter().all(|link| link.operator.is_passive())
+    }
+
     pub(crate) fn on_batch(&mut self, batch: ErasedBatch, out: &mut Outbox) -> UserResult<()> {
         Rest { links: &mut self.links, outbox: out }.emit(batch)
     }

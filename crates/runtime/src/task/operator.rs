@@ -9,8 +9,7 @@ use tidegate_checkpoint::{
 use tidegate_core::{BatchType, Readiness};
 use tidegate_types::{Barrier, UserResult};
 use timely::{
-    dataflow::operators::{Capability, CapabilitySet, InputCapability},
-    progress::frontier::{Antichain, MutableAntichain},
+    dataflow::operators::{Capability, InputCapability},
     scheduling::Activator,
 };
 
@@ -19,6 +18,7 @@ use super::{
     chain::{Chain, Outbox},
     input::{Inbox, Received},
     meter::{Meter, Pause},
+    own::{Own, OwnFlow},
     pack, send, send_all,
 };
 use crate::{
@@ -53,8 +53,9 @@ pub(crate) struct OperatorTask {
     watermarks: Watermarks,
     /// The packet that is being worked on (INV-HOLD).
     holding: Option<InputCapability<Round>>,
-    /// There while an operator wants to be woken, since it may emit then.
-    wake_capability: CapabilitySet<Round>,
+    /// There as long as an operator may emit by itself.
+    own: Option<Own>,
+    own_flow: Option<OwnFlow>,
     outbox: Outbox,
     meter: Meter,
     batch_types: Vec<BatchType>,
@@ -74,6 +75,8 @@ pub(crate) struct OperatorParts {
     pub(crate) context: Rc<WorkerContext>,
     pub(crate) mailbox: Rc<RefCell<Mailbox>>,
     pub(crate) activator: Activator,
+    /// There if an operator may emit by itself.
+    pub(crate) own: Option<OwnFlow>,
     pub(crate) channels: usize,
     pub(crate) batch_types: Vec<BatchType>,
     pub(crate) alignment: Alignment,
@@ -91,7 +94,8 @@ impl OperatorTask {
             last_alignment: std::time::Duration::ZERO,
             watermarks: Watermarks::new(parts.channels),
             holding: None,
-            wake_capability: CapabilitySet::new(),
+            own: None,
+            own_flow: parts.own,
             outbox: Outbox::default(),
             meter: Meter::new(&parts.context.counters, parts.id),
             batch_types: parts.batch_types,
@@ -104,9 +108,9 @@ impl OperatorTask {
         }
     }
 
-    /// Takes hold of what it emits with when it is woken before its first packet.
+    /// Takes hold of what it emits with by itself, if it ever does.
     pub(crate) fn hold(&mut self, capability: Capability<Round>) {
-        self.wake_capability = CapabilitySet::from_elem(capability);
+        self.own = self.own_flow.take().map(|flow| Own::new(capability, flow));
     }
 
     pub(crate) fn receive(&mut self, packet: Received) {
@@ -114,16 +118,12 @@ impl OperatorTask {
     }
 
     /// Has its turn; tells whether it wants another one at once.
-    pub(crate) fn run(
-        &mut self,
-        session: &mut Session<'_>,
-        frontiers: &[MutableAntichain<Round>],
-    ) -> bool {
+    pub(crate) fn run(&mut self, session: &mut Session<'_>) -> bool {
         if self.context.failed.get() {
             return false;
         }
         let begun = self.meter.begin();
-        let ran = caught(|| self.run_slice(begun, session, frontiers));
+        let ran = caught(|| self.run_slice(begun, session));
         self.meter.end();
         match ran {
             Ok(again) => again,
@@ -134,12 +134,7 @@ impl OperatorTask {
         }
     }
 
-    fn run_slice(
-        &mut self,
-        begun: Instant,
-        session: &mut Session<'_>,
-        frontiers: &[MutableAntichain<Round>],
-    ) -> UserResult<bool> {
+    fn run_slice(&mut self, begun: Instant, session: &mut Session<'_>) -> UserResult<bool> {
         let slice = Slice::begin(begun);
         self.take_mail();
         self.fire_wakeups(session)?;
@@ -151,7 +146,7 @@ impl OperatorTask {
                 break true;
             }
         };
-        self.keep_wakeup(frontiers);
+        self.set_alarm();
         Ok(again | pack(&mut self.chain, begun)?)
     }
 
@@ -229,9 +224,6 @@ impl OperatorTask {
             }
         }
         send_all(&mut self.outbox, &self.meter, &self.context, session, &capability);
-        if self.wake_capability.is_empty() && !self.chain.next_wakeup().is_never() {
-            self.wake_capability = capability.retain_stamp(0);
-        }
         self.holding = Some(capability);
         Ok(())
     }
@@ -331,7 +323,7 @@ impl OperatorTask {
         self.chain.on_end(&mut self.outbox)?;
         send_all(&mut self.outbox, &self.meter, &self.context, session, &capability);
         send(Body::Control(Control::End), &self.context, session, &capability);
-        self.holding = None;
+        (self.holding, self.own) = (None, None);
         self.context.report(self.id, TaskReport::InputEnded);
         Ok(true)
     }
@@ -349,44 +341,39 @@ impl OperatorTask {
     }
 
     fn fire_wakeups(&mut self, session: &mut Session<'_>) -> UserResult<()> {
+        // In the middle of a snapshot, or while an operator is busy, timers wait; those of a job that
+        // concludes belong to its savepoint.
         let wakeup = self.chain.next_wakeup();
-        if wakeup.is_never() {
+        let waits = self.context.concludes || !matches!(self.phase, Phase::Running);
+        if waits || wakeup.is_never() {
             return Ok(());
         }
         let now = self.context.clock.both();
-        // In the middle of a snapshot, or while an operator is busy, timers wait; those of a job that
-        // concludes belong to its savepoint.
-        if self.context.concludes
-            || !matches!(self.phase, Phase::Running)
-            || self.chain.poll_ready()? != Readiness::Ready
-        {
+        if !wakeup.is_due(now) || self.chain.poll_ready()? != Readiness::Ready {
             return Ok(());
         }
-        if wakeup.is_due(now)
-            && let Some(capability) = self.wake_capability.first().cloned()
+        if let Some(own) = &mut self.own
+            && own.may_emit()
         {
             self.chain.on_wakeup(now, &mut self.outbox)?;
-            send_all(&mut self.outbox, &self.meter, &self.context, session, &capability);
+            own.send(&mut self.outbox, &self.meter, &self.context, session);
+            own.pause();
         }
         Ok(())
     }
 
-    /// Keeps a capability just as long as an operator wants to be woken, and not further back than
-    /// the input's frontier.
-    fn keep_wakeup(&mut self, frontiers: &[MutableAntichain<Round>]) {
-        let next = self.chain.next_wakeup().wait(self.context.clock.both());
-        let Some(wait) = next.filter(|_| !matches!(self.phase, Phase::Ended)) else {
-            self.wake_capability = CapabilitySet::new();
+    /// Sees to it that operators are woken when they want to.
+    fn set_alarm(&mut self) {
+        if self.own.is_none() || matches!(self.phase, Phase::Ended) {
             return;
-        };
-        let mut frontier = Antichain::new();
-        for input in frontiers {
-            frontier.extend(input.frontier().iter().copied());
         }
-        // Rounds of workers that were not under way when the capability was taken lie not ahead of
-        // it; it then stays where it is until they are.
-        let _ = self.wake_capability.try_downgrade(frontier.elements());
-        self.alarm.set(wait, Instant::now());
+        let wakeup = self.chain.next_wakeup();
+        if wakeup.is_never() {
+            return;
+        }
+        if let Some(wait) = wakeup.wait(self.context.clock.both()) {
+            self.alarm.set(wait, Instant::now());
+        }
     }
 
     /// Tells whether the chain is ready, and else sees to it that the task has another turn.

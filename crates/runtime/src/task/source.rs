@@ -11,14 +11,15 @@ use timely::{dataflow::operators::Capability, scheduling::Activator};
 
 use super::{
     Alarm, Mailbox, Session, Slice, TaskReport, TaskSnapshot, WorkerContext, caught,
-    chain::{Chain, ContextFor, Emitted, LinkSnapshot, Outbox, blame},
+    chain::{Chain, ContextFor, LinkSnapshot, Outbox, blame},
     meter::{Meter, Pause},
+    own::size,
     pack, send, send_all,
 };
 use crate::{
     graph::{ChainLink, TaskId},
     packet::{Body, Control},
-    round::Round,
+    round::{Lane, Round},
 };
 
 /// Where a source task stands.
@@ -143,7 +144,8 @@ impl SourceTask {
 
     /// Emits in the round that flow control is in now.
     fn follow_round(&mut self) {
-        let round = Round::of(self.context.worker, self.context.flow.borrow().round());
+        let round =
+            Round::of(Lane::of_sources(self.context.worker), self.context.flow.borrow().round());
         if let Some(capability) = &mut self.capability
             && *capability.time() != round
         {
@@ -235,13 +237,7 @@ impl SourceTask {
 
     fn emit(&mut self, session: &mut Session<'_>) {
         let Some(capability) = &self.capability else { return };
-        let (mut records, mut bytes) = (0, 0);
-        for item in &self.outbox.items {
-            if let Emitted::Batch(batch) = item {
-                records += batch.len();
-                bytes += batch.estimated_bytes();
-            }
-        }
+        let (records, bytes) = size(&self.outbox);
         send_all(&mut self.outbox, &self.meter, &self.context, session, capability);
         self.context.flow.borrow_mut().emitted(records, bytes, Instant::now());
         self.follow_round();

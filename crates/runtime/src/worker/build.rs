@@ -1,6 +1,6 @@
 //! From tasks to Timely operators.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc, task::Waker};
+use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc, task::Waker, time::Instant};
 
 use tidegate_checkpoint::alignment::{Alignment, Guarantee};
 use tidegate_core::{
@@ -30,14 +30,16 @@ use timely::{
 use super::{Dataflow, WorkerSpec};
 use crate::{
     exchange::{PacketDistributor, Spread},
+    flow::FlowControl,
     graph::{Task, TaskId, TaskInput, tasks},
     packet::Packet,
-    round::Round,
+    round::{Lane, Round},
     task::{
         Mailbox, Session, TaskError, TaskHandle, TaskReport, TaskWaker, WorkerContext, caught,
         chain::Chain,
         input::Received,
         operator::{OperatorParts, OperatorTask},
+        own::OwnFlow,
         source::{SourceParts, SourceTask},
     },
 };
@@ -108,7 +110,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
             let all = !matches!(input.partitioning, Partitioning::Forward);
             channels.push(if all { self.context.peers } else { 1 });
             inputs.push(self.add_input(&mut builder, input));
-            builder.set_notify_for(index, FrontierInterest::IfCapability);
+            builder.set_notify_for(index, FrontierInterest::Never);
         }
         let (output, stream) = builder.new_output::<Packet>();
         if task.is_last {
@@ -120,6 +122,9 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
         let chain = Chain::new(task.chain, &for_operator);
         let (handle_activator, again) = (activator.clone(), activator.clone());
         let (context, handle_mailbox) = (Rc::clone(&self.context), Rc::clone(&mailbox));
+        let emits_by_itself = chain.as_ref().is_ok_and(|chain| !chain.is_passive());
+        let own = (emits_by_itself && !is_source).then(|| self.own_flow(id));
+        let parts_own = own.clone();
         let built = match (task.source, chain) {
             (_, Err(error)) => Err(error),
             (Some(link), Ok(chain)) => {
@@ -149,6 +154,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
                     context,
                     mailbox,
                     activator,
+                    own: parts_own,
                     channels: count,
                     batch_types,
                     alignment,
@@ -157,9 +163,15 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
             }
         };
         let runner = built.map_err(|error| _ = self.error.get_or_insert(error)).ok();
-        let handle = TaskHandle { mailbox: handle_mailbox, activator: handle_activator, is_source };
+        let handle =
+            TaskHandle { mailbox: handle_mailbox, activator: handle_activator, is_source, own };
         self.handles.push(handle);
         install(builder, runner, Inputs::new(inputs, &channels), output, again);
+    }
+
+    fn own_flow(&self, id: TaskId) -> OwnFlow {
+        let lane = Lane::of_task(id, self.context.worker, self.context.peers);
+        OwnFlow::new(lane, FlowControl::new(self.spec.debloat_target, Instant::now()))
     }
 
     fn add_input(&self, builder: &mut OperatorBuilder<'scope, Round>, input: TaskInput) -> Drain {
@@ -285,13 +297,13 @@ fn install(
             Some(Runner::Operator(task)) => task.hold(capability),
             None => {}
         }
-        move |frontiers| {
+        move |_frontiers| {
             let mut session: Session<'_> = output.activate();
             let wants_more = match &mut runner {
                 Some(Runner::Source(task)) => task.run(&mut session),
                 Some(Runner::Operator(task)) => {
                     inputs.receive(task);
-                    task.run(&mut session, frontiers)
+                    task.run(&mut session)
                 }
                 None => false,
             };

@@ -140,6 +140,10 @@ where
     S: Fn(&T) -> K + 'static,
     F: Fold<K, T>,
 {
+    fn is_passive(&self) -> bool {
+        true
+    }
+
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         let Batch { records, times } = typed::<T>(batch);
         let records = self.fold_batch(records)?;

@@ -22,6 +22,10 @@ impl<T, U, F> Map<T, U, F> {
 }
 
 impl<T: Data, U: Data, F: FnMut(T) -> Result<U> + 'static> Operator for Map<T, U, F> {
+    fn is_passive(&self) -> bool {
+        true
+    }
+
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         let Batch { records, times } = typed::<T>(batch);
         let records = records.into_iter().map(&mut self.function).collect::<Result<Vec<U>>>()?;
@@ -42,6 +46,10 @@ impl<T, F> Filter<T, F> {
 }
 
 impl<T: Data, F: FnMut(&T) -> Result<bool> + 'static> Operator for Filter<T, F> {
+    fn is_passive(&self) -> bool {
+        true
+    }
+
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         let mut kept = Batch::default();
         for (record, time) in typed::<T>(batch).into_timed() {
@@ -72,6 +80,10 @@ where
     I: IntoIterator<Item = U> + 'static,
     F: FnMut(T) -> Result<I> + 'static,
 {
+    fn is_passive(&self) -> bool {
+        true
+    }
+
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         let mut made = Batch::default();
         for (record, time) in typed::<T>(batch).into_timed() {
@@ -99,6 +111,10 @@ impl<T, F> Inspect<T, F> {
 }
 
 impl<T: Data, F: FnMut(&T) -> Result<()> + 'static> Operator for Inspect<T, F> {
+    fn is_passive(&self) -> bool {
+        true
+    }
+
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         let batch = typed::<T>(batch);
         batch.records.iter().try_for_each(&mut self.function)?;
@@ -116,6 +132,10 @@ impl<T> Default for Identity<T> {
 }
 
 impl<T: Data> Operator for Identity<T> {
+    fn is_passive(&self) -> bool {
+        true
+    }
+
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         out.emit(batch)
     }

@@ -105,6 +105,10 @@ impl<T, P: UnkeyedProcess<T>> UnkeyedOperator<T, P> {
 }
 
 impl<T: Data, P: UnkeyedProcess<T>> Operator for UnkeyedOperator<T, P> {
+    fn is_passive(&self) -> bool {
+        true
+    }
+
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         for (record, timestamp) in typed::<T>(batch).into_timed() {
             let mut context = UnkeyedContext { out: &mut self.out, timestamp };

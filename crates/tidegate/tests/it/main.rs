@@ -6,6 +6,7 @@ mod checkpoints;
 mod corpus;
 mod evolution;
 mod kill;
+mod moved_output;
 mod overlap;
 mod panics;
 mod prepared_output;

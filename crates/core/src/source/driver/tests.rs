@@ -170,6 +170,7 @@ fn start(
         job: JobId::from_name("test"),
         attempt: AttemptId(0),
         attempt_token: 1,
+        allow_lost_output: false,
         restored: RestoredState { lists: restored.to_vec(), ..RestoredState::default() },
         tokio: TOKIO.handle().clone(),
         duties: Duties::new(|_| panic!("a source has none")),

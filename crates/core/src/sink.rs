@@ -104,8 +104,9 @@ pub trait SinkWriter: 'static {
     /// What it writes.
     type Item: Data;
 
-    /// Takes records from the front of `batch`; what it leaves is offered again once it is ready.
-    /// Whatever it takes it has to write before [`SinkWriter::flush`] is ready.
+    /// Takes records from the front of `batch`, with their event times; what it leaves is offered
+    /// again once it is ready, so that to leave all of it and yet be ready is an error. Whatever it
+    /// takes it has to write before [`SinkWriter::flush`] is ready.
     ///
     /// # Errors
     ///

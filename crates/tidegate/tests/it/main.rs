@@ -3,6 +3,7 @@
 mod bad_input;
 mod bootstrap;
 mod checkpoints;
+mod contracts;
 mod corpus;
 mod evolution;
 mod kill;

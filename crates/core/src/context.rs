@@ -98,6 +98,8 @@ pub struct OperatorContext {
     pub attempt: AttemptId,
     /// A number that no other attempt of any process has, to tell its leftovers apart.
     pub attempt_token: u64,
+    /// Whether a restore goes on when output that the snapshot has prepared is lost.
+    pub allow_lost_output: bool,
     /// What it takes over from the snapshot.
     pub restored: RestoredState,
     /// Where waiting happens.

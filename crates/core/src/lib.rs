@@ -31,6 +31,6 @@ pub use operator::{
     SourceStatus, Wakeup,
 };
 pub use plan::{Node, NodeId, NodeKind, Partitioning, Plan, PlanError};
-pub use sink::{Sink, SinkContext, SinkWriter, TwoPhaseSink, TwoPhaseWriter};
+pub use sink::{CommitOutcome, Sink, SinkContext, SinkWriter, TwoPhaseSink, TwoPhaseWriter};
 pub use source::{ReaderContext, ReaderStatus, Source, SourceReader, Split};
 pub use tidegate_types::{Barrier, BarrierKind};

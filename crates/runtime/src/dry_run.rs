@@ -182,6 +182,7 @@ fn restore_subtask(
                 job: spec.settings.id,
                 attempt: AttemptId(0),
                 attempt_token: 0,
+                allow_lost_output: false,
                 restored: state,
                 tokio: tokio::runtime::Handle::current(),
                 // It is made and asked for nothing, so it begins nothing.

@@ -91,7 +91,11 @@ proptest! {
         start in start(),
         processes in 1..4_u32,
         steps in prop::collection::vec(step(), 0..400),
-        end in prop_oneof![Just(EndStatus::Canceled), Just(EndStatus::Failed)],
+        end in prop_oneof![
+            Just(EndStatus::Canceled),
+            Just(EndStatus::Failed),
+            Just(EndStatus::Suspended),
+        ],
     ) {
         let mut model = Model::new(config, start, processes);
         for step in steps {

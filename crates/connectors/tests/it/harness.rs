@@ -78,7 +78,8 @@ impl Attempt {
 
     pub(crate) fn context(&self, subtask: u32) -> OperatorContext {
         let lists = self.restored.clone();
-        let restored = RestoredState { lists, ..RestoredState::default() };
+        let checkpoint = (!lists.is_empty()).then_some(CheckpointId(1));
+        let restored = RestoredState { checkpoint, lists, ..RestoredState::default() };
         OperatorContext {
             uid: "connector".into(),
             subtask: SubtaskIndex(subtask),
@@ -87,6 +88,7 @@ impl Attempt {
             job: JobId::from_name("test"),
             attempt: AttemptId(0),
             attempt_token: self.token,
+            allow_lost_output: false,
             restored,
             tokio: TOKIO.handle().clone(),
             duties: self.duties(),

@@ -206,6 +206,8 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
             job: spec.job,
             attempt: spec.attempt,
             attempt_token: spec.attempt_token,
+            // No option says otherwise yet.
+            allow_lost_output: false,
             restored: spec.restored.state_of(uid, subtask)?,
             tokio: spec.tokio.clone(),
             duties: self.duties(task, uid),

@@ -14,7 +14,9 @@ use futures::{FutureExt, future::BoxFuture};
 use tidegate::{
     CheckpointId, JobStatus, Result, SnapshotForm,
     collect::{Collector, ExactlyOnceCollectSink, ExactlyOnceCollectWriter, Uncommitted},
-    connector::{Batch, Readiness, SinkContext, SinkWriter, TwoPhaseSink, TwoPhaseWriter},
+    connector::{
+        Batch, CommitOutcome, Readiness, SinkContext, SinkWriter, TwoPhaseSink, TwoPhaseWriter,
+    },
     prelude::*,
 };
 use tidegate_testing::{folders::is_complete, wait_for};
@@ -193,7 +195,10 @@ impl TwoPhaseSink for Failing {
         self.sink.writer(context).map(FailingWriter)
     }
 
-    fn commit(&self, committables: Vec<Uncommitted<Counted>>) -> BoxFuture<'static, Result<()>> {
+    fn commit(
+        &self,
+        committables: Vec<Uncommitted<Counted>>,
+    ) -> BoxFuture<'static, Result<Vec<CommitOutcome>>> {
         match self.trouble.maybe() {
             Ok(()) => self.sink.commit(committables),
             Err(error) => async { Err(error) }.boxed(),

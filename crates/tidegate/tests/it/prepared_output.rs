@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize, Serializer};
 use tidegate::{
     CheckpointId, ErrorKind, JobHandle,
     collect::{Collector, ExactlyOnceCollectSink, ExactlyOnceCollectWriter, Uncommitted},
-    connector::{Batch, Readiness, SinkContext, SinkWriter, TwoPhaseSink, TwoPhaseWriter},
+    connector::{
+        Batch, CommitOutcome, Readiness, SinkContext, SinkWriter, TwoPhaseSink, TwoPhaseWriter,
+    },
     files,
     prelude::*,
 };
@@ -194,7 +196,7 @@ impl TwoPhaseSink for Broken {
     fn commit(
         &self,
         committables: Vec<Uncommitted<u64>>,
-    ) -> BoxFuture<'static, tidegate::Result<()>> {
+    ) -> BoxFuture<'static, tidegate::Result<Vec<CommitOutcome>>> {
         self.sink.commit(committables)
     }
 

@@ -101,6 +101,7 @@ impl Bench {
             job: JobId::from_name("test"),
             attempt: AttemptId(0),
             attempt_token: 1,
+            allow_lost_output: false,
             restored,
             tokio: self.tokio.handle().clone(),
             duties: Duties::new(|_| panic!("only sinks have duties")),

@@ -226,13 +226,17 @@ impl JobMaster {
             error!(job = %self.settings.id, error = %error, "fenced");
         } else if let Err(error) = &result {
             self.set_status(JobStatus::Failed);
-            let actions =
-                self.coordinator.step(Event::JobEnded(EndStatus::Failed), self.clock.now());
-            self.perform(actions, &mut None);
+            self.step(Event::JobEnded(EndStatus::Failed), &mut None);
             error!(job = %self.settings.id, error = %error, "the job has failed");
         }
         while self.deletions.join_next().await.is_some() {}
         result
+    }
+
+    /// Tells the coordinator, and does what it wants done; `attempt` is there while one runs.
+    fn step(&mut self, event: Event, attempt: &mut Option<&mut Attempt>) {
+        let actions = self.coordinator.step(event, self.clock.monotonic());
+        self.perform(actions, attempt);
     }
 
     fn set_status(&self, status: JobStatus) {
@@ -240,8 +244,7 @@ impl JobMaster {
     }
 
     fn ended(&mut self, status: EndStatus) -> JobResult {
-        let actions = self.coordinator.step(Event::JobEnded(status), self.clock.now());
-        self.perform(actions, &mut None);
+        self.step(Event::JobEnded(status), &mut None);
         let status = match status {
             EndStatus::Finished => JobStatus::Finished,
             EndStatus::Canceled => JobStatus::Canceled,
@@ -330,15 +333,13 @@ impl JobMaster {
         };
         self.parallelism = attempt.running.parallelism;
         let processes = attempt.running.commands.len() as u32;
-        let (id, now) = (attempt.id, self.clock.now());
+        let id = attempt.id;
         let mut running = Some(&mut attempt);
-        let actions = self.coordinator.step(Event::AttemptStarted { attempt: id, processes }, now);
-        self.perform(actions, &mut running);
+        self.step(Event::AttemptStarted { attempt: id, processes }, &mut running);
         self.set_status(JobStatus::Running);
         for request in std::mem::take(&mut self.waiting) {
             if let Some(event) = self.on_request(request) {
-                let actions = self.coordinator.step(event, self.clock.now());
-                self.perform(actions, &mut running);
+                self.step(event, &mut running);
             }
         }
         self.attend(&mut attempt).await;
@@ -385,8 +386,7 @@ impl JobMaster {
                 }
             };
             if let Some(event) = event {
-                let actions = self.coordinator.step(event, self.clock.now());
-                self.perform(actions, &mut Some(attempt));
+                self.step(event, &mut Some(attempt));
             }
             if self.farewell.committing().is_some_and(|last| attempt.has_committed(last)) {
                 attempt.end.get_or_insert(AttemptEnd::Suspended);
@@ -422,7 +422,7 @@ impl JobMaster {
 
     fn until_deadline(&self) -> Duration {
         let deadline = self.coordinator.next_deadline();
-        deadline.map_or(Duration::from_secs(3600), |time| time.since(self.clock.now()))
+        deadline.map_or(Duration::from_secs(3600), |time| time.since(self.clock.monotonic()))
     }
 
     /// Does what follows for an attempt that has to give way.
@@ -548,16 +548,14 @@ impl JobMaster {
             AttemptEnd::Failed(failure, _) => describe(failure),
             AttemptEnd::Outdated(reason) => reason.clone(),
         };
-        let actions = self.coordinator.step(Event::AttemptEnded { reason }, self.clock.now());
-        self.perform(actions, &mut None);
+        self.step(Event::AttemptEnded { reason }, &mut None);
         while !self.coordinator.is_settled() {
             let Some(done) = self.writes.join_next().await else { break };
             if let Ok(Written::Fenced(message)) = &done {
                 return fenced(message.clone()).into();
             }
             if let Ok(Written::Event(event)) = done {
-                let actions = self.coordinator.step(event, self.clock.now());
-                self.perform(actions, &mut None);
+                self.step(event, &mut None);
             }
         }
         end

@@ -14,9 +14,7 @@ use tidegate_snapshot::{
     },
     store::{SnapshotLocation, Unfinished},
 };
-use tidegate_types::{
-    Barrier, BarrierKind, CheckpointId, ErrorKind, OperatorUid, Timestamp, error::chain,
-};
+use tidegate_types::{Barrier, BarrierKind, CheckpointId, ErrorKind, OperatorUid, error::chain};
 use tracing::{debug, warn};
 
 use super::{Attempt, AttemptEnd, CompletionLog, JobMaster, LogError, UnderWay, Written};
@@ -44,8 +42,8 @@ impl JobMaster {
                     attempt.end.get_or_insert(AttemptEnd::Canceled);
                 }
             }
-            Action::WriteManifest { checkpoint, kind, triggered_at, acks } => {
-                self.write_manifest(checkpoint, kind, triggered_at, acks);
+            Action::WriteManifest { checkpoint, kind, acks } => {
+                self.write_manifest(checkpoint, kind, acks);
             }
             Action::CheckManifest { checkpoint } => self.check_manifest(checkpoint),
             Action::Discard { checkpoint } => {
@@ -106,7 +104,8 @@ impl JobMaster {
             Trigger::Savepoint { form, .. } => *form,
             Trigger::Checkpoint => SnapshotForm::Native,
         };
-        self.under_way.insert(checkpoint, UnderWay::new(location.begun_by(self.token), form));
+        let unfinished = location.begun_by(self.token);
+        self.under_way.insert(checkpoint, UnderWay::new(unfinished, form, self.clock.now()));
         send(attempt, &Command::Trigger { barrier, target, form });
     }
 
@@ -114,12 +113,12 @@ impl JobMaster {
         &mut self,
         checkpoint: CheckpointId,
         kind: BarrierKind,
-        triggered_at: Timestamp,
         acks: Vec<ProcessAck>,
     ) {
         let Some(snapshot) = self.under_way.get_mut(&checkpoint) else { return };
         snapshot.measure(&acks);
         let (location, form) = (snapshot.unfinished.location().clone(), snapshot.form);
+        let triggered_at = snapshot.triggered_at;
         let kind = match kind {
             BarrierKind::Checkpoint | BarrierKind::Final => SnapshotKind::Checkpoint,
             BarrierKind::Savepoint => SnapshotKind::Savepoint,

@@ -33,8 +33,9 @@ use std::{
 use tidegate_checkpoint::protocol::{Command, Failure, OperatorAck, ProcessAck, Report};
 use tidegate_snapshot::{
     manifest::SnapshotForm,
-    store::{Places, SnapshotLocation, state_file},
+    store::{SnapshotLocation, state_file},
 };
+use tidegate_storage::{Places, StoreError};
 use tidegate_types::{
     BoxError, CheckpointId, Clock, ErrorKind, MaxParallelism, OperatorUid, ProcessIndex,
     SnapshotFigures, SubtaskIndex, Timestamp, UserResult, error::chain,
@@ -452,7 +453,7 @@ impl Process {
         });
     }
 
-    fn location(&self, target: &str) -> Result<SnapshotLocation, tidegate_snapshot::StoreError> {
-        self.spec.places.locate(target)
+    fn location(&self, target: &str) -> Result<SnapshotLocation, StoreError> {
+        SnapshotLocation::find(&self.spec.places, target)
     }
 }

@@ -186,5 +186,5 @@ fn field<'a>(answer: &'a Value, name: &str) -> Result<&'a str, Failure> {
 
 /// A folder as the JobManager understands it, which may run in another one.
 fn absolute(folder: &str) -> String {
-    tidegate_snapshot::store::absolute(folder)
+    tidegate_storage::absolute(folder)
 }

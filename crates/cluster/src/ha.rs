@@ -31,10 +31,7 @@ use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tidegate_runtime::{CompletionLog, LogError};
-use tidegate_snapshot::{
-    StoreError,
-    store::{Place, Records},
-};
+use tidegate_storage::{Place, Records, StoreError};
 use tidegate_types::{CheckpointId, JobId, error::chain};
 use tokio::sync::Mutex;
 use tracing::{info, warn};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use tidegate_runtime::{CompletionLog, JobError, JobSettings, discard_unrecorded, start_master};
-use tidegate_snapshot::store::absolute;
+use tidegate_storage::absolute;
 use tidegate_types::{
     CheckpointId, ErrorKind, JobId, Timestamp,
     error::chain,

@@ -8,12 +8,12 @@ use tidegate_checkpoint::{
     protocol::{Command, Failure, ProcessAck},
 };
 use tidegate_snapshot::{
-    StoreError,
     manifest::{
         FORMAT, FORMAT_VERSION, JobInfo, Manifest, OperatorManifest, SnapshotForm, SnapshotKind,
     },
-    store::{SnapshotLocation, Unfinished},
+    store::{SnapshotLocation, Unfinished, delete_snapshot},
 };
+use tidegate_storage::StoreError;
 use tidegate_types::{Barrier, BarrierKind, CheckpointId, ErrorKind, OperatorUid, error::chain};
 use tracing::{debug, warn};
 
@@ -196,7 +196,7 @@ impl JobMaster {
     fn delete(&mut self, subsumed: Subsumed) {
         let (job, places) = (self.settings.id, self.stores.places());
         self.deletions.spawn(async move {
-            if let Err(error) = places.delete(&subsumed).await {
+            if let Err(error) = delete_snapshot(&places, &subsumed).await {
                 let (location, error) = (&subsumed.snapshot().location, chain(&error));
                 warn!(%job, location, error, "could not delete a snapshot; it has to be deleted by hand");
             }
@@ -205,7 +205,7 @@ impl JobMaster {
 
     /// The location that a snapshot's path or URL stands for.
     pub(super) fn location_of(&self, path: &str) -> Result<SnapshotLocation, StoreError> {
-        self.stores.places().locate(path)
+        SnapshotLocation::find(&self.stores.places(), path)
     }
 }
 

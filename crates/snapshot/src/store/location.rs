@@ -8,9 +8,10 @@ use object_store::{
     Error, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart, path::Path,
 };
 
-use super::{Address, Place, Places};
+use tidegate_storage::{Address, Place, Places, StoreError};
+
 use crate::{
-    CommitError, SnapshotError, StoreError,
+    CommitError, SnapshotError,
     manifest::{FileEntry, METADATA, Manifest, SegmentLocation, SegmentRef},
 };
 
@@ -37,17 +38,6 @@ impl From<Place> for SnapshotLocation {
     }
 }
 
-impl Places {
-    /// The snapshot at a path or URL. Nothing is made, and need not be there.
-    ///
-    /// # Errors
-    ///
-    /// When the address is not one.
-    pub fn locate(&self, text: &str) -> Result<SnapshotLocation, StoreError> {
-        self.find(text).map(SnapshotLocation)
-    }
-}
-
 /// The folder that a person means: what is in front of a last component `_metadata`, unless a
 /// folder bears that name.
 fn folder_of(text: &str) -> Result<Address, StoreError> {
@@ -64,6 +54,15 @@ fn folder_of(text: &str) -> Result<Address, StoreError> {
 }
 
 impl SnapshotLocation {
+    /// The snapshot at a path or URL. Nothing is made, and need not be there.
+    ///
+    /// # Errors
+    ///
+    /// When the address is not one.
+    pub fn find(places: &Places, text: &str) -> Result<Self, StoreError> {
+        places.find(text).map(Self)
+    }
+
     /// The snapshot at a path or URL that a person names: its folder, or the `_metadata` in it.
     ///
     /// # Errors

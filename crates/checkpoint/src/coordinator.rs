@@ -135,6 +135,12 @@ impl Coordinator {
         self.retention.restore_point()
     }
 
+    /// Leaves the restore point out, which is damaged; tells whether there is an older checkpoint to
+    /// go back to. That is for the driver to want: what sinks have committed since is written again.
+    pub fn pass_over(&mut self, damaged: CheckpointId) -> bool {
+        !self.is_concluding() && self.retention.pass_over(damaged)
+    }
+
     /// Whether no manifest is being written, so that the restore point is known for certain.
     #[must_use]
     pub fn is_settled(&self) -> bool {

@@ -11,6 +11,7 @@
 
 mod actions;
 mod attempts;
+mod damage;
 mod farewell;
 mod handover;
 mod log;
@@ -69,8 +70,10 @@ enum AttemptEnd {
     Suspended,
     /// With where that was, if it was one of several places.
     Failed(Failure, Option<Location>),
-    /// It has given way to the next one, through no fault of its own; the reason.
+    /// Another parallelism is wanted; the reason.
     Outdated(String),
+    /// It could not go on, through no fault of the job's; the reason.
+    GaveWay(String),
 }
 
 impl From<JobError> for AttemptEnd {
@@ -209,6 +212,7 @@ impl JobMaster {
                     break Ok(self.ended(EndStatus::Suspended));
                 }
                 AttemptEnd::Outdated(reason) => self.after_handover(&reason),
+                AttemptEnd::GaveWay(reason) => self.after_giving_way(reason),
                 AttemptEnd::Failed(failure, location) => {
                     match self.after_failure(failure, location).await {
                         Some(Ok(result)) => break Ok(result),
@@ -262,8 +266,9 @@ impl JobMaster {
         failure: Failure,
         location: Option<Location>,
     ) -> Option<Result<JobResult, JobError>> {
-        let message = describe(&failure);
         self.remember(&failure, location);
+        let failure = self.look_for_damage(failure).await;
+        let message = describe(&failure);
         // Processes are the unit of isolation: who started them starts them again.
         if !failure.kind.is_retryable() || !self.attempts.can_restart() {
             return Some(Err(JobError::new(failure.kind, message)));
@@ -277,15 +282,28 @@ impl JobMaster {
             RestartDecision::After(delay) => {
                 let (job, attempt) = (self.settings.id, self.attempt);
                 warn!(%job, %attempt, error = message, "the attempt has failed; the next follows in {delay:.1?}");
-                self.set_status(JobStatus::Restarting);
-                self.stats.update(|stats| {
-                    stats.restarts += 1;
-                    stats.records = 0;
-                    stats.first_record = None;
-                });
+                self.restarting();
                 self.wait_for_restart(delay).await
             }
         }
+    }
+
+    fn restarting(&self) {
+        self.set_status(JobStatus::Restarting);
+        self.stats.update(|stats| {
+            stats.restarts += 1;
+            stats.records = 0;
+            stats.first_record = None;
+        });
+    }
+
+    /// An attempt could not go on: the next one follows at once, whatever the restart strategy says.
+    fn after_giving_way(&mut self, message: String) {
+        warn!(job = %self.settings.id, attempt = %self.attempt, message, "going back");
+        let kind = ErrorKind::Unavailable;
+        self.remember(&Failure { kind, message, uid: None, subtask: None }, None);
+        self.attempt = self.attempt.next();
+        self.restarting();
     }
 
     /// An attempt has given way: the next one has another parallelism.
@@ -546,7 +564,7 @@ impl JobMaster {
             AttemptEnd::Canceled => "the job was cancelled".to_owned(),
             AttemptEnd::Suspended => "the job has ended for now".to_owned(),
             AttemptEnd::Failed(failure, _) => describe(failure),
-            AttemptEnd::Outdated(reason) => reason.clone(),
+            AttemptEnd::Outdated(reason) | AttemptEnd::GaveWay(reason) => reason.clone(),
         };
         self.step(Event::AttemptEnded { reason }, &mut None);
         while !self.coordinator.is_settled() {

@@ -265,6 +265,20 @@ fn what_a_job_was_started_from_is_its_restore_point_until_its_first_checkpoint()
 }
 
 #[test]
+fn a_damaged_restore_point_is_left_out_if_there_is_an_older_one() {
+    let mut script = Script::new(CoordinatorConfig { num_retained: 2, ..config() });
+    for id in 1..=3 {
+        script.at(1000 * id);
+        script.complete(id);
+    }
+    assert!(!script.coordinator.pass_over(CheckpointId(2)), "it is not the one to restore from");
+    assert!(script.coordinator.pass_over(CheckpointId(3)));
+    assert_eq!(script.restore_point(), Some(2));
+    assert!(!script.coordinator.pass_over(CheckpointId(2)), "there is no other");
+    assert_eq!(script.restore_point(), Some(2));
+}
+
+#[test]
 fn a_stop_that_fails_lets_the_job_go_on() {
     let mut script = Script::new(CoordinatorConfig { interval: None, ..config() });
     assert_eq!(triggered(&script.request(7, savepoint(STOP))), [1]);

@@ -80,7 +80,7 @@ impl JobMaster {
     /// Processes that a person has started can't be started again by us: their attempt fails.
     fn restart_attempt(&self, reason: String, attempt: &mut Attempt) {
         if self.attempts.can_restart() {
-            attempt.end.get_or_insert(AttemptEnd::Outdated(reason));
+            attempt.end.get_or_insert(AttemptEnd::GaveWay(reason));
         } else {
             let kind = ErrorKind::Unavailable;
             attempt.failed(Failure { kind, message: reason, uid: None, subtask: None });

@@ -129,7 +129,7 @@ async fn start_cluster(folder: &Path, shutdown: &CancellationToken) -> Result<Di
         folder: folder.join("jobmanager"),
         configuration: BTreeMap::new(),
         secret: None,
-        ha: None,
+        leadership: None,
         heartbeat,
     })?);
     let dispatcher = manager.dispatcher().clone();

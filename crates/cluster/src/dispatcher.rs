@@ -8,6 +8,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tidegate_runtime::{JobDescription, JobError, JobHandle, JobResult, JobStatus};
@@ -16,7 +17,7 @@ use tidegate_types::{
     options::JobOptions,
 };
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 pub use self::views::{
     Cancellation, JobView, ProcessPlace, Submission, TaskManagerId, TaskManagerView,
@@ -32,6 +33,9 @@ use crate::{
 
 /// How many jobs that have ended are remembered (Flink's `jobstore.max-capacity`, bounded).
 const ENDED_JOBS: usize = 1000;
+
+/// How long the processes of a job may take to end behind its last checkpoint.
+const END_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why a job was not taken in.
 #[derive(Debug, thiserror::Error)]
@@ -205,7 +209,11 @@ impl Dispatcher {
         tokio::spawn(async move {
             let result = handle.wait().await;
             let now = dispatcher.now();
-            let is_over = !matches!(&result, Err(error) if error.kind() == ErrorKind::Fenced);
+            // What has ended for now, or is another JobManager's, goes on.
+            let is_over = match &result {
+                Ok(result) => result.status != JobStatus::Suspended,
+                Err(error) => error.kind() != ErrorKind::Fenced,
+            };
             if let Some(ha) = &dispatcher.0.ha
                 && is_over
                 && let Err(error) = ha.remove_job(id, &artifact).await
@@ -254,6 +262,33 @@ impl Dispatcher {
                 Cancellation::Accepted
             }
         }
+    }
+
+    /// Ends all jobs for now, with a last checkpoint each or at once, and waits for that as long as
+    /// their options allow.
+    pub async fn suspend_all(&self, last_checkpoint: bool) {
+        let suspend = |(id, job): (&JobId, &Job)| {
+            let most =
+                if last_checkpoint { job.options.termination_timeout } else { Duration::ZERO };
+            let handle = job.handle.clone();
+            handle.suspend(most);
+            let id = *id;
+            async move {
+                match tokio::time::timeout(most + END_PATIENCE, handle.wait()).await {
+                    Ok(Ok(result)) => {
+                        info!(job = %id, status = ?result.status, "the job has ended")
+                    }
+                    Ok(Err(error)) => warn!(job = %id, %error, "the job has ended"),
+                    Err(_) => warn!(
+                        job = %id, waited = ?(most + END_PATIENCE),
+                        "the job's processes have not ended; their TaskManagers end them"
+                    ),
+                }
+            }
+        };
+        let running = |(_, job): &(&JobId, &Job)| job.end.is_none();
+        let all = self.lock().iter().filter(running).map(suspend).collect::<Vec<_>>();
+        futures::future::join_all(all).await;
     }
 
     /// Changes how many subtasks a job may have. It goes on with as many as before until there are

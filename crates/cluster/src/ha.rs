@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   <high-availability.storageDir>/<cluster id>/
-//!     leader/<epoch>           who was JobManager in that epoch
+//!     leader, alive            who is JobManager: see [`crate::leader`]
 //!     jobs/<job id>            the submission; gone when the job has ended
 //!     binaries/<sha-256>       the binary it was submitted with
 //!     requirements/<job id>/<number>   how many subtasks it may have, once that was changed
@@ -11,7 +11,7 @@
 //!
 //! # Protocol
 //!
-//! Every record is written once, create-if-absent. A JobManager takes an epoch above all that were
+//! Every record is written once, create-if-absent. A JobManager has an epoch above all that were
 //! before. It takes a job over by appending to the job's log, and completes a snapshot by appending
 //! to it. Both go to the number behind the last one that it knows: of two JobManagers that believe a
 //! job to be theirs, the one that appends first goes on, and the other finds out and stops.
@@ -37,7 +37,7 @@ use tidegate_snapshot::{
 };
 use tidegate_types::{CheckpointId, JobId, error::chain};
 use tokio::sync::Mutex;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::scheduler::Requirements;
 
@@ -108,11 +108,11 @@ pub struct HaStore {
 }
 
 /// Names that sort as their numbers do.
-fn name_of(number: u64) -> String {
+pub(crate) fn name_of(number: u64) -> String {
     format!("{number:020}")
 }
 
-fn numbers(names: &[String]) -> impl DoubleEndedIterator<Item = u64> {
+pub(crate) fn numbers(names: &[String]) -> impl DoubleEndedIterator<Item = u64> {
     names.iter().filter_map(|name| name.parse().ok())
 }
 
@@ -126,26 +126,9 @@ fn from_json<T: DeserializeOwned>(name: &str, bytes: &Bytes) -> Result<T, HaErro
 }
 
 impl HaStore {
-    /// Opens a folder or URL, and becomes the JobManager of the next epoch.
-    ///
-    /// # Errors
-    ///
-    /// When the store does not answer.
-    pub async fn open(storage_dir: &str, cluster: &str) -> Result<Self, HaError> {
-        let store = SnapshotStore::open(storage_dir)?;
-        let cluster = cluster.trim_matches('/').to_owned();
-        let leaders = store.records(&format!("{cluster}/leader"));
-        loop {
-            let names = leaders.names().await?;
-            let epoch = numbers(&names).max().unwrap_or(0) + 1;
-            if leaders.create(&name_of(epoch), Bytes::from_static(b"{}")).await? {
-                for old in numbers(&names).rev().skip(KEPT as usize) {
-                    leaders.remove(&name_of(old)).await?;
-                }
-                info!(epoch, storage_dir, "JobManager of a new epoch");
-                return Ok(Self { store, cluster, epoch });
-            }
-        }
+    /// Of the JobManager of this epoch.
+    pub(crate) fn new(store: SnapshotStore, cluster: String, epoch: u64) -> Self {
+        Self { store, cluster, epoch }
     }
 
     fn records(&self, below: &str) -> Records {
@@ -153,11 +136,7 @@ impl HaStore {
     }
 
     /// Whether no other JobManager has come since.
-    ///
-    /// # Errors
-    ///
-    /// [`HaError::Fenced`] if one has.
-    pub async fn check_leadership(&self) -> Result<(), HaError> {
+    async fn check_leadership(&self) -> Result<(), HaError> {
         let names = self.records("leader").names().await?;
         let newest = numbers(&names).max().unwrap_or(self.epoch);
         if newest > self.epoch { Err(HaError::Fenced { epoch: newest }) } else { Ok(()) }
@@ -360,7 +339,22 @@ impl CompletionLog for JobLog {
 mod tests {
     use tidegate_types::Parallelism;
 
+    use std::time::Duration;
+
     use super::*;
+    use crate::leader::{LeaderOptions, Leadership};
+
+    /// The store of a JobManager that takes over.
+    async fn open(place: &str) -> HaStore {
+        let options = LeaderOptions {
+            name: "test".to_owned(),
+            retry_period: Duration::from_secs(5),
+            lease_duration: Duration::from_secs(15),
+            take_over: true,
+        };
+        let leadership = Leadership::gain(place, "/default", &options).await;
+        leadership.expect("memory answers").store()
+    }
 
     fn job() -> JobId {
         JobId::from_name("a")
@@ -376,14 +370,14 @@ mod tests {
 
     #[tokio::test]
     async fn the_newest_snapshot_is_found_by_the_next_jobmanager() {
-        let first = HaStore::open("memory://ha-newest", "/default").await.expect("opens");
+        let first = open("memory://ha-newest").await;
         let (log, before) = first.take_over(job()).await.expect("taken");
         assert_eq!(before, []);
         for id in 1..=50 {
             append(&log, id).await.expect("the only one");
         }
         append(&log, 50).await.expect("harmless");
-        let second = HaStore::open("memory://ha-newest", "/default").await.expect("opens");
+        let second = open("memory://ha-newest").await;
         assert!(matches!(first.check_leadership().await, Err(HaError::Fenced { epoch: 2 })));
         let (_, before) = second.take_over(job()).await.expect("taken");
         assert_eq!(before[0], snapshot(50));
@@ -392,10 +386,10 @@ mod tests {
 
     #[tokio::test]
     async fn who_was_taken_over_from_completes_nothing_more() {
-        let first = HaStore::open("memory://ha-fenced", "/default").await.expect("opens");
+        let first = open("memory://ha-fenced").await;
         let (old, _) = first.take_over(job()).await.expect("taken");
         append(&old, 1).await.expect("the only one");
-        let second = HaStore::open("memory://ha-fenced", "/default").await.expect("opens");
+        let second = open("memory://ha-fenced").await;
         let (new, before) = second.take_over(job()).await.expect("taken");
         assert_eq!(before, [snapshot(1)]);
         let refused = append(&old, 2).await.expect_err("taken over");
@@ -411,7 +405,7 @@ mod tests {
 
     #[tokio::test]
     async fn jobs_are_kept_until_they_end() {
-        let store = HaStore::open("memory://ha-jobs", "/default").await.expect("opens");
+        let store = open("memory://ha-jobs").await;
         let stored = StoredJob {
             artifact: "ab".to_owned(),
             artifact_name: "job".to_owned(),
@@ -422,7 +416,7 @@ mod tests {
         let keep = || store.put_job(job(), &stored, Bytes::from_static(b"x"));
         assert!(keep().await.expect("kept"));
         assert!(!keep().await.expect("it answers"), "it is there");
-        let next = HaStore::open("memory://ha-jobs", "/default").await.expect("opens");
+        let next = open("memory://ha-jobs").await;
         assert_eq!(next.jobs().await.expect("reads"), [(job(), stored)]);
         assert_eq!(next.binary("ab").await.expect("reads"), Some(Bytes::from_static(b"x")));
         assert_eq!(next.requirements(job()).await.expect("reads"), None);

@@ -29,7 +29,7 @@ impl Served {
                 interval: Duration::from_secs(1),
                 timeout: Duration::from_secs(5),
             },
-            ha: None,
+            leadership: None,
         });
         let manager = manager.expect("the folder is the test's own");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");

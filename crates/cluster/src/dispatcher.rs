@@ -141,6 +141,8 @@ struct Inner {
     ha: Option<HaStore>,
     clock: Arc<dyn Clock>,
     jobs: Mutex<BTreeMap<JobId, Job>>,
+    /// The binaries of jobs that have not ended.
+    in_use: Mutex<BTreeMap<JobId, String>>,
     /// The ids under which jobs are being started.
     starting: Mutex<BTreeSet<JobId>>,
 }
@@ -167,8 +169,8 @@ impl Dispatcher {
         ha: Option<HaStore>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (jobs, starting) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { options, artifacts, resources, ha, clock, jobs, starting }))
+        let (jobs, in_use, starting) = Default::default();
+        Self(Arc::new(Inner { options, artifacts, resources, ha, clock, jobs, in_use, starting }))
     }
 
     /// The binaries that have been uploaded.
@@ -204,10 +206,44 @@ impl Dispatcher {
         Ok(describe(&path, &artifact.name, arguments, configuration).await?)
     }
 
+    /// Deletes a binary; tells whether it was there. One whose job has not ended is no longer listed,
+    /// and goes with that: until then the job's next attempt may need it.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be deleted.
+    pub fn remove_artifact(&self, hash: &str) -> Result<bool, ArtifactError> {
+        let in_use = self.in_use();
+        if in_use.values().any(|used| used == hash) {
+            self.0.artifacts.forget(hash)
+        } else {
+            self.0.artifacts.remove(hash)
+        }
+    }
+
+    /// A job does not need its binary any more.
+    fn release_artifact(&self, id: JobId, hash: &str) {
+        let mut in_use = self.in_use();
+        in_use.remove(&id);
+        let is_forgotten = self.0.artifacts.get(hash).is_none();
+        if is_forgotten
+            && !in_use.values().any(|used| used == hash)
+            && let Err(error) = self.0.artifacts.remove(hash)
+        {
+            warn!(job = %id, error = chain(&error), "the job's binary can't be deleted");
+        }
+    }
+
+    fn in_use(&self) -> MutexGuard<'_, BTreeMap<JobId, String>> {
+        self.0.in_use.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn watch(&self, id: JobId, artifact: String, handle: JobHandle) {
         let dispatcher = self.clone();
+        self.in_use().insert(id, artifact.clone());
         tokio::spawn(async move {
             let result = handle.wait().await;
+            dispatcher.release_artifact(id, &artifact);
             let now = dispatcher.now();
             // What has ended for now, or is another JobManager's, goes on.
             let is_over = match &result {

@@ -174,6 +174,37 @@ async fn what_flink_alone_has_is_told_of() {
 }
 
 #[tokio::test]
+async fn a_head_changes_nothing() {
+    let served = Served::with(None).await;
+    for prefix in ["", "/v1"] {
+        let url = format!("{}{prefix}/jobs/{NOBODY}/yarn-cancel", served.url);
+        let answer = Client::new().head(&url).send().await.expect("it answers");
+        assert_eq!(answer.status(), 405, "{url}");
+        let answer = Client::new().get(&url).send().await.expect("it answers");
+        assert_eq!(answer.status(), 404, "there is no such job");
+    }
+    let answer = Client::new().head(format!("{}/jobs", served.url)).send().await;
+    assert_eq!(answer.expect("it answers").status(), 200);
+}
+
+#[tokio::test]
+async fn a_binary_goes_by_its_hash_and_its_name() {
+    let served = Served::with(None).await;
+    let artifacts = served._manager.dispatcher().artifacts().clone();
+    let binary = artifacts.add("job", &mut b"abc".as_slice(), 3).await.expect("kept");
+    let id = format!("/jars/{}_job", binary.hash);
+    let other = format!("/jars/{}_other", binary.hash);
+    let (status, _) = served.error(Method::DELETE, &other, "").await;
+    assert_eq!(status, 404);
+    let (status, _) = served.error(Method::POST, &format!("{other}/run"), "{}").await;
+    assert_eq!(status, 404);
+    assert!(artifacts.get(&binary.hash).is_some(), "it was called otherwise");
+    let (status, _) = served.ask(Method::DELETE, &id, "").await;
+    assert_eq!(status, 200);
+    assert!(artifacts.get(&binary.hash).is_none());
+}
+
+#[tokio::test]
 async fn the_description_has_every_operation_and_its_schemas() {
     let served = Served::with(None).await;
     let (_, document) = served.ask(Method::GET, "/openapi.json", "").await;

@@ -25,9 +25,9 @@
 //! - INV-STALE: old records are deleted, the newest never: who appends behind a record that is gone
 //!   sees newer ones, and has lost.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tidegate_runtime::{CompletionLog, LogError};
@@ -36,13 +36,19 @@ use tidegate_snapshot::{
     store::{Records, SnapshotStore},
 };
 use tidegate_types::{CheckpointId, JobId, error::chain};
-use tokio::sync::Mutex;
+use tokio::{
+    io::AsyncReadExt,
+    sync::{Mutex, mpsc},
+};
 use tracing::warn;
 
 use crate::scheduler::Requirements;
 
 /// How many records of a job's log are kept.
 const KEPT: u64 = 20;
+
+/// How much of a binary is read at once, in bytes.
+const CHUNK: usize = 1 << 20;
 
 /// What went wrong with what is to outlive a JobManager.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +63,14 @@ pub enum HaError {
         name: String,
         /// What is wrong with it.
         source: serde_json::Error,
+    },
+    /// A job's binary can't be read.
+    #[error("the job's binary '{path}' can't be read")]
+    Binary {
+        /// Where it lies.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
     },
     /// Another JobManager has taken over.
     #[error("another JobManager, of epoch {epoch}, has taken over")]
@@ -125,6 +139,16 @@ fn from_json<T: DeserializeOwned>(name: &str, bytes: &Bytes) -> Result<T, HaErro
         .map_err(|source| HaError::Damaged { name: name.to_owned(), source })
 }
 
+/// Hands a file on, chunk by chunk, for as long as somebody takes them.
+async fn send(mut file: tokio::fs::File, chunks: mpsc::Sender<Bytes>) -> std::io::Result<()> {
+    loop {
+        let mut chunk = BytesMut::with_capacity(CHUNK);
+        if file.read_buf(&mut chunk).await? == 0 || chunks.send(chunk.freeze()).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
 impl HaStore {
     /// Of the JobManager of this epoch.
     pub(crate) fn new(store: SnapshotStore, cluster: String, epoch: u64) -> Self {
@@ -151,25 +175,52 @@ impl HaStore {
         &self,
         id: JobId,
         job: &StoredJob,
-        binary: Bytes,
+        binary: &Path,
     ) -> Result<bool, HaError> {
-        // A binary that is there is the same: its name is its hash.
-        self.records("binaries").create(&job.artifact, binary).await?;
-        Ok(self.records("jobs").create(&id.to_string(), to_json(job)).await?)
+        self.put_binary(&job.artifact, binary).await?;
+        let is_new = self.records("jobs").create(&id.to_string(), to_json(job)).await?;
+        // Whoever forgets another job now sees that this one has the same; it may have gone before.
+        self.put_binary(&job.artifact, binary).await?;
+        Ok(is_new)
     }
 
-    /// All jobs that have not ended.
+    /// Keeps a binary, in parts: none is in memory as a whole. One that is there is the same: its
+    /// name is its hash.
+    async fn put_binary(&self, hash: &str, path: &Path) -> Result<(), HaError> {
+        let binaries = self.records("binaries");
+        if binaries.names().await?.iter().any(|name| name == hash) {
+            return Ok(());
+        }
+        let unreadable = |source| HaError::Binary { path: path.display().to_string(), source };
+        let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+        let (chunks, parts) = mpsc::channel(2);
+        let folder = self.store.folder(&format!("{}/binaries", self.cluster));
+        let (read, written) = tokio::join!(send(file, chunks), folder.write_stream(hash, parts));
+        written?;
+        if let Err(error) = read {
+            // A part of it must not pass for the whole.
+            binaries.remove(hash).await?;
+            return Err(unreadable(error));
+        }
+        Ok(())
+    }
+
+    /// All jobs that have not ended, each as it is to be submitted again, or what is wrong with its
+    /// record: one that is damaged holds no other up.
     ///
     /// # Errors
     ///
-    /// When the store does not answer, or a record is damaged.
-    pub async fn jobs(&self) -> Result<Vec<(JobId, StoredJob)>, HaError> {
+    /// When the store does not answer.
+    pub async fn jobs(&self) -> Result<Vec<(JobId, Result<StoredJob, HaError>)>, HaError> {
         let records = self.records("jobs");
         let mut jobs = Vec::new();
         for name in records.names().await? {
-            let Ok(id) = name.parse() else { continue };
+            let Ok(id) = name.parse() else {
+                warn!(name, "a file in high-availability.storageDir that is no job's record");
+                continue;
+            };
             if let Some(bytes) = records.read(&name).await? {
-                jobs.push((id, from_json(&name, &bytes)?));
+                jobs.push((id, from_json(&format!("jobs/{name}"), &bytes)));
             }
         }
         Ok(jobs)
@@ -230,8 +281,12 @@ impl HaStore {
                 records.remove(&name).await?;
             }
         }
+        // What can't be read may have the same.
         let others = self.jobs().await?;
-        if others.iter().all(|(_, job)| job.artifact != artifact) {
+        let is_other = |(_, job): &(JobId, Result<StoredJob, HaError>)| {
+            job.as_ref().is_ok_and(|job| job.artifact != artifact)
+        };
+        if others.iter().all(is_other) {
             self.records("binaries").remove(artifact).await?;
         }
         Ok(())
@@ -403,6 +458,37 @@ mod tests {
         assert!(matches!(first.take_over(job()).await, Err(HaError::Fenced { epoch: 2 })));
     }
 
+    async fn jobs_of(store: &HaStore) -> Vec<(JobId, Option<StoredJob>)> {
+        let jobs = store.jobs().await.expect("memory answers");
+        jobs.into_iter().map(|(id, stored)| (id, stored.ok())).collect()
+    }
+
+    #[tokio::test]
+    async fn a_damaged_record_holds_no_other_job_up() {
+        let store = open("memory://ha-damaged").await;
+        let stored = StoredJob {
+            artifact: "ab".to_owned(),
+            artifact_name: "job".to_owned(),
+            arguments: Vec::new(),
+            configuration: BTreeMap::new(),
+            submitted_ms: 7,
+        };
+        let damaged = JobId::from_name("damaged");
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        for id in [job(), JobId::from_name("b")] {
+            store.put_job(id, &stored, file.path()).await.expect("kept");
+        }
+        let records = store.records("jobs");
+        records.create(&damaged.to_string(), "{\"artif".into()).await.expect("memory answers");
+        let mut found = store.jobs().await.expect("memory answers");
+        found.retain(|(_, stored)| stored.is_err());
+        let [(id, Err(error))] = found.as_slice() else { panic!("one is damaged: {found:?}") };
+        assert_eq!(*id, damaged);
+        assert!(error.to_string().contains(&format!("'jobs/{damaged}'")), "{error}");
+        let whole = jobs_of(&store).await;
+        assert_eq!(whole.iter().filter(|(_, stored)| stored.is_some()).count(), 2);
+    }
+
     #[tokio::test]
     async fn jobs_are_kept_until_they_end() {
         let store = open("memory://ha-jobs").await;
@@ -413,11 +499,14 @@ mod tests {
             configuration: BTreeMap::new(),
             submitted_ms: 7,
         };
-        let keep = || store.put_job(job(), &stored, Bytes::from_static(b"x"));
-        assert!(keep().await.expect("kept"));
-        assert!(!keep().await.expect("it answers"), "it is there");
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "x").expect("the file is the test's own");
+        assert!(store.put_job(job(), &stored, file.path()).await.expect("kept"));
+        // A binary that is kept already is not even looked at.
+        let again = store.put_job(job(), &stored, Path::new("/nowhere")).await;
+        assert!(!again.expect("it answers"), "it is there");
         let next = open("memory://ha-jobs").await;
-        assert_eq!(next.jobs().await.expect("reads"), [(job(), stored)]);
+        assert_eq!(jobs_of(&next).await, [(job(), Some(stored))]);
         assert_eq!(next.binary("ab").await.expect("reads"), Some(Bytes::from_static(b"x")));
         assert_eq!(next.requirements(job()).await.expect("reads"), None);
         for count in [3, 2] {
@@ -428,7 +517,7 @@ mod tests {
         }
         next.remove_job(job(), "ab").await.expect("forgotten");
         assert_eq!(next.requirements(job()).await.expect("reads"), None);
-        assert_eq!(next.jobs().await.expect("reads"), []);
+        assert_eq!(jobs_of(&next).await, []);
         assert_eq!(next.binary("ab").await.expect("reads"), None);
     }
 }

@@ -53,8 +53,10 @@ fn sigterm_ends_a_jobmanager_with_a_last_checkpoint_of_its_jobs_and_then_a_task_
         format!("execution.checkpointing.dir={}", kept.display()),
         "execution.checkpointing.interval=1 h".to_owned(),
     ];
-    let run = ["run", "-d", "-D", &options[0], "-D", &options[1], &binary, "--rate", "3000"];
-    let said = site.says(&run);
+    let output = site.output().display().to_string();
+    let job = [&binary, "--rate", "3000", "--out", &output];
+    let run = ["run", "-d", "-D", &options[0], "-D", &options[1]];
+    let said = site.says(&[run.as_slice(), &job].concat());
     let id = said.trim().rsplit(' ').next().expect("Flink's words").to_owned();
     wait_for("the job to run", || site.says(&["list", "-r"]).contains(&id).then_some(()));
     wait_for("records", || {

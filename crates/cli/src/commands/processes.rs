@@ -256,6 +256,7 @@ pub(super) async fn taskmanager(matches: &ArgMatches) -> Done {
         host: options.taskmanager_host.clone(),
         slots: options.slots,
         folder,
+        logs: options.kept_logs,
         leave_within: options.termination_timeout,
     };
     run_taskmanager(task_manager, told.shutdown.clone()).await?;
@@ -456,6 +457,7 @@ async fn foreground(matches: &ArgMatches, folder: &Path) -> Done {
             host: options.taskmanager_host.clone(),
             slots: options.slots,
             folder: folder.join(format!("taskmanager-{number}")),
+            logs: options.kept_logs,
             // Whoever could take the jobs over ends as well.
             leave_within: Duration::ZERO,
         };

@@ -140,6 +140,7 @@ impl Cluster {
             host: "127.0.0.1".to_owned(),
             slots,
             folder: self.folder.join(format!("taskmanager-{number}")),
+            logs: 100,
             leave_within: PATIENCE,
         };
         let shutdown = CancellationToken::new();

@@ -48,6 +48,8 @@ pub struct ClusterOptions {
     pub heartbeat_timeout: Duration,
     /// A TaskManager's host, as others reach it.
     pub taskmanager_host: String,
+    /// How many logs of processes that have ended a TaskManager keeps.
+    pub kept_logs: usize,
     /// How many subtasks of a job a TaskManager takes.
     pub slots: u32,
 }
@@ -94,6 +96,7 @@ impl ClusterOptions {
             heartbeat_interval: from.get(&keys::HEARTBEAT_INTERVAL, parse_duration)?,
             heartbeat_timeout: from.get(&keys::HEARTBEAT_TIMEOUT, parse_duration)?,
             taskmanager_host: from.get(&keys::TASKMANAGER_HOST, parse_text)?,
+            kept_logs: from.get(&keys::LOG_MAX, |text| parse_number(text, 0, usize::MAX))?,
             slots: from.get(&keys::TASK_SLOTS, |text| parse_number(text, 1, 1 << 15))?,
         };
         options.check()

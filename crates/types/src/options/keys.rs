@@ -140,6 +140,8 @@ options! {
         "After how much silence the other one is taken for lost. The end of a process or of a connection is noticed at once.";
     TASKMANAGER_HOST: "taskmanager.host", "127.0.0.1", "host",
         "The TaskManager's host, as other hosts reach it.";
+    LOG_MAX: "env.log.max", "100", "0 or more",
+        "How many logs of processes that have ended a TaskManager keeps. Flink's default is 10, of its own.";
     TASK_SLOTS: "taskmanager.numberOfTaskSlots", "1", "1 to 32768",
         "How many subtasks of a job a TaskManager takes.";
 }

@@ -14,6 +14,7 @@ mod error;
 pub mod faults;
 mod place;
 mod records;
+mod upload;
 
 pub use address::{Address, absolute};
 pub use error::StoreError;

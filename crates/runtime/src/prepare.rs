@@ -1,5 +1,15 @@
-//! Everything that can go wrong before a job starts: its plan, its stores, the snapshot that it is
-//! to be restored from.
+//! Everything that can go wrong before a job starts: its plan, its stores, another run of it, the
+//! snapshot that it is to be restored from.
+//!
+//! # Protocol
+//!
+//! A run first finds out whether another one lives. It reads the job's log and decides what to start
+//! from, without touching anything. Then it takes the job over in the log; if something was completed
+//! meanwhile it decides anew. Only now are leftovers its own to delete: those of the runs that it has
+//! superseded there.
+
+mod start;
+mod sweep;
 
 use std::ops::Range;
 
@@ -11,14 +21,16 @@ use tidegate_checkpoint::{
 use tidegate_snapshot::{
     SnapshotError,
     manifest::{Manifest, SnapshotKind},
-    store::{DeletionProof, ListedSnapshot, SnapshotLocation, SnapshotStore, delete_snapshot},
+    store::{ListedSnapshot, SnapshotLocation, SnapshotStore},
 };
-use tidegate_storage::{Places, StoreError};
+use tidegate_storage::{
+    Place, Places, StoreError,
+    log::{Recorded, RecordedKind},
+};
 use tidegate_types::{
-    BarrierKind, CheckpointId, ErrorKind, JobId, MaxParallelism, Parallelism, error::chain,
-    options::ClaimMode,
+    BarrierKind, CheckpointId, ErrorKind, MaxParallelism, Parallelism, error::chain,
 };
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::{
     api::{JobError, JobSettings, JobSpec},
@@ -26,8 +38,11 @@ use crate::{
     fit, graph,
     master::Attempts,
     restore::RestoredJob,
+    tenure::{Claim, Runner, Tenure},
     worker::plan_of,
 };
+pub(crate) use self::{start::locate_start, sweep::tidy};
+use self::start::Start;
 
 /// A job that can start.
 pub(crate) struct Prepared {
@@ -40,7 +55,54 @@ pub(crate) struct Prepared {
     pub(crate) owned: Vec<CompletedSnapshot>,
     /// The snapshot that it starts from without claiming it.
     pub(crate) foreign: Option<CompletedSnapshot>,
-    pub(crate) restored: RestorePoint,
+    pub(crate) beginning: Beginning,
+}
+
+/// What the first attempt takes over.
+pub(crate) enum Beginning {
+    /// It has been looked at already.
+    At(RestorePoint),
+    /// What the coordinator's restore point is, once leftovers are swept. The ids of all snapshots in
+    /// the job's log are known.
+    Recovered(Vec<Recorded>),
+}
+
+/// A job that was taken over from a JobManager that is gone: its first attempt looks for the rest.
+///
+/// # Errors
+///
+/// When an address is not one.
+pub(crate) fn recovered(
+    spec: JobSettings,
+    plan: JobPlan,
+    stores: Stores,
+    recorded: Vec<Recorded>,
+) -> Prepared {
+    let completed = |snapshot: &Recorded, kind| CompletedSnapshot {
+        id: snapshot.checkpoint,
+        kind,
+        location: snapshot.location.clone(),
+        bytes: 0,
+    };
+    let newest = newest_of(&recorded);
+    let is_final = |snapshot: &&Recorded| snapshot.kind == RecordedKind::FinalSavepoint;
+    let foreign = newest.filter(is_final).map(|snapshot| {
+        completed(snapshot, BarrierKind::StopWithSavepoint { drain: false })
+    });
+    // Older ones are gone, or about to be swept.
+    let retained = spec.options.checkpointing.num_retained.max(1) as usize;
+    let checkpoints = recorded.iter().filter(|found| found.kind == RecordedKind::Checkpoint);
+    let owned = checkpoints.take(retained).map(|found| completed(found, BarrierKind::Checkpoint));
+    Prepared {
+        config: coordinator_config(&spec),
+        next_id: recorded.first().map_or(CheckpointId(1), |newest| newest.checkpoint.next()),
+        owned: owned.collect(),
+        foreign,
+        settings: spec,
+        plan,
+        stores,
+        beginning: Beginning::Recovered(recorded),
+    }
 }
 
 /// What an attempt takes over: a snapshot that fits the program, or nothing.
@@ -110,6 +172,11 @@ fn check_parallelism(spec: &JobSpec) -> Result<(), JobError> {
 }
 
 impl Stores {
+    /// The folder of what is the job's and no snapshot.
+    pub(crate) fn job_folder(&self, spec: &JobSettings) -> Place {
+        self.checkpoints.job_folder(spec.id, spec.options.checkpointing.create_subdir)
+    }
+
     /// From where every location's text is found.
     pub(crate) fn places(&self) -> Places {
         let stores = [Some(&self.checkpoints), self.savepoints.as_ref()];
@@ -130,6 +197,9 @@ pub(crate) fn open_stores(spec: &JobSettings) -> Result<Stores, JobError> {
     Ok(Stores { checkpoints, savepoints })
 }
 
+/// How often a start is decided anew because another run has completed something meanwhile.
+const DECISIONS: usize = 3;
+
 /// Does all that can be done before the job starts.
 ///
 /// # Errors
@@ -140,24 +210,33 @@ pub(crate) async fn prepare(
     plan: JobPlan,
     stores: Stores,
     attempts: &mut dyn Attempts,
-) -> Result<Prepared, JobError> {
-    let subdir = spec.options.checkpointing.create_subdir;
-    let listed = stores.checkpoints.list(spec.id, subdir).await?;
-    let savepoints = savepoints_of(&spec, &stores).await?;
-    // Ids only grow, over runs too: a new one must not be taken for older than any that is there.
-    let highest = listed.iter().map(|snapshot| snapshot.id).max().max(savepoints.highest);
-    let found = find_start(&spec, &stores, &listed, savepoints.newest_final)?;
-    sweep(&listed, &spec, found.is_none()).await;
-    let Found { restored, owned, foreign } = match found {
-        Some(start) => {
-            let found = restore_from(start, &spec, &plan, &listed).await?;
-            attempts.check(&found.restored).await?;
-            found
+    runner: &Runner,
+) -> Result<(Prepared, Tenure), JobError> {
+    let claim = Claim::of(&stores, &spec, runner).await?;
+    let mut recorded = claim.recorded().await?;
+    let mut tenure = None;
+    for _ in 0..DECISIONS {
+        let decided = decide(&spec, &plan, &stores, attempts, &recorded).await?;
+        let (log, now) = claim.take_over().await?;
+        let is_current = newest_of(&now) == newest_of(&recorded);
+        recorded = now;
+        if is_current {
+            tenure = Some((decided, log));
+            break;
         }
-        None => Found::nothing(&spec),
-    };
+    }
+    let (decided, log) = tenure.ok_or_else(|| {
+        let message = "another run of this job completes snapshots while this one starts";
+        JobError::new(ErrorKind::Fenced, message)
+    })?;
+    let Decided { listed, highest, found, starts_fresh } = decided;
+    sweep::leftovers(&listed, &stores, &spec, log.superseded()).await;
+    if starts_fresh {
+        sweep::tell_unused(&listed, &spec);
+    }
+    let Found { restored, owned, foreign } = found;
     let latest = restored.from.as_ref().map(|(id, _)| *id).max(highest);
-    Ok(Prepared {
+    let prepared = Prepared {
         config: coordinator_config(&spec),
         next_id: latest.map_or(CheckpointId(1), CheckpointId::next),
         settings: spec,
@@ -165,8 +244,45 @@ pub(crate) async fn prepare(
         stores,
         owned,
         foreign,
-        restored,
-    })
+        beginning: Beginning::At(restored),
+    };
+    Ok((prepared, claim.tenure(log)))
+}
+
+/// The newest snapshot that a job goes on from by itself.
+pub(crate) fn newest_of(recorded: &[Recorded]) -> Option<&Recorded> {
+    recorded.iter().filter(|snapshot| snapshot.is_needed()).max_by_key(|found| found.checkpoint)
+}
+
+/// What a job starts from, and what else lies in its folder.
+struct Decided {
+    listed: Vec<ListedSnapshot>,
+    /// The highest id of all.
+    highest: Option<CheckpointId>,
+    found: Found,
+    starts_fresh: bool,
+}
+
+async fn decide(
+    spec: &JobSettings,
+    plan: &JobPlan,
+    stores: &Stores,
+    attempts: &mut dyn Attempts,
+    recorded: &[Recorded],
+) -> Result<Decided, JobError> {
+    let candidates = start::Candidates::of(spec, stores, recorded).await?;
+    let start = candidates.choose(spec, stores)?;
+    let starts_fresh = start.is_none();
+    let found = match start {
+        Some(start) => {
+            let found = restore_from(start, spec, plan, &candidates.listed).await?;
+            attempts.check(&found.restored).await?;
+            found
+        }
+        None => Found::nothing(spec),
+    };
+    let highest = candidates.highest();
+    Ok(Decided { listed: candidates.listed, highest, found, starts_fresh })
 }
 
 fn coordinator_config(spec: &JobSettings) -> CoordinatorConfig {
@@ -181,143 +297,6 @@ fn coordinator_config(spec: &JobSettings) -> CoordinatorConfig {
         num_retained: options.num_retained,
         checkpoints_after_tasks_finish: options.checkpoints_after_tasks_finish,
     }
-}
-
-/// Where the snapshot lies that a job would start from, if it is to start from one.
-///
-/// # Errors
-///
-/// When it can't be found.
-pub(crate) async fn locate_start(
-    settings: &JobSettings,
-    stores: &Stores,
-) -> Result<Option<SnapshotLocation>, JobError> {
-    let subdir = settings.options.checkpointing.create_subdir;
-    let listed = stores.checkpoints.list(settings.id, subdir).await?;
-    let savepoints = savepoints_of(settings, stores).await?;
-    let start = find_start(settings, stores, &listed, savepoints.newest_final)?;
-    Ok(start.map(|start| start.location))
-}
-
-/// The snapshot to start from.
-struct Start {
-    location: SnapshotLocation,
-    claim: bool,
-}
-
-fn find_start(
-    spec: &JobSettings,
-    stores: &Stores,
-    listed: &[ListedSnapshot],
-    savepoint: Option<(CheckpointId, SnapshotLocation)>,
-) -> Result<Option<Start>, JobError> {
-    let recovery = &spec.options.recovery;
-    let Some(path) = &recovery.path else { return Ok(None) };
-    let claimed = recovery.claim_mode == Some(ClaimMode::Claim);
-    if path != "latest" {
-        let location = SnapshotLocation::parse(path)?;
-        return Ok(Some(Start { location, claim: claimed }));
-    }
-    let newest = listed.iter().filter(|snapshot| snapshot.complete).max_by_key(|found| found.id);
-    match (newest, savepoint) {
-        (Some(newest), Some((id, location))) if id > newest.id => {
-            Ok(Some(Start { location, claim: claimed }))
-        }
-        (Some(newest), _) => {
-            let claim = recovery.claim_mode != Some(ClaimMode::NoClaim);
-            Ok(Some(Start { location: newest.location.clone(), claim }))
-        }
-        (None, Some((_, location))) => Ok(Some(Start { location, claim: claimed })),
-        (None, None) => Err(nothing_found(spec, stores)),
-    }
-}
-
-fn nothing_found(spec: &JobSettings, stores: &Stores) -> JobError {
-    let message = format!(
-        "there is no checkpoint or savepoint of job {} (`{}`) in {}: start without \
-         --from-savepoint if it has never completed one",
-        spec.id, spec.name, stores.checkpoints
-    );
-    JobError::new(ErrorKind::Invalid, message)
-}
-
-/// The savepoints of a job, as far as they are known.
-#[derive(Default)]
-struct Savepoints {
-    /// The highest id of all.
-    highest: Option<CheckpointId>,
-    /// The newest that the job was stopped with: only such a one counts as the latest snapshot,
-    /// since nothing was committed for the others.
-    newest_final: Option<(CheckpointId, SnapshotLocation)>,
-}
-
-fn unreadable(location: &SnapshotLocation, error: &SnapshotError) -> JobError {
-    let problem = chain(error);
-    JobError::new(
-        error.kind(),
-        format!(
-            "'{location}' of this job can't be read, so that nobody knows which snapshot is the \
-             latest: {problem}; name the one to start from by its path, or move this one away"
-        ),
-    )
-}
-
-/// Looks through the job's own savepoints.
-///
-/// # Errors
-///
-/// When one can't be read and the latest snapshot is asked for: to go on from an older one instead
-/// could write again what is committed already.
-async fn savepoints_of(spec: &JobSettings, stores: &Stores) -> Result<Savepoints, JobError> {
-    let mut found = Savepoints::default();
-    let Some(store) = &stores.savepoints else { return Ok(found) };
-    let wants_latest = spec.options.recovery.path.as_deref() == Some("latest");
-    for location in store.list_savepoints(spec.id).await? {
-        let manifest = match location.load().await {
-            Ok(manifest) => manifest,
-            Err(error) if wants_latest => return Err(unreadable(&location, &error)),
-            Err(error) => {
-                let error = chain(&error);
-                warn!(job = %spec.id, %location, error, "a savepoint of this job can't be read");
-                continue;
-            }
-        };
-        if manifest.job.id != spec.id {
-            continue;
-        }
-        found.highest = found.highest.max(Some(manifest.checkpoint));
-        let newest = found.newest_final.as_ref().map(|(id, _)| *id);
-        if manifest.kind == SnapshotKind::FinalSavepoint && Some(manifest.checkpoint) > newest {
-            found.newest_final = Some((manifest.checkpoint, location));
-        }
-    }
-    Ok(found)
-}
-
-/// Deletes what crashed attempts have left half-written, and tells of snapshots that stay unused.
-async fn sweep(listed: &[ListedSnapshot], spec: &JobSettings, starts_fresh: bool) {
-    for snapshot in listed.iter().filter(|snapshot| !snapshot.complete) {
-        info!(job = %spec.id, location = %snapshot.location, "sweeping a snapshot that was never completed");
-        if let Err(error) = sweep_one(&snapshot.location).await {
-            let error = tidegate_types::error::chain(&error);
-            warn!(job = %spec.id, location = %snapshot.location, error, "could not sweep it");
-        }
-    }
-    let newest = listed.iter().filter(|snapshot| snapshot.complete).max_by_key(|found| found.id);
-    if let Some(newest) = newest.filter(|_| starts_fresh) {
-        warn!(
-            job = %spec.id,
-            location = %newest.location,
-            "starting from nothing, though an earlier run of this job has left a checkpoint; \
-             --from-savepoint latest goes on from it"
-        );
-    }
-}
-
-/// Deletes what has our names in the folder of a snapshot that was never completed.
-async fn sweep_one(location: &SnapshotLocation) -> Result<(), SnapshotError> {
-    let leftovers = location.leftovers().await?;
-    Ok(location.remove(leftovers).await?)
 }
 
 /// What was found to start from.
@@ -365,7 +344,7 @@ async fn older_of(
         return Ok(owned);
     }
     for found in listed.iter().filter(|found| found.complete && found.id < claimed.checkpoint) {
-        if is_of(spec.id, &found.location).await? {
+        if sweep::is_of(spec.id, &found.location).await? {
             let (id, location) = (found.id, found.location.to_string());
             let kind = BarrierKind::Checkpoint;
             owned.push(CompletedSnapshot { id, kind, location, bytes: 0 });
@@ -474,59 +453,4 @@ pub(crate) async fn read(
         converted.map_err(|error| JobError::caused_by(ErrorKind::Corrupt, &error))?;
     let (_, restore) = plan_for(location, &manifest, settings, plan, false)?;
     Ok(RestoredJob::new(manifest.checkpoint, restore, loaded))
-}
-
-/// Whether a snapshot is a job's own; of one that can't be read nobody knows.
-async fn is_of(job: JobId, location: &SnapshotLocation) -> Result<bool, StoreError> {
-    match location.load().await {
-        Ok(manifest) => Ok(manifest.job.id == job),
-        Err(SnapshotError::Store(error)) => Err(error),
-        Err(error) => {
-            let error = chain(&error);
-            warn!(%job, %location, error, "a checkpoint can't be read and is left alone");
-            Ok(false)
-        }
-    }
-}
-
-/// A checkpoint of the job that its record of completed snapshots does not know.
-struct Unrecorded {
-    location: String,
-    checkpoint: CheckpointId,
-}
-
-impl DeletionProof for Unrecorded {
-    fn location(&self) -> &str {
-        &self.location
-    }
-
-    fn checkpoint(&self) -> Option<CheckpointId> {
-        Some(self.checkpoint)
-    }
-}
-
-/// Deletes complete checkpoints of a job that are newer than the newest one that its record of
-/// completed snapshots knows: whoever wrote them was not the job's master any more. A record that
-/// knows none says nothing.
-///
-/// # Errors
-///
-/// When the store does not answer.
-pub async fn discard_unrecorded(
-    settings: &JobSettings,
-    newest: Option<CheckpointId>,
-) -> Result<(), JobError> {
-    let Some(newest) = newest else { return Ok(()) };
-    let stores = open_stores(settings)?;
-    let subdir = settings.options.checkpointing.create_subdir;
-    for found in stores.checkpoints.list(settings.id, subdir).await? {
-        if found.complete && found.id > newest && is_of(settings.id, &found.location).await? {
-            let (job, location) = (settings.id, &found.location);
-            warn!(%job, %location, "deleting a checkpoint that was never recorded as complete");
-            let (location, checkpoint) = (location.to_string(), found.id);
-            let unrecorded = Unrecorded { location, checkpoint };
-            delete_snapshot(&stores.places(), &unrecorded).await?;
-        }
-    }
-    Ok(())
 }

@@ -66,8 +66,9 @@ impl SnapshotStore {
         &self.0
     }
 
-    /// The folder of a job's checkpoints.
-    fn job_folder(&self, job: JobId, create_subdir: bool) -> Place {
+    /// The folder of a job's checkpoints, and of what else is the job's.
+    #[must_use]
+    pub fn job_folder(&self, job: JobId, create_subdir: bool) -> Place {
         if create_subdir { self.0.folder(&job.to_string()) } else { self.0.clone() }
     }
 
@@ -117,11 +118,31 @@ impl SnapshotStore {
     ///
     /// When the store does not answer.
     pub async fn list_savepoints(&self, job: JobId) -> Result<Vec<SnapshotLocation>, StoreError> {
+        self.savepoint_folders(job, true).await
+    }
+
+    /// The folders of a job's savepoints in here that have no `_metadata`.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer.
+    pub async fn list_unfinished_savepoints(
+        &self,
+        job: JobId,
+    ) -> Result<Vec<SnapshotLocation>, StoreError> {
+        self.savepoint_folders(job, false).await
+    }
+
+    async fn savepoint_folders(
+        &self,
+        job: JobId,
+        complete: bool,
+    ) -> Result<Vec<SnapshotLocation>, StoreError> {
         let beginning = format!("savepoint-{}-", job.short());
         let mut found = Vec::new();
         for name in self.0.folders().await? {
             let location = SnapshotLocation::from(self.0.folder(&name));
-            if name.starts_with(&beginning) && location.exists().await? {
+            if name.starts_with(&beginning) && location.exists().await? == complete {
                 found.push(location);
             }
         }

@@ -1,0 +1,132 @@
+//! What earlier runs have left, and whose it is to delete.
+//!
+//! Names of files carry the token of their attempt, and so of its run. A run deletes what carries the
+//! token of one that it has superseded in the job's log, and what the log says was never complete;
+//! everything else is left to those who know it.
+
+use std::collections::BTreeSet;
+
+use tidegate_snapshot::{
+    SnapshotError,
+    store::{DeletionProof, ListedSnapshot, SnapshotLocation, delete_snapshot},
+};
+use tidegate_storage::{
+    StoreError,
+    log::{Recorded, RecordedKind, RunToken},
+};
+use tidegate_types::{CheckpointId, JobId, error::chain};
+use tracing::{info, warn};
+
+use super::{JobError, JobSettings, Stores, newest_of};
+
+/// Deletes what superseded runs have left half-written.
+pub(super) async fn leftovers(
+    listed: &[ListedSnapshot],
+    stores: &Stores,
+    spec: &JobSettings,
+    superseded: &BTreeSet<RunToken>,
+) {
+    let job = spec.id;
+    let mut unfinished = listed.iter().filter(|found| !found.complete);
+    let mut locations = unfinished.by_ref().map(|found| found.location.clone()).collect::<Vec<_>>();
+    if let Some(savepoints) = &stores.savepoints {
+        match savepoints.list_unfinished_savepoints(job).await {
+            Ok(found) => locations.extend(found),
+            Err(error) => warn!(%job, error = chain(&error), "could not look for unfinished savepoints"),
+        }
+    }
+    for location in locations {
+        if let Err(error) = sweep_one(&location, superseded).await {
+            warn!(%job, %location, error = chain(&error), "could not sweep it");
+        }
+    }
+}
+
+async fn sweep_one(
+    location: &SnapshotLocation,
+    superseded: &BTreeSet<RunToken>,
+) -> Result<(), SnapshotError> {
+    let mut left = location.leftovers().await?;
+    left.retain(|left| left.token().is_none_or(|token| superseded.contains(&RunToken::of(token))));
+    if !left.is_empty() {
+        info!(%location, files = left.len(), "sweeping a snapshot that was never completed");
+    }
+    Ok(location.remove(left).await?)
+}
+
+/// Tells of a checkpoint that stays unused.
+pub(super) fn tell_unused(listed: &[ListedSnapshot], spec: &JobSettings) {
+    let newest = listed.iter().filter(|snapshot| snapshot.complete).max_by_key(|found| found.id);
+    if let Some(newest) = newest {
+        warn!(
+            job = %spec.id,
+            location = %newest.location,
+            "starting from nothing, though an earlier run of this job has left a checkpoint; \
+             --from-savepoint latest goes on from it"
+        );
+    }
+}
+
+/// Whether a snapshot is a job's own; of one that can't be read nobody knows.
+pub(super) async fn is_of(job: JobId, location: &SnapshotLocation) -> Result<bool, StoreError> {
+    match location.load().await {
+        Ok(manifest) => Ok(manifest.job.id == job),
+        Err(SnapshotError::Store(error)) => Err(error),
+        Err(error) => {
+            let error = chain(&error);
+            warn!(%job, %location, error, "a checkpoint can't be read and is left alone");
+            Ok(false)
+        }
+    }
+}
+
+/// A checkpoint of the job that its record of completed snapshots does not know.
+struct Unrecorded {
+    location: String,
+    checkpoint: CheckpointId,
+}
+
+impl DeletionProof for Unrecorded {
+    fn location(&self) -> &str {
+        &self.location
+    }
+
+    fn checkpoint(&self) -> Option<CheckpointId> {
+        Some(self.checkpoint)
+    }
+}
+
+/// What there is to do before a job that was recovered goes on: leftovers go, and so do checkpoints
+/// that look complete and are not in its log, or are in it and not retained any more. Tells the
+/// highest id of all.
+///
+/// # Errors
+///
+/// When the store does not answer.
+pub(crate) async fn tidy(
+    stores: Stores,
+    spec: JobSettings,
+    recorded: Vec<Recorded>,
+    superseded: BTreeSet<RunToken>,
+) -> Result<Option<CheckpointId>, JobError> {
+    let subdir = spec.options.checkpointing.create_subdir;
+    let listed = stores.checkpoints.list(spec.id, subdir).await?;
+    leftovers(&listed, &stores, &spec, &superseded).await;
+    let newest = newest_of(&recorded).map(|newest| newest.checkpoint);
+    let checkpoints = recorded.iter().filter(|found| found.kind == RecordedKind::Checkpoint);
+    let checkpoints = checkpoints.map(|found| found.checkpoint).collect::<Vec<_>>();
+    let retained = spec.options.checkpointing.num_retained.max(1) as usize;
+    for found in listed.iter().filter(|found| found.complete) {
+        let is_subsumed = checkpoints.iter().skip(retained).any(|id| *id == found.id);
+        let is_unrecorded = newest.is_some_and(|newest| newest < found.id)
+            && recorded.iter().all(|recorded| recorded.checkpoint != found.id);
+        if (is_subsumed || is_unrecorded) && is_of(spec.id, &found.location).await? {
+            let (job, location) = (spec.id, &found.location);
+            info!(%job, %location, is_unrecorded, "deleting a checkpoint that does not count");
+            let (location, checkpoint) = (location.to_string(), found.id);
+            delete_snapshot(&stores.places(), &Unrecorded { location, checkpoint }).await?;
+        }
+    }
+    let listed = listed.iter().map(|found| found.id);
+    Ok(listed.chain(recorded.iter().map(|recorded| recorded.checkpoint)).max())
+}

@@ -1,0 +1,185 @@
+//! A run's hold on its job: that it lives, for others to see, and the log in which its snapshots become
+//! complete.
+//!
+//! ```text
+//!   <checkpoint folder>/<job>/log/<number>   who has taken the job over, and what is complete
+//!   <checkpoint folder>/<job>/run/           which run lives
+//! ```
+
+use std::{collections::BTreeSet, time::Duration};
+
+use tidegate_storage::{
+    Place,
+    log::{self, JobLog, LogError, Recorded, Run, RunToken},
+    presence::{Presence, PresenceError, PresenceOptions},
+};
+use tidegate_types::{ErrorKind, error::chain};
+use tracing::warn;
+
+use crate::{
+    api::{JobError, JobSettings},
+    prepare::Stores,
+};
+
+/// The folders beside a job's checkpoints.
+const LOG: &str = "log";
+const PRESENCE: &str = "run";
+/// How often the log is asked for again when it may have been written or not.
+const RETRIES: u32 = 5;
+/// How long to wait in between.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Who runs a job.
+#[derive(Clone, Debug)]
+pub struct Runner {
+    /// What a person calls it.
+    pub name: String,
+    /// Nobody takes over from who has a higher rank: a JobManager's epoch, and 0 else.
+    pub rank: u64,
+    /// How it shows that it lives; `None` for a JobManager, which does so for all of its jobs.
+    pub presence: Option<PresenceOptions>,
+}
+
+impl Runner {
+    /// This process, on its own.
+    #[must_use]
+    pub fn this_process(take_over: bool) -> Self {
+        let name = format!("process {} on {}", std::process::id(), host());
+        let presence = Some(PresenceOptions { take_over, ..PresenceOptions::default() });
+        Self { name, rank: 0, presence }
+    }
+}
+
+/// What this machine is called, as far as it says.
+fn host() -> String {
+    let named = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    let name = named.map(|name| name.trim().to_owned()).unwrap_or_default();
+    if name.is_empty() { "this machine".to_owned() } else { name }
+}
+
+impl From<LogError> for JobError {
+    fn from(error: LogError) -> Self {
+        let kind = match &error {
+            LogError::Fenced { .. } => ErrorKind::Fenced,
+            LogError::Unavailable(error) => error.kind(),
+            LogError::Damaged { .. } => ErrorKind::Corrupt,
+        };
+        Self::caused_by(kind, &error)
+    }
+}
+
+impl Stores {
+    /// Where the job's log lies.
+    pub(crate) fn log(&self, spec: &JobSettings) -> Place {
+        self.job_folder(spec).folder(LOG)
+    }
+}
+
+/// That no other run of a job was seen alive.
+pub(crate) struct Claim {
+    presence: Option<Presence>,
+    log: Place,
+    run: Run,
+}
+
+impl Claim {
+    /// Looks whether another run lives, and shows that this one does.
+    ///
+    /// # Errors
+    ///
+    /// When one does.
+    pub(crate) async fn of(
+        stores: &Stores,
+        spec: &JobSettings,
+        runner: &Runner,
+    ) -> Result<Self, JobError> {
+        let Runner { name, rank, presence } = runner.clone();
+        let run = Run { token: RunToken::random(), rank, name };
+        let presence = match presence {
+            Some(options) => {
+                let folder = stores.job_folder(spec).folder(PRESENCE);
+                let claimed = Presence::claim(&folder, &run, options).await;
+                Some(claimed.map_err(|error| refused(spec, stores, &error))?)
+            }
+            None => None,
+        };
+        Ok(Self { presence, log: stores.log(spec), run })
+    }
+
+    /// The job's complete snapshots, the highest id first.
+    ///
+    /// # Errors
+    ///
+    /// When the log can't be read.
+    pub(crate) async fn recorded(&self) -> Result<Vec<Recorded>, JobError> {
+        Ok(log::read(&self.log).await?)
+    }
+
+    /// Takes the job over: from here on nothing counts that another run completes.
+    ///
+    /// # Errors
+    ///
+    /// When the log can't be written, or belongs to somebody of a higher rank.
+    pub(crate) async fn take_over(&self) -> Result<(JobLog, Vec<Recorded>), JobError> {
+        for _ in 0..RETRIES {
+            match log::take_over(&self.log, self.run.clone()).await {
+                Err(LogError::Unavailable(error)) => {
+                    warn!(run = self.run.name, error = chain(&error), "taking the job over again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                result => return Ok(result?),
+            }
+        }
+        Ok(log::take_over(&self.log, self.run.clone()).await?)
+    }
+
+    pub(crate) fn tenure(self, log: JobLog) -> Tenure {
+        Tenure { presence: self.presence, log }
+    }
+}
+
+fn refused(spec: &JobSettings, stores: &Stores, error: &PresenceError) -> JobError {
+    match error {
+        PresenceError::Store(error) => JobError::caused_by(error.kind(), error),
+        PresenceError::Alive { by } => JobError::new(
+            ErrorKind::Fenced,
+            format!(
+                "job {} (`{}`) is running already: {by} has its checkpoints in {}; stop that one, \
+                 or take the job over from it with --take-over",
+                spec.id, spec.name, stores.checkpoints
+            ),
+        ),
+    }
+}
+
+/// A run's hold on its job, until the run ends.
+pub(crate) struct Tenure {
+    presence: Option<Presence>,
+    log: JobLog,
+}
+
+impl Tenure {
+    pub(crate) fn log(&self) -> &JobLog {
+        &self.log
+    }
+
+    /// What the names of an attempt's files carry.
+    pub(crate) fn attempt_token(&self, attempt: tidegate_types::AttemptId) -> u64 {
+        self.log.run().token.of_attempt(attempt.get())
+    }
+
+    /// The runs whose leftovers are this run's to delete.
+    pub(crate) fn superseded(&self) -> &BTreeSet<RunToken> {
+        self.log.superseded()
+    }
+
+    /// The run has ended. With nothing left to go on from, `forget` the log too.
+    pub(crate) async fn end(self, forget: bool) {
+        if forget && let Err(error) = self.log.forget().await {
+            warn!(run = self.log.run().name, error = chain(&error), "the job's log stays");
+        }
+        if let Some(presence) = self.presence {
+            presence.leave().await;
+        }
+    }
+}

@@ -105,6 +105,10 @@ impl<T: Data> Output for Records<T> {
     fn idle(&mut self) -> UserResult<()> {
         Ok(())
     }
+
+    fn active(&mut self) -> UserResult<()> {
+        Ok(())
+    }
 }
 
 /// The subtasks of a source.

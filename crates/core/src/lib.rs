@@ -24,8 +24,8 @@ pub mod source;
 pub use batch::{AnyBatch, Batch, BatchType, Data, ErasedBatch};
 pub use context::{OperatorContext, RestoredKeyed, RestoredList, RestoredState};
 pub use operator::{
-    Operator, OperatorSnapshot, Output, Readiness, SourceOperator, SourceProgress, SourceStatus,
-    Wakeup,
+    Operator, OperatorSnapshot, Output, Progress, Readiness, SourceOperator, SourceProgress,
+    SourceStatus, Wakeup,
 };
 pub use plan::{Node, NodeId, NodeKind, Partitioning, Plan, PlanError};
 pub use sink::{Sink, SinkContext, SinkWriter, TwoPhaseSink, TwoPhaseWriter};

@@ -143,7 +143,7 @@ impl OperatorTask {
     fn run_slice(&mut self, begun: Instant, session: &mut Session<'_>) -> UserResult<bool> {
         let slice = Slice::begin(begun);
         self.take_mail();
-        self.fire_wakeups(session)?;
+        let is_blocked = self.fire_wakeups(session)?;
         let again = loop {
             if !self.step(session)? {
                 break false;
@@ -152,7 +152,7 @@ impl OperatorTask {
                 break true;
             }
         };
-        self.set_alarm();
+        self.set_alarm(is_blocked);
         Ok(again | pack(&mut self.chain, begun)?)
     }
 
@@ -423,37 +423,47 @@ impl OperatorTask {
         None
     }
 
-    fn fire_wakeups(&mut self, session: &mut Session<'_>) -> UserResult<()> {
-        // In the middle of a snapshot, or while an operator is busy, processing timers wait.
-        let wakeup = self.chain.next_wakeup();
-        let is_free = matches!(self.phase, Phase::Running) && !self.chain.is_firing();
-        if wakeup.is_never() || !is_free {
-            return Ok(());
+    /// Wakes operators whose time has come. Tells whether that had to wait for something, upon which
+    /// the task will have a turn.
+    fn fire_wakeups(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
+        if !self.may_wake() {
+            return Ok(false);
         }
         let now = self.context.clock.both();
-        if !wakeup.is_due(now) || self.chain.poll_ready()? != Readiness::Ready {
-            return Ok(());
+        if !self.chain.next_wakeup().is_due(now) {
+            return Ok(false);
         }
-        if let Some(own) = &mut self.own
-            && own.may_emit()
-        {
-            self.chain.on_wakeup(now, &mut self.outbox)?;
-            own.send(&mut self.outbox, &self.meter, &self.context, session);
-            own.pause();
+        if self.chain.poll_ready()? != Readiness::Ready {
+            return Ok(true);
         }
-        Ok(())
+        let Some(own) = &mut self.own else { return Ok(true) };
+        if !own.may_emit() {
+            return Ok(true);
+        }
+        self.chain.on_wakeup(now, &mut self.outbox)?;
+        own.send(&mut self.outbox, &self.meter, &self.context, session);
+        own.pause();
+        Ok(false)
+    }
+
+    /// Whether operators may be woken: not in the middle of a snapshot, and not while they are busy
+    /// with a watermark.
+    fn may_wake(&self) -> bool {
+        matches!(self.phase, Phase::Running)
+            && !self.chain.next_wakeup().is_never()
+            && !self.chain.is_firing()
     }
 
     /// Sees to it that operators are woken when they want to.
-    fn set_alarm(&mut self) {
-        if self.own.is_none() || matches!(self.phase, Phase::Ended) {
+    fn set_alarm(&mut self, is_blocked: bool) {
+        if !self.may_wake() {
             return;
         }
-        let wakeup = self.chain.next_wakeup();
-        if wakeup.is_never() {
+        let (wakeup, now) = (self.chain.next_wakeup(), self.context.clock.both());
+        if is_blocked && wakeup.is_due(now) {
             return;
         }
-        if let Some(wait) = wakeup.wait(self.context.clock.both()) {
+        if let Some(wait) = wakeup.wait(now) {
             self.alarm.set(wait, Instant::now());
         }
     }

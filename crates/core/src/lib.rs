@@ -27,7 +27,8 @@ pub use batch::{AnyBatch, Batch, BatchType, Data, ErasedBatch};
 pub use context::{OperatorContext, RestoredKeyed, RestoredList, RestoredState};
 pub use duty::{Duties, Duty};
 pub use operator::{
-    Operator, OperatorSnapshot, Output, PendingLists, Readiness, SourceOperator, SourceProgress,
+    Operator, OperatorSnapshot, Output, PendingLists, Progress, Readiness, SourceOperator,
+    SourceProgress,
     SourceStatus, Wakeup,
 };
 pub use plan::{Node, NodeId, NodeKind, Partitioning, Plan, PlanError};

@@ -6,13 +6,18 @@
 //! [`Operator::on_batch`], [`Operator::on_watermark`], [`Operator::on_wakeup`]; before each packet
 //! [`Operator::poll_ready`] until it answers [`Readiness::Ready`]; at a barrier, once
 //! [`Operator::poll_flushed`] is ready, [`Operator::snapshot`]; when all input has ended
-//! [`Operator::on_end`], after which only snapshots and completions follow. Watermarks and barriers are forwarded by the runtime,
-//! never by the operator.
+//! [`Operator::on_end`], after which only snapshots and completions follow. Watermarks and barriers
+//! are forwarded by the runtime, never by the operator.
+//!
+//! A watermark may set off much. An operator does some of that at a time and answers
+//! [`Progress::More`]; it is called with the same watermark again until it answers
+//! [`Progress::Done`], which is when the watermark goes on behind it. In between it may be asked for
+//! a snapshot, and is handed nothing else.
 //!
 //! # Invariants
 //!
 //! - INV-CUT: what `snapshot` returns reflects every packet before the barrier and none after it.
-//! - INV-SHORT: no call blocks. `snapshot` takes references only; encoding and I/O happen in what
+//! - INV-SHORT: no call blocks or goes on for long. `snapshot` takes references only; encoding and I/O happen in what
 //!   it returns, on another thread, or bit by bit in [`Operator::pack_some`].
 
 use std::time::Duration;
@@ -69,6 +74,16 @@ pub enum Readiness {
     Pending,
     /// It can't yet; ask again after this time.
     RetryAfter(Duration),
+}
+
+/// Whether an operator has done all of what a watermark sets off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "who has more to do has to be called again"]
+pub enum Progress {
+    /// It has.
+    Done,
+    /// There may be more.
+    More,
 }
 
 /// When an operator wants to be called, by either clock: whichever comes first.
@@ -168,14 +183,15 @@ pub trait Operator: 'static {
     /// What the user's code or the operators behind `out` report; it fails the attempt.
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> UserResult<()>;
 
-    /// Learns that no record with the event time `watermark` or an earlier one follows.
+    /// Learns that no record with the event time `watermark` or an earlier one follows, and does
+    /// some of what that sets off: about as much as a batch of records would.
     ///
     /// # Errors
     ///
     /// As [`Operator::on_batch`].
-    fn on_watermark(&mut self, watermark: EventTime, out: &mut dyn Output) -> UserResult<()> {
+    fn on_watermark(&mut self, watermark: EventTime, out: &mut dyn Output) -> UserResult<Progress> {
         let _ = (watermark, out);
-        Ok(())
+        Ok(Progress::Done)
     }
 
     /// Whether it emits only while it is handed records, and never asks to be woken. Who says so
@@ -200,7 +216,8 @@ pub trait Operator: 'static {
         Ok(())
     }
 
-    /// Is called at or after the time that [`Operator::next_wakeup`] named.
+    /// Is called at or after the time that [`Operator::next_wakeup`] named. What it has not done
+    /// when it returns is due still, so that it is called again.
     ///
     /// # Errors
     ///

@@ -144,10 +144,7 @@ impl Dataflow {
             match command {
                 WorkerCommand::Trigger(barrier) => mailbox.triggers.push_back(barrier),
                 WorkerCommand::Completed(checkpoint) => mailbox.completed.push_back(checkpoint),
-                WorkerCommand::Aborted(checkpoint) if task.is_source => {
-                    mailbox.aborted.push_back(checkpoint);
-                }
-                WorkerCommand::Aborted(_) => continue,
+                WorkerCommand::Aborted(checkpoint) => mailbox.aborted.push_back(checkpoint),
             }
             task.activator.activate();
         }

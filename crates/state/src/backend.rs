@@ -196,6 +196,20 @@ impl<K: Key> KeyedBackend<K> {
         }
     }
 
+    /// The current key's latest timer before `limit`.
+    ///
+    /// # Panics
+    ///
+    /// Without a current key.
+    #[must_use]
+    pub fn latest_timer(&self, domain: TimeDomain, limit: i64) -> Option<i64> {
+        let timers = match domain {
+            TimeDomain::EventTime => &self.event_timers,
+            TimeDomain::ProcessingTime => &self.processing_timers,
+        };
+        self.context.with_key(|hash, key| timers.latest(hash, key, limit))
+    }
+
     const fn timers_mut(&mut self, domain: TimeDomain) -> &mut Timers<K> {
         match domain {
             TimeDomain::EventTime => &mut self.event_timers,

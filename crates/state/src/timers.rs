@@ -84,6 +84,13 @@ impl Times {
         }
     }
 
+    fn latest_before(&self, limit: i64) -> Option<i64> {
+        match self {
+            Self::One(only) => Some(*only).filter(|time| *time < limit),
+            Self::Many(times) => times.range(..limit).next_back().copied(),
+        }
+    }
+
     fn contains(&self, time: i64) -> bool {
         match self {
             Self::One(only) => *only == time,
@@ -219,6 +226,11 @@ impl<K: Key> Timers<K> {
     /// The earliest timer's time (INV-TOP).
     pub(crate) fn next_time(&self) -> Option<i64> {
         self.heap.peek().map(|waiting| waiting.time)
+    }
+
+    /// The latest timer of a key before `limit`.
+    pub(crate) fn latest(&self, hash: KeyHash, key: &K, limit: i64) -> Option<i64> {
+        self.state.table.get(hash, key)?.latest_before(limit)
     }
 
     /// Makes the heap anew from the table, after a restore.

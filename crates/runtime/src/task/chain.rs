@@ -2,13 +2,21 @@
 //!
 //! What leaves the last of them is kept in an [`Outbox`] and sent by whoever drives the chain, so
 //! that nothing in here knows of Timely.
+//!
+//! A watermark may set off more than an operator does at once. It then waits at that operator, and
+//! behind it whatever else comes there; whoever drives the chain calls [`Chain::fire`] until nothing
+//! waits, and hands in nothing meanwhile.
+
+use std::collections::VecDeque;
 
 use futures::future::BoxFuture;
 use tidegate_core::{
-    ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, Readiness, Wakeup,
+    ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, Progress, Readiness, Wakeup,
     plan::{OperatorError, OperatorFactory},
 };
-use tidegate_types::{Barrier, BoxError, CheckpointId, EventTime, Now, OperatorUid, UserResult};
+use tidegate_types::{
+    Barrier, BarrierKind, BoxError, CheckpointId, EventTime, Now, OperatorUid, UserResult,
+};
 
 use super::TaskError;
 use crate::graph::ChainLink;
@@ -36,6 +44,8 @@ pub(crate) struct Link {
     pub(crate) name: String,
     pub(crate) keyed: bool,
     operator: Box<dyn Operator>,
+    /// What has come here while the operator is busy with a watermark, which is the first.
+    waiting: VecDeque<Emitted>,
 }
 
 /// What one operator contributes to a snapshot.
@@ -61,7 +71,7 @@ impl Chain {
         let make = |link: ChainLink<OperatorFactory>| {
             let ChainLink { uid, name, keyed, factory, .. } = link;
             match super::caught(|| factory(context(&uid)?)) {
-                Ok(operator) => Ok(Link { uid, name, keyed, operator }),
+                Ok(operator) => Ok(Link { uid, name, keyed, operator, waiting: VecDeque::new() }),
                 Err(source) => Err(TaskError::in_operator(&uid, &name, source)),
             }
         };
@@ -87,6 +97,37 @@ impl Chain {
 
     pub(crate) fn on_active(&mut self, out: &mut Outbox) -> UserResult<()> {
         Rest { links: &mut self.links, outbox: out }.active()
+    }
+
+    /// Whether a watermark has set off more than was done at once.
+    pub(crate) fn is_firing(&self) -> bool {
+        self.links.iter().any(|link| !link.waiting.is_empty())
+    }
+
+    fn holds_records(&self) -> bool {
+        let mut waiting = self.links.iter().flat_map(|link| &link.waiting);
+        waiting.any(|item| matches!(item, Emitted::Batch(_)))
+    }
+
+    /// Whether what waits has to be done before a snapshot: records are in nobody's state, and a
+    /// drain has all timers fire before its savepoint.
+    pub(crate) fn must_fire_before(&self, barrier: Barrier) -> bool {
+        let drains = barrier.kind == BarrierKind::StopWithSavepoint { drain: true };
+        (drains && self.is_firing()) || self.holds_records()
+    }
+
+    /// Goes on with what watermarks have set off: the last operator that is busy first, since the
+    /// others would only have more wait there.
+    pub(crate) fn fire(&mut self, out: &mut Outbox) -> UserResult<()> {
+        let last = self.links.iter().rposition(|link| !link.waiting.is_empty());
+        let Some(index) = last else { return Ok(()) };
+        let Some(item) = self.links[index].waiting.pop_front() else { return Ok(()) };
+        let mut waiting = std::mem::take(&mut self.links[index].waiting);
+        let mut rest = Rest { links: &mut self.links[index..], outbox: out };
+        let done = rest.take_in(item);
+        // What has been put back there comes before what waited behind it.
+        self.links[index].waiting.append(&mut waiting);
+        done
     }
 
     pub(crate) fn on_wakeup(&mut self, now: Now, out: &mut Outbox) -> UserResult<()> {
@@ -165,6 +206,19 @@ impl Chain {
 }
 
 impl Link {
+    /// Has something wait behind the watermark that the operator is busy with. Of several watermarks
+    /// on end only the last one counts.
+    fn wait(&mut self, item: Emitted) {
+        if self.waiting.len() > 1
+            && let (Some(Emitted::Watermark(last)), Emitted::Watermark(time)) =
+                (self.waiting.back_mut(), &item)
+        {
+            *last = *time;
+        } else {
+            self.waiting.push_back(item);
+        }
+    }
+
     /// Names the operator in its error, unless an operator behind it is named there already.
     fn blame(&self, error: BoxError) -> BoxError {
         blame(&self.uid, &self.name, error)
@@ -195,59 +249,64 @@ struct Rest<'a> {
     outbox: &'a mut Outbox,
 }
 
-impl Output for Rest<'_> {
-    fn emit(&mut self, batch: ErasedBatch) -> UserResult<()> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        match self.links.split_first_mut() {
-            None => {
-                self.outbox.items.push(Emitted::Batch(batch));
-                Ok(())
-            }
-            Some((link, links)) => {
-                let mut rest = Rest { links, outbox: self.outbox };
-                guarded(link, |operator| operator.on_batch(batch, &mut rest))
-            }
-        }
-    }
-
-    fn watermark(&mut self, watermark: EventTime) -> UserResult<()> {
+impl Rest<'_> {
+    /// Hands something to the first operator, or onto the stream.
+    fn take_in(&mut self, item: Emitted) -> UserResult<()> {
         let Some((link, links)) = self.links.split_first_mut() else {
-            self.outbox.items.push(Emitted::Watermark(watermark));
+            self.outbox.items.push(item);
             return Ok(());
         };
-        let mut rest = Rest { links, outbox: self.outbox };
-        guarded(link, |operator| operator.on_watermark(watermark, &mut rest))?;
-        if link.operator.forwards_watermarks() { rest.watermark(watermark) } else { Ok(()) }
-    }
-
-    fn idle(&mut self) -> UserResult<()> {
-        let Some((link, links)) = self.links.split_first_mut() else {
-            self.outbox.items.push(Emitted::Idle);
+        if !link.waiting.is_empty() {
+            link.wait(item);
             return Ok(());
-        };
-        let mut rest = Rest { links, outbox: self.outbox };
-        if link.operator.forwards_watermarks() {
-            return rest.idle();
         }
-        guarded(link, |operator| operator.on_idle(&mut rest))
+        let mut rest = Rest { links, outbox: self.outbox };
+        match item {
+            Emitted::Batch(batch) => guarded(link, |operator| operator.on_batch(batch, &mut rest)),
+            Emitted::Watermark(time) => rest.watermark_behind(link, time),
+            Emitted::Idle if link.operator.forwards_watermarks() => rest.idle(),
+            Emitted::Idle => guarded(link, |operator| operator.on_idle(&mut rest)),
+            // Who makes watermarks of its own says by itself when it has some again.
+            Emitted::Active if link.operator.forwards_watermarks() => rest.active(),
+            Emitted::Active => Ok(()),
+        }
     }
 
-    fn active(&mut self) -> UserResult<()> {
-        // Who makes watermarks of its own says by itself when it has some again.
-        if self.links.iter().all(|link| link.operator.forwards_watermarks()) {
-            self.outbox.items.push(Emitted::Active);
+    /// Tells an operator of a watermark, and when it is done with that what lies behind it.
+    fn watermark_behind(&mut self, link: &mut Link, time: EventTime) -> UserResult<()> {
+        let progress = guarded(link, |operator| operator.on_watermark(time, self))?;
+        match progress {
+            Progress::More => link.waiting.push_back(Emitted::Watermark(time)),
+            Progress::Done if link.operator.forwards_watermarks() => self.watermark(time)?,
+            Progress::Done => {}
         }
         Ok(())
     }
 }
 
+impl Output for Rest<'_> {
+    fn emit(&mut self, batch: ErasedBatch) -> UserResult<()> {
+        if batch.is_empty() { Ok(()) } else { self.take_in(Emitted::Batch(batch)) }
+    }
+
+    fn watermark(&mut self, watermark: EventTime) -> UserResult<()> {
+        self.take_in(Emitted::Watermark(watermark))
+    }
+
+    fn idle(&mut self) -> UserResult<()> {
+        self.take_in(Emitted::Idle)
+    }
+
+    fn active(&mut self) -> UserResult<()> {
+        self.take_in(Emitted::Active)
+    }
+}
+
 /// Calls an operator and names it in what it reports, be it an error or a panic.
-fn guarded(
+fn guarded<R>(
     link: &mut Link,
-    call: impl FnOnce(&mut dyn Operator) -> UserResult<()>,
-) -> UserResult<()> {
+    call: impl FnOnce(&mut dyn Operator) -> UserResult<R>,
+) -> UserResult<R> {
     super::caught(|| call(link.operator.as_mut()))
         .map_err(|error| blame(&link.uid, &link.name, error))
 }

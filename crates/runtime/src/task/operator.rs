@@ -7,7 +7,7 @@ use tidegate_checkpoint::{
     watermarks::{Advance, Status, Watermarks},
 };
 use tidegate_core::{BatchType, Readiness};
-use tidegate_types::{Barrier, UserResult};
+use tidegate_types::{Barrier, BarrierKind, CheckpointId, UserResult};
 use timely::{
     dataflow::operators::{Capability, InputCapability},
     scheduling::Activator,
@@ -34,6 +34,9 @@ enum Phase {
     /// The last barrier has come; what precedes it is handed on. The capability is that of the
     /// packet that completed the alignment, `None` once all inputs have ended.
     Flushing { barrier: Barrier, capability: Option<InputCapability<Round>> },
+    /// It holds still behind the barrier of a stop-with-savepoint: what timers would emit from here
+    /// on belongs to no snapshot any more. All inputs may have ended, the capability is there then.
+    Stopped { checkpoint: CheckpointId, ending: Option<InputCapability<Round>> },
     /// All inputs have ended; what is buffered is handed on.
     Ending { capability: InputCapability<Round> },
     /// Everything is handed on; only snapshots are still taken.
@@ -63,6 +66,8 @@ pub(crate) struct OperatorTask {
     ended_channels: Vec<bool>,
     /// Triggers of which this task has heard and whose barriers have not come (yet).
     triggers: VecDeque<Barrier>,
+    /// Snapshots that never will be, of which this task may still see the barriers.
+    aborted: VecDeque<CheckpointId>,
     context: Rc<WorkerContext>,
     mailbox: Rc<RefCell<Mailbox>>,
     alarm: Alarm,
@@ -102,6 +107,7 @@ impl OperatorTask {
             open_channels: parts.channels,
             ended_channels: vec![false; parts.channels],
             triggers: VecDeque::new(),
+            aborted: VecDeque::new(),
             context: parts.context,
             mailbox: parts.mailbox,
             alarm: Alarm::new(parts.activator),
@@ -137,7 +143,7 @@ impl OperatorTask {
     fn run_slice(&mut self, begun: Instant, session: &mut Session<'_>) -> UserResult<bool> {
         let slice = Slice::begin(begun);
         self.take_mail();
-        self.fire_wakeups(session)?;
+        let is_blocked = self.fire_wakeups(session)?;
         let again = loop {
             if !self.step(session)? {
                 break false;
@@ -146,7 +152,7 @@ impl OperatorTask {
                 break true;
             }
         };
-        self.set_alarm();
+        self.set_alarm(is_blocked);
         Ok(again | pack(&mut self.chain, begun)?)
     }
 
@@ -158,17 +164,19 @@ impl OperatorTask {
                 let barrier = *barrier;
                 self.on_flushing(barrier, session)
             }
+            Phase::Stopped { checkpoint, .. } => {
+                let checkpoint = *checkpoint;
+                Ok(self.on_stopped(checkpoint))
+            }
             Phase::Ending { .. } => self.on_ending(session),
             Phase::Ended => Ok(self.on_ended()),
         }
     }
 
     fn take_mail(&mut self) {
-        let (triggers, completed) = {
-            let mut mailbox = self.mailbox.borrow_mut();
-            (std::mem::take(&mut mailbox.triggers), std::mem::take(&mut mailbox.completed))
-        };
+        let Mailbox { triggers, completed, aborted } = self.mailbox.take();
         self.triggers.extend(triggers);
+        self.aborted.extend(aborted);
         for checkpoint in completed {
             let commits = self.chain.on_completed(checkpoint);
             self.context.report(self.id, TaskReport::Commits(checkpoint, commits));
@@ -180,6 +188,9 @@ impl OperatorTask {
         if !self.is_ready(readiness) {
             return Ok(false);
         }
+        if self.chain.is_firing() {
+            return self.on_firing(session);
+        }
         self.holding = None;
         let alignment = &self.alignment;
         let Some(packet) = self.inbox.next(|channel| alignment.is_blocked(channel)) else {
@@ -187,6 +198,39 @@ impl OperatorTask {
             return Ok(false);
         };
         self.on_packet(packet, session)?;
+        Ok(true)
+    }
+
+    /// A watermark has set off more than was done at once. What comes next on its channel and is no
+    /// record need not wait for the rest: barriers above all, since the rest is in the operators'
+    /// state; later watermarks, and the end, queue up behind it in the chain.
+    fn on_firing(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
+        let alignment = &self.alignment;
+        match self.inbox.next_control(|channel| alignment.is_blocked(channel)) {
+            Some(packet) => {
+                self.on_packet(packet, session)?;
+                Ok(true)
+            }
+            None => self.fire(session),
+        }
+    }
+
+    /// Does some of what a watermark has set off; tells whether to go on at once.
+    fn fire(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
+        let Some(own) = &mut self.own else {
+            return Err(
+                "an operator that says it is passive has more to do after a watermark".into()
+            );
+        };
+        if !own.may_emit() {
+            self.meter.pause(Pause::Backpressured);
+            return Ok(false);
+        }
+        self.chain.fire(&mut self.outbox)?;
+        own.send(&mut self.outbox, &self.meter, &self.context, session);
+        if !self.chain.is_firing() {
+            own.pause();
+        }
         Ok(true)
     }
 
@@ -283,11 +327,15 @@ impl OperatorTask {
         if !self.is_ready(readiness) {
             return Ok(false);
         }
+        if self.chain.must_fire_before(barrier) {
+            return self.fire(session);
+        }
         let ended = self.open_channels == 0;
         let phase = std::mem::replace(&mut self.phase, Phase::Ended);
         let Phase::Flushing { capability, .. } = phase else { return Ok(false) };
         self.snapshot(barrier, capability.is_none())?;
         self.triggers.retain(|trigger| trigger.checkpoint > barrier.checkpoint);
+        self.aborted.retain(|aborted| *aborted >= barrier.checkpoint);
         self.inbox.take_up();
         if let Some(capability) = capability {
             send(Body::Control(Control::Barrier(barrier)), &self.context, session, &capability);
@@ -295,11 +343,27 @@ impl OperatorTask {
                 Decision::Snapshot(barrier) => {
                     Phase::Flushing { barrier, capability: Some(capability) }
                 }
-                Decision::Wait if ended => Phase::Ending { capability },
-                Decision::Wait => Phase::Running,
+                Decision::Wait => {
+                    let ending = ended.then_some(capability);
+                    match barrier.kind {
+                        BarrierKind::StopWithSavepoint { .. } => {
+                            Phase::Stopped { checkpoint: barrier.checkpoint, ending }
+                        }
+                        _ => running(ending),
+                    }
+                }
             };
         }
         Ok(true)
+    }
+
+    fn on_stopped(&mut self, checkpoint: CheckpointId) -> bool {
+        self.meter.pause(Pause::Idle);
+        let is_aborted = self.aborted.contains(&checkpoint);
+        if is_aborted && let Phase::Stopped { ending, .. } = &mut self.phase {
+            self.phase = running(ending.take());
+        }
+        is_aborted
     }
 
     fn snapshot(&mut self, barrier: Barrier, finished: bool) -> UserResult<()> {
@@ -316,9 +380,20 @@ impl OperatorTask {
         if !self.is_ready(readiness) {
             return Ok(false);
         }
+        let is_firing = self.chain.is_firing();
+        let trigger = if is_firing { self.next_trigger() } else { None };
+        if is_firing && trigger.is_none() {
+            return self.fire(session);
+        }
         let Phase::Ending { capability } = std::mem::replace(&mut self.phase, Phase::Ended) else {
             return Ok(false);
         };
+        if let Some(barrier) = trigger {
+            // All channels have ended, but there is more to come of this task, so that those behind
+            // it wait for its barrier.
+            self.phase = Phase::Flushing { barrier, capability: Some(capability) };
+            return Ok(true);
+        }
         // The final watermark has come with the end of the last channel.
         self.chain.on_end(&mut self.outbox)?;
         send_all(&mut self.outbox, &self.meter, &self.context, session, &capability);
@@ -331,47 +406,65 @@ impl OperatorTask {
     /// Nobody sends barriers any more: the triggers themselves ask for snapshots.
     fn on_ended(&mut self) -> bool {
         self.meter.pause(Pause::Idle);
-        while let Some(barrier) = self.triggers.pop_front() {
-            if let Decision::Snapshot(barrier) = self.alignment.on_trigger(barrier) {
-                self.phase = Phase::Flushing { barrier, capability: None };
-                return true;
-            }
+        if let Some(barrier) = self.next_trigger() {
+            self.phase = Phase::Flushing { barrier, capability: None };
+            return true;
         }
         false
     }
 
-    fn fire_wakeups(&mut self, session: &mut Session<'_>) -> UserResult<()> {
-        // In the middle of a snapshot, or while an operator is busy, timers wait; those of a job that
-        // concludes belong to its savepoint.
-        let wakeup = self.chain.next_wakeup();
-        let waits = self.context.concludes || !matches!(self.phase, Phase::Running);
-        if waits || wakeup.is_never() {
-            return Ok(());
+    /// The next snapshot that nobody sends a barrier for.
+    fn next_trigger(&mut self) -> Option<Barrier> {
+        while let Some(barrier) = self.triggers.pop_front() {
+            if let Decision::Snapshot(barrier) = self.alignment.on_trigger(barrier) {
+                return Some(barrier);
+            }
+        }
+        None
+    }
+
+    /// Wakes operators whose time has come. Tells whether that had to wait for something, upon which
+    /// the task will have a turn.
+    fn fire_wakeups(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
+        if !self.may_wake() {
+            return Ok(false);
         }
         let now = self.context.clock.both();
-        if !wakeup.is_due(now) || self.chain.poll_ready()? != Readiness::Ready {
-            return Ok(());
+        if !self.chain.next_wakeup().is_due(now) {
+            return Ok(false);
         }
-        if let Some(own) = &mut self.own
-            && own.may_emit()
-        {
-            self.chain.on_wakeup(now, &mut self.outbox)?;
-            own.send(&mut self.outbox, &self.meter, &self.context, session);
-            own.pause();
+        if self.chain.poll_ready()? != Readiness::Ready {
+            return Ok(true);
         }
-        Ok(())
+        let Some(own) = &mut self.own else { return Ok(true) };
+        if !own.may_emit() {
+            return Ok(true);
+        }
+        self.chain.on_wakeup(now, &mut self.outbox)?;
+        own.send(&mut self.outbox, &self.meter, &self.context, session);
+        own.pause();
+        Ok(false)
+    }
+
+    /// Whether operators may be woken: not in the middle of a snapshot, and not while they are busy
+    /// with a watermark. The timers of a job that concludes belong to its savepoint.
+    fn may_wake(&self) -> bool {
+        !self.context.concludes
+            && matches!(self.phase, Phase::Running)
+            && !self.chain.next_wakeup().is_never()
+            && !self.chain.is_firing()
     }
 
     /// Sees to it that operators are woken when they want to.
-    fn set_alarm(&mut self) {
-        if self.own.is_none() || matches!(self.phase, Phase::Ended) {
+    fn set_alarm(&mut self, is_blocked: bool) {
+        if !self.may_wake() {
             return;
         }
-        let wakeup = self.chain.next_wakeup();
-        if wakeup.is_never() {
+        let (wakeup, now) = (self.chain.next_wakeup(), self.context.clock.both());
+        if is_blocked && wakeup.is_due(now) {
             return;
         }
-        if let Some(wait) = wakeup.wait(self.context.clock.both()) {
+        if let Some(wait) = wakeup.wait(now) {
             self.alarm.set(wait, Instant::now());
         }
     }
@@ -383,4 +476,9 @@ impl OperatorTask {
         }
         readiness == Readiness::Ready
     }
+}
+
+/// How a task goes on: with its inputs, or if they have ended with what is left to do.
+fn running(ending: Option<InputCapability<Round>>) -> Phase {
+    ending.map_or(Phase::Running, |capability| Phase::Ending { capability })
 }

@@ -33,8 +33,9 @@ enum Phase {
     Stopped { checkpoint: CheckpointId },
     /// It holds still from its beginning to its end: the job concludes.
     Held,
-    /// The source has ended; what is buffered behind it is handed on.
-    Ending,
+    /// The source has ended; what is buffered behind it is handed on, then the final watermark
+    /// (`drained`), and what that sets off.
+    Ending { drained: bool },
     /// Everything is handed on.
     Ended,
 }
@@ -43,6 +44,8 @@ enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum After {
     Running,
+    /// What the final watermark has set off is not all done.
+    Ending,
     Ended,
 }
 
@@ -129,7 +132,7 @@ impl SourceTask {
                 }
                 Phase::Stopped { checkpoint } => self.on_stopped(checkpoint),
                 Phase::Held => self.hold_still(),
-                Phase::Ending => self.on_ending(session)?,
+                Phase::Ending { drained } => self.on_ending(drained, session)?,
                 Phase::Ended => self.on_ended(),
             };
             if !go_on {
@@ -171,21 +174,43 @@ impl SourceTask {
             self.phase = Phase::Flushing { barrier, then, drained: false };
             return Ok(true);
         }
-        self.fire_wakeups(session)?;
         let readiness = self.chain.poll_ready()?;
         if !self.is_ready(readiness) {
             return Ok(false);
         }
+        if self.chain.is_firing() {
+            return self.fire(session);
+        }
         let budget = self.context.flow.borrow_mut().budget().min(TARGET_LEN);
         if budget == 0 {
-            self.meter.pause(Pause::Backpressured);
-            self.context.flow.borrow_mut().pause();
-            self.follow_round();
+            self.hold_back();
             return Ok(false);
+        }
+        self.fire_wakeups(session)?;
+        if self.chain.is_firing() {
+            return Ok(true);
         }
         let status = self.poll_source(budget)?;
         self.emit(session);
         self.after_poll(status)
+    }
+
+    /// What comes behind takes no more for now.
+    fn hold_back(&mut self) {
+        self.meter.pause(Pause::Backpressured);
+        self.context.flow.borrow_mut().pause();
+        self.follow_round();
+    }
+
+    /// Does some of what a watermark has set off; tells whether to go on at once.
+    fn fire(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
+        if self.context.flow.borrow_mut().budget() == 0 {
+            self.hold_back();
+            return Ok(false);
+        }
+        self.chain.fire(&mut self.outbox)?;
+        self.emit(session);
+        Ok(true)
     }
 
     fn fire_wakeups(&mut self, session: &mut Session<'_>) -> UserResult<()> {
@@ -223,7 +248,7 @@ impl SourceTask {
         match status {
             SourceStatus::More => return Ok(true),
             SourceStatus::Ended => {
-                self.phase = Phase::Ending;
+                self.phase = Phase::Ending { drained: false };
                 return Ok(true);
             }
             SourceStatus::Wait(time) => self.alarm.set(time, Instant::now()),
@@ -261,16 +286,20 @@ impl SourceTask {
             self.phase = Phase::Flushing { barrier, then, drained: true };
             return Ok(true);
         }
+        if self.chain.must_fire_before(barrier) {
+            return self.fire(session);
+        }
         self.snapshot(barrier, then == After::Ended)?;
         if let Some(capability) = &self.capability {
             send(Body::Control(Control::Barrier(barrier)), &self.context, session, capability);
         }
         self.phase = match (then, barrier.kind) {
             (After::Ended, _) => Phase::Ended,
-            (After::Running, BarrierKind::StopWithSavepoint { .. }) => {
+            (_, BarrierKind::StopWithSavepoint { .. }) => {
                 Phase::Stopped { checkpoint: barrier.checkpoint }
             }
             (After::Running, _) => Phase::Running,
+            (After::Ending, _) => Phase::Ending { drained: true },
         };
         Ok(true)
     }
@@ -303,12 +332,20 @@ impl SourceTask {
         aborted
     }
 
-    fn on_ending(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
+    fn on_ending(&mut self, drained: bool, session: &mut Session<'_>) -> UserResult<bool> {
         let readiness = self.chain.poll_flushed()?;
         if !self.is_ready(readiness) {
             return Ok(false);
         }
-        self.chain.on_watermark(EventTime::MAX, &mut self.outbox)?;
+        if !drained {
+            self.chain.on_watermark(EventTime::MAX, &mut self.outbox)?;
+            self.emit(session);
+            self.phase = Phase::Ending { drained: true };
+            return Ok(true);
+        }
+        if self.chain.is_firing() {
+            return self.fire_or_snapshot(session);
+        }
         self.chain.on_end(&mut self.outbox)?;
         self.emit(session);
         if let Some(capability) = self.capability.take() {
@@ -317,6 +354,14 @@ impl SourceTask {
         self.context.flow.borrow_mut().pause();
         self.phase = Phase::Ended;
         self.context.report(self.id, TaskReport::InputEnded);
+        Ok(true)
+    }
+
+    /// Timers that the end sets off keep no snapshot waiting.
+    fn fire_or_snapshot(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
+        let trigger = self.mailbox.borrow_mut().triggers.pop_front();
+        let Some(barrier) = trigger else { return self.fire(session) };
+        self.phase = Phase::Flushing { barrier, then: After::Ending, drained: true };
         Ok(true)
     }
 

@@ -34,17 +34,19 @@ impl<T: Data> Emitted<T> {
         self.open.len() < TARGET_LEN && self.open.times.is_some() == time.is_some()
     }
 
-    /// Hands on the batches that are closed, so that they do not pile up.
+    /// Hands on the batches that are closed, so that they do not pile up; tells whether there were
+    /// any.
     ///
     /// # Errors
     ///
     /// What the operators behind report.
     #[inline]
-    pub(crate) fn hand_on(&mut self, out: &mut dyn Output) -> Result<()> {
+    pub(crate) fn hand_on(&mut self, out: &mut dyn Output) -> Result<bool> {
         if self.closed.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
-        self.closed.drain(..).try_for_each(|batch| out.emit(Box::new(batch)))
+        self.closed.drain(..).try_for_each(|batch| out.emit(Box::new(batch)))?;
+        Ok(true)
     }
 
     /// Hands on everything.

@@ -1,9 +1,22 @@
 //! Functions with any number of states by key, and timers.
+//!
+//! # Timers at the end
+//!
+//! The end of the input, and a drain, is a final watermark behind all times: every event timer that
+//! is set fires. A timer that then sets another one must not keep the end from coming, however often
+//! it does so. While the final watermark is handed on a timer of a key sets others of that key for
+//! later times up to the latest one that the key has already, or for [`EventTime::MAX`], where one
+//! last timer of the key may fire; any other is not set. So what records have asked for takes place,
+//! with all that a timer does on its way there, and a timer that sets itself again for ever ends. It
+//! is the same at any parallelism, and after a restore.
+//!
+//! Processing timers that are still waiting when the input has ended do not fire.
 
 use std::{marker::PhantomData, sync::Arc};
 
 use tidegate_core::{
-    Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, Wakeup, batch::typed,
+    Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, Progress, Wakeup,
+    batch::{TARGET_LEN, typed},
 };
 use tidegate_state::{
     AggregateFunction, AggregatingState, DueTimer, Key, KeyedBackend, KeyedDeclaration, ListState,
@@ -134,6 +147,23 @@ pub struct ProcessContext<'a, K, Out> {
     timestamp: Option<EventTime>,
     watermark: EventTime,
     now: Timestamp,
+    /// There while a timer fires because of the final watermark.
+    ending: Option<Ending>,
+}
+
+/// Which timers a timer can set while the final watermark is handed on.
+#[derive(Clone, Copy)]
+struct Ending {
+    /// When the timer that fires was set for.
+    fired: i64,
+    /// The latest that the key has but for one at the end of time.
+    latest: i64,
+}
+
+impl Ending {
+    fn allows(self, time: i64) -> bool {
+        time > self.fired && (time <= self.latest || time == i64::MAX)
+    }
 }
 
 impl<K: Key, Out: Data> ProcessContext<'_, K, Out> {
@@ -175,7 +205,13 @@ impl<K: Key, Out: Data> ProcessContext<'_, K, Out> {
 
     /// Sets a timer of the current key, once for each time; it fires when the watermark passes. One
     /// at [`EventTime::MAX`] fires at the end of the input, or when the job is drained.
+    ///
+    /// A timer that fires because of that end sets others only up to the latest one that its key
+    /// has: see [the module](self) for the rule.
     pub fn set_event_timer(&mut self, time: EventTime) {
+        if self.ending.is_some_and(|ending| !ending.allows(time.millis())) {
+            return;
+        }
         self.backend.register_timer(TimeDomain::EventTime, time.millis());
     }
 
@@ -245,28 +281,47 @@ impl<K: Key, T: Data, S: Fn(&T) -> K + 'static, P: KeyedProcess<K, T>> ProcessOp
         })
     }
 
-    fn fire(&mut self, domain: TimeDomain, up_to: i64, out: &mut dyn Output) -> Result<()> {
+    /// Fires some timers that are due.
+    fn fire(&mut self, domain: TimeDomain, up_to: i64, out: &mut dyn Output) -> Result<Progress> {
         let now = self.backend.update_now();
-        while let Some(DueTimer { key, hash, time }) = self.backend.pop_due(domain, up_to) {
-            self.backend.set_current(hash, key.clone());
-            // The timer's own doing, whatever the stream was like so far: results must not depend on
-            // whether a record has come since a restore. The wall clock is no event time.
-            let timestamp = match domain {
-                TimeDomain::EventTime => Some(EventTime(time)),
-                TimeDomain::ProcessingTime => None,
+        for _ in 0..TARGET_LEN {
+            let Some(due) = self.backend.pop_due(domain, up_to) else {
+                self.out.flush(out)?;
+                return Ok(Progress::Done);
             };
-            let mut context = ProcessContext {
-                key: &key,
-                backend: &mut self.backend,
-                out: &mut self.out,
-                timestamp,
-                watermark: self.watermark,
-                now,
-            };
-            self.function.on_timer(Timer { time, domain }, &mut context)?;
-            self.out.hand_on(out)?;
+            self.fire_one(domain, due, now)?;
+            if self.out.hand_on(out)? {
+                break;
+            }
         }
-        self.out.flush(out)
+        self.out.flush(out)?;
+        Ok(Progress::More)
+    }
+
+    fn fire_one(&mut self, domain: TimeDomain, due: DueTimer<K>, now: Timestamp) -> Result<()> {
+        let DueTimer { key, hash, time } = due;
+        self.backend.set_current(hash, key.clone());
+        // The timer's own doing, whatever the stream was like so far: results must not depend on
+        // whether a record has come since a restore. The wall clock is no event time.
+        let timestamp = match domain {
+            TimeDomain::EventTime => Some(EventTime(time)),
+            TimeDomain::ProcessingTime => None,
+        };
+        let is_end = domain == TimeDomain::EventTime && self.watermark == EventTime::MAX;
+        let ending = is_end.then(|| {
+            let latest = self.backend.latest_timer(domain, i64::MAX).unwrap_or(time);
+            Ending { fired: time, latest }
+        });
+        let mut context = ProcessContext {
+            key: &key,
+            backend: &mut self.backend,
+            out: &mut self.out,
+            timestamp,
+            watermark: self.watermark,
+            now,
+            ending,
+        };
+        self.function.on_timer(Timer { time, domain }, &mut context)
     }
 }
 
@@ -296,6 +351,7 @@ where
                     timestamp,
                     watermark: self.watermark,
                     now,
+                    ending: None,
                 };
                 self.function.on_record(record, &mut context)?;
                 self.out.hand_on(out)?;
@@ -304,13 +360,14 @@ where
         self.out.flush(out)
     }
 
-    fn on_watermark(&mut self, watermark: EventTime, out: &mut dyn Output) -> Result<()> {
+    fn on_watermark(&mut self, watermark: EventTime, out: &mut dyn Output) -> Result<Progress> {
         self.watermark = watermark;
         self.fire(TimeDomain::EventTime, watermark.millis(), out)
     }
 
     fn on_wakeup(&mut self, now: Now, out: &mut dyn Output) -> Result<()> {
-        self.fire(TimeDomain::ProcessingTime, signed(now.wall), out)
+        let _more_is_due_still = self.fire(TimeDomain::ProcessingTime, signed(now.wall), out)?;
+        Ok(())
     }
 
     fn next_wakeup(&self) -> Wakeup {

@@ -5,7 +5,7 @@
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
-use tidegate_core::{Batch, Data, ErasedBatch, Operator, Output, Wakeup, batch::typed};
+use tidegate_core::{Batch, Data, ErasedBatch, Operator, Output, Progress, Wakeup, batch::typed};
 use tidegate_types::{Clock, EventTime, Monotonic, Now};
 
 use crate::Result;
@@ -116,13 +116,13 @@ impl<T: Data, F: FnMut(&T) -> Result<EventTime> + 'static> Operator for AssignTi
     }
 
     /// Only the final one counts; others belong to event times that this operator replaces.
-    fn on_watermark(&mut self, watermark: EventTime, out: &mut dyn Output) -> Result<()> {
-        if watermark < EventTime::MAX {
-            return Ok(());
+    fn on_watermark(&mut self, watermark: EventTime, out: &mut dyn Output) -> Result<Progress> {
+        if watermark == EventTime::MAX {
+            // No watermark of a drained stream may fall behind this one.
+            self.emitted = watermark;
+            out.watermark(watermark)?;
         }
-        // No watermark of a drained stream may fall behind this one.
-        self.emitted = watermark;
-        out.watermark(watermark)
+        Ok(Progress::Done)
     }
 
     fn forwards_watermarks(&self) -> bool {

@@ -1,8 +1,20 @@
 //! Watermarks, idleness and timers of whole jobs, whose input the test hands in bit by bit.
 
-use std::{thread, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
-use tidegate::{TimeDomain, collect::Collector, prelude::*};
+use tidegate::{
+    TimeDomain,
+    collect::Collector,
+    connector::{Batch, Readiness, Sink, SinkContext, SinkWriter},
+    prelude::*,
+};
 use tidegate_testing::wait_for;
 
 use crate::support::fed::Fed;
@@ -47,8 +59,18 @@ fn start<P: KeyedProcess<u8, i64>>(
     results: &Collector<P::Out>,
     make: fn() -> P,
 ) -> JobHandle {
-    let (sources, results) = (sources.to_vec(), results.clone());
-    let job = Job::new("event-time")
+    let results = results.clone();
+    start_job(Job::new("event-time"), sources, make, move || results.sink())
+}
+
+fn start_job<P: KeyedProcess<u8, i64>, S: Sink<Item = P::Out>>(
+    job: Job,
+    sources: &[Fed],
+    make: impl Fn() -> P + Clone + Send + Sync + 'static,
+    sink: impl Fn() -> S + Send + Sync + 'static,
+) -> JobHandle {
+    let sources = sources.to_vec();
+    let job = job
         .default_option("pipeline.auto-watermark-interval", "10 ms")
         .default_option("parallelism.default", 1);
     let build = move |env: &Env| {
@@ -59,11 +81,10 @@ fn start<P: KeyedProcess<u8, i64>>(
         });
         let timed = timed.collect::<Vec<_>>();
         let others = timed[1..].iter().collect::<Vec<_>>();
-        timed[0]
-            .union(&others)
-            .key_by(|_| 0_u8)
-            .process("tested", move |_| Ok(make()))
-            .sink("results", results.sink());
+        let make = make.clone();
+        // The sink is a task of its own.
+        let keyed = timed[0].union(&others).key_by(|_| 0_u8);
+        keyed.process("tested", move |_| Ok(make())).broadcast().sink("results", sink());
         Ok(())
     };
     job.start(Vec::<String>::new(), build).expect("the job starts")
@@ -115,6 +136,180 @@ fn what_is_due_fires_when_all_inputs_are_idle() {
     said.wait_for("record 200, late");
     ahead.feed([6_000]);
     said.wait_for("timer 5000");
+    job.cancel();
+    job.wait_blocking().expect("it is canceled");
+}
+
+/// Sets a timer for its record's time, and in each timer one a minute later.
+struct Again;
+
+impl KeyedProcess<u8, i64> for Again {
+    type Out = String;
+
+    fn on_record(
+        &mut self,
+        time: i64,
+        context: &mut ProcessContext<'_, u8, String>,
+    ) -> tidegate::Result<()> {
+        context.set_event_timer(EventTime(time));
+        Ok(())
+    }
+
+    fn on_timer(
+        &mut self,
+        timer: Timer,
+        context: &mut ProcessContext<'_, u8, String>,
+    ) -> tidegate::Result<()> {
+        context.emit(format!("timer {}", timer.time));
+        context.set_event_timer(EventTime(timer.time + 60_000));
+        Ok(())
+    }
+}
+
+#[test]
+fn the_end_of_the_input_comes_though_a_timer_sets_itself_again() {
+    let (source, mut said) = (Fed::default(), Said::default());
+    let job = start(std::slice::from_ref(&source), &said.results, || Again);
+    source.feed([0, 130_000]);
+    source.end();
+    job.wait_blocking().expect("it finishes");
+    // What is set when the end comes fires; whether that is one more minute hangs on whether a
+    // watermark came before it.
+    let minutes = ["timer 0", "timer 60000", "timer 120000", "timer 130000", "timer 180000"];
+    let all = said.all();
+    assert_eq!(all, &minutes[..all.len()]);
+    assert!(all.len() >= 4, "{all:?}");
+}
+
+#[test]
+fn a_drain_comes_to_its_end_though_a_timer_sets_itself_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (source, mut said) = (Fed::default(), Said::default());
+    let job = start(std::slice::from_ref(&source), &said.results, || Again);
+    source.feed([0]);
+    let target = folder.path().display().to_string();
+    let savepoint = job.stop_with_savepoint_blocking(Some(target), true).expect("it is drained");
+    assert!(savepoint.starts_with(&folder.path().display().to_string()));
+    job.wait_blocking().expect("it finishes");
+    assert!(said.all().len() <= 1, "whether its record came before the drain or not");
+}
+
+#[test]
+fn a_job_is_canceled_in_the_midst_of_timers_that_set_others() {
+    let (source, mut said) = (Fed::default(), Said::default());
+    let job = start(std::slice::from_ref(&source), &said.results, || Again);
+    // Half the time that there is, minute by minute.
+    source.feed([0, i64::MAX / 2]);
+    said.wait_for("timer 60000");
+    job.cancel();
+    job.wait_blocking().expect("it is canceled");
+}
+
+#[test]
+fn checkpoints_are_taken_in_the_midst_of_timers_that_set_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for ends in [false, true] {
+        let (source, mut said) = (Fed::default(), Said::default());
+        let dir = folder.path().join(ends.to_string());
+        let (checkpointed, results) = (Job::new("event-time"), said.results.clone());
+        let checkpointed =
+            checkpointed.default_option("execution.checkpointing.dir", dir.display());
+        let job = start_job(
+            checkpointed,
+            std::slice::from_ref(&source),
+            || Again,
+            move || results.sink(),
+        );
+        source.feed([0, i64::MAX / 2]);
+        if ends {
+            source.end();
+        }
+        said.wait_for("timer 60000");
+        job.checkpoint_blocking().expect("it is taken");
+        job.cancel();
+        job.wait_blocking().expect("it is canceled");
+    }
+}
+
+#[test]
+fn a_job_is_stopped_in_the_midst_of_timers_that_set_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (source, mut said) = (Fed::default(), Said::default());
+    let job = start(std::slice::from_ref(&source), &said.results, || Again);
+    source.feed([0, i64::MAX / 2]);
+    said.wait_for("timer 60000");
+    let target = folder.path().display().to_string();
+    job.stop_with_savepoint_blocking(Some(target), false).expect("it is stopped");
+    job.wait_blocking().expect("it finishes");
+}
+
+/// Counts its timers, each of which sets the next one.
+struct Counted(Arc<AtomicU64>);
+
+impl KeyedProcess<u8, i64> for Counted {
+    type Out = i64;
+
+    fn on_record(
+        &mut self,
+        time: i64,
+        context: &mut ProcessContext<'_, u8, i64>,
+    ) -> tidegate::Result<()> {
+        context.set_event_timer(EventTime(time));
+        Ok(())
+    }
+
+    fn on_timer(
+        &mut self,
+        timer: Timer,
+        context: &mut ProcessContext<'_, u8, i64>,
+    ) -> tidegate::Result<()> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        context.emit(timer.time);
+        context.set_event_timer(EventTime(timer.time + 1));
+        Ok(())
+    }
+}
+
+/// A sink that takes nothing until it is opened.
+#[derive(Clone, Default)]
+struct Gate(Arc<AtomicBool>);
+
+impl Sink for Gate {
+    type Item = i64;
+    type Writer = Self;
+
+    fn writer(&self, _context: SinkContext) -> tidegate::Result<Self> {
+        Ok(self.clone())
+    }
+}
+
+impl SinkWriter for Gate {
+    type Item = i64;
+
+    fn write(&mut self, batch: &mut Batch<i64>) -> tidegate::Result<Readiness> {
+        if !self.0.load(Ordering::Relaxed) {
+            return Ok(Readiness::RetryAfter(Duration::from_millis(1)));
+        }
+        batch.records.clear();
+        Ok(Readiness::Ready)
+    }
+}
+
+#[test]
+fn timers_emit_no_more_than_what_comes_behind_can_take() {
+    const TIMERS: u64 = 300_000;
+    let (source, fired, gate) = (Fed::default(), Arc::<AtomicU64>::default(), Gate::default());
+    let (counted, sink) = (Arc::clone(&fired), gate.clone());
+    let make = move || Counted(Arc::clone(&counted));
+    let job = Job::new("event-time");
+    let job = start_job(job, std::slice::from_ref(&source), make, move || sink.clone());
+    source.feed([0, TIMERS.cast_signed()]);
+    wait_for("the first timer", || (fired.load(Ordering::Relaxed) > 0).then_some(()));
+    thread::sleep(SILENCE);
+    let under_way = fired.load(Ordering::Relaxed);
+    assert!(under_way < TIMERS / 10, "{under_way} have fired, and nobody takes what they emit");
+    gate.0.store(true, Ordering::Relaxed);
+    wait_for("the last timer", || (fired.load(Ordering::Relaxed) >= TIMERS).then_some(()));
     job.cancel();
     job.wait_blocking().expect("it is canceled");
 }

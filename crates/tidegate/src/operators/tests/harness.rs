@@ -3,7 +3,7 @@
 use std::{sync::Arc, task::Waker};
 
 use tidegate_core::{
-    Batch, Data, Duties, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output,
+    Batch, Data, Duties, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, Progress,
     RestoredKeyed, RestoredState, batch::typed,
 };
 use tidegate_snapshot::segment::KeyedSegmentWriter;
@@ -141,6 +141,16 @@ pub(super) fn feed<T: Data>(
 ) {
     let batch = Batch::from(records.into_iter().collect::<Vec<_>>());
     operator.on_batch(Box::new(batch), out).expect("takes the records");
+}
+
+/// Tells an operator of a watermark, again and again until it has done all that this sets off;
+/// returns how often it had to be told.
+pub(super) fn pass(operator: &mut dyn Operator, watermark: i64, out: &mut dyn Output) -> usize {
+    let mut told = 1;
+    while operator.on_watermark(EventTime(watermark), out).expect("takes it in") == Progress::More {
+        told += 1;
+    }
+    told
 }
 
 /// A batch of records with event times.

@@ -1,12 +1,12 @@
 use std::time::Duration;
 
-use tidegate_core::{Operator, OperatorContext, Wakeup, batch::TARGET_LEN};
+use tidegate_core::{Operator, OperatorContext, Progress, Wakeup, batch::TARGET_LEN};
 use tidegate_state::{StateTtl, TimeDomain, ValueState};
 use tidegate_types::{Clock, EventTime, Timestamp};
 
 use super::{
     super::process::{KeyedProcess, ProcessContext, ProcessOperator, Timer},
-    harness::{Bench, Collect, Seen, feed, restored, timed},
+    harness::{Bench, Collect, Seen, feed, pass, restored, timed},
 };
 use crate::Result;
 
@@ -73,11 +73,11 @@ fn event_timers_fire_in_order_once_the_watermark_has_reached_them() {
     let (bench, mut out) = (Bench::new(), Collect::<Told>::new());
     let mut operator = counter(bench.context(), None, at_record_time);
     operator.on_batch(timed([(3_u64, 30), (1, 10), (2, 20), (11, 10)]), &mut out).expect("counts");
-    operator.on_watermark(EventTime(9), &mut out).expect("nothing is due");
+    pass(&mut operator, 9, &mut out);
     assert_eq!(out.take(), []);
-    operator.on_watermark(EventTime(20), &mut out).expect("fires");
+    pass(&mut operator, 20, &mut out);
     assert_eq!(out.take(), [((1, 2, 10), Some(10)), ((2, 1, 20), Some(20))]);
-    operator.on_watermark(EventTime::MAX, &mut out).expect("fires");
+    pass(&mut operator, i64::MAX, &mut out);
     assert_eq!(out.take(), [((3, 1, 30), Some(30))]);
 }
 
@@ -86,14 +86,14 @@ fn a_timer_at_the_end_of_time_fires_once_with_the_final_watermark() {
     let (bench, mut out) = (Bench::new(), Collect::<Told>::new());
     let mut operator = counter(bench.context(), None, at_the_end);
     feed(&mut operator, [1_u64, 1, 2], &mut out);
-    operator.on_watermark(EventTime(i64::MAX - 1), &mut out).expect("nothing is due");
+    pass(&mut operator, i64::MAX - 1, &mut out);
     assert_eq!(out.take(), []);
-    operator.on_watermark(EventTime::MAX, &mut out).expect("fires");
+    pass(&mut operator, i64::MAX, &mut out);
     let mut told = out.take();
     told.sort_unstable();
     let end = i64::MAX;
     assert_eq!(told, [((1, 2, end), Some(end)), ((2, 1, end), Some(end))]);
-    operator.on_watermark(EventTime::MAX, &mut out).expect("is repeated after a restore");
+    pass(&mut operator, i64::MAX, &mut out);
     assert_eq!(out.take(), []);
 }
 
@@ -122,7 +122,7 @@ fn an_event_timer_that_fires_before_the_first_record_after_a_restore_has_its_tim
     let taken = restored(&mut before, |range| range);
     let mut after = counter(bench.context_of(0, 1, taken), None, at_record_time);
     for operator in [&mut before as &mut dyn Operator, &mut after] {
-        operator.on_watermark(EventTime(35), &mut out).expect("fires");
+        pass(operator, 35, &mut out);
         assert_eq!(out.take(), [((3, 1, 30), Some(30))]);
     }
 }
@@ -134,7 +134,7 @@ fn what_a_processing_timer_emits_has_no_event_time() {
         context.set_processing_timer(Timestamp(5));
     });
     operator.on_batch(timed([(3_u64, 30)]), &mut out).expect("counts");
-    operator.on_watermark(EventTime(20), &mut out).expect("nothing is due");
+    pass(&mut operator, 20, &mut out);
     bench.clock.set_wall(Timestamp(5));
     operator.on_wakeup(bench.clock.both(), &mut out).expect("fires");
     assert_eq!(out.take(), [((3, 1, 5), None)]);
@@ -148,7 +148,7 @@ fn state_and_timers_survive_a_restore() {
     let taken = restored(&mut before, |range| range);
     let mut after = counter(bench.context_of(0, 1, taken), None, at_the_end);
     feed(&mut after, [24_u64], &mut out);
-    after.on_watermark(EventTime::MAX, &mut out).expect("fires");
+    pass(&mut after, i64::MAX, &mut out);
     assert_eq!(out.records(), [(4, 3, i64::MAX)]);
 }
 
@@ -160,7 +160,7 @@ fn values_expire_by_the_clock() {
     feed(&mut operator, [1_u64], &mut out);
     bench.clock.set_wall(Timestamp(200));
     feed(&mut operator, [1_u64], &mut out);
-    operator.on_watermark(EventTime::MAX, &mut out).expect("fires");
+    pass(&mut operator, i64::MAX, &mut out);
     assert_eq!(out.records(), [(1, 1, i64::MAX)]);
 }
 
@@ -195,4 +195,90 @@ fn batches_stay_small_and_have_event_times_for_all_records_or_none() {
     let mut expected = (0..3000).map(|n| (n, None)).collect::<Vec<_>>();
     expected.extend([(3000, Some(1)), (0, None), (1, None), (2, Some(1))]);
     assert_eq!(out.take(), expected);
+}
+
+/// Sets a timer for each record, and in each timer one `gap` later.
+struct Again {
+    gap: i64,
+}
+
+impl KeyedProcess<u64, u64> for Again {
+    type Out = i64;
+
+    fn on_record(&mut self, _: u64, context: &mut ProcessContext<'_, u64, i64>) -> Result<()> {
+        let time = context.timestamp().expect("the stream has event times");
+        context.set_event_timer(time);
+        Ok(())
+    }
+
+    fn on_timer(&mut self, timer: Timer, context: &mut ProcessContext<'_, u64, i64>) -> Result<()> {
+        context.emit(timer.time);
+        context.set_event_timer(EventTime(timer.time.saturating_add(self.gap)));
+        Ok(())
+    }
+}
+
+fn again(context: OperatorContext, gap: i64) -> impl Operator {
+    let make = move |_: &mut super::super::process::States<'_, u64>| Ok(Again { gap });
+    ProcessOperator::new(|record: &u64| record % 10, make, context).expect("made")
+}
+
+#[test]
+fn a_watermark_fires_many_timers_in_several_calls() {
+    let (bench, mut out) = (Bench::new(), Collect::<i64>::new());
+    let mut operator = again(bench.context(), 10);
+    operator.on_batch(timed([(1_u64, 0)]), &mut out).expect("sets it");
+    assert_eq!(pass(&mut operator, 29_999, &mut out), 3, "3,000 timers, a batch in each call");
+    assert_eq!(out.records(), (0..3_000).map(|n| n * 10).collect::<Vec<_>>());
+}
+
+#[test]
+fn timers_of_the_wall_clock_fire_in_several_calls_too() {
+    let (bench, mut out) = (Bench::new(), Collect::<Told>::new());
+    let mut operator = counter(bench.context(), None, |record, context| {
+        context.set_processing_timer(Timestamp(*record));
+    });
+    feed(&mut operator, 1..=2_000_u64, &mut out);
+    bench.clock.set_wall(Timestamp(2_000));
+    for fired in [TARGET_LEN, 2_000 - TARGET_LEN] {
+        assert!(operator.next_wakeup().is_due(bench.clock.both()));
+        operator.on_wakeup(bench.clock.both(), &mut out).expect("fires");
+        assert_eq!(out.take().len(), fired);
+    }
+    assert!(operator.next_wakeup().is_never());
+}
+
+#[test]
+fn at_the_end_a_timer_sets_others_up_to_the_latest_of_its_key() {
+    let (bench, mut out) = (Bench::new(), Collect::<i64>::new());
+    let mut operator = again(bench.context(), 10);
+    // Key 1 goes on until 35, key 2 has a single timer.
+    operator.on_batch(timed([(1_u64, 0), (1, 35), (2, 3)]), &mut out).expect("sets them");
+    pass(&mut operator, i64::MAX, &mut out);
+    assert_eq!(out.records(), [0, 3, 10, 20, 30, 35]);
+    assert_eq!(pass(&mut operator, i64::MAX, &mut out), 1, "nothing is left");
+    assert_eq!(out.0.len(), 0);
+}
+
+#[test]
+fn what_fires_at_the_end_is_the_same_after_a_restore_in_the_middle() {
+    let bench = Bench::new();
+    let (mut out, mut rest) = (Collect::<i64>::new(), Collect::<i64>::new());
+    let mut before = again(bench.context(), 1);
+    before.on_batch(timed([(1_u64, 0), (1, 5_000)]), &mut out).expect("sets them");
+    let progress = before.on_watermark(EventTime::MAX, &mut out).expect("fires some");
+    assert_eq!(progress, Progress::More);
+    let taken = restored(&mut before, |range| range);
+    pass(&mut again(bench.context_of(0, 1, taken), 1), i64::MAX, &mut rest);
+    let fired = [out.records(), rest.records()].concat();
+    assert_eq!(fired, (0..=5_000).collect::<Vec<_>>());
+}
+
+#[test]
+fn at_the_end_of_time_one_more_timer_of_a_key_fires() {
+    let (bench, mut out) = (Bench::new(), Collect::<i64>::new());
+    let mut operator = again(bench.context(), i64::MAX);
+    operator.on_batch(timed([(1_u64, 7)]), &mut out).expect("sets it");
+    pass(&mut operator, i64::MAX, &mut out);
+    assert_eq!(out.records(), [7, i64::MAX]);
 }

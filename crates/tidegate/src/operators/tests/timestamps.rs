@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use tidegate_core::{Operator, Wakeup};
+use tidegate_core::{Operator, Progress, Wakeup};
 use tidegate_types::{Clock, EventTime, Monotonic, Now, Timestamp};
 
 use super::{
@@ -67,8 +67,10 @@ fn only_the_final_watermark_passes_and_none_follows_it() {
     let mut assign = assigner(&bench, WatermarkStrategy::monotonous());
     assert!(!assign.forwards_watermarks());
     feed(&mut assign, [100_i64], &mut out);
-    assign.on_watermark(EventTime(50), &mut out).expect("is swallowed");
-    assign.on_watermark(EventTime::MAX, &mut out).expect("passes");
+    for watermark in [EventTime(50), EventTime::MAX] {
+        let progress = assign.on_watermark(watermark, &mut out).expect("is taken in");
+        assert_eq!(progress, Progress::Done);
+    }
     assign.on_wakeup(after(&bench, 200), &mut out).expect("keeps silent");
     assert_eq!(watermarks(&mut out), [i64::MAX]);
 }

@@ -11,7 +11,8 @@
 //! # Protocol
 //!
 //! The driver feeds every [`Event`] to [`Coordinator::step`] and carries out the [`Action`]s in
-//! order; it calls again with [`Event::Tick`] no later than [`Coordinator::next_deadline`]. Before
+//! order; it calls again with [`Event::Tick`] no later than [`Coordinator::next_deadline`]. Time is
+//! that of a monotonic clock: whoever sets the wall clock changes no interval and no timeout. Before
 //! a new attempt starts it waits until [`Coordinator::is_settled`] and then restores from
 //! [`Coordinator::restore_point`].
 //!
@@ -36,7 +37,7 @@ mod retention;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use tidegate_types::{AttemptId, Barrier, BarrierKind, CheckpointId, ProcessIndex, Timestamp};
+use tidegate_types::{AttemptId, Barrier, BarrierKind, CheckpointId, Monotonic, ProcessIndex};
 
 pub use config::{CoordinatorConfig, RetentionPolicy};
 pub use event::{
@@ -96,9 +97,9 @@ pub struct Coordinator {
     conclusion: Option<Conclusion>,
     retention: Retention,
     failures_in_a_row: u32,
-    next_periodic: Option<Timestamp>,
-    next_final: Option<Timestamp>,
-    latest_end: Option<Timestamp>,
+    next_periodic: Option<Monotonic>,
+    next_final: Option<Monotonic>,
+    latest_end: Option<Monotonic>,
 }
 
 impl Coordinator {
@@ -134,6 +135,12 @@ impl Coordinator {
         self.retention.restore_point()
     }
 
+    /// Leaves the restore point out, which is damaged; tells whether there is an older checkpoint to
+    /// go back to. That is for the driver to want: what sinks have committed since is written again.
+    pub fn pass_over(&mut self, damaged: CheckpointId) -> bool {
+        !self.is_concluding() && self.retention.pass_over(damaged)
+    }
+
     /// Whether no manifest is being written, so that the restore point is known for certain.
     #[must_use]
     pub fn is_settled(&self) -> bool {
@@ -146,9 +153,9 @@ impl Coordinator {
         self.pending.len()
     }
 
-    /// The snapshots that are under way, oldest first: what each is for, and since when.
-    pub fn pending(&self) -> impl Iterator<Item = (CheckpointId, BarrierKind, Timestamp)> {
-        self.pending.iter().map(|(id, pending)| (*id, pending.kind, pending.triggered_at))
+    /// The snapshots that are under way, oldest first, and what each is for.
+    pub fn pending(&self) -> impl Iterator<Item = (CheckpointId, BarrierKind)> {
+        self.pending.iter().map(|(id, pending)| (*id, pending.kind))
     }
 
     /// Whether the next attempt is to emit nothing: the final savepoint of a stop is complete, and
@@ -174,7 +181,7 @@ impl Coordinator {
 
     /// When [`Event::Tick`] is due next, if nothing happens before.
     #[must_use]
-    pub fn next_deadline(&self) -> Option<Timestamp> {
+    pub fn next_deadline(&self) -> Option<Monotonic> {
         let expiries = self.pending.values().filter_map(|pending| {
             let collecting = matches!(pending.stage, Stage::Collecting(_));
             collecting.then(|| pending.triggered_at + self.config.timeout)
@@ -186,7 +193,7 @@ impl Coordinator {
     }
 
     /// Takes in one event and tells what to do.
-    pub fn step(&mut self, event: Event, now: Timestamp) -> Vec<Action> {
+    pub fn step(&mut self, event: Event, now: Monotonic) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
             Event::AttemptStarted { attempt, processes } => {
@@ -213,7 +220,7 @@ impl Coordinator {
         actions
     }
 
-    fn on_attempt_started(&mut self, id: AttemptId, processes: u32, now: Timestamp) {
+    fn on_attempt_started(&mut self, id: AttemptId, processes: u32, now: Monotonic) {
         self.attempt = Some(Attempt {
             id,
             processes: (0..processes).map(ProcessIndex).collect(),
@@ -286,7 +293,7 @@ impl Coordinator {
         &mut self,
         attempt: AttemptId,
         report: Report,
-        now: Timestamp,
+        now: Monotonic,
         actions: &mut Vec<Action>,
     ) {
         // INV-FENCE
@@ -317,7 +324,7 @@ impl Coordinator {
         }
     }
 
-    fn on_inputs_ended(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+    fn on_inputs_ended(&mut self, now: Monotonic, actions: &mut Vec<Action>) {
         let Some(attempt) = &self.attempt else { return };
         if attempt.inputs_ended != attempt.processes || self.phase != Phase::Running {
             return;
@@ -347,7 +354,7 @@ impl Coordinator {
     }
 
     /// Triggers what is due, as far as there is room.
-    fn trigger_due(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+    fn trigger_due(&mut self, now: Monotonic, actions: &mut Vec<Action>) {
         while self.phase == Phase::Running && self.has_room() {
             if let Some(request) = self.requests.pop_front() {
                 self.trigger_requested(request, now, actions);
@@ -373,7 +380,7 @@ impl Coordinator {
     }
 
     /// When the next periodic checkpoint is to be triggered, if another one follows.
-    fn periodic_due(&self) -> Option<Timestamp> {
+    fn periodic_due(&self) -> Option<Monotonic> {
         let ended = |attempt: &Attempt| {
             let all = attempt.inputs_ended == attempt.processes;
             // After the last input has ended only the final checkpoint follows.
@@ -389,7 +396,7 @@ impl Coordinator {
     fn trigger_requested(
         &mut self,
         request: SnapshotRequest,
-        now: Timestamp,
+        now: Monotonic,
         actions: &mut Vec<Action>,
     ) {
         let SnapshotRequest { id, wish } = request;
@@ -409,7 +416,7 @@ impl Coordinator {
         kind: BarrierKind,
         trigger: Trigger,
         request: Option<Requested>,
-        now: Timestamp,
+        now: Monotonic,
         actions: &mut Vec<Action>,
     ) -> CheckpointId {
         // INV-GROW

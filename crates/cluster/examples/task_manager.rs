@@ -22,6 +22,7 @@ async fn main() -> ExitCode {
         host: "127.0.0.1".to_owned(),
         slots,
         folder: folder.into(),
+        logs: 100,
         leave_within: Duration::from_secs(10),
     };
     match run_taskmanager(options, CancellationToken::new()).await {

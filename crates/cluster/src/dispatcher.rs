@@ -8,6 +8,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tidegate_runtime::{
@@ -18,7 +19,7 @@ use tidegate_types::{
     options::JobOptions,
 };
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 pub use self::views::{
     Cancellation, JobView, ProcessPlace, Submission, TaskManagerId, TaskManagerView,
@@ -34,6 +35,9 @@ use crate::{
 
 /// How many jobs that have ended are remembered (Flink's `jobstore.max-capacity`, bounded).
 const ENDED_JOBS: usize = 1000;
+
+/// How long the processes of a job may take to end behind its last checkpoint.
+const END_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why a job was not taken in.
 #[derive(Debug, thiserror::Error)]
@@ -139,6 +143,8 @@ struct Inner {
     ha: Option<HaStore>,
     clock: Arc<dyn Clock>,
     jobs: Mutex<BTreeMap<JobId, Job>>,
+    /// The binaries of jobs that have not ended.
+    in_use: Mutex<BTreeMap<JobId, String>>,
     /// The ids under which jobs are being started.
     starting: Mutex<BTreeSet<JobId>>,
 }
@@ -165,8 +171,8 @@ impl Dispatcher {
         ha: Option<HaStore>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (jobs, starting) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { options, artifacts, resources, ha, clock, jobs, starting }))
+        let (jobs, in_use, starting) = Default::default();
+        Self(Arc::new(Inner { options, artifacts, resources, ha, clock, jobs, in_use, starting }))
     }
 
     /// The binaries that have been uploaded.
@@ -202,12 +208,50 @@ impl Dispatcher {
         Ok(describe(&path, &artifact.name, arguments, configuration).await?)
     }
 
+    /// Deletes a binary; tells whether it was there. One whose job has not ended is no longer listed,
+    /// and goes with that: until then the job's next attempt may need it.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be deleted.
+    pub fn remove_artifact(&self, hash: &str) -> Result<bool, ArtifactError> {
+        let in_use = self.in_use();
+        if in_use.values().any(|used| used == hash) {
+            self.0.artifacts.forget(hash)
+        } else {
+            self.0.artifacts.remove(hash)
+        }
+    }
+
+    /// A job does not need its binary any more.
+    fn release_artifact(&self, id: JobId, hash: &str) {
+        let mut in_use = self.in_use();
+        in_use.remove(&id);
+        let is_forgotten = self.0.artifacts.get(hash).is_none();
+        if is_forgotten
+            && !in_use.values().any(|used| used == hash)
+            && let Err(error) = self.0.artifacts.remove(hash)
+        {
+            warn!(job = %id, error = chain(&error), "the job's binary can't be deleted");
+        }
+    }
+
+    fn in_use(&self) -> MutexGuard<'_, BTreeMap<JobId, String>> {
+        self.0.in_use.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn watch(&self, id: JobId, artifact: String, handle: JobHandle) {
         let dispatcher = self.clone();
+        self.in_use().insert(id, artifact.clone());
         tokio::spawn(async move {
             let result = handle.wait().await;
+            dispatcher.release_artifact(id, &artifact);
             let now = dispatcher.now();
-            let is_over = !matches!(&result, Err(error) if error.kind() == ErrorKind::Fenced);
+            // What has ended for now, or is another JobManager's, goes on.
+            let is_over = match &result {
+                Ok(result) => result.status != JobStatus::Suspended,
+                Err(error) => error.kind() != ErrorKind::Fenced,
+            };
             if let Some(ha) = &dispatcher.0.ha
                 && is_over
                 && let Err(error) = ha.remove_job(id, &artifact).await
@@ -256,6 +300,33 @@ impl Dispatcher {
                 Cancellation::Accepted
             }
         }
+    }
+
+    /// Ends all jobs for now, with a last checkpoint each or at once, and waits for that as long as
+    /// their options allow.
+    pub async fn suspend_all(&self, last_checkpoint: bool) {
+        let suspend = |(id, job): (&JobId, &Job)| {
+            let most =
+                if last_checkpoint { job.options.termination_timeout } else { Duration::ZERO };
+            let handle = job.handle.clone();
+            handle.suspend(most);
+            let id = *id;
+            async move {
+                match tokio::time::timeout(most + END_PATIENCE, handle.wait()).await {
+                    Ok(Ok(result)) => {
+                        info!(job = %id, status = ?result.status, "the job has ended")
+                    }
+                    Ok(Err(error)) => warn!(job = %id, %error, "the job has ended"),
+                    Err(_) => warn!(
+                        job = %id, waited = ?(most + END_PATIENCE),
+                        "the job's processes have not ended; their TaskManagers end them"
+                    ),
+                }
+            }
+        };
+        let running = |(_, job): &(&JobId, &Job)| job.end.is_none();
+        let all = self.lock().iter().filter(running).map(suspend).collect::<Vec<_>>();
+        futures::future::join_all(all).await;
     }
 
     /// Changes how many subtasks a job may have. It goes on with as many as before until there are

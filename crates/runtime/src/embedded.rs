@@ -9,6 +9,7 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use tidegate_checkpoint::protocol::Report;
 use tidegate_protocol::coordination::Start;
+use tidegate_snapshot::store::SnapshotLocation;
 use tidegate_types::{
     AttemptId, Clock, ErrorKind, Figures, MaxParallelism, ProcessIndex, Superseded,
     options::CheckpointingMode,
@@ -50,7 +51,7 @@ impl LocalProgram {
         processes: usize,
     ) -> Result<RestoredJob, JobError> {
         let Some(path) = path else { return Ok(RestoredJob::default()) };
-        let location = self.stores.places().locate(path)?;
+        let location = SnapshotLocation::find(&self.stores.places(), path)?;
         let parallelism = self.spec.settings.parallelism;
         let each = parallelism.get() / processes.max(1) as u32;
         let subtasks = Some((parallelism, process * each..(process + 1) * each));

@@ -10,7 +10,8 @@ use std::{
 };
 
 use tidegate_protocol::{Endpoint, KeepAlive, Secret};
-use tidegate_snapshot::store::{Address, DeletionProof, Places, SnapshotLocation};
+use tidegate_snapshot::store::{DeletionProof, SnapshotLocation, delete_snapshot};
+use tidegate_storage::{Address, Places};
 use tidegate_types::{
     CheckpointId, Clock, ErrorKind, JobId, MaxParallelism, ProcessIndex, time::SystemClock,
 };
@@ -247,7 +248,7 @@ pub async fn dispose_savepoint(path: &str, held: &[HeldSnapshot]) -> Result<(), 
     let location = SnapshotLocation::parse(path)?;
     // Nothing is deleted that is no snapshot.
     location.load().await?;
-    Ok(Places::default().delete(&Disposal::of(&location, held)?).await?)
+    Ok(delete_snapshot(&Places::default(), &Disposal::of(&location, held)?).await?)
 }
 
 /// The master of a job that runs in this process.

@@ -11,6 +11,7 @@
 
 mod actions;
 mod attempts;
+mod damage;
 mod farewell;
 mod handover;
 mod log;
@@ -72,8 +73,10 @@ enum AttemptEnd {
     Suspended,
     /// With where that was, if it was one of several places.
     Failed(Failure, Option<Location>),
-    /// It has given way to the next one, through no fault of its own; the reason.
+    /// Another parallelism is wanted; the reason.
     Outdated(String),
+    /// It could not go on, through no fault of the job's; the reason.
+    GaveWay(String),
 }
 
 impl From<JobError> for AttemptEnd {
@@ -215,6 +218,7 @@ impl JobMaster {
                     break Ok(self.ended(EndStatus::Suspended));
                 }
                 AttemptEnd::Outdated(reason) => self.after_handover(&reason),
+                AttemptEnd::GaveWay(reason) => self.after_giving_way(reason),
                 AttemptEnd::Failed(failure, location) => {
                     match self.after_failure(failure, location).await {
                         Some(Ok(result)) => break Ok(result),
@@ -232,13 +236,17 @@ impl JobMaster {
             error!(job = %self.settings.id, error = %error, "fenced");
         } else if let Err(error) = &result {
             self.set_status(JobStatus::Failed);
-            let actions =
-                self.coordinator.step(Event::JobEnded(EndStatus::Failed), self.clock.now());
-            self.perform(actions, &mut None);
+            self.step(Event::JobEnded(EndStatus::Failed), &mut None);
             error!(job = %self.settings.id, error = %error, "the job has failed");
         }
         while self.deletions.join_next().await.is_some() {}
         result
+    }
+
+    /// Tells the coordinator, and does what it wants done; `attempt` is there while one runs.
+    fn step(&mut self, event: Event, attempt: &mut Option<&mut Attempt>) {
+        let actions = self.coordinator.step(event, self.clock.monotonic());
+        self.perform(actions, attempt);
     }
 
     fn set_status(&self, status: JobStatus) {
@@ -246,8 +254,7 @@ impl JobMaster {
     }
 
     fn ended(&mut self, status: EndStatus) -> JobResult {
-        let actions = self.coordinator.step(Event::JobEnded(status), self.clock.now());
-        self.perform(actions, &mut None);
+        self.step(Event::JobEnded(status), &mut None);
         let status = match status {
             EndStatus::Finished => JobStatus::Finished,
             EndStatus::Canceled => JobStatus::Canceled,
@@ -265,8 +272,9 @@ impl JobMaster {
         failure: Failure,
         location: Option<Location>,
     ) -> Option<Result<JobResult, JobError>> {
-        let message = describe(&failure);
         self.remember(&failure, location);
+        let failure = self.look_for_damage(failure).await;
+        let message = describe(&failure);
         // Processes are the unit of isolation: who started them starts them again.
         if !failure.kind.is_retryable() || !self.attempts.can_restart() {
             return Some(Err(JobError::new(failure.kind, message)));
@@ -280,15 +288,28 @@ impl JobMaster {
             RestartDecision::After(delay) => {
                 let (job, attempt) = (self.settings.id, self.attempt);
                 warn!(%job, %attempt, error = message, "the attempt has failed; the next follows in {delay:.1?}");
-                self.set_status(JobStatus::Restarting);
-                self.stats.update(|stats| {
-                    stats.restarts += 1;
-                    stats.records = 0;
-                    stats.first_record = None;
-                });
+                self.restarting();
                 self.wait_for_restart(delay).await
             }
         }
+    }
+
+    fn restarting(&self) {
+        self.set_status(JobStatus::Restarting);
+        self.stats.update(|stats| {
+            stats.restarts += 1;
+            stats.records = 0;
+            stats.first_record = None;
+        });
+    }
+
+    /// An attempt could not go on: the next one follows at once, whatever the restart strategy says.
+    fn after_giving_way(&mut self, message: String) {
+        warn!(job = %self.settings.id, attempt = %self.attempt, message, "going back");
+        let kind = ErrorKind::Unavailable;
+        self.remember(&Failure { kind, message, uid: None, subtask: None }, None);
+        self.attempt = self.attempt.next();
+        self.restarting();
     }
 
     /// An attempt has given way: the next one has another parallelism.
@@ -336,15 +357,13 @@ impl JobMaster {
         };
         self.parallelism = attempt.running.parallelism;
         let processes = attempt.running.commands.len() as u32;
-        let (id, now) = (attempt.id, self.clock.now());
+        let id = attempt.id;
         let mut running = Some(&mut attempt);
-        let actions = self.coordinator.step(Event::AttemptStarted { attempt: id, processes }, now);
-        self.perform(actions, &mut running);
+        self.step(Event::AttemptStarted { attempt: id, processes }, &mut running);
         self.set_status(JobStatus::Running);
         for request in std::mem::take(&mut self.waiting) {
             if let Some(event) = self.on_request(request) {
-                let actions = self.coordinator.step(event, self.clock.now());
-                self.perform(actions, &mut running);
+                self.step(event, &mut running);
             }
         }
         self.attend(&mut attempt).await;
@@ -391,8 +410,7 @@ impl JobMaster {
                 }
             };
             if let Some(event) = event {
-                let actions = self.coordinator.step(event, self.clock.now());
-                self.perform(actions, &mut Some(attempt));
+                self.step(event, &mut Some(attempt));
             }
             if self.farewell.committing().is_some_and(|last| attempt.has_committed(last)) {
                 attempt.end.get_or_insert(AttemptEnd::Suspended);
@@ -428,7 +446,7 @@ impl JobMaster {
 
     fn until_deadline(&self) -> Duration {
         let deadline = self.coordinator.next_deadline();
-        deadline.map_or(Duration::from_secs(3600), |time| time.since(self.clock.now()))
+        deadline.map_or(Duration::from_secs(3600), |time| time.since(self.clock.monotonic()))
     }
 
     /// Does what follows for an attempt that has to give way.
@@ -566,18 +584,16 @@ impl JobMaster {
             AttemptEnd::Canceled => "the job was cancelled".to_owned(),
             AttemptEnd::Suspended => "the job has ended for now".to_owned(),
             AttemptEnd::Failed(failure, _) => describe(failure),
-            AttemptEnd::Outdated(reason) => reason.clone(),
+            AttemptEnd::Outdated(reason) | AttemptEnd::GaveWay(reason) => reason.clone(),
         };
-        let actions = self.coordinator.step(Event::AttemptEnded { reason }, self.clock.now());
-        self.perform(actions, &mut None);
+        self.step(Event::AttemptEnded { reason }, &mut None);
         while !self.coordinator.is_settled() {
             let Some(done) = self.writes.join_next().await else { break };
             if let Ok(Written::Fenced(message)) = &done {
                 return fenced(message.clone()).into();
             }
             if let Ok(Written::Event(event)) = done {
-                let actions = self.coordinator.step(event, self.clock.now());
-                self.perform(actions, &mut None);
+                self.step(event, &mut None);
             }
         }
         end

@@ -9,10 +9,11 @@ use tidegate_checkpoint::{
     restore::{PlannedOperator, Program, RestorePlan, plan_restore},
 };
 use tidegate_snapshot::{
-    SnapshotError, StoreError,
+    SnapshotError,
     manifest::{Manifest, SnapshotKind},
-    store::{DeletionProof, ListedSnapshot, Places, SnapshotLocation, SnapshotStore},
+    store::{DeletionProof, ListedSnapshot, SnapshotLocation, SnapshotStore, delete_snapshot},
 };
+use tidegate_storage::{Places, StoreError};
 use tidegate_types::{
     BarrierKind, CheckpointId, ErrorKind, JobId, MaxParallelism, Parallelism, error::chain,
     options::ClaimMode,
@@ -523,7 +524,8 @@ pub async fn discard_unrecorded(
             let (job, location) = (settings.id, &found.location);
             warn!(%job, %location, "deleting a checkpoint that was never recorded as complete");
             let (location, checkpoint) = (location.to_string(), found.id);
-            stores.places().delete(&Unrecorded { location, checkpoint }).await?;
+            let unrecorded = Unrecorded { location, checkpoint };
+            delete_snapshot(&stores.places(), &unrecorded).await?;
         }
     }
     Ok(())

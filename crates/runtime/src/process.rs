@@ -36,8 +36,9 @@ use tidegate_checkpoint::protocol::{Command, Failure, OperatorAck, ProcessAck, R
 use tidegate_core::Duty;
 use tidegate_snapshot::{
     manifest::SnapshotForm,
-    store::{Places, SnapshotLocation, state_file},
+    store::{SnapshotLocation, state_file},
 };
+use tidegate_storage::{Places, StoreError};
 use tidegate_types::{
     CheckpointId, Clock, ErrorKind, MaxParallelism, OperatorUid, ProcessIndex, SnapshotFigures,
     SubtaskIndex, Timestamp, UserResult, error::chain,
@@ -480,7 +481,7 @@ impl Process {
         });
     }
 
-    fn location(&self, target: &str) -> Result<SnapshotLocation, tidegate_snapshot::StoreError> {
-        self.spec.places.locate(target)
+    fn location(&self, target: &str) -> Result<SnapshotLocation, StoreError> {
+        SnapshotLocation::find(&self.spec.places, target)
     }
 }

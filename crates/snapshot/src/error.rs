@@ -1,5 +1,6 @@
 //! What can be wrong with a snapshot, and what can happen to a write.
 
+use tidegate_storage::StoreError;
 use tidegate_types::{CheckpointId, ErrorKind};
 
 use crate::{codec::CodecError, manifest::FORMAT_VERSION};
@@ -102,49 +103,6 @@ impl SnapshotError {
             | Self::Corrupt { .. }
             | Self::Codec(_) => ErrorKind::Corrupt,
             Self::Store(error) => error.kind(),
-        }
-    }
-}
-
-/// What can happen to an operation on the store.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The address is not one.
-    #[error("`{url}` is not an address of a store: {problem}")]
-    Address {
-        /// What was given.
-        url: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// It failed.
-    #[error("cannot {operation} '{path}'")]
-    Failed {
-        /// What was to be done.
-        operation: &'static str,
-        /// With which file.
-        path: String,
-        /// Why not.
-        #[source]
-        source: object_store::Error,
-    },
-}
-
-impl StoreError {
-    pub(crate) fn failed(
-        operation: &'static str,
-        path: impl ToString,
-        source: object_store::Error,
-    ) -> Self {
-        Self::Failed { operation, path: path.to_string(), source }
-    }
-
-    /// What to do about it.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Address { .. } => ErrorKind::Invalid,
-            Self::Failed { .. } => ErrorKind::Unavailable,
         }
     }
 }

@@ -13,8 +13,7 @@
 //! | [`wire`] | values in the native form, walked through by such a type |
 //! | [`segment`] | what one subtask of one operator puts into a file |
 //! | [`manifest`] | `_metadata`: which segment lies where, with lengths and checksums |
-//! | [`store`] | folders and files in any object store |
-//! | [`faults`] | a store that fails on demand, for tests |
+//! | [`store`] | folders and files of snapshots, and who may delete them |
 //!
 //! # Invariants
 //!
@@ -28,10 +27,9 @@
 pub mod codec;
 pub mod described;
 mod error;
-pub mod faults;
 pub mod manifest;
 pub mod segment;
 pub mod store;
 pub mod wire;
 
-pub use error::{CommitError, SnapshotError, StoreError};
+pub use error::{CommitError, SnapshotError};

@@ -9,26 +9,19 @@
 //! what). On a local disk a write that a crash cut short leaves a staged file, which `object_store`
 //! hides from its listings; it goes by the name that it was to have.
 
-mod address;
 mod delete;
 mod files;
 mod location;
 mod names;
-mod place;
-mod records;
 
 use std::fmt;
 
+use tidegate_storage::{Place, StoreError};
 use tidegate_types::{CheckpointId, JobId};
 
-pub use address::{Address, absolute};
-pub use delete::{DeletionProof, Leftover, Unfinished};
+pub use delete::{DeletionProof, Leftover, Unfinished, delete_snapshot};
 pub use location::{LoadedSnapshot, SnapshotLocation};
 pub use names::{state_file, table_file};
-pub use place::{Place, Places};
-pub use records::Records;
-
-use crate::StoreError;
 
 /// A place where snapshots are kept. Cheap to clone.
 #[derive(Clone, Debug)]

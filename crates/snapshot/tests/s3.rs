@@ -20,8 +20,9 @@ use bytes::Bytes;
 use tidegate_snapshot::{
     CommitError, SnapshotError,
     manifest::{FORMAT, FORMAT_VERSION, FileEntry, JobInfo, Manifest, SnapshotForm, SnapshotKind},
-    store::{DeletionProof, Places, SnapshotLocation, SnapshotStore, state_file},
+    store::{DeletionProof, SnapshotLocation, SnapshotStore, delete_snapshot, state_file},
 };
+use tidegate_storage::Places;
 use tidegate_types::{AttemptId, CheckpointId, JobId, ProcessIndex, Timestamp};
 
 const BUCKET: &str = "snapshots";
@@ -189,7 +190,7 @@ async fn against_the_server() {
     }
     let places = Places::new([store.place().clone()]);
     for found in listed.iter().chain(&listed) {
-        places.delete(&Known(found.location.to_string())).await.expect("deleted");
+        delete_snapshot(&places, &Known(found.location.to_string())).await.expect("deleted");
         let leftovers = found.location.leftovers().await.expect("lists");
         found.location.remove(leftovers).await.expect("removed");
     }

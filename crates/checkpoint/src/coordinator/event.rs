@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidegate_snapshot::manifest::SnapshotForm;
-use tidegate_types::{AttemptId, Barrier, BarrierKind, CheckpointId, Timestamp};
+use tidegate_types::{AttemptId, Barrier, BarrierKind, CheckpointId};
 
 use super::{CompletedSnapshot, Subsumed};
 use crate::protocol::{Command, Failure, ProcessAck, Report};
@@ -160,8 +160,6 @@ pub enum CheckpointOutcome {
     Completed {
         /// What it is.
         snapshot: CompletedSnapshot,
-        /// When it was triggered.
-        triggered_at: Timestamp,
         /// From its trigger to its completion.
         duration: Duration,
         /// The longest synchronous part of all subtasks.
@@ -175,8 +173,6 @@ pub enum CheckpointOutcome {
         checkpoint: CheckpointId,
         /// What it was for.
         kind: BarrierKind,
-        /// When it was triggered.
-        triggered_at: Timestamp,
         /// Why, in words.
         reason: String,
     },
@@ -201,8 +197,6 @@ pub enum Action {
         checkpoint: CheckpointId,
         /// What it is for.
         kind: BarrierKind,
-        /// When it was triggered.
-        triggered_at: Timestamp,
         /// The parts of all processes.
         acks: Vec<ProcessAck>,
     },

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use tidegate_types::{BarrierKind, CheckpointId, ErrorKind, ProcessIndex, Timestamp};
+use tidegate_types::{BarrierKind, CheckpointId, ErrorKind, Monotonic, ProcessIndex};
 
 use super::{
     Action, AfterSavepoint, CheckpointOutcome, CompletedSnapshot, Conclusion, Coordinator, Phase,
@@ -52,12 +52,12 @@ pub(super) struct Requested {
 pub(super) struct Pending {
     pub(super) kind: BarrierKind,
     pub(super) request: Option<Requested>,
-    pub(super) triggered_at: Timestamp,
+    pub(super) triggered_at: Monotonic,
     pub(super) stage: Stage,
 }
 
 impl Pending {
-    pub(super) fn new(kind: BarrierKind, request: Option<Requested>, now: Timestamp) -> Self {
+    pub(super) fn new(kind: BarrierKind, request: Option<Requested>, now: Monotonic) -> Self {
         Self { kind, request, triggered_at: now, stage: Stage::Collecting(BTreeMap::new()) }
     }
 
@@ -86,8 +86,8 @@ impl Coordinator {
         }
         let acks = std::mem::take(acks).into_values().collect::<Vec<_>>();
         pending.stage = Stage::Writing(Measured::of(acks.iter().flat_map(|ack| &ack.operators)));
-        let (kind, triggered_at) = (pending.kind, pending.triggered_at);
-        actions.push(Action::WriteManifest { checkpoint, kind, triggered_at, acks });
+        let kind = pending.kind;
+        actions.push(Action::WriteManifest { checkpoint, kind, acks });
     }
 
     /// A process has answered for a snapshot that was given up: it writes no more into it.
@@ -110,7 +110,7 @@ impl Coordinator {
         checkpoint: CheckpointId,
         process: ProcessIndex,
         reason: &str,
-        now: Timestamp,
+        now: Monotonic,
         actions: &mut Vec<Action>,
     ) {
         if self.pending.contains_key(&checkpoint) {
@@ -123,7 +123,7 @@ impl Coordinator {
         &mut self,
         checkpoint: CheckpointId,
         location: String,
-        now: Timestamp,
+        now: Monotonic,
         actions: &mut Vec<Action>,
     ) {
         let Some(pending) = self.pending.remove(&checkpoint) else { return };
@@ -141,7 +141,6 @@ impl Coordinator {
         self.after_completion(checkpoint, kind, pending.request, location, actions);
         actions.push(Action::Observe(CheckpointOutcome::Completed {
             snapshot: snapshot.clone(),
-            triggered_at: pending.triggered_at,
             duration: now.since(pending.triggered_at),
             sync_max: measured.sync_max,
             alignment_max: measured.alignment_max,
@@ -197,7 +196,7 @@ impl Coordinator {
         checkpoint: CheckpointId,
         may_have_happened: bool,
         reason: String,
-        now: Timestamp,
+        now: Monotonic,
         actions: &mut Vec<Action>,
     ) {
         let writing = |pending: &Pending| matches!(pending.stage, Stage::Writing(_));
@@ -211,7 +210,7 @@ impl Coordinator {
         self.fail(checkpoint, &reason, now, actions);
     }
 
-    pub(super) fn expire(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+    pub(super) fn expire(&mut self, now: Monotonic, actions: &mut Vec<Action>) {
         let timeout = self.config.timeout;
         let expired = self.pending.iter().filter(|(_, pending)| {
             pending.is_collecting() && pending.triggered_at + timeout <= now
@@ -226,7 +225,7 @@ impl Coordinator {
         &mut self,
         checkpoint: CheckpointId,
         reason: &str,
-        now: Timestamp,
+        now: Monotonic,
         actions: &mut Vec<Action>,
     ) {
         let Some(pending) = self.pending.get(&checkpoint) else { return };
@@ -260,10 +259,8 @@ impl Coordinator {
         actions: &mut Vec<Action>,
     ) {
         let Some(pending) = self.pending.remove(&checkpoint) else { return };
-        let Pending { kind, triggered_at, .. } = pending;
-        let reason_text = reason.to_owned();
-        let outcome =
-            CheckpointOutcome::Failed { checkpoint, kind, triggered_at, reason: reason_text };
+        let kind = pending.kind;
+        let outcome = CheckpointOutcome::Failed { checkpoint, kind, reason: reason.to_owned() };
         actions.push(Action::Observe(outcome));
         if let Some(Requested { id, .. }) = pending.request {
             actions.push(Action::Answer { request: id, result: Err(reason.to_owned()) });

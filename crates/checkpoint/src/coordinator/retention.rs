@@ -97,6 +97,18 @@ impl Retention {
         self.owned.back().into_iter().chain(&self.foreign).max_by_key(|snapshot| snapshot.id)
     }
 
+    /// Leaves a restore point out that is damaged; tells whether there is an older checkpoint to go
+    /// back to. The damaged one is not deleted: somebody may want to look at it.
+    pub(super) fn pass_over(&mut self, id: CheckpointId) -> bool {
+        let newest = self.owned.back().is_some_and(|newest| newest.id == id);
+        let is_restored = self.restore_point().is_some_and(|point| point.id == id);
+        if !newest || !is_restored || self.owned.len() < 2 {
+            return false;
+        }
+        self.owned.pop_back();
+        true
+    }
+
     pub(super) fn all(&self) -> Vec<CompletedSnapshot> {
         self.owned.iter().chain(&self.foreign).cloned().collect()
     }

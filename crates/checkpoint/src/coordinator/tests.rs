@@ -22,7 +22,11 @@ fn config() -> CoordinatorConfig {
 /// A coordinator in the hands of a test: two processes, a clock that the test turns.
 struct Script {
     coordinator: Coordinator,
-    now: Timestamp,
+    now: Monotonic,
+}
+
+fn at(millis: u64) -> Monotonic {
+    Monotonic::from_start(Duration::from_millis(millis))
 }
 
 const ATTEMPT: AttemptId = AttemptId(0);
@@ -31,7 +35,7 @@ const NONE: [u64; 0] = [];
 impl Script {
     fn new(config: CoordinatorConfig) -> Self {
         let coordinator = Coordinator::new(config, CheckpointId(1), Vec::new(), None);
-        let mut script = Self { coordinator, now: Timestamp(0) };
+        let mut script = Self { coordinator, now: at(0) };
         assert_eq!(script.start(ATTEMPT), []);
         script
     }
@@ -45,7 +49,7 @@ impl Script {
     }
 
     fn at(&mut self, millis: u64) -> Vec<Action> {
-        self.now = Timestamp(millis);
+        self.now = at(millis);
         self.step(Event::Tick)
     }
 
@@ -250,7 +254,7 @@ fn what_a_job_was_started_from_is_its_restore_point_until_its_first_checkpoint()
         bytes: 0,
     };
     let coordinator = Coordinator::new(config(), CheckpointId(5), Vec::new(), Some(start));
-    let mut script = Script { coordinator, now: Timestamp(0) };
+    let mut script = Script { coordinator, now: at(0) };
     script.start(ATTEMPT);
     script.request(7, savepoint(AfterSavepoint::GoOn));
     script.complete(5);
@@ -258,6 +262,20 @@ fn what_a_job_was_started_from_is_its_restore_point_until_its_first_checkpoint()
     script.at(1000);
     assert_eq!(deleted(&script.complete(6)), NONE);
     assert_eq!(script.restore_point(), Some(6));
+}
+
+#[test]
+fn a_damaged_restore_point_is_left_out_if_there_is_an_older_one() {
+    let mut script = Script::new(CoordinatorConfig { num_retained: 2, ..config() });
+    for id in 1..=3 {
+        script.at(1000 * id);
+        script.complete(id);
+    }
+    assert!(!script.coordinator.pass_over(CheckpointId(2)), "it is not the one to restore from");
+    assert!(script.coordinator.pass_over(CheckpointId(3)));
+    assert_eq!(script.restore_point(), Some(2));
+    assert!(!script.coordinator.pass_over(CheckpointId(2)), "there is no other");
+    assert_eq!(script.restore_point(), Some(2));
 }
 
 #[test]
@@ -347,9 +365,9 @@ fn the_pause_counts_from_the_end_of_the_previous_checkpoint() {
     let min_pause = Duration::from_millis(700);
     let mut script = Script::new(CoordinatorConfig { min_pause, max_concurrent: 3, ..config() });
     script.at(1000);
-    script.now = Timestamp(1900);
+    script.now = at(1900);
     script.complete(1);
-    assert_eq!(script.coordinator.next_deadline(), Some(Timestamp(2600)));
+    assert_eq!(script.coordinator.next_deadline(), Some(at(2600)));
     assert_eq!(triggered(&script.at(2599)), NONE);
     assert_eq!(triggered(&script.at(2600)), [2]);
 }

@@ -1,6 +1,9 @@
 //! Everything outside of the coordinator.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use tidegate_checkpoint::{
     Action, Command, CompletedSnapshot, Coordinator, CoordinatorConfig, Event, Report,
@@ -10,7 +13,7 @@ use tidegate_checkpoint::{
     },
     protocol::{Failure, ProcessAck},
 };
-use tidegate_types::{AttemptId, BarrierKind, CheckpointId, ErrorKind, ProcessIndex, Timestamp};
+use tidegate_types::{AttemptId, BarrierKind, CheckpointId, ErrorKind, Monotonic, ProcessIndex};
 
 /// What the job starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +75,7 @@ struct Attempt {
 pub(crate) struct Model {
     config: CoordinatorConfig,
     coordinator: Coordinator,
-    now: Timestamp,
+    now: Monotonic,
     next_attempt: AttemptId,
     attempt: Option<Attempt>,
     store: BTreeMap<CheckpointId, Folder>,
@@ -123,7 +126,7 @@ impl Model {
         let mut model = Self {
             coordinator: Coordinator::new(config.clone(), START.next(), owned, foreign),
             config,
-            now: Timestamp(1_000_000),
+            now: Monotonic::default(),
             next_attempt: AttemptId(0),
             attempt: None,
             store,
@@ -349,7 +352,7 @@ impl Model {
     }
 
     fn advance(&mut self, millis: u64) {
-        let end = Timestamp(self.now.millis() + millis);
+        let end = self.now + Duration::from_millis(millis);
         while let Some(deadline) = self.coordinator.next_deadline().filter(|time| *time <= end) {
             self.now = deadline;
             self.step(Event::Tick);

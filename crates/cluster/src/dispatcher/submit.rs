@@ -1,10 +1,9 @@
 //! Jobs begin: submitted by a client, or left behind by an earlier JobManager.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use bytes::Bytes;
 use tidegate_runtime::{CompletionLog, JobError, JobSettings, discard_unrecorded, start_master};
-use tidegate_snapshot::store::absolute;
+use tidegate_storage::absolute;
 use tidegate_types::{
     CheckpointId, ErrorKind, JobId, Timestamp,
     error::chain,
@@ -53,8 +52,8 @@ impl Dispatcher {
             return Ok(id);
         };
         let artifact = submission.artifact.clone();
-        let (stored, binary) = self.stored(&submission, started).await?;
-        if !ha.put_job(id, &stored, binary).await? {
+        let (stored, binary) = self.stored(&submission, started)?;
+        if !ha.put_job(id, &stored, &binary).await? {
             // An earlier JobManager has left it, and it has not been recovered.
             return Err(SubmitError::Duplicate { id });
         }
@@ -68,17 +67,16 @@ impl Dispatcher {
         result.map(|()| id)
     }
 
-    /// What of a submission is to outlive this JobManager.
-    async fn stored(
+    /// What of a submission is to outlive this JobManager, and where its binary lies.
+    fn stored(
         &self,
         submission: &Submission,
         started: Timestamp,
-    ) -> Result<(StoredJob, Bytes), SubmitError> {
+    ) -> Result<(StoredJob, PathBuf), SubmitError> {
         let hash = &submission.artifact;
         let missing = || SubmitError::NoArtifact { hash: hash.clone() };
         let artifact = self.0.artifacts.get(hash).ok_or_else(missing)?;
         let path = self.0.artifacts.path(hash).ok_or_else(missing)?;
-        let binary = tokio::fs::read(&path).await.map_err(|_| missing())?;
         let stored = StoredJob {
             artifact: hash.clone(),
             artifact_name: artifact.name,
@@ -86,7 +84,7 @@ impl Dispatcher {
             configuration: submission.configuration.clone(),
             submitted_ms: started.millis(),
         };
-        Ok((stored, binary.into()))
+        Ok((stored, path))
     }
 
     /// Goes on with the jobs that an earlier JobManager has left behind, each from its newest
@@ -99,7 +97,11 @@ impl Dispatcher {
         let Some(ha) = &self.0.ha else { return Ok(()) };
         for (id, stored) in ha.jobs().await? {
             info!(job = %id, "recovering a job");
-            if let Err(error) = self.recover_job(ha, id, stored).await {
+            let recovered = match stored {
+                Ok(stored) => self.recover_job(ha, id, stored).await,
+                Err(damaged) => Err(damaged.into()),
+            };
+            if let Err(error) = recovered {
                 error!(job = %id, error = chain(&error), "the job can't be recovered");
             }
         }

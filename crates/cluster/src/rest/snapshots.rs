@@ -177,7 +177,7 @@ fn check_target(
 }
 
 fn absolute(target: Option<String>) -> Option<String> {
-    target.map(|target| tidegate_snapshot::store::absolute(&target))
+    target.map(|target| tidegate_storage::absolute(&target))
 }
 
 pub(super) async fn savepoint(

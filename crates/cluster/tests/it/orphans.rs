@@ -31,6 +31,9 @@ async fn processes_that_hang_end_with_their_task_manager_and_the_job_moves() {
     let processes = children(first.id());
     assert_eq!(processes.len(), 1, "{processes:?}");
     fs::write(&hang, "").expect("the folder is the test's own");
+    // A client may delete it: the job's next attempt needs it all the same.
+    let binary = cluster.dispatcher.artifacts().list().pop().expect("it is there").hash;
+    assert!(cluster.dispatcher.remove_artifact(&binary).expect("deleted"));
     first.kill();
     wait_for("the job's process to end", || (!is_alive(processes[0])).then_some(())).await;
     let view = wait_for("the attempt to fail", || {
@@ -46,6 +49,8 @@ async fn processes_that_hang_end_with_their_task_manager_and_the_job_moves() {
     assert_eq!(cluster.dispatcher.slots(), (1, 0), "one slot, and it is taken once");
     let _ = cluster.dispatcher.cancel(id);
     cluster.wait_for_status(id, JobStatus::Canceled).await;
+    let path = || cluster.dispatcher.artifacts().path(&binary);
+    wait_for("the binary to go with its job", || path().is_none().then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,8 +9,8 @@ use std::{
 
 use tidegate_cluster::{
     dispatcher::{Dispatcher, JobView, Submission},
-    ha::HaStore,
     jobmanager::{JobManager, JobManagerOptions},
+    leader::{LeaderOptions, Leadership},
     resources::HeartbeatOptions,
     taskmanager::{TaskManagerOptions, run_taskmanager},
 };
@@ -50,11 +50,19 @@ async fn start_jobmanager(folder: &Path, address: SocketAddr) -> (Runtime, Dispa
         let listener = bind(address).await;
         let address = listener.local_addr().expect("it is bound");
         let storage = folder.join("ha").display().to_string();
+        let leader = LeaderOptions {
+            name: "the test's JobManager".to_owned(),
+            retry_period: Duration::from_millis(100),
+            // The kernel tells that an earlier one is gone.
+            lease_duration: Duration::from_secs(3600),
+            take_over: false,
+        };
+        let leadership = Leadership::gain(&storage, "/test", &leader).await;
         let options = JobManagerOptions {
             folder: folder.join("jobmanager"),
             configuration: BTreeMap::new(),
             secret: None,
-            ha: Some(HaStore::open(&storage, "/test").await.expect("the folder is the test's own")),
+            leadership: Some(leadership.expect("the folder is the test's own")),
             heartbeat: HeartbeatOptions {
                 interval: Duration::from_millis(500),
                 timeout: Duration::from_secs(4),
@@ -132,6 +140,7 @@ impl Cluster {
             host: "127.0.0.1".to_owned(),
             slots,
             folder: self.folder.join(format!("taskmanager-{number}")),
+            logs: 100,
             leave_within: PATIENCE,
         };
         let shutdown = CancellationToken::new();

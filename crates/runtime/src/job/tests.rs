@@ -13,7 +13,7 @@ async fn a_snapshot_that_a_job_holds_is_not_disposed_of() {
     let path = folder.path().join("chk-1").display().to_string();
     let job = JobId::from_name("a job");
     let name = "a job".to_owned();
-    let location = Places::default().locate(&path).expect("an address");
+    let location = SnapshotLocation::find(&Places::default(), &path).expect("an address");
     let manifest = Manifest {
         format: FORMAT.to_owned(),
         version: FORMAT_VERSION,

@@ -8,15 +8,13 @@ use tidegate_checkpoint::{
     protocol::{Command, Failure, ProcessAck},
 };
 use tidegate_snapshot::{
-    StoreError,
     manifest::{
         FORMAT, FORMAT_VERSION, JobInfo, Manifest, OperatorManifest, SnapshotForm, SnapshotKind,
     },
-    store::{SnapshotLocation, Unfinished},
+    store::{SnapshotLocation, Unfinished, delete_snapshot},
 };
-use tidegate_types::{
-    Barrier, BarrierKind, CheckpointId, ErrorKind, OperatorUid, Timestamp, error::chain,
-};
+use tidegate_storage::StoreError;
+use tidegate_types::{Barrier, BarrierKind, CheckpointId, ErrorKind, OperatorUid, error::chain};
 use tracing::{debug, warn};
 
 use super::{Attempt, AttemptEnd, CompletionLog, JobMaster, LogError, UnderWay, Written};
@@ -44,8 +42,8 @@ impl JobMaster {
                     attempt.end.get_or_insert(AttemptEnd::Canceled);
                 }
             }
-            Action::WriteManifest { checkpoint, kind, triggered_at, acks } => {
-                self.write_manifest(checkpoint, kind, triggered_at, acks);
+            Action::WriteManifest { checkpoint, kind, acks } => {
+                self.write_manifest(checkpoint, kind, acks);
             }
             Action::CheckManifest { checkpoint } => self.check_manifest(checkpoint),
             Action::Discard { checkpoint } => {
@@ -82,7 +80,7 @@ impl JobMaster {
     /// Processes that a person has started can't be started again by us: their attempt fails.
     fn restart_attempt(&self, reason: String, attempt: &mut Attempt) {
         if self.attempts.can_restart() {
-            attempt.end.get_or_insert(AttemptEnd::Outdated(reason));
+            attempt.end.get_or_insert(AttemptEnd::GaveWay(reason));
         } else {
             let kind = ErrorKind::Unavailable;
             attempt.failed(Failure { kind, message: reason, uid: None, subtask: None });
@@ -106,7 +104,8 @@ impl JobMaster {
             Trigger::Savepoint { form, .. } => *form,
             Trigger::Checkpoint => SnapshotForm::Native,
         };
-        self.under_way.insert(checkpoint, UnderWay::new(location.begun_by(self.token), form));
+        let unfinished = location.begun_by(self.token);
+        self.under_way.insert(checkpoint, UnderWay::new(unfinished, form, self.clock.now()));
         send(attempt, &Command::Trigger { barrier, target, form });
     }
 
@@ -114,12 +113,12 @@ impl JobMaster {
         &mut self,
         checkpoint: CheckpointId,
         kind: BarrierKind,
-        triggered_at: Timestamp,
         acks: Vec<ProcessAck>,
     ) {
         let Some(snapshot) = self.under_way.get_mut(&checkpoint) else { return };
         snapshot.measure(&acks);
         let (location, form) = (snapshot.unfinished.location().clone(), snapshot.form);
+        let triggered_at = snapshot.triggered_at;
         let kind = match kind {
             BarrierKind::Checkpoint | BarrierKind::Final => SnapshotKind::Checkpoint,
             BarrierKind::Savepoint => SnapshotKind::Savepoint,
@@ -197,7 +196,7 @@ impl JobMaster {
     fn delete(&mut self, subsumed: Subsumed) {
         let (job, places) = (self.settings.id, self.stores.places());
         self.deletions.spawn(async move {
-            if let Err(error) = places.delete(&subsumed).await {
+            if let Err(error) = delete_snapshot(&places, &subsumed).await {
                 let (location, error) = (&subsumed.snapshot().location, chain(&error));
                 warn!(%job, location, error, "could not delete a snapshot; it has to be deleted by hand");
             }
@@ -206,7 +205,7 @@ impl JobMaster {
 
     /// The location that a snapshot's path or URL stands for.
     pub(super) fn location_of(&self, path: &str) -> Result<SnapshotLocation, StoreError> {
-        self.stores.places().locate(path)
+        SnapshotLocation::find(&self.stores.places(), path)
     }
 }
 

@@ -7,10 +7,10 @@ use std::{
 
 use tidegate_checkpoint::{coordinator::CheckpointOutcome, protocol::Failure};
 use tidegate_snapshot::manifest::SnapshotForm;
-use tidegate_types::{BarrierKind, CheckpointId, Figures, SubtaskFigures, SubtaskRates};
+use tidegate_types::{BarrierKind, CheckpointId, Figures, SubtaskFigures, SubtaskRates, Timestamp};
 use tracing::{info, warn};
 
-use super::{Attempt, JobMaster};
+use super::{Attempt, JobMaster, UnderWay};
 use crate::stats::{
     AttemptFailure, CheckpointSummary, FailedCheckpoint, Location, PendingCheckpoint,
 };
@@ -30,8 +30,8 @@ impl JobMaster {
     pub(super) fn collect_stats(&self, attempt: &mut Attempt) {
         let Figures { records, progress, in_flight_max, first_record, subtasks, snapshots } =
             (attempt.running.figures)();
-        let pending = self.coordinator.pending().map(|(id, kind, triggered_at)| {
-            let form = self.form_of(id);
+        let pending = self.coordinator.pending().map(|(id, kind)| {
+            let (form, triggered_at) = self.form_and_trigger(id);
             let figures = snapshots.iter().find(|snapshot| snapshot.checkpoint == id);
             let (subtasks, bytes) =
                 figures.map_or((0, 0), |figures| (figures.subtasks, figures.bytes));
@@ -60,9 +60,11 @@ impl JobMaster {
         self.stats.update(|stats| stats.held = held);
     }
 
-    /// The form of a snapshot that is under way.
-    pub(super) fn form_of(&self, checkpoint: CheckpointId) -> SnapshotForm {
-        self.under_way.get(&checkpoint).map_or(SnapshotForm::Native, |snapshot| snapshot.form)
+    /// The form of a snapshot that is under way, and when it was triggered.
+    fn form_and_trigger(&self, checkpoint: CheckpointId) -> (SnapshotForm, Timestamp) {
+        let snapshot = self.under_way.get(&checkpoint);
+        let of = |snapshot: &UnderWay| (snapshot.form, snapshot.triggered_at);
+        snapshot.map_or((SnapshotForm::Native, Timestamp::default()), of)
     }
 
     pub(super) fn remember(&self, failure: &Failure, location: Option<Location>) {
@@ -75,13 +77,7 @@ impl JobMaster {
     pub(super) fn observe(&mut self, outcome: CheckpointOutcome) {
         let (job, now) = (self.settings.id, self.clock.now());
         match outcome {
-            CheckpointOutcome::Completed {
-                snapshot,
-                triggered_at,
-                duration,
-                sync_max,
-                alignment_max,
-            } => {
+            CheckpointOutcome::Completed { snapshot, duration, sync_max, alignment_max } => {
                 if matches!(snapshot.kind, BarrierKind::StopWithSavepoint { .. }) {
                     self.stopped_with = Some(snapshot.location.clone());
                 }
@@ -90,7 +86,7 @@ impl JobMaster {
                     bytes = snapshot.bytes, location = snapshot.location, "snapshot completed"
                 );
                 let id = snapshot.id;
-                let form = self.form_of(id);
+                let (form, triggered_at) = self.form_and_trigger(id);
                 let under_way = self.under_way.remove(&id);
                 let summary = CheckpointSummary {
                     id,
@@ -115,9 +111,9 @@ impl JobMaster {
                     }
                 });
             }
-            CheckpointOutcome::Failed { checkpoint: id, kind, triggered_at, reason } => {
+            CheckpointOutcome::Failed { checkpoint: id, kind, reason } => {
                 warn!(%job, checkpoint = %id, reason, "snapshot failed");
-                let form = self.form_of(id);
+                let (form, triggered_at) = self.form_and_trigger(id);
                 self.stats.update(|stats| {
                     stats.failed_count += 1;
                     stats.pending.retain(|pending| pending.id != id);

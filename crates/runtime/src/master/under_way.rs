@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tidegate_checkpoint::protocol::ProcessAck;
 use tidegate_snapshot::{manifest::SnapshotForm, store::Unfinished};
+use tidegate_types::Timestamp;
 
 use crate::stats::SubtaskSnapshot;
 
@@ -12,13 +13,14 @@ pub(super) struct UnderWay {
     /// Where it goes, resolved once, and by whose token its files are told from others'.
     pub(super) unfinished: Unfinished,
     pub(super) form: SnapshotForm,
+    pub(super) triggered_at: Timestamp,
     /// What was measured of its parts, once all have come.
     pub(super) parts: Arc<[SubtaskSnapshot]>,
 }
 
 impl UnderWay {
-    pub(super) fn new(unfinished: Unfinished, form: SnapshotForm) -> Self {
-        Self { unfinished, form, parts: Arc::default() }
+    pub(super) fn new(unfinished: Unfinished, form: SnapshotForm, now: Timestamp) -> Self {
+        Self { unfinished, form, triggered_at: now, parts: Arc::default() }
     }
 
     /// Keeps what was measured of its parts.

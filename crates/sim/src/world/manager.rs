@@ -14,7 +14,7 @@ use tidegate_snapshot::manifest::{
     FORMAT, FORMAT_VERSION, JobInfo, Manifest, OperatorManifest, SnapshotForm, SnapshotKind,
 };
 use tidegate_types::{
-    AttemptId, Barrier, BarrierKind, CheckpointId, JobId, OperatorUid, Parallelism, Timestamp,
+    AttemptId, Barrier, BarrierKind, CheckpointId, JobId, OperatorUid, Parallelism,
 };
 
 use super::{
@@ -45,7 +45,7 @@ impl World {
     /// Feeds the coordinator, and does what it wants done.
     pub(super) fn step(&mut self, event: Event) {
         self.schedule.note(|| format!("{event:?}"));
-        let now = self.schedule.now();
+        let now = self.schedule.monotonic();
         let actions = self.alive().coordinator.step(event, now);
         for action in actions {
             self.schedule.note(|| format!("    {action:?}"));
@@ -131,8 +131,8 @@ impl World {
                     self.tear_down(AttemptEnd::Canceled);
                 }
             }
-            Action::WriteManifest { checkpoint, kind, triggered_at, acks } => {
-                self.write_manifest(checkpoint, kind, triggered_at, acks);
+            Action::WriteManifest { checkpoint, kind, acks } => {
+                self.write_manifest(checkpoint, kind, acks);
             }
             Action::CheckManifest { checkpoint } => {
                 let micros = self.schedule.latency(&self.scenario.store);
@@ -185,7 +185,6 @@ impl World {
         &mut self,
         checkpoint: CheckpointId,
         kind: BarrierKind,
-        triggered_at: Timestamp,
         acks: Vec<ProcessAck>,
     ) {
         let Some(run) = &self.run else { return };
@@ -203,7 +202,7 @@ impl World {
             job: JobInfo { id: JobId::from_name("simulated"), name: "simulated".to_owned() },
             checkpoint,
             attempt: run.attempt,
-            triggered_at,
+            triggered_at: completed_at,
             completed_at,
             operators: BTreeMap::new(),
             files: BTreeMap::new(),

@@ -2,7 +2,7 @@
 //! who has written it.
 //!
 //! ```text
-//!   DeletionProof --Places::delete--> _metadata, then the files it names, then empty folders
+//!   DeletionProof --delete_snapshot--> _metadata, then the files it names, then empty folders
 //!   Unfinished    --discard-------->  files of its own token that no manifest names
 //!   Leftover      --remove--------->  that file
 //! ```
@@ -29,15 +29,16 @@ use std::collections::BTreeSet;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{Error, ObjectStoreExt, path::Path};
+use tidegate_storage::{Places, StoreError};
 use tidegate_types::CheckpointId;
 
 use super::{
-    Places, SnapshotLocation,
+    SnapshotLocation,
     files::{self, Found, remove_empty_folders},
     names::{OwnName, unstaged},
 };
 use crate::{
-    SnapshotError, StoreError,
+    SnapshotError,
     manifest::{METADATA, Manifest},
 };
 
@@ -53,26 +54,27 @@ pub trait DeletionProof {
     fn checkpoint(&self) -> Option<CheckpointId>;
 }
 
-impl Places {
-    /// Deletes a completed snapshot: `_metadata` first, then the files that it names, then folders
-    /// that are empty. One that is gone is deleted already.
-    ///
-    /// # Errors
-    ///
-    /// When the store does not answer, `_metadata` can't be read, or it is another snapshot's.
-    pub async fn delete(&self, proof: &impl DeletionProof) -> Result<(), SnapshotError> {
-        let location = self.locate(proof.location())?;
-        let manifest = match location.load().await {
-            Err(SnapshotError::NoMetadata { .. }) => return Ok(()),
-            result => result?,
-        };
-        match proof.checkpoint() {
-            Some(expected) if expected != manifest.checkpoint => {
-                let (path, found) = (location.to_string(), manifest.checkpoint);
-                Err(SnapshotError::Another { path, expected, found })
-            }
-            _ => location.delete_named(&manifest).await,
+/// Deletes a completed snapshot: `_metadata` first, then the files that it names, then folders that
+/// are empty. One that is gone is deleted already.
+///
+/// # Errors
+///
+/// When the store does not answer, `_metadata` can't be read, or it is another snapshot's.
+pub async fn delete_snapshot(
+    places: &Places,
+    proof: &impl DeletionProof,
+) -> Result<(), SnapshotError> {
+    let location = SnapshotLocation::find(places, proof.location())?;
+    let manifest = match location.load().await {
+        Err(SnapshotError::NoMetadata { .. }) => return Ok(()),
+        result => result?,
+    };
+    match proof.checkpoint() {
+        Some(expected) if expected != manifest.checkpoint => {
+            let (path, found) = (location.to_string(), manifest.checkpoint);
+            Err(SnapshotError::Another { path, expected, found })
         }
+        _ => location.delete_named(&manifest).await,
     }
 }
 

@@ -10,10 +10,8 @@ use std::{
 
 use futures::TryStreamExt;
 use object_store::{Error, ObjectMeta, path::Path};
+use tidegate_storage::{Place, StoreError};
 use tidegate_types::JobId;
-
-use super::Place;
-use crate::StoreError;
 
 /// How many folders down a snapshot's files lie at most.
 const DEPTH: usize = 2;

@@ -8,16 +8,15 @@ use object_store::{
     Error, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart, path::Path,
 };
 
-use super::{Address, Place, Places};
+use tidegate_storage::{Address, Place, Places, StoreError};
+
 use crate::{
-    CommitError, SnapshotError, StoreError,
+    CommitError, SnapshotError,
     manifest::{FileEntry, METADATA, Manifest, SegmentLocation, SegmentRef},
 };
 
 /// Files of more bytes are uploaded in parts.
 const WHOLE: u64 = 64 << 20;
-/// The same, for files that are not whole yet.
-const STREAMED: u64 = 8 << 20;
 /// How many files are looked for at once.
 const LOOKS: usize = 16;
 
@@ -37,17 +36,6 @@ impl From<Place> for SnapshotLocation {
     }
 }
 
-impl Places {
-    /// The snapshot at a path or URL. Nothing is made, and need not be there.
-    ///
-    /// # Errors
-    ///
-    /// When the address is not one.
-    pub fn locate(&self, text: &str) -> Result<SnapshotLocation, StoreError> {
-        self.find(text).map(SnapshotLocation)
-    }
-}
-
 /// The folder that a person means: what is in front of a last component `_metadata`, unless a
 /// folder bears that name.
 fn folder_of(text: &str) -> Result<Address, StoreError> {
@@ -64,6 +52,15 @@ fn folder_of(text: &str) -> Result<Address, StoreError> {
 }
 
 impl SnapshotLocation {
+    /// The snapshot at a path or URL. Nothing is made, and need not be there.
+    ///
+    /// # Errors
+    ///
+    /// When the address is not one.
+    pub fn find(places: &Places, text: &str) -> Result<Self, StoreError> {
+        places.find(text).map(Self)
+    }
+
     /// The snapshot at a path or URL that a person names: its folder, or the `_metadata` in it.
     ///
     /// # Errors
@@ -121,30 +118,14 @@ impl SnapshotLocation {
     pub async fn write_stream(
         &self,
         name: &str,
-        mut chunks: tokio::sync::mpsc::Receiver<Bytes>,
+        chunks: tokio::sync::mpsc::Receiver<Bytes>,
     ) -> Result<FileEntry, StoreError> {
-        let (path, shown) = self.file(name);
-        let failed = |error| StoreError::failed("write", shown.clone(), error);
         let mut entry = FileEntry { length: 0, crc32c: 0 };
-        let (mut first, mut upload) = (Vec::new(), None);
-        while let Some(chunk) = chunks.recv().await {
+        let seen = |chunk: &Bytes| {
             entry.length += chunk.len() as u64;
-            entry.crc32c = crc32c::crc32c_append(entry.crc32c, &chunk);
-            first.push(chunk);
-            if upload.is_none() && entry.length > STREAMED {
-                let parts = self.0.store().put_multipart(&path).await.map_err(failed)?;
-                upload = Some(WriteMultipart::new_with_chunk_size(parts, 8 << 20));
-            }
-            if let Some(writer) = &mut upload {
-                writer.wait_for_capacity(2).await.map_err(failed)?;
-                first.drain(..).for_each(|chunk| writer.put(chunk));
-            }
-        }
-        match upload {
-            Some(writer) => writer.finish().await.map(drop),
-            None => self.0.store().put(&path, PutPayload::from_iter(first)).await.map(drop),
-        }
-        .map_err(failed)?;
+            entry.crc32c = crc32c::crc32c_append(entry.crc32c, chunk);
+        };
+        self.0.write_stream(name, chunks, seen).await?;
         Ok(entry)
     }
 

@@ -2,12 +2,15 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
+use tidegate_storage::{
+    Address, Places,
+    faults::{Fault, FaultyStore, Operation},
+};
 use tidegate_types::{AttemptId, ProcessIndex, SubtaskIndex, Timestamp};
 
 use super::*;
 use crate::{
     CommitError, SnapshotError,
-    faults::{Fault, FaultyStore, Operation},
     manifest::{
         FORMAT, FORMAT_VERSION, FileEntry, JobInfo, METADATA, Manifest, SegmentLocation,
         SegmentRef, SnapshotForm, SnapshotKind,
@@ -50,7 +53,7 @@ impl DeletionProof for Known {
 /// Deletes what is complete, and sweeps what is not.
 async fn delete(location: &SnapshotLocation) {
     let places = Places::new([location.place().clone()]);
-    places.delete(&Known(location.to_string(), None)).await.expect("deleted");
+    delete_snapshot(&places, &Known(location.to_string(), None)).await.expect("deleted");
     let leftovers = location.leftovers().await.expect("lists");
     location.remove(leftovers).await.expect("removed");
 }
@@ -276,7 +279,7 @@ async fn inv_own_strangers_files_and_other_snapshots_stay_when_one_is_deleted() 
         }
         let another = Known(location.to_string(), Some(CheckpointId(2)));
         let places = Places::new([store.place().clone()]);
-        let error = places.delete(&another).await.expect_err("it is another");
+        let error = delete_snapshot(&places, &another).await.expect_err("it is another");
         assert!(matches!(error, SnapshotError::Another { .. }), "{error}");
         assert_eq!(location.load().await.expect("it stays"), manifest);
 
@@ -352,7 +355,9 @@ async fn nothing_is_deleted_where_nobody_knows_what_is_named() {
     let damaged = location.clone().begun_by(1).discard().await.expect_err("it can't be read");
     assert!(matches!(damaged, SnapshotError::Corrupt { .. }), "{damaged}");
     let places = Places::new([store.place().clone()]);
-    places.delete(&Known(location.to_string(), None)).await.expect_err("it can't be read");
+    delete_snapshot(&places, &Known(location.to_string(), None))
+        .await
+        .expect_err("it can't be read");
     let (path, _) = location.place().file(&state);
     location.place().store().head(&path).await.expect("it stays");
 }
@@ -377,7 +382,8 @@ async fn a_location_is_found_again_by_its_text_in_its_own_store_only() {
     for location in [store.savepoint(job(), 1), store.checkpoint(job(), CheckpointId(1), true)] {
         let manifest = written(&location).await;
         let text = location.to_string();
-        let found = Places::new([store.place().clone()]).locate(&text).expect("it lies here");
+        let found = SnapshotLocation::find(&Places::new([store.place().clone()]), &text)
+            .expect("it lies here");
         assert_eq!((found.to_string(), found.load().await.expect("loads")), (text, manifest));
     }
     let parse = |location: SnapshotLocation| Address::parse(&location.to_string()).expect("parses");

@@ -6,6 +6,7 @@ mod bootstrap;
 mod checkpoints;
 mod contracts;
 mod corpus;
+mod damage;
 mod event_time;
 mod evolution;
 mod kill;

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::{Place, Places};
+use crate::{Place, Places};
 
 fn parse(text: &str) -> Address {
     Address::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))

@@ -12,8 +12,7 @@ use object_store::{
 };
 use url::Url;
 
-use super::address::Address;
-use crate::StoreError;
+use crate::{Address, StoreError};
 
 /// A folder in a store. Cheap to clone.
 #[derive(Clone)]
@@ -124,16 +123,21 @@ impl Place {
         Ok(listing.common_prefixes.iter().filter_map(name).collect())
     }
 
-    pub(crate) fn store(&self) -> &dyn ObjectStore {
+    /// The store that it lies in.
+    #[must_use]
+    pub fn store(&self) -> &dyn ObjectStore {
         self.store.as_ref()
     }
 
-    pub(crate) fn path(&self) -> &StorePath {
+    /// Its path in there.
+    #[must_use]
+    pub fn path(&self) -> &StorePath {
         &self.path
     }
 
     /// A file in here, for the store and for a person.
-    pub(crate) fn file(&self, name: &str) -> (StorePath, String) {
+    #[must_use]
+    pub fn file(&self, name: &str) -> (StorePath, String) {
         let path = name.split('/').fold(self.path.clone(), |path, part| path.join(part));
         (path, format!("{}/{name}", self.address))
     }

@@ -4,8 +4,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::{Error, ObjectStoreExt, PutMode, PutOptions, PutPayload, path::Path};
 
-use super::Place;
-use crate::StoreError;
+use crate::{Place, StoreError};
 
 /// A folder of small files. Cheap to clone.
 #[derive(Clone, Debug)]

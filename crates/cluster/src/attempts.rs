@@ -214,6 +214,7 @@ impl ClusterAttempts {
             restored_from: start.restored.from.map(|(_, path)| path),
             addresses: addresses.collect(),
             concludes: start.concludes,
+            superseded: start.superseded,
         };
         let (reports, report_receiver) = mpsc::unbounded_channel();
         let mut relays = JoinSet::new();

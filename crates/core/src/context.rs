@@ -11,7 +11,7 @@ use tidegate_snapshot::{
 use tidegate_state::{decode_as_declared, type_description};
 use tidegate_types::{
     AttemptId, CheckpointId, Clock, ErrorKind, JobId, KeyGroupRange, MaxParallelism, OperatorUid,
-    Parallelism, SubtaskIndex, UserResult,
+    Parallelism, SubtaskIndex, Superseded, UserResult,
 };
 
 use crate::duty::Duties;
@@ -98,6 +98,8 @@ pub struct OperatorContext {
     pub attempt: AttemptId,
     /// A number that no other attempt of any process has, to tell its leftovers apart.
     pub attempt_token: u64,
+    /// Whose leftovers it may delete.
+    pub superseded: Superseded,
     /// Whether a restore goes on when output that the snapshot has prepared is lost.
     pub allow_lost_output: bool,
     /// What it takes over from the snapshot.

@@ -38,7 +38,8 @@
 //! - INV-TURN: of one subtask, what was prepared for an earlier checkpoint is never committed after
 //!   what was prepared for a later one.
 //! - INV-RECOVER: `recover` runs on subtask 0 alone, after the restored committables have been
-//!   committed; it must leave alone what carries the running attempt's token.
+//!   committed; it must leave alone what carries the running attempt's token, and that of every
+//!   attempt which is not known to have ended: another run of the job may write to one target.
 
 mod plain;
 mod two_phase;
@@ -47,7 +48,8 @@ use std::{sync::Arc, task::Waker};
 
 use futures::future::BoxFuture;
 use tidegate_types::{
-    AttemptId, CheckpointId, Clock, JobId, OperatorUid, Parallelism, SubtaskIndex, UserResult,
+    AttemptId, CheckpointId, Clock, JobId, OperatorUid, Parallelism, SubtaskIndex, Superseded,
+    UserResult,
 };
 
 pub use plain::sink_operator;
@@ -75,12 +77,24 @@ pub struct SinkContext {
     /// A number that no other attempt of any process has: put it into the names of what is not
     /// committed yet, so that leftovers can be told from what is being written.
     pub attempt_token: u64,
+    /// Whose leftovers are the job's to abort (see [`SinkContext::is_leftover`]).
+    pub superseded: Superseded,
     /// Where waiting happens: disk and network belong there, never on the worker's thread.
     pub tokio: tokio::runtime::Handle,
     /// Call it when a writer that was [`Readiness::Pending`] may be asked again.
     pub waker: Waker,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
+}
+
+impl SinkContext {
+    /// Whether what carries this token, and this job and uid, was left by an attempt that has ended,
+    /// so that [`TwoPhaseSink::recover`] has to abort it. What is neither a leftover nor the running
+    /// attempt's own is somebody else's: another run of the job may be writing it.
+    #[must_use]
+    pub fn is_leftover(&self, token: u64) -> bool {
+        token != self.attempt_token && self.superseded.contains(token)
+    }
 }
 
 impl From<&OperatorContext> for SinkContext {
@@ -92,6 +106,7 @@ impl From<&OperatorContext> for SinkContext {
             job: context.job,
             attempt: context.attempt,
             attempt_token: context.attempt_token,
+            superseded: context.superseded.clone(),
             tokio: context.tokio.clone(),
             waker: context.waker.clone(),
             clock: context.clock.clone(),
@@ -193,6 +208,6 @@ pub trait TwoPhaseSink: Send + Sync + 'static {
         false
     }
 
-    /// Aborts what attempts other than that of `context` have left uncommitted.
+    /// Aborts what earlier attempts have left uncommitted, as [`SinkContext::is_leftover`] tells.
     fn recover(&self, context: SinkContext) -> BoxFuture<'static, UserResult<()>>;
 }

@@ -22,8 +22,8 @@ mod report;
 mod service;
 
 pub use tidegate_checkpoint::protocol::{Command, Report};
-pub use tidegate_types::Figures;
 use tidegate_types::{AttemptId, JobId, MaxParallelism, Parallelism, ProcessIndex};
+pub use tidegate_types::{Figures, Superseded};
 
 pub use self::{
     client::join,
@@ -65,6 +65,8 @@ pub struct Start {
     pub addresses: Vec<String>,
     /// Whether sources hold still: all that is left to the job is to commit and to end.
     pub concludes: bool,
+    /// Whose leftovers it may delete.
+    pub superseded: Superseded,
 }
 
 /// From a process to its coordinator.

@@ -22,7 +22,7 @@ use tidegate_snapshot::{
 use tidegate_types::{
     AttemptId, Barrier, BarrierKind, CheckpointId, ErrorKind, EventTime, JobId, KeyGroupRange,
     MaxParallelism, Parallelism, ProcessIndex, SnapshotFigures, SubtaskFigures, SubtaskIndex,
-    Timestamp,
+    Superseded, Timestamp,
 };
 
 use crate::{
@@ -96,7 +96,12 @@ fn start() -> Start {
         restored_from: Some("s3://bucket/chk-7".to_owned()),
         addresses: vec!["10.0.0.1:4000".to_owned(), "10.0.0.2:4000".to_owned()],
         concludes: false,
+        superseded: Superseded::Others,
     }
+}
+
+fn start_superseding() -> Start {
+    Start { superseded: Superseded::These(BTreeSet::from([1, u64::MAX])), ..start() }
 }
 
 fn ack() -> ProcessAck {
@@ -240,6 +245,7 @@ fn conversation() -> Vec<Example> {
     vec![
         raw::<wire::Hello, _>("hello", hello()),
         example("start", ToProcess::Start(start())),
+        example("start_superseding", ToProcess::Start(start_superseding())),
         example("start_concluding", ToProcess::Start(Start { concludes: true, ..start() })),
         example("refused", ToProcess::Refused("another plan".to_owned())),
         example("figures", FromProcess::Figures(figures)),

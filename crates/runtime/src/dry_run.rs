@@ -11,7 +11,7 @@ use tidegate_core::{Duties, NodeKind, OperatorContext};
 use tidegate_snapshot::{manifest::Manifest, store::SnapshotLocation};
 use tidegate_state::{Fate, StateError, evolve::Change};
 use tidegate_types::{
-    AttemptId, ErrorKind, OperatorUid, SubtaskIndex, error::chain, time::SystemClock,
+    AttemptId, ErrorKind, OperatorUid, SubtaskIndex, Superseded, error::chain, time::SystemClock,
 };
 
 use crate::{
@@ -183,6 +183,7 @@ fn restore_subtask(
                 attempt: AttemptId(0),
                 attempt_token: 0,
                 allow_lost_output: false,
+                superseded: Superseded::Others,
                 restored: state,
                 tokio: tokio::runtime::Handle::current(),
                 // It is made and asked for nothing, so it begins nothing.

@@ -11,7 +11,8 @@ use tidegate_checkpoint::protocol::Report;
 use tidegate_protocol::coordination::Start;
 use tidegate_snapshot::store::SnapshotLocation;
 use tidegate_types::{
-    AttemptId, Clock, ErrorKind, Figures, MaxParallelism, ProcessIndex, options::CheckpointingMode,
+    AttemptId, Clock, ErrorKind, Figures, MaxParallelism, ProcessIndex, Superseded,
+    options::CheckpointingMode,
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
@@ -91,7 +92,7 @@ impl EmbeddedAttempts {
     }
 
     async fn start_attempt(&mut self, start: AttemptStart) -> Result<RunningAttempt, JobError> {
-        let AttemptStart { attempt, token, restored: point, concludes } = start;
+        let AttemptStart { attempt, token, restored: point, concludes, superseded } = start;
         let path = point.from.as_ref().map(|(_, path)| path.as_str());
         let restored = match self.loaded.take() {
             Some(loaded) => loaded,
@@ -119,6 +120,7 @@ impl EmbeddedAttempts {
                 restored_from,
                 addresses: addresses.clone(),
                 concludes,
+                superseded: superseded.clone(),
             };
             all_commands.extend(send_off(others, &start, &reports));
             network = Some(Network { listener, process: 0, addresses, token });
@@ -131,6 +133,7 @@ impl EmbeddedAttempts {
             max_parallelism,
             restored,
             concludes,
+            superseded,
             network,
         };
         let (process, figures) = local_process(&self.program, local, reports);
@@ -201,6 +204,8 @@ pub(crate) struct LocalProcess {
     pub(crate) restored: RestoredJob,
     /// Whether nothing is emitted: all that is left is to commit and to end.
     pub(crate) concludes: bool,
+    /// Whose leftovers it may delete.
+    pub(crate) superseded: Superseded,
     /// The way to the other processes, if there are any.
     pub(crate) network: Option<Network>,
 }
@@ -230,6 +235,7 @@ pub(crate) fn local_process(
             debloat_target: settings.options.debloat_target,
             restored: local.restored,
             concludes: local.concludes,
+            superseded: local.superseded,
             tokio: tokio.clone(),
             clock: Arc::clone(clock),
             reports: task_reports,

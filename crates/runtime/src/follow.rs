@@ -94,6 +94,7 @@ impl Follower {
             max_parallelism: start.max_parallelism,
             restored,
             concludes: start.concludes,
+            superseded: start.superseded,
             network,
         };
         let (process, figures) = local_process(&program, local, reports);

@@ -18,7 +18,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidegate_types::{AttemptId, Barrier, CheckpointId, Clock, JobId, MaxParallelism, Parallelism};
+use tidegate_types::{
+    AttemptId, Barrier, CheckpointId, Clock, JobId, MaxParallelism, Parallelism, Superseded,
+};
 use timely::{dataflow::ProbeHandle, progress::frontier::AntichainRef, worker::Worker};
 use tokio::sync::mpsc as tokio_mpsc;
 
@@ -60,6 +62,8 @@ pub(crate) struct WorkerSpec {
     pub(crate) restored: RestoredJob,
     /// Whether nothing is emitted: all that is left is to commit and to end.
     pub(crate) concludes: bool,
+    /// Whose leftovers the attempt may delete.
+    pub(crate) superseded: Superseded,
     pub(crate) tokio: tokio::runtime::Handle,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) reports: tokio_mpsc::UnboundedSender<(TaskId, usize, TaskReport)>,

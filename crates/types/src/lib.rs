@@ -10,6 +10,7 @@
 //! | [`barrier`] | the mark that a snapshot puts into a stream |
 //! | [`options`] | configuration: Flink's keys, forms and defaults |
 //! | [`figures`] | what is counted while a job runs |
+//! | [`superseded`] | whose leftovers an attempt may tidy up |
 //! | [`error`] | the kinds of error, by what the user should do |
 
 pub mod barrier;
@@ -18,6 +19,7 @@ pub mod figures;
 pub mod ids;
 pub mod key_group;
 pub mod options;
+pub mod superseded;
 pub mod time;
 
 pub use barrier::{Barrier, BarrierKind};
@@ -28,4 +30,5 @@ pub use ids::{
     SubtaskIndex,
 };
 pub use key_group::{KeyGroup, KeyGroupRange, KeyHash};
+pub use superseded::Superseded;
 pub use time::{Clock, EventTime, Monotonic, Now, Timestamp};

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! `token` is the attempt's, `owner` stands for the job and the sink's uid, so that a sink never
-//! takes the files of another in the same folder for leftovers.
+//! takes the files of another in the same folder for leftovers, nor those of another run of its own
+//! job that is not known to have ended.
 //!
 //! # Protocol
 //!
@@ -110,8 +111,9 @@ impl<E: Encoder> TwoPhaseSink for FileSink<E> {
     }
 
     fn recover(&self, context: SinkContext) -> BoxFuture<'static, UserResult<()>> {
-        let dir = self.dir.clone();
-        let task = move || commit::sweep(&dir, names::owner(&context), context.attempt_token);
+        let (dir, owner) = (self.dir.clone(), names::owner(&context));
+        let is_leftover = move |token| context.is_leftover(token);
+        let task = move || commit::sweep(&dir, owner, is_leftover);
         async move { tokio::task::spawn_blocking(task).await?.map_err(FileError::mark) }.boxed()
     }
 }

@@ -9,6 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tidegate_connectors::files::{self, Encoder, FileSink};
 use tidegate_core::{RestoredList, sink::two_phase_operator};
+use tidegate_types::Superseded;
 
 use crate::harness::{Attempt, SinkJob, names, read_all};
 
@@ -249,6 +250,42 @@ fn a_running_attempt_s_files_are_left_alone() {
     start(&sink, &attempt).recover().unwrap();
     job.complete(1).unwrap();
     assert_eq!(visible(folder.path()), rows(0..3));
+}
+
+/// An attempt at 1 that may delete what these attempts have left.
+fn superseding(attempts: &[&Attempt]) -> Attempt {
+    let tokens = attempts.iter().map(|attempt| attempt.token).collect();
+    let mut attempt = Attempt::new(1, &[]);
+    attempt.superseded = Superseded::These(tokens);
+    attempt
+}
+
+/// Two runs of one job, such as two copies of it that were started by mistake.
+#[test]
+fn runs_of_one_job_leave_each_other_s_files_alone_and_tidy_up_behind_themselves() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = files::json_lines_sink::<Row>(folder.path());
+    let mut running = start(&sink, &superseding(&[]));
+    running.write(&rows(0..3)).unwrap();
+    running.snapshot(1).unwrap();
+    running.write(&rows(3..6)).unwrap();
+    running.flush().unwrap();
+    wait_for_hidden(folder.path(), 2);
+
+    let first = superseding(&[]);
+    let mut killed = start(&sink, &first);
+    killed.recover().unwrap();
+    killed.write(&rows(6..9)).unwrap();
+    killed.snapshot(1).unwrap();
+    assert_eq!(hidden(folder.path()), 3, "the other run's and its own");
+    drop(killed);
+    start(&sink, &superseding(&[&first])).recover().unwrap();
+    wait_for_hidden(folder.path(), 2);
+
+    running.complete(1).unwrap();
+    running.snapshot(2).unwrap();
+    running.complete(2).unwrap();
+    assert_eq!(visible(folder.path()), rows(0..6));
 }
 
 /// A sink with one prepared checkpoint, its folder and what a restore needs.

@@ -15,7 +15,7 @@ use tidegate_core::{
 };
 use tidegate_types::{
     AttemptId, Barrier, BarrierKind, CheckpointId, EventTime, JobId, MaxParallelism, Parallelism,
-    SubtaskIndex, UserResult, error::chain, time::SystemClock,
+    SubtaskIndex, Superseded, UserResult, error::chain, time::SystemClock,
 };
 
 static TOKIO: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
@@ -48,6 +48,8 @@ pub(crate) struct Attempt {
     pub(crate) token: u64,
     pub(crate) parallelism: u32,
     pub(crate) restored: Vec<RestoredList>,
+    /// Whose leftovers it may delete.
+    pub(crate) superseded: Superseded,
     /// Why the first of its duties that failed did so.
     failed: Arc<OnceLock<String>>,
 }
@@ -55,7 +57,8 @@ pub(crate) struct Attempt {
 impl Attempt {
     pub(crate) fn new(parallelism: u32, restored: &[RestoredList]) -> Self {
         let token = TOKENS.fetch_add(1, Ordering::Relaxed);
-        Self { token, parallelism, restored: restored.to_vec(), failed: Arc::default() }
+        let (restored, superseded) = (restored.to_vec(), Superseded::Others);
+        Self { token, parallelism, restored, superseded, failed: Arc::default() }
     }
 
     fn duties(&self) -> Duties {
@@ -89,6 +92,7 @@ impl Attempt {
             attempt: AttemptId(0),
             attempt_token: self.token,
             allow_lost_output: false,
+            superseded: self.superseded.clone(),
             restored,
             tokio: TOKIO.handle().clone(),
             duties: self.duties(),

@@ -6,7 +6,7 @@ use tidegate_checkpoint::protocol::Command;
 use tidegate_snapshot::manifest::SnapshotForm;
 use tidegate_types::{
     AttemptId, Barrier, BarrierKind, CheckpointId, EventTime, ProcessIndex, SnapshotFigures,
-    SubtaskFigures, SubtaskIndex, Timestamp,
+    SubtaskFigures, SubtaskIndex, Superseded, Timestamp,
 };
 
 use super::{Figures, FromProcess, Hello, Start, ToProcess};
@@ -112,6 +112,12 @@ impl From<Start> for wire::Start {
             restored_from: start.restored_from,
             addresses: start.addresses,
             concludes: start.concludes,
+            superseded: match start.superseded {
+                Superseded::Others => None,
+                Superseded::These(tokens) => {
+                    Some(wire::Attempts { tokens: tokens.into_iter().collect() })
+                }
+            },
         }
     }
 }
@@ -129,6 +135,9 @@ impl TryFrom<wire::Start> for Start {
             restored_from: wire.restored_from,
             addresses: wire.addresses,
             concludes: wire.concludes,
+            superseded: wire.superseded.map_or(Superseded::Others, |attempts| {
+                Superseded::These(attempts.tokens.into_iter().collect())
+            }),
         })
     }
 }

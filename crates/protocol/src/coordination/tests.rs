@@ -9,7 +9,7 @@ use proptest::{collection, prelude::*};
 use prost::Message;
 use tidegate_checkpoint::protocol::{OperatorAck, ProcessAck, SubtaskStats};
 use tidegate_snapshot::manifest::SubtaskManifest;
-use tidegate_types::SubtaskIndex;
+use tidegate_types::{SubtaskIndex, Superseded};
 
 use self::arbitrary::{from_process, hello, to_process};
 use super::*;
@@ -79,6 +79,7 @@ fn fields_of_a_later_version_are_ignored() {
         restored_from: None,
         addresses: vec!["a:1".to_owned()],
         concludes: false,
+        superseded: Superseded::Others,
     };
     let mut bytes = wire::Start::from(start.clone()).encode_to_vec();
     // Field 900, a varint; field 901, two bytes.

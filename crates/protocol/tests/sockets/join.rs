@@ -9,7 +9,8 @@ use tidegate_protocol::{
     serve,
 };
 use tidegate_types::{
-    AttemptId, CheckpointId, ErrorKind, MaxParallelism, Parallelism, ProcessIndex, Timestamp,
+    AttemptId, CheckpointId, ErrorKind, MaxParallelism, Parallelism, ProcessIndex, Superseded,
+    Timestamp,
 };
 
 use tokio::sync::{mpsc, oneshot};
@@ -27,6 +28,7 @@ fn start() -> ToProcess {
         restored_from: Some("s3://bucket/chk-7".to_owned()),
         addresses: vec!["10.0.0.1:4000".to_owned(), "10.0.0.2:4000".to_owned()],
         concludes: false,
+        superseded: Superseded::Others,
     })
 }
 

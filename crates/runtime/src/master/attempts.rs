@@ -2,7 +2,7 @@
 
 use futures::future::BoxFuture;
 use tidegate_checkpoint::{Command, Report};
-use tidegate_types::{AttemptId, Figures, Parallelism};
+use tidegate_types::{AttemptId, Figures, Parallelism, Superseded};
 use tokio::sync::mpsc;
 
 use crate::{api::JobError, prepare::RestorePoint, stats::Location};
@@ -33,6 +33,8 @@ pub struct AttemptStart {
     /// Whether it emits nothing: the final savepoint of a stop is complete, its sinks commit what
     /// that holds, and the job ends.
     pub concludes: bool,
+    /// Whose leftovers it may delete.
+    pub superseded: Superseded,
 }
 
 /// An attempt that runs, as its master sees it.

@@ -208,6 +208,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
             attempt_token: spec.attempt_token,
             // No option says otherwise yet.
             allow_lost_output: false,
+            superseded: spec.superseded.clone(),
             restored: spec.restored.state_of(uid, subtask)?,
             tokio: spec.tokio.clone(),
             duties: self.duties(task, uid),

@@ -1,5 +1,5 @@
-//! A finished file is its reader's, who takes it away; and a job may write elsewhere tomorrow than
-//! it did today. Neither keeps it from being restored.
+//! A finished file is its reader's, who takes it away; a job may write elsewhere tomorrow than it did
+//! today, and others into the same folder. None of that keeps it from being restored.
 
 use std::{
     fs,
@@ -11,7 +11,10 @@ use std::{
 };
 
 use tidegate::{JobHandle, JobStatus, files, prelude::*};
-use tidegate_testing::folders::{entries, lines, name, unfinished};
+use tidegate_testing::{
+    folders::{entries, lines, name, unfinished},
+    wait_for,
+};
 
 use crate::support::counting::{
     Counted, KEYS, RECORDS, SLOW, finish, job, numbers, wait_for_records,
@@ -101,4 +104,33 @@ fn a_restore_that_writes_elsewhere_finishes_files_where_they_lie() {
     finish(&running);
     assert_eq!(unfinished(&blue, ".pending"), <[PathBuf; 0]>::default());
     assert_all_written(&[&blue, &green]);
+}
+
+/// Without a folder for checkpoints nothing tells what has become of other runs of the job: they may
+/// be writing right now, and need their files.
+#[test]
+fn a_job_without_checkpoints_deletes_nothing_of_other_runs_of_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = folder.path().join("out");
+    let start = |options: &[&str], rate: Option<u64>| {
+        let output = output.clone();
+        let started = Job::new("copied").start(options.iter().copied(), move |env| {
+            numbers(env, rate).sink("written", files::json_lines_sink::<u64>(&output));
+            Ok(())
+        });
+        started.expect("the job starts")
+    };
+    let first = start(&[], Some(SLOW));
+    let seen = wait_for("a file", || unfinished(&output, ".inprogress").pop());
+    first.cancel();
+    first.wait_blocking().expect("it does not fail");
+    // As that file was called, but of another attempt.
+    let (ours, rest) = name(&seen).split_at(".part-0-".len());
+    let left = output.join(format!("{ours}{:016x}{}", 0xff, &rest[16..]));
+    fs::write(&left, "[1]").expect("the folder is the test's own");
+    finish(&start(&[], None));
+    assert!(left.exists(), "{} is gone", left.display());
+    let dir = format!("-Dexecution.checkpointing.dir={}", folder.path().join("chk").display());
+    finish(&start(&[&dir], None));
+    assert!(!left.exists(), "{} is still there", left.display());
 }

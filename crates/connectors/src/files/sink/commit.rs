@@ -157,17 +157,20 @@ fn length(path: &Path) -> Result<Option<u64>, FileError> {
     }
 }
 
-/// Deletes the unfinished files of the sink `owner` that belong to other attempts than the one
-/// with the token `running`.
-pub(super) fn sweep(dir: &Path, owner: Owner, running: u64) -> Result<(), FileError> {
+/// Deletes the unfinished files of the sink `owner` that are leftovers by their tokens.
+pub(super) fn sweep(
+    dir: &Path,
+    owner: Owner,
+    is_leftover: impl Fn(u64) -> bool,
+) -> Result<(), FileError> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(FileError::io("list", dir.display()))?,
     };
     for entry in entries {
         let entry = entry.map_err(FileError::io("list", dir.display()))?;
-        let leftover = entry.file_name().to_str().and_then(names::unfinished);
-        if leftover.is_some_and(|(of, token)| of == owner && token != running) {
+        let unfinished = entry.file_name().to_str().and_then(names::unfinished);
+        if unfinished.is_some_and(|(of, token)| of == owner && is_leftover(token)) {
             delete(&entry.path())?;
         }
     }

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 
 use tidegate_snapshot::codec;
 use tidegate_types::{
-    AttemptId, BarrierKind, JobId, MaxParallelism, Parallelism, time::ManualClock,
+    AttemptId, BarrierKind, JobId, MaxParallelism, Parallelism, Superseded, time::ManualClock,
 };
 
 use super::*;
@@ -179,6 +179,7 @@ impl Bench {
             attempt: AttemptId(0),
             attempt_token: 0,
             allow_lost_output: false,
+            superseded: Superseded::Others,
             restored: RestoredState::default(),
             tokio: self.runtime.handle().clone(),
             duties: self.duties(),

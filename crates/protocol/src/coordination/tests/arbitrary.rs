@@ -14,7 +14,7 @@ use tidegate_snapshot::{
 };
 use tidegate_types::{
     Barrier, BarrierKind, CheckpointId, ErrorKind, EventTime, KeyGroupRange, OperatorUid,
-    SnapshotFigures, SubtaskFigures, SubtaskIndex, Timestamp,
+    SnapshotFigures, SubtaskFigures, SubtaskIndex, Superseded, Timestamp,
 };
 
 use crate::coordination::*;
@@ -248,7 +248,9 @@ fn start() -> impl Strategy<Value = Start> {
     let parallelism = (1..=u32::MAX).prop_map(|count| Parallelism::new(count).unwrap());
     let addresses = collection::vec(text(), 0..4);
     let attempt = any::<u64>().prop_map(AttemptId);
-    let rest = (option::of(text()), addresses, any::<bool>());
+    let these = collection::btree_set(any::<u64>(), 0..4).prop_map(Superseded::These);
+    let superseded = prop_oneof![Just(Superseded::Others), these];
+    let rest = (option::of(text()), addresses, any::<bool>(), superseded);
     (attempt, any::<u64>(), parallelism, max_parallelism(), rest).prop_map(
         |(attempt, token, parallelism, max_parallelism, rest)| Start {
             attempt,
@@ -258,6 +260,7 @@ fn start() -> impl Strategy<Value = Start> {
             restored_from: rest.0,
             addresses: rest.1,
             concludes: rest.2,
+            superseded: rest.3,
         },
     )
 }

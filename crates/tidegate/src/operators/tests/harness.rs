@@ -9,7 +9,7 @@ use tidegate_core::{
 use tidegate_snapshot::segment::KeyedSegmentWriter;
 use tidegate_types::{
     AttemptId, Barrier, BarrierKind, CheckpointId, EventTime, JobId, KeyGroupRange, MaxParallelism,
-    Parallelism, SubtaskIndex, time::ManualClock,
+    Parallelism, SubtaskIndex, Superseded, time::ManualClock,
 };
 
 use crate::Result;
@@ -102,6 +102,7 @@ impl Bench {
             attempt: AttemptId(0),
             attempt_token: 1,
             allow_lost_output: false,
+            superseded: Superseded::Others,
             restored,
             tokio: self.tokio.handle().clone(),
             duties: Duties::new(|_| panic!("only sinks have duties")),

@@ -100,6 +100,26 @@ fn one_jobmanager_leads_and_the_next_waits_for_its_end() {
 }
 
 #[test]
+fn a_jobmanager_that_stands_still_is_taken_over_from_and_ends_when_it_wakes() {
+    let site = Site::new();
+    let ha = format!("high-availability.storageDir={}", site.path().join("ha").display());
+    let soon = [
+        "high-availability.leader-election.retry-period=100 ms",
+        "high-availability.leader-election.lease-duration=1 s",
+    ];
+    let options = ["-D", ha.as_str(), "-D", soon[0], "-D", soon[1]];
+    let mut first = start(&site, "jobmanager", "first", &options);
+    wait_for_log(&mut first, SERVED);
+    let others = [&options, ["-D", "rest.port=0", "-D", "jobmanager.rpc.port=0"].as_slice()];
+    let mut second = start(&site, "jobmanager", "second", &others.concat());
+    wait_for_log(&mut second, "another JobManager leads: waiting for its end");
+    signal("-STOP", first.id());
+    wait_for_log(&mut second, SERVED);
+    signal("-CONT", first.id());
+    assert_eq!(first.wait().code(), Some(3), "{}", first.log());
+}
+
+#[test]
 fn sigterm_while_a_jobmanager_waits_ends_it() {
     let site = Site::new();
     let ha = format!("high-availability.storageDir={}", site.path().join("ha").display());

@@ -4,7 +4,7 @@
 use std::{fs, path::Path};
 
 use tidegate_runtime::JobStatus;
-use tidegate_testing::process::{Process, children, is_alive, stuck, task_manager};
+use tidegate_testing::process::{Process, children, is_alive, signal, stuck, task_manager};
 
 use crate::{
     jobs::{OFTEN, SOON},
@@ -51,6 +51,37 @@ async fn processes_that_hang_end_with_their_task_manager_and_the_job_moves() {
     cluster.wait_for_status(id, JobStatus::Canceled).await;
     let path = || cluster.dispatcher.artifacts().path(&binary);
     wait_for("the binary to go with its job", || path().is_none().then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_manager_that_stands_still_is_lost_with_its_processes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let mut cluster = Cluster::start(path, &[]).await;
+    let first = start_task_manager(&cluster, path, "first");
+    cluster.wait_for_slots(1).await;
+    let arguments = [path, &path.join("out")].map(|path| path.display().to_string());
+    let id = cluster.submit(stuck(), &arguments, &[OFTEN, SOON]).await;
+    cluster.wait_for_checkpoints(id, 1).await;
+    let processes = children(first.id());
+    cluster.add_task_manager(1);
+    cluster.wait_for_slots(2).await;
+    // Its process does not, and could go on talking with the JobManager.
+    signal("-STOP", first.id());
+    wait_for("the attempt to fail", || {
+        Some(cluster.job(id)).filter(|view| view.stats.restarts == 1)
+    })
+    .await;
+    cluster.wait_for_checkpoints(id, 1).await;
+    assert_eq!(cluster.dispatcher.slots(), (1, 0), "one slot is left, and it is taken once");
+    signal("-CONT", first.id());
+    wait_for("the TaskManager to come back", || {
+        (cluster.dispatcher.slots() == (2, 1)).then_some(())
+    })
+    .await;
+    assert!(!processes.iter().any(|pid| is_alive(*pid)), "it has ended what it ran");
+    let _ = cluster.dispatcher.cancel(id);
+    cluster.wait_for_status(id, JobStatus::Canceled).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

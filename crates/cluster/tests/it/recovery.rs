@@ -45,6 +45,23 @@ async fn jobs_outlive_their_jobmanager() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_record_holds_no_other_job_up() {
+    let site = Site::new();
+    let mut cluster = Cluster::start(site.path(), &[1]).await;
+    let id = cluster.submit(flights(), &site.arguments(&[SLOW]), &[OFTEN, SOON]).await;
+    cluster.wait_for_checkpoints(id, 1).await;
+    cluster.kill_jobmanager();
+    // It comes before all others.
+    let damaged = site.path().join("ha/test/jobs").join("0".repeat(32));
+    fs::write(&damaged, "{\"artifact").expect("the folder is the test's own");
+    cluster.restart_jobmanager().await;
+    wait_until_recovered(&cluster, id).await;
+    cluster.wait_for_status(id, JobStatus::Finished).await;
+    site.assert_results();
+    assert!(damaged.exists(), "it is left to whoever can mend it");
+}
+
 /// A copy of a checkpoint under the next number, as a JobManager could have left it that was taken
 /// over from before it had recorded it.
 fn forge_next(latest: &Path) {

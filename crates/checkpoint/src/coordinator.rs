@@ -135,6 +135,12 @@ impl Coordinator {
         self.retention.restore_point()
     }
 
+    /// Gives the next snapshot this id, unless it would have a higher one: something that nobody knew
+    /// of has the ids below.
+    pub fn skip_to(&mut self, id: CheckpointId) {
+        self.next_id = self.next_id.max(id);
+    }
+
     /// Leaves the restore point out, which is damaged; tells whether there is an older checkpoint to
     /// go back to. That is for the driver to want: what sinks have committed since is written again.
     pub fn pass_over(&mut self, damaged: CheckpointId) -> bool {

@@ -1,6 +1,7 @@
 //! All jobs of a JobManager: takes them in, keeps what is told of them, hands out holds on them
 //! (Flink's Dispatcher).
 
+mod recover;
 mod submit;
 mod views;
 

@@ -1,4 +1,4 @@
-//! What outlives a JobManager: its jobs, and who may complete their snapshots.
+//! What outlives a JobManager: the jobs that it had.
 //!
 //! ```text
 //!   <high-availability.storageDir>/<cluster id>/
@@ -6,43 +6,22 @@
 //!     jobs/<job id>            the submission; gone when the job has ended
 //!     binaries/<sha-256>       the binary it was submitted with
 //!     requirements/<job id>/<number>   how many subtasks it may have, once that was changed
-//!     logs/<job id>/<number>   a completed snapshot, or that an epoch has taken the job over
 //! ```
 //!
-//! # Protocol
-//!
-//! Every record is written once, create-if-absent. A JobManager has an epoch above all that were
-//! before. It takes a job over by appending to the job's log, and completes a snapshot by appending
-//! to it. Both go to the number behind the last one that it knows: of two JobManagers that believe a
-//! job to be theirs, the one that appends first goes on, and the other finds out and stops.
-//!
-//! # Invariants
-//!
-//! - INV-ORDER: the log of a job has no gaps behind its oldest record, and what is in it never
-//!   changes.
-//! - INV-LAST: the newest snapshot in the log is the one to go on from; what is not in it was never
-//!   complete, even if its `_metadata` is there.
-//! - INV-STALE: old records are deleted, the newest never: who appends behind a record that is gone
-//!   sees newer ones, and has lost.
+//! Every record is written once, create-if-absent. Which snapshots of a job are complete, and who may
+//! complete more, stands in the job's own log beside its checkpoints ([`tidegate_storage::log`]), where
+//! a JobManager's epoch is the rank of its runs.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path};
 
 use bytes::{Bytes, BytesMut};
-use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tidegate_runtime::{CompletionLog, LogError};
 use tidegate_storage::{Place, Records, StoreError};
-use tidegate_types::{CheckpointId, JobId, error::chain};
-use tokio::{
-    io::AsyncReadExt,
-    sync::{Mutex, mpsc},
-};
+use tidegate_types::{CheckpointId, JobId};
+use tokio::{io::AsyncReadExt, sync::mpsc};
 use tracing::warn;
 
 use crate::scheduler::Requirements;
-
-/// How many records of a job's log are kept.
-const KEPT: u64 = 20;
 
 /// How much of a binary is read at once, in bytes.
 const CHUNK: usize = 1 << 20;
@@ -90,24 +69,9 @@ pub struct StoredJob {
     pub configuration: BTreeMap<String, String>,
     /// When that was, in milliseconds since 1970.
     pub submitted_ms: u64,
-}
-
-/// A record of a job's log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Entry {
-    /// Of the JobManager that wrote it.
-    epoch: u64,
-    /// The snapshot that is complete; none if the job was taken over.
-    snapshot: Option<Recorded>,
-}
-
-/// A snapshot that is complete.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recorded {
-    /// Its id.
-    pub checkpoint: CheckpointId,
-    /// Where it lies.
-    pub location: String,
+    /// The newest snapshot that the log of a job of that id had then: it is not this job's.
+    #[serde(default)]
+    pub behind: Option<CheckpointId>,
 }
 
 /// What a JobManager of one epoch keeps. Cheap to clone.
@@ -150,6 +114,11 @@ impl HaStore {
     /// Of the JobManager of this epoch.
     pub(crate) fn new(store: Place, cluster: String, epoch: u64) -> Self {
         Self { store, cluster, epoch }
+    }
+
+    /// The epoch, which is the rank of its runs in the logs of jobs.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     fn records(&self, below: &str) -> Records {
@@ -273,11 +242,9 @@ impl HaStore {
     /// When the store does not answer.
     pub async fn remove_job(&self, id: JobId, artifact: &str) -> Result<(), HaError> {
         self.records("jobs").remove(&id.to_string()).await?;
-        for records in ["logs", "requirements"] {
-            let records = self.records(&format!("{records}/{id}"));
-            for name in records.names().await? {
-                records.remove(&name).await?;
-            }
+        let requirements = self.records(&format!("requirements/{id}"));
+        for name in requirements.names().await? {
+            requirements.remove(&name).await?;
         }
         // What can't be read may have the same.
         let others = self.jobs().await?;
@@ -288,103 +255,6 @@ impl HaStore {
             self.records("binaries").remove(artifact).await?;
         }
         Ok(())
-    }
-
-    /// Takes a job over, and tells of its newest complete snapshots, newest first.
-    ///
-    /// # Errors
-    ///
-    /// When the store does not answer, or a later JobManager has taken it over.
-    pub async fn take_over(&self, id: JobId) -> Result<(JobLog, Vec<Recorded>), HaError> {
-        let records = self.records(&format!("logs/{id}"));
-        let log = JobLog { records, epoch: self.epoch, job: id, last: Arc::default() };
-        let mut last = log.last.lock().await;
-        loop {
-            let entries = log.entries().await?;
-            *last = entries.keys().next_back().copied().unwrap_or(0);
-            if let Some(newer) = entries.values().find(|entry| entry.epoch > self.epoch) {
-                return Err(HaError::Fenced { epoch: newer.epoch });
-            }
-            let mine = Entry { epoch: self.epoch, snapshot: None };
-            if log.records.create(&name_of(*last + 1), to_json(&mine)).await? {
-                *last += 1;
-                drop(last);
-                let snapshots = entries.into_values().rev().filter_map(|entry| entry.snapshot);
-                return Ok((log, snapshots.collect()));
-            }
-        }
-    }
-}
-
-/// The log of a job's completed snapshots, as its master of one epoch writes it. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct JobLog {
-    records: Records,
-    epoch: u64,
-    job: JobId,
-    /// The newest number that is known to be taken by this master.
-    last: Arc<Mutex<u64>>,
-}
-
-impl JobLog {
-    async fn entries(&self) -> Result<BTreeMap<u64, Entry>, HaError> {
-        let mut entries = BTreeMap::new();
-        for number in numbers(&self.records.names().await?) {
-            let name = name_of(number);
-            if let Some(bytes) = self.records.read(&name).await? {
-                entries.insert(number, from_json(&name, &bytes)?);
-            }
-        }
-        Ok(entries)
-    }
-
-    async fn append(&self, snapshot: Recorded) -> Result<(), HaError> {
-        let mut last = self.last.lock().await;
-        let mine = Entry { epoch: self.epoch, snapshot: Some(snapshot) };
-        if !self.records.create(&name_of(*last + 1), to_json(&mine)).await? {
-            let name = name_of(*last + 1);
-            let bytes = self.records.read(&name).await?;
-            let there = bytes.map(|bytes| from_json::<Entry>(&name, &bytes)).transpose()?;
-            if there.as_ref() != Some(&mine) {
-                let epoch = there.map_or(self.epoch + 1, |entry| entry.epoch);
-                return Err(HaError::Fenced { epoch });
-            }
-            // An earlier try has written it, though its answer was lost.
-        }
-        let names = self.records.names().await?;
-        if let Some(newest) = numbers(&names).max().filter(|newest| *newest > *last + 1) {
-            // The number was free only because old records are deleted (INV-STALE).
-            let entry = self.records.read(&name_of(newest)).await?;
-            let entry = entry.map(|bytes| from_json::<Entry>(&name_of(newest), &bytes));
-            let epoch = entry.transpose()?.map_or(self.epoch + 1, |entry| entry.epoch);
-            return Err(HaError::Fenced { epoch });
-        }
-        *last += 1;
-        for old in numbers(&names).filter(|number| number + KEPT <= *last) {
-            self.records.remove(&name_of(old)).await?;
-        }
-        Ok(())
-    }
-}
-
-impl CompletionLog for JobLog {
-    fn record(
-        &self,
-        checkpoint: CheckpointId,
-        location: String,
-    ) -> BoxFuture<'static, Result<(), LogError>> {
-        let log = self.clone();
-        async move {
-            match log.append(Recorded { checkpoint, location }).await {
-                Ok(()) => Ok(()),
-                Err(error @ HaError::Fenced { .. }) => {
-                    warn!(job = %log.job, %checkpoint, "a snapshot of a job that was taken over");
-                    Err(LogError::Fenced(error.to_string()))
-                }
-                Err(error) => Err(LogError::Unavailable(chain(&error))),
-            }
-        }
-        .boxed()
     }
 }
 
@@ -413,49 +283,6 @@ mod tests {
         JobId::from_name("a")
     }
 
-    fn snapshot(id: u64) -> Recorded {
-        Recorded { checkpoint: CheckpointId(id), location: format!("/chk-{id}") }
-    }
-
-    async fn append(log: &JobLog, id: u64) -> Result<(), LogError> {
-        log.record(CheckpointId(id), format!("/chk-{id}")).await
-    }
-
-    #[tokio::test]
-    async fn the_newest_snapshot_is_found_by_the_next_jobmanager() {
-        let first = open("memory://ha-newest").await;
-        let (log, before) = first.take_over(job()).await.expect("taken");
-        assert_eq!(before, []);
-        for id in 1..=50 {
-            append(&log, id).await.expect("the only one");
-        }
-        append(&log, 50).await.expect("harmless");
-        let second = open("memory://ha-newest").await;
-        assert!(matches!(first.check_leadership().await, Err(HaError::Fenced { epoch: 2 })));
-        let (_, before) = second.take_over(job()).await.expect("taken");
-        assert_eq!(before[0], snapshot(50));
-        assert!(before.len() <= KEPT as usize + 1, "old records are deleted");
-    }
-
-    #[tokio::test]
-    async fn who_was_taken_over_from_completes_nothing_more() {
-        let first = open("memory://ha-fenced").await;
-        let (old, _) = first.take_over(job()).await.expect("taken");
-        append(&old, 1).await.expect("the only one");
-        let second = open("memory://ha-fenced").await;
-        let (new, before) = second.take_over(job()).await.expect("taken");
-        assert_eq!(before, [snapshot(1)]);
-        let refused = append(&old, 2).await.expect_err("taken over");
-        assert!(matches!(refused, LogError::Fenced(_)), "{refused}");
-        for id in 2..100 {
-            append(&new, id).await.expect("its own");
-        }
-        // By now the number that it would take next has been deleted.
-        let refused = append(&old, 2).await.expect_err("taken over");
-        assert!(matches!(refused, LogError::Fenced(_)), "{refused}");
-        assert!(matches!(first.take_over(job()).await, Err(HaError::Fenced { epoch: 2 })));
-    }
-
     async fn jobs_of(store: &HaStore) -> Vec<(JobId, Option<StoredJob>)> {
         let jobs = store.jobs().await.expect("memory answers");
         jobs.into_iter().map(|(id, stored)| (id, stored.ok())).collect()
@@ -470,6 +297,7 @@ mod tests {
             arguments: Vec::new(),
             configuration: BTreeMap::new(),
             submitted_ms: 7,
+            behind: None,
         };
         let damaged = JobId::from_name("damaged");
         let file = tempfile::NamedTempFile::new().expect("a file");
@@ -496,6 +324,7 @@ mod tests {
             arguments: vec!["--rate".to_owned()],
             configuration: BTreeMap::new(),
             submitted_ms: 7,
+            behind: None,
         };
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), "x").expect("the file is the test's own");

@@ -28,8 +28,7 @@ pub use context::{OperatorContext, RestoredKeyed, RestoredList, RestoredState};
 pub use duty::{Duties, Duty};
 pub use operator::{
     Operator, OperatorSnapshot, Output, PendingLists, Progress, Readiness, SourceOperator,
-    SourceProgress,
-    SourceStatus, Wakeup,
+    SourceProgress, SourceStatus, Wakeup,
 };
 pub use plan::{Node, NodeId, NodeKind, Partitioning, Plan, PlanError};
 pub use sink::{CommitOutcome, Sink, SinkContext, SinkWriter, TwoPhaseSink, TwoPhaseWriter};

@@ -21,8 +21,8 @@ use tidegate_snapshot::{
 };
 use tidegate_types::{
     AttemptId, Barrier, BarrierKind, CheckpointId, ErrorKind, EventTime, JobId, KeyGroupRange,
-    MaxParallelism, Parallelism, ProcessIndex, SnapshotFigures, SubtaskFigures, SubtaskIndex,
-    Superseded, Timestamp,
+    MaxParallelism, Parallelism, ProcessIndex, RunToken, SnapshotFigures, SubtaskFigures,
+    SubtaskIndex, Superseded, Timestamp,
 };
 
 use crate::{
@@ -101,7 +101,10 @@ fn start() -> Start {
 }
 
 fn start_superseding() -> Start {
-    Start { superseded: Superseded::These(BTreeSet::from([1, u64::MAX])), ..start() }
+    Start {
+        superseded: Superseded::Runs(BTreeSet::from([RunToken(1), RunToken(u64::MAX)])),
+        ..start()
+    }
 }
 
 fn ack() -> ProcessAck {

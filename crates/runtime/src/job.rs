@@ -11,7 +11,10 @@ use std::{
 
 use tidegate_protocol::{Endpoint, KeepAlive, Secret};
 use tidegate_snapshot::store::{DeletionProof, SnapshotLocation, delete_snapshot};
-use tidegate_storage::{Address, Places};
+use tidegate_storage::{
+    Address, Places,
+    log::{self, RecordedKind},
+};
 use tidegate_types::{
     CheckpointId, Clock, ErrorKind, JobId, MaxParallelism, ProcessIndex, time::SystemClock,
 };
@@ -22,10 +25,11 @@ use crate::{
     describe::{JobDescription, JobPlan},
     embedded::{EmbeddedAttempts, LocalProgram},
     follow::Follower,
-    master::{Attempts, CompletionLog, JobMaster},
-    prepare::{check_plan, open_stores, prepare},
+    master::{Attempts, JobMaster},
+    prepare::{check_plan, newest_of, open_stores, prepare, recovered},
     seat::ProcessSeat,
     stats::SharedStats,
+    tenure::{Claim, Runner},
 };
 
 /// Starts a job and returns once it is known that it can: the plan is right, and the snapshot that
@@ -260,6 +264,7 @@ async fn master_of(
     requests: mpsc::UnboundedReceiver<Request>,
 ) -> Result<JobMaster, JobError> {
     let (settings, plan) = (spec.settings.clone(), check_plan(&spec)?);
+    let runner = Runner::this_process(settings.options.recovery.take_over);
     let stores = open_stores(&settings)?;
     let program = LocalProgram {
         spec,
@@ -269,7 +274,7 @@ async fn master_of(
         tokio,
     };
     let mut attempts = Box::new(EmbeddedAttempts::new(program));
-    let prepared = prepare(settings, plan, stores, attempts.as_mut()).await?;
+    let prepared = prepare(settings, plan, stores, attempts.as_mut(), &runner).await?;
     Ok(JobMaster::new(prepared, attempts, clock, stats, requests))
 }
 
@@ -283,22 +288,79 @@ pub async fn start_master(
     settings: JobSettings,
     plan: JobPlan,
     mut attempts: Box<dyn Attempts>,
-    log: Option<Arc<dyn CompletionLog>>,
+    runner: &Runner,
     clock: Arc<dyn Clock>,
 ) -> Result<JobHandle, JobError> {
-    let stats = SharedStats::new(clock.now(), &settings);
+    let stores = open_stores(&settings)?;
+    let (handle, stats, requests, end) = hold(&settings, clock.as_ref());
+    let prepared = prepare(settings, plan, stores, attempts.as_mut(), runner).await?;
+    let master = JobMaster::new(prepared, attempts, clock, stats, requests);
+    set_going(master, end);
+    Ok(handle)
+}
+
+/// Goes on with a job that a JobManager has left behind, from what its log says. What it goes on from
+/// is looked at by its first attempt: a store that does not answer, or a snapshot that is damaged, is
+/// then a matter for the restart strategy, and the job is there to be seen.
+///
+/// `behind` is the newest snapshot that was complete when the job was submitted: what is not newer
+/// is of an earlier job of that id.
+///
+/// # Errors
+///
+/// When the log can't be read or written, or the job has never completed a snapshot and what it was to
+/// start from can't be used.
+pub async fn recover_master(
+    settings: JobSettings,
+    plan: JobPlan,
+    attempts: Box<dyn Attempts>,
+    runner: &Runner,
+    behind: Option<CheckpointId>,
+    clock: Arc<dyn Clock>,
+) -> Result<JobHandle, JobError> {
+    let stores = open_stores(&settings)?;
+    let claim = Claim::of(&stores, &settings, runner).await?;
+    let (log, mut recorded) = claim.take_over().await?;
+    recorded.retain(|snapshot| Some(snapshot.checkpoint) > behind);
+    let Some(newest) = newest_of(&recorded).cloned() else {
+        return start_master(settings, plan, attempts, runner, clock).await;
+    };
+    let (handle, stats, requests, end) = hold(&settings, clock.as_ref());
+    let prepared = (recovered(settings, plan, stores, recorded), claim.tenure(log));
+    let master = JobMaster::new(prepared, attempts, clock, stats, requests);
+    let concludes = newest.kind == RecordedKind::FinalSavepoint;
+    set_going(if concludes { master.concluding() } else { master }, end);
+    Ok(handle)
+}
+
+/// The newest snapshot in a job's log that it would go on from.
+///
+/// # Errors
+///
+/// When the log can't be read.
+pub async fn newest_recorded(settings: &JobSettings) -> Result<Option<CheckpointId>, JobError> {
+    let recorded = log::read(&open_stores(settings)?.log(settings)).await?;
+    Ok(recorded.iter().map(|snapshot| snapshot.checkpoint).max())
+}
+
+type End = watch::Sender<Option<Result<JobResult, JobError>>>;
+
+fn hold(
+    settings: &JobSettings,
+    clock: &dyn Clock,
+) -> (JobHandle, SharedStats, mpsc::UnboundedReceiver<Request>, End) {
+    let stats = SharedStats::new(clock.now(), settings);
     let (requests, requested) = mpsc::unbounded_channel();
     let (end_sender, end) = watch::channel(None);
-    let handle = JobHandle { requests, stats: stats.clone(), end };
-    let stores = open_stores(&settings)?;
-    let prepared = prepare(settings, plan, stores, attempts.as_mut()).await?;
-    let master = JobMaster::new(prepared, attempts, clock, stats, requested).with_log(log);
+    (JobHandle { requests, stats: stats.clone(), end }, stats, requested, end_sender)
+}
+
+fn set_going(master: JobMaster, end: End) {
     tokio::spawn(async move {
         let result = master.run().await;
         // Nobody waits for a job whose handles are all gone.
-        let _ = end_sender.send(Some(result));
+        let _ = end.send(Some(result));
     });
-    Ok(handle)
 }
 
 #[cfg(test)]

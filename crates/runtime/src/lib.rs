@@ -11,6 +11,7 @@ mod fit;
 mod flow;
 mod follow;
 mod graph;
+mod held_up;
 mod job;
 mod lead;
 mod master;
@@ -22,6 +23,7 @@ mod round;
 mod seat;
 mod stats;
 mod task;
+mod tenure;
 mod worker;
 
 pub use api::{
@@ -31,12 +33,13 @@ pub use describe::{
     InputDescription, JobDescription, JobPlan, OperatorDescription, TaskDescription,
 };
 pub use dry_run::{DryRun, StateOutcome, dry_run};
+pub use held_up::{HeldUp, hold_up};
 pub use job::{
-    HeldSnapshot, describe, dispose_savepoint, run, run_process, start, start_master,
-    verify_snapshot,
+    HeldSnapshot, describe, dispose_savepoint, newest_recorded, recover_master, run, run_process,
+    start, start_master, verify_snapshot,
 };
-pub use master::{AttemptStart, Attempts, CompletionLog, LogError, RunningAttempt};
-pub use prepare::{RestorePoint, discard_unrecorded};
+pub use master::{AttemptStart, Attempts, RunningAttempt};
+pub use prepare::RestorePoint;
 pub use seat::{
     CONFIGURATION_VARIABLE, DESCRIBE_VARIABLE, PARENT_VARIABLE, PROCESS_VARIABLE, ProcessSeat,
 };
@@ -44,4 +47,5 @@ pub use stats::{
     AttemptFailure, CheckpointSummary, FailedCheckpoint, JobStats, Location, PendingCheckpoint,
     SubtaskSnapshot,
 };
+pub use tenure::Runner;
 pub use tidegate_snapshot::manifest::SnapshotForm;

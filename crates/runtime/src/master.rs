@@ -14,12 +14,11 @@ mod attempts;
 mod damage;
 mod farewell;
 mod handover;
-mod log;
 mod tell;
 mod under_way;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -31,9 +30,10 @@ use tidegate_checkpoint::{
     protocol::{Failure, Report},
 };
 use tidegate_snapshot::store::SnapshotStore;
+use tidegate_storage::log::Recorded;
 use tidegate_types::{
     AttemptId, CheckpointId, Clock, ErrorKind, MaxParallelism, Parallelism, ProcessIndex,
-    Superseded, error::chain,
+    error::chain,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -41,10 +41,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-pub use self::{
-    attempts::{AttemptStart, Attempts, RunningAttempt},
-    log::{CompletionLog, LogError},
-};
+pub use self::attempts::{AttemptStart, Attempts, RunningAttempt};
 use self::{
     farewell::{Farewell, Leave},
     handover::{Handover, Step},
@@ -54,15 +51,13 @@ use self::{
 use crate::{
     api::{JobError, JobResult, JobSettings, JobStatus, Reply, Request},
     describe::JobPlan,
-    prepare::{Prepared, RestorePoint, Stores, restore_point_at},
+    prepare::{Beginning, Prepared, RestorePoint, Stores, restore_point_at, tidy},
     stats::{Location, SharedStats},
+    tenure::Tenure,
 };
 
 /// How often figures are brought up to date.
 const STATS_EVERY: Duration = Duration::from_millis(100);
-/// Of how many earlier attempts leftovers are looked for by their tokens: what those before them
-/// have left the ones between have deleted.
-const EARLIER_KEPT: usize = 1_000;
 
 /// How an attempt has ended.
 enum AttemptEnd {
@@ -133,12 +128,12 @@ pub(crate) struct JobMaster {
     restart: RestartStrategy,
     clock: Arc<dyn Clock>,
     stats: SharedStats,
-    /// Without one whoever can write a `_metadata` completes a snapshot.
-    log: Option<Arc<dyn CompletionLog>>,
+    /// Whoever can write a `_metadata` completes nothing without it.
+    tenure: Tenure,
     requests: mpsc::UnboundedReceiver<Request>,
     /// Requests that have come while the attempt was being started.
     waiting: Vec<Request>,
-    restored: Option<RestorePoint>,
+    beginning: Option<Beginning>,
     /// Writes of manifests; each comes back as an event.
     writes: JoinSet<Written>,
     deletions: JoinSet<()>,
@@ -146,8 +141,6 @@ pub(crate) struct JobMaster {
     under_way: BTreeMap<CheckpointId, UnderWay>,
     replies: HashMap<RequestId, Reply>,
     next_request: u64,
-    /// The tokens of this run's earlier attempts, the latest of them.
-    earlier: VecDeque<u64>,
     /// Where the savepoint lies that the job was stopped with.
     stopped_with: Option<String>,
     farewell: Farewell,
@@ -161,27 +154,29 @@ pub(crate) struct JobMaster {
 
 impl JobMaster {
     pub(crate) fn new(
-        prepared: Prepared,
+        (prepared, tenure): (Prepared, Tenure),
         attempts: Box<dyn Attempts>,
         clock: Arc<dyn Clock>,
         stats: SharedStats,
         requests: mpsc::UnboundedReceiver<Request>,
     ) -> Self {
-        let Prepared { settings, plan, stores, config, next_id, owned, foreign, restored } =
+        let Prepared { settings, plan, stores, config, next_id, owned, foreign, beginning } =
             prepared;
         let master = Self {
             coordinator: Coordinator::new(config, next_id, owned, foreign),
             restart: RestartStrategy::new(settings.options.restart.clone()),
-            max_parallelism: restored.max_parallelism,
+            max_parallelism: settings
+                .max_parallelism
+                .unwrap_or_else(|| MaxParallelism::default_for(settings.parallelism)),
             parallelism: settings.parallelism,
-            restored: Some(restored),
+            beginning: Some(beginning),
             settings,
             plan,
             attempts,
             stores,
             clock,
             stats,
-            log: None,
+            tenure,
             requests,
             waiting: Vec::new(),
             writes: JoinSet::new(),
@@ -189,7 +184,6 @@ impl JobMaster {
             under_way: BTreeMap::new(),
             replies: HashMap::new(),
             next_request: 0,
-            earlier: VecDeque::new(),
             stopped_with: None,
             farewell: Farewell::No,
             attempt: AttemptId(0),
@@ -199,9 +193,9 @@ impl JobMaster {
         master
     }
 
-    /// The same, with a record of completed snapshots.
-    pub(crate) fn with_log(self, log: Option<Arc<dyn CompletionLog>>) -> Self {
-        Self { log, ..self }
+    /// The same, for a job whose final savepoint was complete when it was taken over.
+    pub(crate) fn concluding(self) -> Self {
+        Self { coordinator: self.coordinator.concluding(EndStatus::Finished), ..self }
     }
 
     /// Runs attempts until the job ends.
@@ -240,6 +234,9 @@ impl JobMaster {
             error!(job = %self.settings.id, error = %error, "the job has failed");
         }
         while self.deletions.join_next().await.is_some() {}
+        let is_over = matches!(&result, Ok(result) if result.status != JobStatus::Suspended);
+        // Without anything to go on from the log says nothing any more.
+        self.tenure.end(is_over && self.coordinator.retained().is_empty()).await;
         result
     }
 
@@ -514,44 +511,51 @@ impl JobMaster {
     /// Starts the next attempt, unless the job is cancelled meanwhile. Finding out what it takes
     /// over is part of it: a store that does not answer is a matter for the restart strategy.
     async fn start_attempt(&mut self) -> Result<RunningAttempt, AttemptEnd> {
-        let restored = match self.restored.take() {
-            Some(restored) => restored,
-            None => {
-                let (settings, plan) = (self.settings.clone(), self.plan.clone());
-                let point = self.coordinator.restore_point();
-                let location = point.map(|point| self.location_of(&point.location));
-                let location = location.transpose().map_err(JobError::from)?;
-                let max_parallelism = self.max_parallelism;
-                self.unless_cancelled(|_| {
-                    restore_point_at(location, max_parallelism, settings, plan).boxed()
-                })
-                .await?
+        let restored = match self.beginning.take() {
+            Some(Beginning::At(restored)) => restored,
+            Some(Beginning::Recovered(recorded)) => {
+                let known = recorded.clone();
+                // As long as it has not been done, it is done first.
+                self.beginning = Some(Beginning::Recovered(recorded));
+                self.tidy_up(known).await?;
+                self.beginning = None;
+                self.find_restored().await?
             }
+            None => self.find_restored().await?,
         };
         self.max_parallelism = restored.max_parallelism;
         self.stats.update(|stats| {
             stats.restored = restored.from.clone();
             stats.max_parallelism = restored.max_parallelism;
         });
-        let (attempt, token) = (self.attempt, rand::random::<u64>());
+        let (attempt, token) = (self.attempt, self.tenure.attempt_token(self.attempt));
         self.token = token;
         let concludes = self.coordinator.is_concluding();
-        let superseded = self.superseded();
-        if self.earlier.len() == EARLIER_KEPT {
-            self.earlier.pop_front();
-        }
-        self.earlier.push_back(token);
+        let superseded = self.tenure.superseded();
         let start = AttemptStart { attempt, token, restored, concludes, superseded };
         self.unless_cancelled(|attempts| attempts.start(start)).await
     }
 
-    /// Whose leftovers the next attempt may delete. Without a folder for checkpoints nothing tells
-    /// what has become of other runs of the job, and they may be writing right now.
-    fn superseded(&self) -> Superseded {
-        match self.settings.options.checkpointing.dir {
-            Some(_) => Superseded::Others,
-            None => Superseded::These(self.earlier.iter().copied().collect()),
+    /// Does what there is to do before a job that was recovered goes on.
+    async fn tidy_up(&mut self, recorded: Vec<Recorded>) -> Result<(), AttemptEnd> {
+        let (stores, settings) = (self.stores.clone(), self.settings.clone());
+        let superseded = self.tenure.log().superseded().clone();
+        let tidied = tidy(stores, settings, recorded, superseded);
+        let highest = self.unless_cancelled(|_| tidied.boxed()).await?;
+        if let Some(highest) = highest {
+            self.coordinator.skip_to(highest.next());
         }
+        Ok(())
+    }
+
+    /// What the coordinator's restore point is.
+    async fn find_restored(&mut self) -> Result<RestorePoint, AttemptEnd> {
+        let (settings, plan) = (self.settings.clone(), self.plan.clone());
+        let point = self.coordinator.restore_point();
+        let location = point.map(|point| self.location_of(&point.location));
+        let location = location.transpose().map_err(JobError::from)?;
+        let found = restore_point_at(location, self.max_parallelism, settings, plan);
+        self.unless_cancelled(|_| found.boxed()).await
     }
 
     /// Waits for something that an attempt begins with, unless the job is cancelled meanwhile.

@@ -32,6 +32,8 @@ use tidegate_types::{
 };
 use tracing::warn;
 
+use self::start::Start;
+pub(crate) use self::{start::locate_start, sweep::tidy};
 use crate::{
     api::{JobError, JobSettings, JobSpec},
     describe::JobPlan,
@@ -41,8 +43,6 @@ use crate::{
     tenure::{Claim, Runner, Tenure},
     worker::plan_of,
 };
-pub(crate) use self::{start::locate_start, sweep::tidy};
-use self::start::Start;
 
 /// A job that can start.
 pub(crate) struct Prepared {
@@ -86,9 +86,9 @@ pub(crate) fn recovered(
     };
     let newest = newest_of(&recorded);
     let is_final = |snapshot: &&Recorded| snapshot.kind == RecordedKind::FinalSavepoint;
-    let foreign = newest.filter(is_final).map(|snapshot| {
-        completed(snapshot, BarrierKind::StopWithSavepoint { drain: false })
-    });
+    let foreign = newest
+        .filter(is_final)
+        .map(|snapshot| completed(snapshot, BarrierKind::StopWithSavepoint { drain: false }));
     // Older ones are gone, or about to be swept.
     let retained = spec.options.checkpointing.num_retained.max(1) as usize;
     let checkpoints = recorded.iter().filter(|found| found.kind == RecordedKind::Checkpoint);

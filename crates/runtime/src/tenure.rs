@@ -6,14 +6,14 @@
 //!   <checkpoint folder>/<job>/run/           which run lives
 //! ```
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use tidegate_storage::{
     Place,
-    log::{self, JobLog, LogError, Recorded, Run, RunToken},
+    log::{self, JobLog, LogError, Recorded, Run},
     presence::{Presence, PresenceError, PresenceOptions},
 };
-use tidegate_types::{ErrorKind, error::chain};
+use tidegate_types::{AttemptId, ErrorKind, RunToken, Superseded, error::chain};
 use tracing::warn;
 
 use crate::{
@@ -94,7 +94,7 @@ impl Claim {
         runner: &Runner,
     ) -> Result<Self, JobError> {
         let Runner { name, rank, presence } = runner.clone();
-        let run = Run { token: RunToken::random(), rank, name };
+        let run = Run { token: RunToken::of(rand::random()), rank, name };
         let presence = match presence {
             Some(options) => {
                 let folder = stores.job_folder(spec).folder(PRESENCE);
@@ -164,13 +164,14 @@ impl Tenure {
     }
 
     /// What the names of an attempt's files carry.
-    pub(crate) fn attempt_token(&self, attempt: tidegate_types::AttemptId) -> u64 {
+    pub(crate) fn attempt_token(&self, attempt: AttemptId) -> u64 {
         self.log.run().token.of_attempt(attempt.get())
     }
 
-    /// The runs whose leftovers are this run's to delete.
-    pub(crate) fn superseded(&self) -> &BTreeSet<RunToken> {
-        self.log.superseded()
+    /// Whose leftovers an attempt of this run may delete.
+    pub(crate) fn superseded(&self) -> Superseded {
+        let own = self.log.run().token;
+        Superseded::Runs(self.log.superseded().iter().copied().chain([own]).collect())
     }
 
     /// The run has ended. With nothing left to go on from, `forget` the log too.

@@ -47,12 +47,12 @@ mod entries;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
 use tidegate_types::CheckpointId;
+pub use tidegate_types::RunToken;
 use tokio::sync::Mutex;
 
 use self::entries::{Entries, Entry, numbers};
@@ -60,56 +60,6 @@ use crate::{Place, Records, StoreError};
 
 /// How many entries are kept, and more if that is needed to go on.
 const KEPT: u64 = 100;
-
-/// What the names of all files carry that a run of a job writes.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(into = "String", try_from = "String")]
-pub struct RunToken(pub u64);
-
-impl RunToken {
-    /// The bits of an attempt's token that tell it from others of its run.
-    const ATTEMPT: u64 = 0xffff;
-
-    /// One that no other run has.
-    #[must_use]
-    pub fn random() -> Self {
-        Self::of(rand::random())
-    }
-
-    /// The token of the run that an attempt of this token belongs to.
-    #[must_use]
-    pub fn of(attempt_token: u64) -> Self {
-        Self(attempt_token & !Self::ATTEMPT)
-    }
-
-    /// The token of one of the run's attempts: what the names of its files carry.
-    #[must_use]
-    pub fn of_attempt(self, attempt: u64) -> u64 {
-        (self.0 & !Self::ATTEMPT) | (attempt & Self::ATTEMPT)
-    }
-}
-
-impl From<RunToken> for String {
-    fn from(token: RunToken) -> Self {
-        token.to_string()
-    }
-}
-
-impl TryFrom<String> for RunToken {
-    type Error = std::num::ParseIntError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        u64::from_str_radix(&text, 16).map(Self)
-    }
-}
-
-impl fmt::Display for RunToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
 
 /// One execution of a job's program, from its start to its end, over all attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -83,8 +83,14 @@ enum Kept {
     /// In memory there is nobody else.
     Alone,
     /// The lock, or who tries to get it.
-    Locked { _hold: Hold },
-    Signs { records: Records, token: RunToken, signs: JoinHandle<()> },
+    Locked {
+        _hold: Hold,
+    },
+    Signs {
+        records: Records,
+        token: RunToken,
+        signs: JoinHandle<()>,
+    },
 }
 
 #[derive(Debug)]
@@ -223,7 +229,8 @@ async fn claim_signs(
         let _ = records.remove(name).await;
     }
     leave_sign(&records, run, 0).await?;
-    let (signs, token) = (tokio::spawn(leave_signs(records.clone(), run.clone(), options)), run.token);
+    let (signs, token) =
+        (tokio::spawn(leave_signs(records.clone(), run.clone(), options)), run.token);
     Ok(Kept::Signs { records, token, signs })
 }
 

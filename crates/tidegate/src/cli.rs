@@ -84,6 +84,12 @@ const FLAGS: &[Flag] = &[
         effect: Effect::Switch("execution.state-recovery.ignore-unclaimed-state"),
     },
     Flag {
+        names: &["--take-over"],
+        value: "",
+        help: "Take the job over from another run of it that is alive; that one ends with code 3.",
+        effect: Effect::Switch("execution.take-over"),
+    },
+    Flag {
         names: &["--dry-run"],
         value: "",
         help: "Tell what a restore would do, state by state, and start nothing.",

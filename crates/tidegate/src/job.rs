@@ -32,6 +32,8 @@ impl<F: Fn(&Env) -> Result<()> + Send + Sync + 'static> JobBuild for F {}
 
 /// The exit code for a command line or configuration that is wrong.
 const USAGE: u8 = 2;
+/// The exit code of a run that another one of the same job keeps from starting, or has taken over.
+const SUPERSEDED: u8 = 3;
 
 /// A job, to be run from a `main`, or to be started by a program or a test.
 #[derive(Clone, Debug)]
@@ -99,8 +101,8 @@ impl Job {
     }
 
     /// Runs the job with this process's arguments to its end, and gives the exit code: 0 for a
-    /// good end, 1 for a failure, 2 for a wrong command line or configuration, 143 if SIGTERM has
-    /// ended it. A process that a TaskManager has started as one of the job's ends in here.
+    /// good end, 1 for a failure, 2 for a wrong command line or configuration, 3 if another run of the
+    /// job is alive or has taken it over, 143 if SIGTERM has ended it. A process that a TaskManager has started as one of the job's ends in here.
     pub fn run(self, build: impl JobBuild) -> ExitCode {
         self.run_and(build, |_| Ok(()))
     }
@@ -165,6 +167,10 @@ impl Job {
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
+            Err(error) if error.kind() == ErrorKind::Fenced => {
+                failed(&error.to_string());
+                ExitCode::from(SUPERSEDED)
+            }
             Err(error) => fail(&error.to_string()),
         }
     }

@@ -10,7 +10,7 @@
 //! | [`barrier`] | the mark that a snapshot puts into a stream |
 //! | [`options`] | configuration: Flink's keys, forms and defaults |
 //! | [`figures`] | what is counted while a job runs |
-//! | [`superseded`] | whose leftovers an attempt may tidy up |
+//! | [`run`] | runs of a job, and whose leftovers an attempt may tidy up |
 //! | [`error`] | the kinds of error, by what the user should do |
 
 pub mod barrier;
@@ -19,7 +19,7 @@ pub mod figures;
 pub mod ids;
 pub mod key_group;
 pub mod options;
-pub mod superseded;
+pub mod run;
 pub mod time;
 
 pub use barrier::{Barrier, BarrierKind};
@@ -30,5 +30,5 @@ pub use ids::{
     SubtaskIndex,
 };
 pub use key_group::{KeyGroup, KeyGroupRange, KeyHash};
-pub use superseded::Superseded;
+pub use run::{RunToken, Superseded};
 pub use time::{Clock, EventTime, Monotonic, Now, Timestamp};

@@ -1,39 +1,37 @@
-//! Jobs begin: submitted by a client, or left behind by an earlier JobManager.
+//! Jobs begin.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use tidegate_runtime::{CompletionLog, JobError, JobSettings, discard_unrecorded, start_master};
+use tidegate_runtime::{
+    Attempts, JobDescription, JobError, JobHandle, JobSettings, Runner, newest_recorded,
+    recover_master, start_master,
+};
 use tidegate_storage::absolute;
 use tidegate_types::{
     CheckpointId, ErrorKind, JobId, Timestamp,
-    error::chain,
     options::{Configuration, JobOptions},
 };
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::info;
 
 use super::{Dispatcher, Job, Submission, SubmitError};
 use crate::{
-    attempts::{ClusterAttempts, JobProgram},
-    ha::{HaStore, JobLog, StoredJob},
+    attempts::{ClusterAttempts, JobProgram, Places},
+    ha::{HaStore, StoredJob},
     scheduler::Requirements,
 };
 
 /// The folder for checkpoints, when neither the job nor the JobManager names one.
 const CHECKPOINTS: &str = "checkpoints";
-/// The options by which a job goes on from a snapshot.
-const RECOVERY_PATH: &str = "execution.state-recovery.path";
-const CLAIM_MODE: &str = "execution.state-recovery.claim-mode";
 /// Options that name a place for snapshots.
 const SNAPSHOT_DIRS: [&str; 2] =
     ["execution.checkpointing.dir", "execution.checkpointing.savepoint-dir"];
 
-/// What an earlier JobManager has left of a job.
-struct Recovered {
-    /// Its newest complete snapshot: what lies beyond that in its folder is not its own.
-    newest: Option<CheckpointId>,
-    /// How many subtasks it may have, if anybody has changed that.
-    requirements: Option<Requirements>,
+/// What is known of a job before it is started.
+pub(super) struct Described {
+    description: JobDescription,
+    options: JobOptions,
+    settings: JobSettings,
 }
 
 impl Dispatcher {
@@ -47,20 +45,21 @@ impl Dispatcher {
         let id = submission.job_id.unwrap_or_else(|| JobId(rand::random()));
         let _reserved = self.reserve(id)?;
         let started = self.now();
+        let described = self.described(id, &submission).await?;
         let Some(ha) = &self.0.ha else {
-            self.start(id, submission, started, None).await?;
+            let requirements = Requirements::of(&described.options);
+            self.start(described, submission, started, requirements).await?;
             return Ok(id);
         };
         let artifact = submission.artifact.clone();
-        let (stored, binary) = self.stored(&submission, started)?;
+        let behind = newest_recorded(&described.settings).await?;
+        let (stored, binary) = self.stored(&submission, started, behind)?;
         if !ha.put_job(id, &stored, &binary).await? {
             // An earlier JobManager has left it, and it has not been recovered.
             return Err(SubmitError::Duplicate { id });
         }
-        let result = match ha.take_over(id).await {
-            Ok((log, _)) => self.start(id, submission, started, Some(log)).await,
-            Err(error) => Err(error.into()),
-        };
+        let requirements = Requirements::of(&described.options);
+        let result = self.start(described, submission, started, requirements).await;
         if result.is_err() {
             ha.remove_job(id, &artifact).await?;
         }
@@ -72,6 +71,7 @@ impl Dispatcher {
         &self,
         submission: &Submission,
         started: Timestamp,
+        behind: Option<CheckpointId>,
     ) -> Result<(StoredJob, PathBuf), SubmitError> {
         let hash = &submission.artifact;
         let missing = || SubmitError::NoArtifact { hash: hash.clone() };
@@ -83,84 +83,18 @@ impl Dispatcher {
             arguments: submission.arguments.clone(),
             configuration: submission.configuration.clone(),
             submitted_ms: started.millis(),
+            behind,
         };
         Ok((stored, path))
     }
 
-    /// Goes on with the jobs that an earlier JobManager has left behind, each from its newest
-    /// complete snapshot. One that can't go on is told of and kept for the next JobManager.
-    ///
-    /// # Errors
-    ///
-    /// When the store does not answer, or a later JobManager is there.
-    pub async fn recover(&self) -> Result<(), SubmitError> {
-        let Some(ha) = &self.0.ha else { return Ok(()) };
-        for (id, stored) in ha.jobs().await? {
-            info!(job = %id, "recovering a job");
-            let recovered = match stored {
-                Ok(stored) => self.recover_job(ha, id, stored).await,
-                Err(damaged) => Err(damaged.into()),
-            };
-            if let Err(error) = recovered {
-                error!(job = %id, error = chain(&error), "the job can't be recovered");
-            }
-        }
-        Ok(())
-    }
-
-    async fn recover_job(
-        &self,
-        ha: &HaStore,
-        id: JobId,
-        stored: StoredJob,
-    ) -> Result<(), SubmitError> {
-        let _reserved = self.reserve(id)?;
-        if self.0.artifacts.path(&stored.artifact).is_none()
-            && let Some(binary) = ha.binary(&stored.artifact).await?
-        {
-            let mut content: &[u8] = &binary;
-            self.0.artifacts.add(&stored.artifact_name, &mut content, u64::MAX).await?;
-        }
-        let (log, snapshots) = ha.take_over(id).await?;
-        let mut submission = Submission {
-            artifact: stored.artifact,
-            arguments: stored.arguments,
-            configuration: stored.configuration,
-            job_id: Some(id),
-        };
-        if let Some(newest) = snapshots.first() {
-            let restore = [(RECOVERY_PATH, newest.location.as_str()), (CLAIM_MODE, "CLAIM")];
-            for (key, value) in restore {
-                submission.configuration.insert(key.to_owned(), value.to_owned());
-            }
-        }
-        let newest = snapshots.first().map(|snapshot| snapshot.checkpoint);
-        let requirements = ha.requirements(id).await?;
-        let recovered = Some(Recovered { newest, requirements });
-        self.start_behind(id, submission, Timestamp(stored.submitted_ms), Some(log), recovered)
-            .await
-    }
-
-    async fn start(
+    /// Asks the job's binary what it is.
+    pub(super) async fn described(
         &self,
         id: JobId,
-        submission: Submission,
-        started: Timestamp,
-        log: Option<JobLog>,
-    ) -> Result<(), SubmitError> {
-        self.start_behind(id, submission, started, log, None).await
-    }
-
-    /// Starts a job; one that is recovered goes on where it was.
-    async fn start_behind(
-        &self,
-        id: JobId,
-        submission: Submission,
-        started: Timestamp,
-        log: Option<JobLog>,
-        recovered: Option<Recovered>,
-    ) -> Result<(), SubmitError> {
-        let mut description = self.describe(&submission).await?;
+        submission: &Submission,
+    ) -> Result<Described, SubmitError> {
+        let mut description = self.describe(submission).await?;
         description.id = id;
         self.complete(&mut description.configuration);
         let options = options_of(&description.configuration)?;
@@ -171,14 +105,62 @@ impl Dispatcher {
             max_parallelism: options.max_parallelism,
             options: options.clone(),
         };
-        let artifact = submission.artifact;
-        let asked = recovered.as_ref().and_then(|recovered| recovered.requirements);
-        let requirements = asked.unwrap_or_else(|| Requirements::of(&options));
+        Ok(Described { description, options, settings })
+    }
+
+    async fn start(
+        &self,
+        described: Described,
+        submission: Submission,
+        started: Timestamp,
+        requirements: Requirements,
+    ) -> Result<(), SubmitError> {
+        let (attempts, program) = self.attempts(&described, &submission, requirements);
+        let (settings, plan) = (described.settings.clone(), described.description.plan.clone());
+        let clock = Arc::clone(&self.0.clock);
+        let handle = start_master(settings, plan, attempts, &self.runner(), clock).await?;
+        self.started(described, submission.artifact, started, program, handle);
+        Ok(())
+    }
+
+    /// Goes on with a job that an earlier JobManager has left behind.
+    pub(super) async fn go_on(
+        &self,
+        described: Described,
+        submission: Submission,
+        stored: &StoredJob,
+        requirements: Option<Requirements>,
+    ) -> Result<(), SubmitError> {
+        let requirements = requirements.unwrap_or_else(|| Requirements::of(&described.options));
+        let (attempts, program) = self.attempts(&described, &submission, requirements);
+        let (settings, plan) = (described.settings.clone(), described.description.plan.clone());
+        let (clock, started) = (Arc::clone(&self.0.clock), Timestamp(stored.submitted_ms));
+        let runner = self.runner();
+        let recovered =
+            recover_master(settings, plan, attempts, &runner, stored.behind, clock).await?;
+        self.started(described, submission.artifact, started, program, recovered);
+        Ok(())
+    }
+
+    /// As whom this JobManager runs jobs.
+    fn runner(&self) -> Runner {
+        let rank = self.0.ha.as_ref().map_or(0, HaStore::epoch);
+        let name = format!("the JobManager in {}", Runner::this_process(false).name);
+        Runner { name, rank, presence: None }
+    }
+
+    fn attempts(
+        &self,
+        described: &Described,
+        submission: &Submission,
+        requirements: Requirements,
+    ) -> (Box<dyn Attempts>, (Places, watch::Sender<Requirements>)) {
+        let Described { description, options, .. } = described;
         let (requirements, wanted) = watch::channel(requirements);
         let program = JobProgram {
-            job: id,
-            artifact: artifact.clone(),
-            arguments: submission.arguments,
+            job: description.id,
+            artifact: submission.artifact.clone(),
+            arguments: submission.arguments.clone(),
             configuration: description.configuration.clone(),
             fingerprint: description.plan.fingerprint.clone(),
             requirements: wanted,
@@ -186,17 +168,23 @@ impl Dispatcher {
         };
         let attempts = ClusterAttempts::new(program, self.0.resources.clone());
         let places = attempts.places();
-        let (plan, clock) = (description.plan.clone(), Arc::clone(&self.0.clock));
-        if let Some(recovered) = &recovered {
-            discard_unrecorded(&settings, recovered.newest).await?;
-        }
-        let log = log.map(|log| Arc::new(log) as Arc<dyn CompletionLog>);
-        let handle = start_master(settings, plan, Box::new(attempts), log, clock).await?;
-        let (description, options) = (Arc::new(description), Arc::new(options));
+        (Box::new(attempts), (places, requirements))
+    }
+
+    fn started(
+        &self,
+        described: Described,
+        artifact: String,
+        started: Timestamp,
+        (places, requirements): (Places, watch::Sender<Requirements>),
+        handle: JobHandle,
+    ) {
+        let Described { description, options, .. } = described;
+        let (id, description) = (description.id, Arc::new(description));
         info!(job = %id, name = description.name, "job started");
         let job = Job {
             description,
-            options,
+            options: Arc::new(options),
             started,
             handle: handle.clone(),
             places,
@@ -205,7 +193,6 @@ impl Dispatcher {
         };
         self.lock().insert(id, job);
         self.watch(id, artifact, handle);
-        Ok(())
     }
 
     /// Adds the options of the JobManager, and makes places for snapshots absolute: job processes
@@ -225,7 +212,7 @@ impl Dispatcher {
     }
 }
 
-fn options_of(configuration: &BTreeMap<String, String>) -> Result<JobOptions, JobError> {
+pub(super) fn options_of(configuration: &BTreeMap<String, String>) -> Result<JobOptions, JobError> {
     let mut all = Configuration::new();
     all.add_overrides(configuration.iter().map(|(key, value)| (key.clone(), value.clone())));
     JobOptions::from_configuration(&all)

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tidegate_connectors::files::{self, Encoder, FileSink};
 use tidegate_core::{RestoredList, sink::two_phase_operator};
-use tidegate_types::Superseded;
+use tidegate_types::{RunToken, Superseded};
 
 use crate::harness::{Attempt, SinkJob, names, read_all};
 
@@ -254,9 +254,9 @@ fn a_running_attempt_s_files_are_left_alone() {
 
 /// An attempt at 1 that may delete what these attempts have left.
 fn superseding(attempts: &[&Attempt]) -> Attempt {
-    let tokens = attempts.iter().map(|attempt| attempt.token).collect();
+    let runs = attempts.iter().map(|attempt| RunToken::of(attempt.token)).collect();
     let mut attempt = Attempt::new(1, &[]);
-    attempt.superseded = Superseded::These(tokens);
+    attempt.superseded = Superseded::Runs(runs);
     attempt
 }
 

@@ -56,7 +56,8 @@ pub(crate) struct Attempt {
 
 impl Attempt {
     pub(crate) fn new(parallelism: u32, restored: &[RestoredList]) -> Self {
-        let token = TOKENS.fetch_add(1, Ordering::Relaxed);
+        // Each is of a run of its own.
+        let token = TOKENS.fetch_add(0x1_0000, Ordering::Relaxed);
         let (restored, superseded) = (restored.to_vec(), Superseded::Others);
         Self { token, parallelism, restored, superseded, failed: Arc::default() }
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tidegate_checkpoint::protocol::Command;
 use tidegate_snapshot::manifest::SnapshotForm;
 use tidegate_types::{
-    AttemptId, Barrier, BarrierKind, CheckpointId, EventTime, ProcessIndex, SnapshotFigures,
-    SubtaskFigures, SubtaskIndex, Superseded, Timestamp,
+    AttemptId, Barrier, BarrierKind, CheckpointId, EventTime, ProcessIndex, RunToken,
+    SnapshotFigures, SubtaskFigures, SubtaskIndex, Superseded, Timestamp,
 };
 
 use super::{Figures, FromProcess, Hello, Start, ToProcess};
@@ -114,8 +114,8 @@ impl From<Start> for wire::Start {
             concludes: start.concludes,
             superseded: match start.superseded {
                 Superseded::Others => None,
-                Superseded::These(tokens) => {
-                    Some(wire::Attempts { tokens: tokens.into_iter().collect() })
+                Superseded::Runs(runs) => {
+                    Some(wire::Runs { tokens: runs.into_iter().map(|run| run.0).collect() })
                 }
             },
         }
@@ -135,8 +135,8 @@ impl TryFrom<wire::Start> for Start {
             restored_from: wire.restored_from,
             addresses: wire.addresses,
             concludes: wire.concludes,
-            superseded: wire.superseded.map_or(Superseded::Others, |attempts| {
-                Superseded::These(attempts.tokens.into_iter().collect())
+            superseded: wire.superseded.map_or(Superseded::Others, |runs| {
+                Superseded::Runs(runs.tokens.into_iter().map(RunToken).collect())
             }),
         })
     }

@@ -8,16 +8,17 @@ use tidegate_checkpoint::{
     protocol::{Command, Failure, ProcessAck},
 };
 use tidegate_snapshot::{
-    manifest::{
-        FORMAT, FORMAT_VERSION, JobInfo, Manifest, OperatorManifest, SnapshotForm, SnapshotKind,
-    },
+    manifest::{FORMAT, FORMAT_VERSION, JobInfo, Manifest, OperatorManifest, SnapshotForm},
     store::{SnapshotLocation, Unfinished, delete_snapshot},
 };
-use tidegate_storage::StoreError;
-use tidegate_types::{Barrier, BarrierKind, CheckpointId, ErrorKind, OperatorUid, error::chain};
+use tidegate_storage::{
+    StoreError,
+    log::{JobLog, LogError, Recorded},
+};
+use tidegate_types::{Barrier, CheckpointId, ErrorKind, OperatorUid, error::chain};
 use tracing::{debug, warn};
 
-use super::{Attempt, AttemptEnd, CompletionLog, JobMaster, LogError, UnderWay, Written};
+use super::{Attempt, AttemptEnd, JobMaster, UnderWay, Written};
 
 impl JobMaster {
     /// Carries out actions, in order; `attempt` is there while one runs.
@@ -42,8 +43,8 @@ impl JobMaster {
                     attempt.end.get_or_insert(AttemptEnd::Canceled);
                 }
             }
-            Action::WriteManifest { checkpoint, kind, acks } => {
-                self.write_manifest(checkpoint, kind, acks);
+            Action::WriteManifest { checkpoint, acks, .. } => {
+                self.write_manifest(checkpoint, acks);
             }
             Action::CheckManifest { checkpoint } => self.check_manifest(checkpoint),
             Action::Discard { checkpoint } => {
@@ -105,25 +106,17 @@ impl JobMaster {
             Trigger::Checkpoint => SnapshotForm::Native,
         };
         let unfinished = location.begun_by(self.token);
-        self.under_way.insert(checkpoint, UnderWay::new(unfinished, form, self.clock.now()));
+        let snapshot = UnderWay::new(unfinished, barrier.kind, form, self.clock.now());
+        self.under_way.insert(checkpoint, snapshot);
         send(attempt, &Command::Trigger { barrier, target, form });
     }
 
-    fn write_manifest(
-        &mut self,
-        checkpoint: CheckpointId,
-        kind: BarrierKind,
-        acks: Vec<ProcessAck>,
-    ) {
+    fn write_manifest(&mut self, checkpoint: CheckpointId, acks: Vec<ProcessAck>) {
         let Some(snapshot) = self.under_way.get_mut(&checkpoint) else { return };
         snapshot.measure(&acks);
         let (location, form) = (snapshot.unfinished.location().clone(), snapshot.form);
         let triggered_at = snapshot.triggered_at;
-        let kind = match kind {
-            BarrierKind::Checkpoint | BarrierKind::Final => SnapshotKind::Checkpoint,
-            BarrierKind::Savepoint => SnapshotKind::Savepoint,
-            BarrierKind::StopWithSavepoint { .. } => SnapshotKind::FinalSavepoint,
-        };
+        let (kind, recorded) = (snapshot.snapshot_kind(), snapshot.record(checkpoint));
         let mut manifest = Manifest {
             format: FORMAT.to_owned(),
             version: FORMAT_VERSION,
@@ -143,10 +136,10 @@ impl JobMaster {
                 add_operator(&mut manifest.operators, operator, self.parallelism);
             }
         }
-        let log = self.log.clone();
+        let log = self.tenure.log().clone();
         self.writes.spawn(async move {
             match location.commit(&manifest).await {
-                Ok(()) => completed(checkpoint, &location, log.as_deref()).await,
+                Ok(()) => complete(recorded, &log).await,
                 Err(error) => Written::Event(Event::ManifestFailed {
                     checkpoint,
                     may_have_happened: error.may_have_happened(),
@@ -160,11 +153,12 @@ impl JobMaster {
     fn check_manifest(&mut self, checkpoint: CheckpointId) {
         let Some(snapshot) = self.under_way.get(&checkpoint) else { return };
         let location = snapshot.unfinished.location().clone();
-        let (job, log) = (self.settings.id, self.log.clone());
+        let recorded = snapshot.record(checkpoint);
+        let (job, log) = (self.settings.id, self.tenure.log().clone());
         self.writes.spawn(async move {
             loop {
                 let problem = match location.exists().await {
-                    Ok(true) => match completed(checkpoint, &location, log.as_deref()).await {
+                    Ok(true) => match complete(recorded.clone(), &log).await {
                         Written::Event(Event::ManifestFailed { reason, .. }) => reason,
                         written => return written,
                     },
@@ -209,20 +203,16 @@ impl JobMaster {
     }
 }
 
-/// A `_metadata` is written: the snapshot is complete once the record says so too.
-async fn completed(
-    checkpoint: CheckpointId,
-    location: &SnapshotLocation,
-    log: Option<&dyn CompletionLog>,
-) -> Written {
-    let location = location.to_string();
-    let recorded = match log {
-        Some(log) => log.record(checkpoint, location.clone()).await,
-        None => Ok(()),
-    };
-    match recorded {
-        Ok(()) => Written::Event(Event::ManifestDurable { checkpoint, location }),
-        Err(LogError::Fenced(by)) => Written::Fenced(LogError::Fenced(by).to_string()),
+/// A `_metadata` is written: the snapshot is complete once the job's log says so too. The one place
+/// that says so.
+async fn complete(snapshot: Recorded, log: &JobLog) -> Written {
+    let checkpoint = snapshot.checkpoint;
+    match log.append(snapshot).await {
+        Ok(completion) => {
+            let Recorded { checkpoint, location, .. } = completion.recorded().clone();
+            Written::Event(Event::ManifestDurable { checkpoint, location })
+        }
+        Err(error @ LogError::Fenced { .. }) => Written::Fenced(error.to_string()),
         Err(error) => Written::Event(Event::ManifestFailed {
             checkpoint,
             may_have_happened: true,

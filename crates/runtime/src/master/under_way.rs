@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use tidegate_checkpoint::protocol::ProcessAck;
-use tidegate_snapshot::{manifest::SnapshotForm, store::Unfinished};
-use tidegate_types::Timestamp;
+use tidegate_snapshot::{
+    manifest::{SnapshotForm, SnapshotKind},
+    store::Unfinished,
+};
+use tidegate_storage::log::{Recorded, RecordedKind};
+use tidegate_types::{BarrierKind, CheckpointId, Timestamp};
 
 use crate::stats::SubtaskSnapshot;
 
@@ -12,6 +16,7 @@ use crate::stats::SubtaskSnapshot;
 pub(super) struct UnderWay {
     /// Where it goes, resolved once, and by whose token its files are told from others'.
     pub(super) unfinished: Unfinished,
+    kind: BarrierKind,
     pub(super) form: SnapshotForm,
     pub(super) triggered_at: Timestamp,
     /// What was measured of its parts, once all have come.
@@ -19,8 +24,32 @@ pub(super) struct UnderWay {
 }
 
 impl UnderWay {
-    pub(super) fn new(unfinished: Unfinished, form: SnapshotForm, now: Timestamp) -> Self {
-        Self { unfinished, form, triggered_at: now, parts: Arc::default() }
+    pub(super) fn new(
+        unfinished: Unfinished,
+        kind: BarrierKind,
+        form: SnapshotForm,
+        now: Timestamp,
+    ) -> Self {
+        Self { unfinished, kind, form, triggered_at: now, parts: Arc::default() }
+    }
+
+    /// Whom it belongs to, as its manifest says.
+    pub(super) fn snapshot_kind(&self) -> SnapshotKind {
+        match self.kind {
+            BarrierKind::Checkpoint | BarrierKind::Final => SnapshotKind::Checkpoint,
+            BarrierKind::Savepoint => SnapshotKind::Savepoint,
+            BarrierKind::StopWithSavepoint { .. } => SnapshotKind::FinalSavepoint,
+        }
+    }
+
+    /// What the job's log says of it when it is complete.
+    pub(super) fn record(&self, checkpoint: CheckpointId) -> Recorded {
+        let kind = match self.snapshot_kind() {
+            SnapshotKind::Checkpoint => RecordedKind::Checkpoint,
+            SnapshotKind::Savepoint => RecordedKind::Savepoint,
+            SnapshotKind::FinalSavepoint => RecordedKind::FinalSavepoint,
+        };
+        Recorded { checkpoint, location: self.unfinished.location().to_string(), kind }
     }
 
     /// Keeps what was measured of its parts.

@@ -32,7 +32,9 @@ pub(super) async fn leftovers(
     if let Some(savepoints) = &stores.savepoints {
         match savepoints.list_unfinished_savepoints(job).await {
             Ok(found) => locations.extend(found),
-            Err(error) => warn!(%job, error = chain(&error), "could not look for unfinished savepoints"),
+            Err(error) => {
+                warn!(%job, error = chain(&error), "could not look for unfinished savepoints")
+            }
         }
     }
     for location in locations {

@@ -13,7 +13,7 @@ use tidegate_snapshot::{
     segment::Redistribution,
 };
 use tidegate_types::{
-    Barrier, BarrierKind, CheckpointId, ErrorKind, EventTime, KeyGroupRange, OperatorUid,
+    Barrier, BarrierKind, CheckpointId, ErrorKind, EventTime, KeyGroupRange, OperatorUid, RunToken,
     SnapshotFigures, SubtaskFigures, SubtaskIndex, Superseded, Timestamp,
 };
 
@@ -248,7 +248,8 @@ fn start() -> impl Strategy<Value = Start> {
     let parallelism = (1..=u32::MAX).prop_map(|count| Parallelism::new(count).unwrap());
     let addresses = collection::vec(text(), 0..4);
     let attempt = any::<u64>().prop_map(AttemptId);
-    let these = collection::btree_set(any::<u64>(), 0..4).prop_map(Superseded::These);
+    let these =
+        collection::btree_set(any::<u64>().prop_map(RunToken), 0..4).prop_map(Superseded::Runs);
     let superseded = prop_oneof![Just(Superseded::Others), these];
     let rest = (option::of(text()), addresses, any::<bool>(), superseded);
     (attempt, any::<u64>(), parallelism, max_parallelism(), rest).prop_map(

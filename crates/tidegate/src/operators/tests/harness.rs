@@ -3,8 +3,8 @@
 use std::{sync::Arc, task::Waker};
 
 use tidegate_core::{
-    Batch, Data, Duties, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, Progress,
-    RestoredKeyed, RestoredState, batch::typed,
+    Batch, Data, Duties, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output,
+    Progress, RestoredKeyed, RestoredState, batch::typed,
 };
 use tidegate_snapshot::segment::KeyedSegmentWriter;
 use tidegate_types::{

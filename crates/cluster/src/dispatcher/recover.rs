@@ -1,0 +1,157 @@
+//! Jobs that an earlier JobManager has left behind go on.
+//!
+//! What such a job goes on from is its first attempt's business, so that a store that is away, or a
+//! damaged checkpoint, is what it is for any job. Before that its record, its binary and its log have
+//! to be read: a job for which that can't be done stays listed, with the reason among its exceptions,
+//! and is tried again until it can be or somebody cancels it.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tidegate_runtime::{
+    HeldUp, JobDescription, JobError, JobPlan, JobSettings, JobStatus, hold_up,
+};
+use tidegate_types::{ErrorKind, JobId, Timestamp, error::chain};
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use super::{Dispatcher, Job, Submission, SubmitError, submit::options_of};
+use crate::{
+    attempts::Places,
+    ha::{HaError, HaStore, StoredJob},
+    scheduler::Requirements,
+};
+
+/// How long to wait before a job is tried again that could not be recovered.
+const RETRY: Duration = Duration::from_secs(5);
+
+impl Dispatcher {
+    /// Goes on with the jobs that an earlier JobManager has left behind, each from its newest
+    /// complete snapshot. One that can't go on now is listed, and tried again.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer, or a later JobManager is there.
+    pub async fn recover(&self) -> Result<(), SubmitError> {
+        let Some(ha) = &self.0.ha else { return Ok(()) };
+        for (id, stored) in ha.jobs().await? {
+            info!(job = %id, "recovering a job");
+            let _reserved = self.reserve(id)?;
+            if let Err(error) = self.recover_job(ha, id, &stored).await {
+                error!(job = %id, error = chain(&error), "the job can't be recovered now");
+                if error.kind() != ErrorKind::Fenced {
+                    self.keep_trying(id, stored, &error)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn recover_job(
+        &self,
+        ha: &HaStore,
+        id: JobId,
+        stored: &Result<StoredJob, HaError>,
+    ) -> Result<(), SubmitError> {
+        let stored = match stored {
+            Ok(stored) => stored,
+            Err(damaged) => return Err(JobError::caused_by(ErrorKind::Corrupt, damaged).into()),
+        };
+        if self.0.artifacts.path(&stored.artifact).is_none()
+            && let Some(binary) = ha.binary(&stored.artifact).await?
+        {
+            let mut content: &[u8] = &binary;
+            self.0.artifacts.add(&stored.artifact_name, &mut content, u64::MAX).await?;
+        }
+        let submission = Submission {
+            artifact: stored.artifact.clone(),
+            arguments: stored.arguments.clone(),
+            configuration: stored.configuration.clone(),
+            job_id: Some(id),
+        };
+        let requirements = ha.requirements(id).await?;
+        let described = self.described(id, &submission).await?;
+        self.go_on(described, submission, stored, requirements).await
+    }
+
+    /// Lists a job that can't go on now, and tries it again until it can.
+    fn keep_trying(
+        &self,
+        id: JobId,
+        stored: Result<StoredJob, HaError>,
+        error: &SubmitError,
+    ) -> Result<(), SubmitError> {
+        let (job, held_up) = self.placeholder(id, stored.as_ref().ok())?;
+        held_up.because(&JobError::caused_by(error.kind(), error));
+        self.lock().insert(id, job);
+        tokio::spawn(self.clone().try_again(id, stored, held_up));
+        Ok(())
+    }
+
+    async fn try_again(self, id: JobId, stored: Result<StoredJob, HaError>, mut held_up: HeldUp) {
+        let Some(ha) = &self.0.ha else { return };
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(RETRY) => {}
+                status = held_up.told_to_end() => {
+                    if status == JobStatus::Canceled
+                        && let Err(error) = ha.remove_job(id, artifact_of(&stored)).await
+                    {
+                        warn!(job = %id, error = chain(&error), "the job's record stays");
+                    }
+                    let result = held_up.end(status);
+                    if let Some(job) = self.lock().get_mut(&id) {
+                        job.end = Some((self.now(), Ok(result)));
+                    }
+                    return;
+                }
+            }
+            match self.recover_job(ha, id, &stored).await {
+                // What is listed now is the job itself.
+                Ok(()) => return,
+                Err(error) if error.kind() == ErrorKind::Fenced => return,
+                Err(error) => {
+                    warn!(job = %id, error = chain(&error), "the job can't be recovered yet");
+                    held_up.because(&JobError::caused_by(error.kind(), &error));
+                }
+            }
+        }
+    }
+
+    /// What is told of a job that is not there yet.
+    fn placeholder(
+        &self,
+        id: JobId,
+        stored: Option<&StoredJob>,
+    ) -> Result<(Job, HeldUp), SubmitError> {
+        let name = stored.map_or_else(|| id.to_string(), |stored| stored.artifact_name.clone());
+        let configuration = stored.map_or_else(BTreeMap::new, |job| job.configuration.clone());
+        // Its options may be what is wrong with it.
+        let options = options_of(&configuration).or_else(|_| options_of(&BTreeMap::new()))?;
+        let settings = JobSettings {
+            name: name.clone(),
+            id,
+            parallelism: options.parallelism,
+            max_parallelism: options.max_parallelism,
+            options: options.clone(),
+        };
+        let plan = JobPlan { tasks: Vec::new(), fingerprint: String::new() };
+        let (parallelism, max_parallelism) = (options.parallelism, options.max_parallelism);
+        let description =
+            JobDescription { name, id, parallelism, max_parallelism, configuration, plan };
+        let (handle, held_up) = hold_up(&settings, Arc::clone(&self.0.clock));
+        let job = Job {
+            description: Arc::new(description),
+            requirements: watch::channel(Requirements::of(&options)).0,
+            options: Arc::new(options),
+            started: stored.map_or_else(|| self.now(), |stored| Timestamp(stored.submitted_ms)),
+            handle,
+            places: Places::default(),
+            end: None,
+        };
+        Ok((job, held_up))
+    }
+}
+
+fn artifact_of(stored: &Result<StoredJob, HaError>) -> &str {
+    stored.as_ref().map_or("", |stored| stored.artifact.as_str())
+}

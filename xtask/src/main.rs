@@ -3,9 +3,11 @@
 //! | command | what it does |
 //! |---|---|
 //! | `test` | sets up what the tests need and runs all of them, doc tests too |
+//! | `compare OLD NEW -- ARGS` | runs two binaries of `tidegate-bench` in turn, and tells the ratios |
 //! | `depcheck` | checks that crates depend on each other one way only |
 //! | `options [--check]` | writes `docs/options.md` from the options' definitions, or checks it |
 
+mod compare;
 mod depcheck;
 mod options;
 mod python;
@@ -20,9 +22,12 @@ fn main() -> Result<()> {
     match arguments[..] {
         ["test", ref rest @ ..] => test(rest),
         ["depcheck"] => depcheck::run(),
+        ["compare", ref rest @ ..] => compare::run(rest),
         ["options"] => options::write(),
         ["options", "--check"] => options::check(),
-        _ => bail!("expected a command: test, depcheck, options [--check]"),
+        _ => {
+            bail!("expected a command: test, depcheck, options [--check], compare OLD NEW -- ARGS")
+        }
     }
 }
 

@@ -90,3 +90,69 @@ async fn a_checkpoint_that_was_never_recorded_is_not_gone_on_from() {
     assert!(restored.get() < 1_000, "it goes on from the forged {restored}");
     site.assert_results();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_savepoint_outlives_its_jobmanager_and_the_checkpoints_behind_it() {
+    let site = Site::new();
+    let mut cluster = Cluster::start(site.path(), &[1]).await;
+    let rarely = ("execution.checkpointing.interval", "1 h");
+    let id = cluster.submit(flights(), &site.arguments(&[SLOW]), &[rarely, SOON]).await;
+    let handle = cluster.dispatcher.handle(id).expect("it runs");
+    let checkpoint = handle.checkpoint().await.expect("it is taken");
+    let target = site.path().join("savepoints").display().to_string();
+    let savepoint = handle.savepoint(Some(target)).await.expect("it is taken");
+    cluster.kill_jobmanager();
+    cluster.restart_jobmanager().await;
+    wait_until_recovered(&cluster, id).await;
+    let handle = cluster.dispatcher.handle(id).expect("it goes on");
+    for _ in 0..2 {
+        handle.checkpoint().await.expect("it is taken");
+    }
+    let (_, restored) = cluster.job(id).stats.restored.expect("it goes on from a snapshot");
+    assert_eq!(restored, checkpoint, "a savepoint takes no part in recovery");
+    assert!(is_complete(Path::new(&savepoint)), "the savepoint is its user's");
+    cluster.wait_for_status(id, JobStatus::Finished).await;
+    site.assert_results();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_checkpoint_was_damaged_stays_listed_and_says_what_leads_on() {
+    let site = Site::new();
+    let mut cluster = Cluster::start(site.path(), &[1]).await;
+    let rarely = ("execution.checkpointing.interval", "1 h");
+    let id = cluster.submit(flights(), &site.arguments(&[SLOW]), &[rarely, SOON]).await;
+    let handle = cluster.dispatcher.handle(id).expect("it runs");
+    let checkpoint = handle.checkpoint().await.expect("it is taken");
+    cluster.kill_jobmanager();
+    let metadata = Path::new(&checkpoint).join("_metadata");
+    let bytes = fs::read(&metadata).expect("it is there");
+    fs::write(&metadata, &bytes[..bytes.len() / 2]).expect("it can be written");
+    cluster.restart_jobmanager().await;
+    wait_until_recovered(&cluster, id).await;
+    let view = cluster.wait_for_status(id, JobStatus::Failed).await;
+    let message = view.error.expect("it has failed").to_string();
+    let says = [checkpoint.as_str(), "would be written again", "--from-savepoint"];
+    assert!(says.iter().all(|part| message.contains(part)), "{message}");
+    assert!(metadata.is_file(), "somebody may want to mend it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_record_was_damaged_stays_listed_until_somebody_cancels_it() {
+    let site = Site::new();
+    let mut cluster = Cluster::start(site.path(), &[1]).await;
+    let id = cluster.submit(flights(), &site.arguments(&[SLOW]), &[OFTEN, SOON]).await;
+    cluster.wait_for_checkpoints(id, 1).await;
+    cluster.kill_jobmanager();
+    let record = site.path().join(format!("ha/test/jobs/{id}"));
+    let whole = fs::read(&record).expect("it is there");
+    fs::write(&record, &whole[..whole.len() / 2]).expect("it can be written");
+    cluster.restart_jobmanager().await;
+    wait_until_recovered(&cluster, id).await;
+    let view = cluster.job(id);
+    assert_eq!(view.status, JobStatus::Restarting);
+    let reason = &view.stats.failures.last().expect("a reason").message;
+    assert!(reason.contains(&format!("'jobs/{id}'")), "{reason}");
+    let _ = cluster.dispatcher.cancel(id);
+    cluster.wait_for_status(id, JobStatus::Canceled).await;
+    assert!(!record.exists(), "nobody goes on with it any more");
+}

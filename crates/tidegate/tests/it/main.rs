@@ -16,6 +16,7 @@ mod panics;
 mod prepared_output;
 mod processes;
 mod retention;
+mod runs;
 mod savepoints;
 mod signals;
 mod state;

@@ -1,0 +1,116 @@
+//! Two runs of one job: the second is refused, or takes over, and nothing is lost or twice. What the
+//! job's log does not know was never complete.
+
+use std::{fs, path::Path};
+
+use tidegate::{ErrorKind, collect::Collector, prelude::*};
+use tidegate_testing::folders::{checkpoints, entries, is_complete, name};
+
+use crate::support::counting::{
+    Counted, SLOW, assert_counted_once, count, finish, numbers, start, wait_for_checkpoints,
+};
+
+const OFTEN: &str = "-Dexecution.checkpointing.interval=50 ms";
+const RETAIN: &str =
+    "-Dexecution.checkpointing.externalized-checkpoint-retention=RETAIN_ON_CANCELLATION";
+
+fn refused(started: Result<JobHandle, JobError>, kind: ErrorKind) -> String {
+    let error = started.err().expect("it is refused");
+    assert_eq!(error.kind(), kind, "{error}");
+    error.to_string()
+}
+
+#[test]
+fn a_second_run_is_refused_while_the_first_is_alive_and_touches_nothing_of_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = Collector::default();
+    let first = start(folder.path(), &[OFTEN], Some(SLOW), &results).expect("it starts");
+    wait_for_checkpoints(&first, 2);
+    for options in [&[OFTEN][..], &[OFTEN, "--from-savepoint=latest"]] {
+        let second = start(folder.path(), options, None, &results);
+        let message = refused(second, ErrorKind::Fenced);
+        let says =
+            [&format!("process {}", std::process::id()), "is running already", "--take-over"];
+        assert!(says.iter().all(|part| message.contains(*part)), "{message}");
+    }
+    finish(&first);
+    assert_counted_once(&results);
+    // When it has ended, anybody may start it again.
+    finish(&start(folder.path(), &[OFTEN], None, &results).expect("it starts"));
+    assert_counted_once(&results);
+}
+
+#[test]
+fn a_run_that_takes_over_goes_on_and_the_one_before_it_completes_nothing_more() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = Collector::default();
+    let first = start(folder.path(), &[OFTEN], Some(SLOW), &results).expect("it starts");
+    wait_for_checkpoints(&first, 2);
+    let take_over = [OFTEN, "--from-savepoint=latest", "--take-over"];
+    let second = start(folder.path(), &take_over, Some(SLOW), &results).expect("it takes over");
+    let error = first.wait_blocking().expect_err("it is taken over from");
+    assert_eq!(error.kind(), ErrorKind::Fenced);
+    let by = format!("process {} on ", std::process::id());
+    assert!(error.to_string().contains(&by), "{error}");
+    finish(&second);
+    assert_counted_once(&results);
+}
+
+/// A copy of a checkpoint under a later number.
+fn forge(latest: &Path) {
+    let number = name(latest).trim_start_matches("chk-").parse::<u64>().expect("a number");
+    let forged = latest.with_file_name(format!("chk-{}", number + 1_000));
+    fs::create_dir(&forged).expect("the folder is the test's own");
+    for file in fs::read_dir(latest).expect("it is there").flatten() {
+        fs::copy(file.path(), forged.join(file.file_name())).expect("there is room");
+    }
+}
+
+#[test]
+fn a_checkpoint_that_the_log_does_not_know_was_never_complete() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = Collector::default();
+    let first = start(folder.path(), &[OFTEN, RETAIN], Some(SLOW), &results).expect("it starts");
+    wait_for_checkpoints(&first, 2);
+    first.cancel();
+    first.wait_blocking().expect("a cancelled job has not failed");
+    let left = checkpoints(&folder.path().join("checkpoints"));
+    forge(left.iter().rfind(|folder| is_complete(folder)).expect("it is retained"));
+    let second = start(folder.path(), &["--from-savepoint=latest"], None, &results);
+    let second = second.expect("it starts");
+    let (restored, _) = second.stats().restored.expect("it goes on from a checkpoint");
+    assert!(restored.0 < 1_000, "it goes on from the forged {restored}");
+    finish(&second);
+    assert_counted_once(&results);
+}
+
+#[test]
+fn a_folder_that_holds_another_jobs_snapshots_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = format!("-Dexecution.checkpointing.dir={}", folder.path().display());
+    let shared = [dir.as_str(), "-Dexecution.checkpointing.create-subdir=false", OFTEN, RETAIN];
+    let begin = |name: &str, options: &[&str], results: &Collector<Counted>| {
+        let sink = results.clone();
+        Job::new(name).start(options.iter().copied(), move |env| {
+            count(&numbers(env, Some(SLOW)), &sink);
+            Ok(())
+        })
+    };
+    let results = Collector::default();
+    let first = begin("one", &shared, &results).expect("it starts");
+    wait_for_checkpoints(&first, 1);
+    first.cancel();
+    first.wait_blocking().expect("a cancelled job has not failed");
+    for latest in [&[][..], &["--from-savepoint=latest"]] {
+        let options = [&shared, latest].concat();
+        let message = refused(begin("another", &options, &results), ErrorKind::Invalid);
+        let says = ["(`one`)", "(`another`)", "create-subdir"];
+        assert!(says.iter().all(|part| message.contains(part)), "{message}");
+    }
+    let is_checkpoint = |path: &&std::path::PathBuf| name(path).starts_with("chk-");
+    let left = entries(folder.path()).iter().filter(is_checkpoint).count();
+    assert_eq!(left, 1, "nothing of the first is touched");
+    let options = [&shared[..], &["--from-savepoint=latest"]].concat();
+    finish(&begin("one", &options, &results).expect("it starts"));
+    assert_counted_once(&results);
+}

@@ -5,6 +5,7 @@
 //! | [`Address`] | the one way from a location's text to where it lies |
 //! | [`Place`], [`Places`] | folders in stores, opened once and handed on as values |
 //! | [`Records`] | small files of which each is written once by one of many |
+//! | [`log`] | one log per job: who runs it, and which of its snapshots are complete |
 //! | [`faults`] | a store that fails on demand, for tests |
 //!
 //! What a snapshot is, and who may delete one, is for `tidegate-snapshot` to know.
@@ -12,6 +13,7 @@
 mod address;
 mod error;
 pub mod faults;
+pub mod log;
 mod place;
 mod records;
 

@@ -1,5 +1,7 @@
 //! Small files beside snapshots, of which each is written once by one of many.
 
+use std::fmt;
+
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::{Error, ObjectStoreExt, PutMode, PutOptions, PutPayload, path::Path};
@@ -9,6 +11,12 @@ use crate::{Place, StoreError};
 /// A folder of small files. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Records(Place);
+
+impl fmt::Display for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 impl Place {
     /// The records in the folder of that name in here.

@@ -1,0 +1,373 @@
+//! One log per job: who runs it, and which of its snapshots are complete.
+//!
+//! ```text
+//!   <folder>/<number>   1 taken over by run a | 2 chk-1 | 3 chk-2 | 4 taken over by run b | 5 chk-3 ...
+//!                                                      ^ a's next append finds 4 taken: it is fenced
+//! ```
+//!
+//! # Protocol
+//!
+//! Every entry is a record of its own, written create-if-absent to the number behind the newest
+//! that its writer knows; it never changes. A run that starts appends that it takes the job over
+//! ([`take_over`]), and is told which snapshots are complete. It completes a snapshot by appending
+//! to the same sequence ([`JobLog::append`]) once the snapshot's `_metadata` is durable. What sinks
+//! commit, what is told to be complete, and what is deleted since something newer is complete all
+//! follow from the [`Completion`] that an append gives, and from nothing else.
+//!
+//! Of two runs that both believe a job to be theirs, the one that appends first goes on. The other
+//! finds the number taken, and is [`LogError::Fenced`]: it stops, and touches nothing any more.
+//! [`LogError::Unavailable`] says that the entry may be there or not: whoever gets it appends the
+//! same again until there is an answer, or takes the job over anew with the same token.
+//!
+//! An entry carries its run's token, which the names of all files carry that the run writes. So who
+//! takes over can tell what superseded runs have left ([`JobLog::superseded`]).
+//!
+//! # Invariants
+//!
+//! - INV-ORDER: a run's completions stand between its take-over and the next one's. Numbers have no
+//!   gaps from the oldest entry that counts to the newest.
+//! - INV-STALE: old entries are deleted, the newest never, and neither is the newest that a job
+//!   would go on from. Who appends where an entry was deleted finds newer ones, and is fenced; what
+//!   it has written there counts for nothing: every entry says whose entry it stands behind, and
+//!   an entry counts as long as the one behind it agrees, from the newest back.
+//! - INV-NEWEST: a job goes on from the highest id in the log that is no mere savepoint, not from
+//!   the entry that was appended last: snapshots become durable in any order.
+//!
+//! # Failure
+//!
+//! A crash before an append leaves a snapshot that was never complete, though its `_metadata` is
+//! there; one behind it leaves a complete one, whose sinks commit when the next run is restored. A
+//! record that can't be read is [`LogError::Damaged`], and names itself: it concerns one job.
+//!
+//! # Not here
+//!
+//! Whether another run lives, and who waits for whom: safety does not depend on it.
+
+mod entries;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+use tidegate_types::CheckpointId;
+use tokio::sync::Mutex;
+
+use self::entries::{Entries, Entry, numbers};
+use crate::{Place, Records, StoreError};
+
+/// How many entries are kept, and more if that is needed to go on.
+const KEPT: u64 = 100;
+
+/// What the names of all files carry that a run of a job writes.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(into = "String", try_from = "String")]
+pub struct RunToken(pub u64);
+
+impl From<RunToken> for String {
+    fn from(token: RunToken) -> Self {
+        token.to_string()
+    }
+}
+
+impl TryFrom<String> for RunToken {
+    type Error = std::num::ParseIntError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        u64::from_str_radix(&text, 16).map(Self)
+    }
+}
+
+impl fmt::Display for RunToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// One execution of a job's program, from its start to its end, over all attempts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Chosen at random: no other run has it.
+    pub token: RunToken,
+    /// Nobody takes over from a run of a higher rank: a JobManager's epoch, and 0 where nobody is
+    /// appointed.
+    pub rank: u64,
+    /// What a person calls it: host and process.
+    pub name: String,
+}
+
+/// What a complete snapshot is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecordedKind {
+    /// Recovery.
+    #[default]
+    Checkpoint,
+    /// Ending the job: the only thing to do after it is to commit what it holds.
+    FinalSavepoint,
+    /// Its user. The job does not go on from it by itself.
+    Savepoint,
+}
+
+/// A snapshot that is complete.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Its id.
+    pub checkpoint: CheckpointId,
+    /// Where it lies.
+    pub location: String,
+    /// What it is for.
+    #[serde(default)]
+    pub kind: RecordedKind,
+}
+
+/// The proof that a snapshot is complete: it stands in its job's log. Only an append makes one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Completion {
+    recorded: Recorded,
+    number: u64,
+}
+
+impl Completion {
+    /// Which snapshot.
+    #[must_use]
+    pub fn recorded(&self) -> &Recorded {
+        &self.recorded
+    }
+
+    /// Where it stands in the log.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+/// Why something is not in a log, or nobody knows whether it is.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// Another run has taken the job over.
+    #[error("another run has taken this job over: {by}")]
+    Fenced {
+        /// Its name.
+        by: String,
+    },
+    /// The store does not answer: it may have happened.
+    #[error("the job's log can't be read or written")]
+    Unavailable(#[from] StoreError),
+    /// An entry can't be read.
+    #[error("the record '{name}' of the job's log is damaged")]
+    Damaged {
+        /// The file.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// The log as one run writes it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct JobLog {
+    records: Records,
+    run: Arc<Run>,
+    superseded: Arc<BTreeSet<RunToken>>,
+    end: Arc<Mutex<End>>,
+    kept: u64,
+}
+
+/// The end of the log, as far as this run knows.
+#[derive(Debug)]
+struct End {
+    /// The newest number, which is of this run or its take-over.
+    last: u64,
+    /// The entry that a job would go on from: the highest id, and its number.
+    needed: Option<(CheckpointId, u64)>,
+    /// What this run has completed of late.
+    own: BTreeMap<u64, Recorded>,
+}
+
+impl End {
+    fn find(&self, snapshot: &Recorded) -> Option<u64> {
+        self.own.iter().find(|(_, own)| *own == snapshot).map(|(number, _)| *number)
+    }
+
+    fn advance(&mut self, number: u64, recorded: Option<Recorded>) {
+        self.last = number;
+        if let Some(recorded) = recorded {
+            if recorded.is_needed() {
+                self.needed = self.needed.max(Some((recorded.checkpoint, number)));
+            }
+            self.own.insert(number, recorded);
+        }
+    }
+
+    /// The first number that must stay.
+    fn first_kept(&self, kept: u64) -> u64 {
+        let needed = self.needed.map_or(u64::MAX, |(_, number)| number);
+        (self.last.saturating_sub(kept) + 1).min(needed)
+    }
+}
+
+/// Takes a job over by an entry in its log, which lies in `folder`; tells which snapshots are
+/// complete, the highest id first.
+///
+/// # Errors
+///
+/// [`LogError::Fenced`] if a run of a higher rank has it, [`LogError::Damaged`] for an entry that
+/// counts and can't be read. After [`LogError::Unavailable`] the same run may try again.
+pub async fn take_over(folder: &Place, run: Run) -> Result<(JobLog, Vec<Recorded>), LogError> {
+    take_over_keeping(folder, run, KEPT).await
+}
+
+async fn take_over_keeping(
+    folder: &Place,
+    run: Run,
+    kept: u64,
+) -> Result<(JobLog, Vec<Recorded>), LogError> {
+    let records = folder.records("");
+    loop {
+        let entries = Entries::read(&records).await?;
+        if let Some(by) = entries.above(run.rank) {
+            return Err(LogError::Fenced { by });
+        }
+        let last = match entries.newest() {
+            // An earlier try has happened.
+            Some((last, newest)) if newest.is_take_over_of(&run) => last,
+            newest => {
+                let next = newest.map_or(0, |(last, _)| last) + 1;
+                let behind = newest.map(|(_, newest)| newest.run());
+                let mine = Entry::take_over(&run, behind);
+                if !records.create(&Entry::name(next), mine.to_json()).await? {
+                    continue;
+                }
+                next
+            }
+        };
+        if is_stale(&records.names().await?, last) {
+            // So much has been appended meanwhile that what stood in front of it is deleted.
+            records.remove(&Entry::name(last)).await?;
+            continue;
+        }
+        let end = End { last, needed: entries.needed(), own: BTreeMap::new() };
+        let log = JobLog {
+            records,
+            superseded: Arc::new(entries.others(run.token)),
+            run: Arc::new(run),
+            end: Arc::new(Mutex::new(end)),
+            kept,
+        };
+        return Ok((log, entries.snapshots()));
+    }
+}
+
+/// Whether the number of an entry was free only because what stood there is deleted: then what
+/// stands in front of it is so too.
+fn is_stale(names: &[String], number: u64) -> bool {
+    number > 1 && numbers(names).all(|there| there + 1 != number)
+}
+
+/// What a log says, for who takes nothing over: the complete snapshots, the highest id first.
+///
+/// # Errors
+///
+/// When the store does not answer, or an entry that counts is damaged.
+pub async fn read(folder: &Place) -> Result<Vec<Recorded>, LogError> {
+    Ok(Entries::read(&folder.records("")).await?.snapshots())
+}
+
+impl JobLog {
+    /// The run that writes it.
+    #[must_use]
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// The runs that this one has superseded, as far as the log remembers them: what carries their
+    /// tokens and is named by no manifest is this run's to delete.
+    #[must_use]
+    pub fn superseded(&self) -> &BTreeSet<RunToken> {
+        &self.superseded
+    }
+
+    /// Completes a snapshot whose `_metadata` is durable. Doing so twice is harmless.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Fenced`] if another run has taken the job over: this one must stop.
+    /// [`LogError::Unavailable`] if nobody knows; the same append tells later.
+    pub async fn append(&self, snapshot: Recorded) -> Result<Completion, LogError> {
+        let mut end = self.end.lock().await;
+        loop {
+            if let Some(number) = end.find(&snapshot) {
+                return Ok(Completion { number, recorded: snapshot });
+            }
+            let number = end.last + 1;
+            let mine = Entry::completed(&self.run, snapshot.clone());
+            let created = self.records.create(&Entry::name(number), mine.to_json()).await?;
+            // What is there already may be this run's own, of an append that got no answer.
+            let own = if created { mine } else { self.own_entry(number).await? };
+            self.check_newest(number, created).await?;
+            end.advance(number, own.into_snapshot());
+            self.forget_old(&mut end).await;
+        }
+    }
+
+    /// The entry of a number that is taken, if it is this run's own.
+    async fn own_entry(&self, number: u64) -> Result<Entry, LogError> {
+        match Entry::read(&self.records, number).await? {
+            Some(entry) if entry.is_of(&self.run) => Ok(entry),
+            Some(entry) => Err(LogError::Fenced { by: entry.by() }),
+            // It is deleted: there are newer ones.
+            None => Err(self.fenced_by_newest().await?),
+        }
+    }
+
+    /// INV-STALE
+    async fn check_newest(&self, number: u64, created: bool) -> Result<(), LogError> {
+        let names = self.records.names().await?;
+        let is_stale = created && is_stale(&names, number);
+        if numbers(&names).max() <= Some(number) && !is_stale {
+            return Ok(());
+        }
+        if is_stale {
+            // It counts for nothing, whether or not it can be cleared away.
+            let _ = self.records.remove(&Entry::name(number)).await;
+        }
+        Err(self.fenced_by_newest().await?)
+    }
+
+    async fn fenced_by_newest(&self) -> Result<LogError, LogError> {
+        let entries = Entries::read(&self.records).await?;
+        let by = entries.newest().map_or_else(|| "its log is gone".to_owned(), |(_, e)| e.by());
+        Ok(LogError::Fenced { by })
+    }
+
+    /// Deletes the oldest entries first, so that no gap comes of it. What can't be deleted now will
+    /// be by a later append.
+    async fn forget_old(&self, end: &mut End) {
+        let first = end.first_kept(self.kept);
+        end.own = end.own.split_off(&first);
+        let Ok(names) = self.records.names().await else { return };
+        // The names are in order, and so are the numbers.
+        for number in numbers(&names).filter(|number| *number < first) {
+            if self.records.remove(&Entry::name(number)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Recorded {
+    /// Whether a job goes on from it by itself.
+    #[must_use]
+    pub fn is_needed(&self) -> bool {
+        self.kind != RecordedKind::Savepoint
+    }
+}
+
+#[cfg(test)]
+mod tests;

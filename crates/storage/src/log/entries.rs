@@ -1,0 +1,156 @@
+//! The entries of a log, and which of them count.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use serde::{Deserialize, Serialize};
+use tidegate_types::CheckpointId;
+
+use super::{LogError, Recorded, Run, RunToken};
+use crate::Records;
+
+/// How many entries are read at once.
+const READS: usize = 16;
+
+/// An entry, as it is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    /// Who writes it.
+    #[serde(default)]
+    run: RunToken,
+    /// Its rank.
+    #[serde(default, alias = "epoch")]
+    rank: u64,
+    /// Its name.
+    #[serde(default)]
+    name: String,
+    /// Whose entry stands in front of it, if there is one and the writer says so.
+    #[serde(default)]
+    behind: Option<RunToken>,
+    /// The snapshot that is complete; none if the job is taken over.
+    #[serde(alias = "snapshot")]
+    completed: Option<Recorded>,
+}
+
+impl Entry {
+    /// Names that sort as their numbers do.
+    pub(super) fn name(number: u64) -> String {
+        format!("{number:020}")
+    }
+
+    pub(super) fn take_over(run: &Run, behind: Option<RunToken>) -> Self {
+        let Run { token, rank, name } = run.clone();
+        Self { run: token, rank, name, behind, completed: None }
+    }
+
+    /// Behind the run's own take-over, or its own completions.
+    pub(super) fn completed(run: &Run, snapshot: Recorded) -> Self {
+        Self { completed: Some(snapshot), ..Self::take_over(run, Some(run.token)) }
+    }
+
+    pub(super) fn to_json(&self) -> Bytes {
+        serde_json::to_vec(self).expect("an entry is plain data").into()
+    }
+
+    /// The entry of that number, if there is one.
+    pub(super) async fn read(records: &Records, number: u64) -> Result<Option<Self>, LogError> {
+        let name = Self::name(number);
+        let Some(bytes) = records.read(&name).await? else { return Ok(None) };
+        let entry = serde_json::from_slice(&bytes);
+        let damaged = |source| LogError::Damaged { name: format!("{records}/{name}"), source };
+        entry.map(Some).map_err(damaged)
+    }
+
+    pub(super) fn run(&self) -> RunToken {
+        self.run
+    }
+
+    pub(super) fn is_of(&self, run: &Run) -> bool {
+        (self.run, self.rank) == (run.token, run.rank)
+    }
+
+    pub(super) fn is_take_over_of(&self, run: &Run) -> bool {
+        self.is_of(run) && self.completed.is_none()
+    }
+
+    /// What a person calls its writer.
+    pub(super) fn by(&self) -> String {
+        match (self.name.as_str(), self.rank) {
+            ("", rank) => format!("a JobManager of epoch {rank}"),
+            (name, 0) => format!("{name} (run {})", self.run),
+            (name, rank) => format!("{name} of epoch {rank}"),
+        }
+    }
+
+    pub(super) fn into_snapshot(self) -> Option<Recorded> {
+        self.completed
+    }
+}
+
+/// The numbers in these names, in their order.
+pub(super) fn numbers(names: &[String]) -> impl Iterator<Item = u64> {
+    names.iter().filter_map(|name| name.parse().ok())
+}
+
+/// The entries that count, by number: from the newest back without a gap, as long as each one
+/// agrees whose entry it stands behind.
+#[derive(Debug, Default)]
+pub(super) struct Entries(BTreeMap<u64, Entry>);
+
+impl Entries {
+    pub(super) async fn read(records: &Records) -> Result<Self, LogError> {
+        let names = records.names().await?;
+        let mut wanted = numbers(&names).collect::<Vec<_>>();
+        wanted.sort_unstable_by(|a, b| b.cmp(a));
+        let without_gap = wanted.windows(2).take_while(|pair| pair[0] == pair[1] + 1).count();
+        wanted.truncate(without_gap + 1);
+        let reads = wanted.into_iter().map(|number| {
+            let records = records.clone();
+            async move { (number, Entry::read(&records, number).await) }
+        });
+        let mut reads = stream::iter(reads).buffered(READS);
+        let mut entries = BTreeMap::<u64, Entry>::new();
+        while let Some((number, entry)) = reads.next().await {
+            // What was deleted meanwhile was the oldest.
+            let Some(entry) = entry? else { break };
+            let behind = entries.first_key_value().and_then(|(_, newer)| newer.behind);
+            if behind.is_some_and(|behind| behind != entry.run) {
+                break;
+            }
+            entries.insert(number, entry);
+        }
+        Ok(Self(entries))
+    }
+
+    pub(super) fn newest(&self) -> Option<(u64, &Entry)> {
+        self.0.last_key_value().map(|(number, entry)| (*number, entry))
+    }
+
+    /// Who has a higher rank than this.
+    pub(super) fn above(&self, rank: u64) -> Option<String> {
+        self.0.values().rev().find(|entry| entry.rank > rank).map(Entry::by)
+    }
+
+    /// The runs but this one.
+    pub(super) fn others(&self, own: RunToken) -> BTreeSet<RunToken> {
+        let runs = self.0.values().map(|entry| entry.run);
+        runs.filter(|run| *run != own && *run != RunToken::default()).collect()
+    }
+
+    /// The entry that a job would go on from.
+    pub(super) fn needed(&self) -> Option<(CheckpointId, u64)> {
+        let completed =
+            self.0.iter().filter_map(|(n, entry)| Some((entry.completed.as_ref()?, *n)));
+        let needed = completed.filter(|(recorded, _)| recorded.is_needed());
+        needed.map(|(recorded, number)| (recorded.checkpoint, number)).max()
+    }
+
+    /// The complete snapshots, the highest id first.
+    pub(super) fn snapshots(self) -> Vec<Recorded> {
+        let mut all = self.0.into_values().filter_map(Entry::into_snapshot).collect::<Vec<_>>();
+        all.sort_by(|a, b| (b.checkpoint, &b.location).cmp(&(a.checkpoint, &a.location)));
+        all.dedup();
+        all
+    }
+}

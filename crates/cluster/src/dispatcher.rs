@@ -13,6 +13,7 @@ use std::{
 use tidegate_runtime::{
     HeldSnapshot, JobDescription, JobError, JobHandle, JobResult, JobStatus, dispose_savepoint,
 };
+use tidegate_storage::log::LogError;
 use tidegate_types::{
     Clock, ErrorKind, JobId, MaxParallelism, Parallelism, Timestamp, error::chain,
     options::JobOptions,
@@ -74,6 +75,11 @@ impl SubmitError {
             }
             Self::Job(error) => error.kind(),
             Self::Ha(HaError::Fenced { .. }) => ErrorKind::Fenced,
+            Self::Ha(HaError::Log { source, .. }) => match **source {
+                LogError::Fenced { .. } => ErrorKind::Fenced,
+                LogError::Damaged { .. } => ErrorKind::Corrupt,
+                LogError::Unavailable(_) => ErrorKind::Unavailable,
+            },
             Self::Ha(_) | Self::Artifact(_) => ErrorKind::Unavailable,
         }
     }

@@ -12,33 +12,23 @@
 //! # Protocol
 //!
 //! Every record is written once, create-if-absent. A JobManager takes an epoch above all that were
-//! before. It takes a job over by appending to the job's log, and completes a snapshot by appending
-//! to it. Both go to the number behind the last one that it knows: of two JobManagers that believe a
-//! job to be theirs, the one that appends first goes on, and the other finds out and stops.
-//!
-//! # Invariants
-//!
-//! - INV-ORDER: the log of a job has no gaps behind its oldest record, and what is in it never
-//!   changes.
-//! - INV-LAST: the newest snapshot in the log is the one to go on from; what is not in it was never
-//!   complete, even if its `_metadata` is there.
-//! - INV-STALE: old records are deleted, the newest never: who appends behind a record that is gone
-//!   sees newer ones, and has lost.
+//! before. It takes a job over by appending to the job's log ([`tidegate_storage::log`], which says
+//! what holds for it), with the epoch as its rank.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tidegate_runtime::{CompletionLog, LogError};
-use tidegate_storage::{Place, Records, StoreError};
-use tidegate_types::{CheckpointId, JobId, error::chain};
-use tokio::sync::Mutex;
-use tracing::{info, warn};
+use tidegate_storage::{
+    Place, Records, StoreError,
+    log::{self, JobLog, LogError, Recorded, Run, RunToken},
+};
+use tidegate_types::JobId;
+use tracing::info;
 
 use crate::scheduler::Requirements;
 
-/// How many records of a job's log are kept.
+/// How many epochs are remembered.
 const KEPT: u64 = 20;
 
 /// What went wrong with what is to outlive a JobManager.
@@ -54,6 +44,14 @@ pub enum HaError {
         name: String,
         /// What is wrong with it.
         source: serde_json::Error,
+    },
+    /// A job can't be taken over.
+    #[error("job {job} can't be taken over")]
+    Log {
+        /// The job.
+        job: JobId,
+        /// Why not.
+        source: Box<LogError>,
     },
     /// Another JobManager has taken over.
     #[error("another JobManager, of epoch {epoch}, has taken over")]
@@ -76,24 +74,6 @@ pub struct StoredJob {
     pub configuration: BTreeMap<String, String>,
     /// When that was, in milliseconds since 1970.
     pub submitted_ms: u64,
-}
-
-/// A record of a job's log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Entry {
-    /// Of the JobManager that wrote it.
-    epoch: u64,
-    /// The snapshot that is complete; none if the job was taken over.
-    snapshot: Option<Recorded>,
-}
-
-/// A snapshot that is complete.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recorded {
-    /// Its id.
-    pub checkpoint: CheckpointId,
-    /// Where it lies.
-    pub location: String,
 }
 
 /// What a JobManager of one epoch keeps. Cheap to clone.
@@ -251,107 +231,24 @@ impl HaStore {
         Ok(())
     }
 
-    /// Takes a job over, and tells of its newest complete snapshots, newest first.
+    /// Takes a job over, and tells which of its snapshots are complete, the highest id first.
     ///
     /// # Errors
     ///
-    /// When the store does not answer, or a later JobManager has taken it over.
+    /// When the store does not answer, the job's log is damaged, or a later JobManager has it.
     pub async fn take_over(&self, id: JobId) -> Result<(JobLog, Vec<Recorded>), HaError> {
-        let records = self.records(&format!("logs/{id}"));
-        let log = JobLog { records, epoch: self.epoch, job: id, last: Arc::default() };
-        let mut last = log.last.lock().await;
-        loop {
-            let entries = log.entries().await?;
-            *last = entries.keys().next_back().copied().unwrap_or(0);
-            if let Some(newer) = entries.values().find(|entry| entry.epoch > self.epoch) {
-                return Err(HaError::Fenced { epoch: newer.epoch });
-            }
-            let mine = Entry { epoch: self.epoch, snapshot: None };
-            if log.records.create(&name_of(*last + 1), to_json(&mine)).await? {
-                *last += 1;
-                drop(last);
-                let snapshots = entries.into_values().rev().filter_map(|entry| entry.snapshot);
-                return Ok((log, snapshots.collect()));
-            }
-        }
-    }
-}
-
-/// The log of a job's completed snapshots, as its master of one epoch writes it. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct JobLog {
-    records: Records,
-    epoch: u64,
-    job: JobId,
-    /// The newest number that is known to be taken by this master.
-    last: Arc<Mutex<u64>>,
-}
-
-impl JobLog {
-    async fn entries(&self) -> Result<BTreeMap<u64, Entry>, HaError> {
-        let mut entries = BTreeMap::new();
-        for number in numbers(&self.records.names().await?) {
-            let name = name_of(number);
-            if let Some(bytes) = self.records.read(&name).await? {
-                entries.insert(number, from_json(&name, &bytes)?);
-            }
-        }
-        Ok(entries)
-    }
-
-    async fn append(&self, snapshot: Recorded) -> Result<(), HaError> {
-        let mut last = self.last.lock().await;
-        let mine = Entry { epoch: self.epoch, snapshot: Some(snapshot) };
-        if !self.records.create(&name_of(*last + 1), to_json(&mine)).await? {
-            let name = name_of(*last + 1);
-            let bytes = self.records.read(&name).await?;
-            let there = bytes.map(|bytes| from_json::<Entry>(&name, &bytes)).transpose()?;
-            if there.as_ref() != Some(&mine) {
-                let epoch = there.map_or(self.epoch + 1, |entry| entry.epoch);
-                return Err(HaError::Fenced { epoch });
-            }
-            // An earlier try has written it, though its answer was lost.
-        }
-        let names = self.records.names().await?;
-        if let Some(newest) = numbers(&names).max().filter(|newest| *newest > *last + 1) {
-            // The number was free only because old records are deleted (INV-STALE).
-            let entry = self.records.read(&name_of(newest)).await?;
-            let entry = entry.map(|bytes| from_json::<Entry>(&name_of(newest), &bytes));
-            let epoch = entry.transpose()?.map_or(self.epoch + 1, |entry| entry.epoch);
-            return Err(HaError::Fenced { epoch });
-        }
-        *last += 1;
-        for old in numbers(&names).filter(|number| number + KEPT <= *last) {
-            self.records.remove(&name_of(old)).await?;
-        }
-        Ok(())
-    }
-}
-
-impl CompletionLog for JobLog {
-    fn record(
-        &self,
-        checkpoint: CheckpointId,
-        location: String,
-    ) -> BoxFuture<'static, Result<(), LogError>> {
-        let log = self.clone();
-        async move {
-            match log.append(Recorded { checkpoint, location }).await {
-                Ok(()) => Ok(()),
-                Err(error @ HaError::Fenced { .. }) => {
-                    warn!(job = %log.job, %checkpoint, "a snapshot of a job that was taken over");
-                    Err(LogError::Fenced(error.to_string()))
-                }
-                Err(error) => Err(LogError::Unavailable(chain(&error))),
-            }
-        }
-        .boxed()
+        let folder = self.store.folder(&format!("{}/logs/{id}", self.cluster));
+        let (token, rank) = (RunToken(rand::random()), self.epoch);
+        let run = Run { token, rank, name: "a JobManager".to_owned() };
+        let taken = log::take_over(&folder, run).await;
+        taken.map_err(|source| HaError::Log { job: id, source: source.into() })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tidegate_types::Parallelism;
+    use tidegate_storage::log::RecordedKind;
+    use tidegate_types::{CheckpointId, Parallelism};
 
     use super::*;
 
@@ -360,11 +257,8 @@ mod tests {
     }
 
     fn snapshot(id: u64) -> Recorded {
-        Recorded { checkpoint: CheckpointId(id), location: format!("/chk-{id}") }
-    }
-
-    async fn append(log: &JobLog, id: u64) -> Result<(), LogError> {
-        log.record(CheckpointId(id), format!("/chk-{id}")).await
+        let (checkpoint, location) = (CheckpointId(id), format!("/chk-{id}"));
+        Recorded { checkpoint, location, kind: RecordedKind::Checkpoint }
     }
 
     #[tokio::test]
@@ -372,34 +266,29 @@ mod tests {
         let first = HaStore::open("memory://ha-newest", "/default").await.expect("opens");
         let (log, before) = first.take_over(job()).await.expect("taken");
         assert_eq!(before, []);
-        for id in 1..=50 {
-            append(&log, id).await.expect("the only one");
+        for id in [1, 3, 2] {
+            log.append(snapshot(id)).await.expect("the only one");
         }
-        append(&log, 50).await.expect("harmless");
         let second = HaStore::open("memory://ha-newest", "/default").await.expect("opens");
         assert!(matches!(first.check_leadership().await, Err(HaError::Fenced { epoch: 2 })));
         let (_, before) = second.take_over(job()).await.expect("taken");
-        assert_eq!(before[0], snapshot(50));
-        assert!(before.len() <= KEPT as usize + 1, "old records are deleted");
+        assert_eq!(before, [snapshot(3), snapshot(2), snapshot(1)]);
     }
 
     #[tokio::test]
-    async fn who_was_taken_over_from_completes_nothing_more() {
+    async fn who_was_taken_over_from_completes_nothing_more_and_takes_nothing_back() {
         let first = HaStore::open("memory://ha-fenced", "/default").await.expect("opens");
         let (old, _) = first.take_over(job()).await.expect("taken");
-        append(&old, 1).await.expect("the only one");
+        old.append(snapshot(1)).await.expect("the only one");
         let second = HaStore::open("memory://ha-fenced", "/default").await.expect("opens");
         let (new, before) = second.take_over(job()).await.expect("taken");
         assert_eq!(before, [snapshot(1)]);
-        let refused = append(&old, 2).await.expect_err("taken over");
-        assert!(matches!(refused, LogError::Fenced(_)), "{refused}");
-        for id in 2..100 {
-            append(&new, id).await.expect("its own");
-        }
-        // By now the number that it would take next has been deleted.
-        let refused = append(&old, 2).await.expect_err("taken over");
-        assert!(matches!(refused, LogError::Fenced(_)), "{refused}");
-        assert!(matches!(first.take_over(job()).await, Err(HaError::Fenced { epoch: 2 })));
+        let refused = old.append(snapshot(2)).await.expect_err("taken over");
+        assert!(matches!(refused, LogError::Fenced { .. }), "{refused}");
+        let refused = first.take_over(job()).await.expect_err("a later one has it");
+        let HaError::Log { source, .. } = refused else { panic!("{refused}") };
+        assert!(matches!(&*source, LogError::Fenced { by } if by.contains("epoch 2")), "{source}");
+        new.append(snapshot(2)).await.expect("its own");
     }
 
     #[tokio::test]

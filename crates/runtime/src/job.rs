@@ -11,7 +11,7 @@ use std::{
 
 use tidegate_protocol::{Endpoint, KeepAlive, Secret};
 use tidegate_snapshot::store::{DeletionProof, SnapshotLocation, delete_snapshot};
-use tidegate_storage::{Address, Places};
+use tidegate_storage::{Address, Places, log::JobLog};
 use tidegate_types::{
     CheckpointId, Clock, ErrorKind, JobId, MaxParallelism, ProcessIndex, time::SystemClock,
 };
@@ -22,7 +22,7 @@ use crate::{
     describe::{JobDescription, JobPlan},
     embedded::{EmbeddedAttempts, LocalProgram},
     follow::Follower,
-    master::{Attempts, CompletionLog, JobMaster},
+    master::{Attempts, JobMaster},
     prepare::{check_plan, open_stores, prepare},
     seat::ProcessSeat,
     stats::SharedStats,
@@ -279,7 +279,7 @@ pub async fn start_master(
     settings: JobSettings,
     plan: JobPlan,
     mut attempts: Box<dyn Attempts>,
-    log: Option<Arc<dyn CompletionLog>>,
+    log: Option<JobLog>,
     clock: Arc<dyn Clock>,
 ) -> Result<JobHandle, JobError> {
     let stats = SharedStats::new(clock.now(), &settings);

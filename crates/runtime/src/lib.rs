@@ -35,7 +35,7 @@ pub use job::{
     HeldSnapshot, describe, dispose_savepoint, run, run_process, start, start_master,
     verify_snapshot,
 };
-pub use master::{AttemptStart, Attempts, CompletionLog, LogError, RunningAttempt};
+pub use master::{AttemptStart, Attempts, RunningAttempt};
 pub use prepare::{RestorePoint, discard_unrecorded};
 pub use seat::{CONFIGURATION_VARIABLE, DESCRIBE_VARIABLE, PROCESS_VARIABLE, ProcessSeat};
 pub use stats::{

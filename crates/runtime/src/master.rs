@@ -12,7 +12,6 @@
 mod actions;
 mod attempts;
 mod handover;
-mod log;
 mod tell;
 
 use std::{
@@ -30,6 +29,7 @@ use tidegate_snapshot::{
     manifest::SnapshotForm,
     store::{SnapshotStore, Unfinished},
 };
+use tidegate_storage::log::JobLog;
 use tidegate_types::{
     AttemptId, BarrierKind, CheckpointId, Clock, ErrorKind, MaxParallelism, Parallelism,
     ProcessIndex, error::chain,
@@ -40,10 +40,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-pub use self::{
-    attempts::{AttemptStart, Attempts, RunningAttempt},
-    log::{CompletionLog, LogError},
-};
+pub use self::attempts::{AttemptStart, Attempts, RunningAttempt};
 use self::{
     handover::{Handover, Step},
     tell::Sample,
@@ -107,7 +104,7 @@ pub(crate) struct JobMaster {
     clock: Arc<dyn Clock>,
     stats: SharedStats,
     /// Without one whoever can write a `_metadata` completes a snapshot.
-    log: Option<Arc<dyn CompletionLog>>,
+    log: Option<JobLog>,
     requests: mpsc::UnboundedReceiver<Request>,
     /// Requests that have come while the attempt was being started.
     waiting: Vec<Request>,
@@ -176,8 +173,8 @@ impl JobMaster {
         master
     }
 
-    /// The same, with a record of completed snapshots.
-    pub(crate) fn with_log(self, log: Option<Arc<dyn CompletionLog>>) -> Self {
+    /// The same, with a log that decides which snapshots are complete.
+    pub(crate) fn with_log(self, log: Option<JobLog>) -> Self {
         Self { log, ..self }
     }
 

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use tidegate_runtime::{CompletionLog, JobError, JobSettings, discard_unrecorded, start_master};
-use tidegate_storage::absolute;
+use tidegate_runtime::{JobError, JobSettings, discard_unrecorded, start_master};
+use tidegate_storage::{absolute, log::JobLog};
 use tidegate_types::{
     CheckpointId, ErrorKind, JobId, Timestamp,
     error::chain,
@@ -16,7 +16,7 @@ use tracing::{error, info};
 use super::{Dispatcher, Job, Submission, SubmitError};
 use crate::{
     attempts::{ClusterAttempts, JobProgram},
-    ha::{HaStore, JobLog, StoredJob},
+    ha::{HaStore, StoredJob},
     scheduler::Requirements,
 };
 
@@ -186,7 +186,6 @@ impl Dispatcher {
         if let Some(recovered) = &recovered {
             discard_unrecorded(&settings, recovered.newest).await?;
         }
-        let log = log.map(|log| Arc::new(log) as Arc<dyn CompletionLog>);
         let handle = start_master(settings, plan, Box::new(attempts), log, clock).await?;
         let (description, options) = (Arc::new(description), Arc::new(options));
         info!(job = %id, name = description.name, "job started");

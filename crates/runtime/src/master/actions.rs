@@ -13,11 +13,14 @@ use tidegate_snapshot::{
     },
     store::{SnapshotLocation, Unfinished, delete_snapshot},
 };
-use tidegate_storage::StoreError;
+use tidegate_storage::{
+    StoreError,
+    log::{JobLog, LogError, Recorded, RecordedKind},
+};
 use tidegate_types::{Barrier, BarrierKind, CheckpointId, OperatorUid, Timestamp, error::chain};
 use tracing::{debug, warn};
 
-use super::{Attempt, AttemptEnd, CompletionLog, JobMaster, LogError, Written};
+use super::{Attempt, AttemptEnd, JobMaster, Written};
 
 impl JobMaster {
     /// Carries out actions, in order; `attempt` is there while one runs.
@@ -105,6 +108,7 @@ impl JobMaster {
     ) {
         let Some(location) = self.location_under_way(checkpoint) else { return };
         self.measure(checkpoint, &acks);
+        let recorded = recorded(checkpoint, kind, &location);
         let kind = match kind {
             BarrierKind::Checkpoint | BarrierKind::Final => SnapshotKind::Checkpoint,
             BarrierKind::Savepoint | BarrierKind::StopWithSavepoint { .. } => {
@@ -133,7 +137,7 @@ impl JobMaster {
         let log = self.log.clone();
         self.writes.spawn(async move {
             match location.commit(&manifest).await {
-                Ok(()) => completed(checkpoint, &location, log.as_deref()).await,
+                Ok(()) => completed(recorded, log.as_ref()).await,
                 Err(error) => Written::Event(Event::ManifestFailed {
                     checkpoint,
                     may_have_happened: error.may_have_happened(),
@@ -146,11 +150,15 @@ impl JobMaster {
     /// Looks until the store answers: without knowing, nothing else can be decided.
     fn check_manifest(&mut self, checkpoint: CheckpointId) {
         let Some(location) = self.location_under_way(checkpoint) else { return };
+        let mut pending = self.coordinator.pending();
+        let Some((_, kind, _)) = pending.find(|(id, ..)| *id == checkpoint) else { return };
+        drop(pending);
+        let recorded = recorded(checkpoint, kind, &location);
         let (job, log) = (self.settings.id, self.log.clone());
         self.writes.spawn(async move {
             loop {
                 let problem = match location.exists().await {
-                    Ok(true) => match completed(checkpoint, &location, log.as_deref()).await {
+                    Ok(true) => match completed(recorded.clone(), log.as_ref()).await {
                         Written::Event(Event::ManifestFailed { reason, .. }) => reason,
                         written => return written,
                     },
@@ -199,20 +207,26 @@ impl JobMaster {
     }
 }
 
-/// A `_metadata` is written: the snapshot is complete once the record says so too.
-async fn completed(
-    checkpoint: CheckpointId,
-    location: &SnapshotLocation,
-    log: Option<&dyn CompletionLog>,
-) -> Written {
-    let location = location.to_string();
-    let recorded = match log {
-        Some(log) => log.record(checkpoint, location.clone()).await,
+/// What the job's log is to say of a snapshot.
+fn recorded(checkpoint: CheckpointId, kind: BarrierKind, location: &SnapshotLocation) -> Recorded {
+    let kind = match kind {
+        BarrierKind::Checkpoint | BarrierKind::Final => RecordedKind::Checkpoint,
+        BarrierKind::Savepoint => RecordedKind::Savepoint,
+        BarrierKind::StopWithSavepoint { .. } => RecordedKind::FinalSavepoint,
+    };
+    Recorded { checkpoint, location: location.to_string(), kind }
+}
+
+/// A `_metadata` is written: the snapshot is complete once the job's log says so too.
+async fn completed(snapshot: Recorded, log: Option<&JobLog>) -> Written {
+    let Recorded { checkpoint, location, .. } = snapshot.clone();
+    let appended = match log {
+        Some(log) => log.append(snapshot).await.map(drop),
         None => Ok(()),
     };
-    match recorded {
+    match appended {
         Ok(()) => Written::Event(Event::ManifestDurable { checkpoint, location }),
-        Err(LogError::Fenced(by)) => Written::Fenced(LogError::Fenced(by).to_string()),
+        Err(error @ LogError::Fenced { .. }) => Written::Fenced(error.to_string()),
         Err(error) => Written::Event(Event::ManifestFailed {
             checkpoint,
             may_have_happened: true,

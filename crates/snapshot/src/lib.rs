@@ -3,6 +3,7 @@
 //! ```text
 //!   <checkpoint dir>/<job id>/chk-<n>/_metadata            JSON, written last and at once
 //!                                    /state-0-<token>      one file per process
+//!                          /log/<number>                   the job's log (`tidegate_storage::log`)
 //!   <savepoint dir>/savepoint-<6 of job id>-<12 random>/…  the same
 //! ```
 //!

@@ -1,13 +1,18 @@
 //! A store that fails on demand: a decorator over a real one.
 //!
 //! A fault either keeps an operation from happening, or lets it happen and reports failure all the
-//! same. For two-phase commit the difference is everything.
+//! same. For two-phase commit the difference is everything. Operations can be held up as well, so
+//! that a test decides in which order those of several writers come.
 
 use std::{fmt, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::{
+    StreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, path::Path,
@@ -20,6 +25,8 @@ pub enum Operation<'a> {
     Put(&'a str),
     /// A file is read, or looked for.
     Get(&'a str),
+    /// The files below a folder are listed.
+    List(&'a str),
 }
 
 /// What becomes of it.
@@ -36,17 +43,33 @@ pub enum Fault {
 /// Decides on faults.
 pub type Decide = Arc<dyn Fn(Operation<'_>) -> Fault + Send + Sync>;
 
+/// Holds an operation up before it is done: until the future is ready.
+pub type Hold = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+
 /// A store with faults.
 pub struct FaultyStore {
     inner: Arc<dyn ObjectStore>,
     decide: Decide,
+    hold: Option<Hold>,
 }
 
 impl FaultyStore {
     /// `inner`, failing as `decide` says.
     #[must_use]
     pub fn new(inner: Arc<dyn ObjectStore>, decide: Decide) -> Self {
-        Self { inner, decide }
+        Self { inner, decide, hold: None }
+    }
+
+    /// The same, and every operation is held up.
+    #[must_use]
+    pub fn holding(self, hold: Hold) -> Self {
+        Self { hold: Some(hold), ..self }
+    }
+
+    async fn held(&self) {
+        if let Some(hold) = &self.hold {
+            hold().await;
+        }
     }
 }
 
@@ -74,6 +97,7 @@ impl ObjectStore for FaultyStore {
         payload: PutPayload,
         opts: PutOptions,
     ) -> Result<PutResult> {
+        self.held().await;
         match (self.decide)(Operation::Put(location.as_ref())) {
             Fault::None => self.inner.put_opts(location, payload, opts).await,
             Fault::Before => Err(injected()),
@@ -96,6 +120,7 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.held().await;
         match (self.decide)(Operation::Get(location.as_ref())) {
             Fault::None => self.inner.get_opts(location, options).await,
             Fault::Before | Fault::After => Err(injected()),
@@ -110,11 +135,25 @@ impl ObjectStore for FaultyStore {
         &self,
         locations: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(locations)
+        let Some(hold) = self.hold.clone() else { return self.inner.delete_stream(locations) };
+        let held = locations.then(move |location| {
+            let held = hold();
+            async move {
+                held.await;
+                location
+            }
+        });
+        self.inner.delete_stream(held.boxed())
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
+        let name = prefix.map_or("", |prefix| prefix.as_ref());
+        if (self.decide)(Operation::List(name)) != Fault::None {
+            return stream::once(async { Err(injected()) }).boxed();
+        }
+        let Some(hold) = &self.hold else { return self.inner.list(prefix) };
+        let (held, inner, prefix) = (hold(), Arc::clone(&self.inner), prefix.cloned());
+        stream::once(held).flat_map(move |()| inner.list(prefix.as_ref())).boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {

@@ -5,6 +5,7 @@ use object_store::ObjectStoreExt;
 use tidegate_storage::{
     Address, Places,
     faults::{Fault, FaultyStore, Operation},
+    log,
 };
 use tidegate_types::{AttemptId, ProcessIndex, SubtaskIndex, Timestamp};
 
@@ -409,4 +410,23 @@ async fn a_snapshot_that_could_not_be_restored_is_never_complete() {
     let manifest = manifest(BTreeMap::from([("state-0".to_owned(), entry)]));
     elsewhere.commit(&manifest).await.expect_err("its files lie elsewhere");
     location.commit(&manifest).await.expect("it is whole");
+}
+
+#[tokio::test]
+async fn the_log_of_a_job_lies_beside_its_checkpoints_and_stays_when_they_go() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SnapshotStore::open(folder.path().to_str().expect("utf-8")).expect("opens");
+    let run = log::Run { token: log::RunToken(1), rank: 0, name: "here".to_owned() };
+    let (taken, _) = log::take_over(&store.log(job()), run).await.expect("taken");
+    for subdir in [true, false] {
+        let location = store.checkpoint(job(), CheckpointId(1), subdir);
+        written(&location).await;
+        let listed = store.list(job(), subdir).await.expect("lists");
+        assert_eq!(listed.iter().map(|found| found.id.get()).collect::<Vec<_>>(), [1]);
+        delete(&location).await;
+        assert!(store.list(job(), subdir).await.expect("lists").is_empty());
+    }
+    let (checkpoint, location) = (CheckpointId(1), "chk-1".to_owned());
+    let kind = log::RecordedKind::Checkpoint;
+    taken.append(log::Recorded { checkpoint, location, kind }).await.expect("its log is there");
 }

@@ -237,15 +237,29 @@ fn checkpoints_are_taken_in_the_midst_of_timers_that_set_others() {
 }
 
 #[test]
-fn a_job_is_stopped_in_the_midst_of_timers_that_set_others() {
+fn a_job_that_is_stopped_in_the_midst_of_timers_goes_on_with_the_next_one() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (source, mut said) = (Fed::default(), Said::default());
-    let job = start(std::slice::from_ref(&source), &said.results, || Again);
+    let (source, mut before, mut after) = (Fed::default(), Said::default(), Said::default());
+    let job = start(std::slice::from_ref(&source), &before.results, || Again);
     source.feed([0, i64::MAX / 2]);
-    said.wait_for("timer 60000");
+    before.wait_for("timer 60000");
     let target = folder.path().display().to_string();
-    job.stop_with_savepoint_blocking(Some(target), false).expect("it is stopped");
+    let savepoint = job.stop_with_savepoint_blocking(Some(target), false).expect("it is stopped");
     job.wait_blocking().expect("it finishes");
+    let last = before.all().last().and_then(|line| line.strip_prefix("timer "));
+    let last = last.and_then(|time| time.parse::<i64>().ok()).expect("the last was a timer");
+
+    let from = Job::new("event-time").default_option("execution.state-recovery.path", savepoint);
+    let (source, results) = (Fed::default(), after.results.clone());
+    let make = || Again;
+    let job = start_job(from, std::slice::from_ref(&source), make, move || results.sink());
+    source.feed([i64::MAX / 2]);
+    let next = format!("timer {}", last + 60_000);
+    after.wait_for(&next);
+    job.cancel();
+    job.wait_blocking().expect("it is canceled");
+    let first = after.all().iter().find(|line| line.starts_with("timer"));
+    assert_eq!(first, Some(&next), "what is emitted behind the savepoint would come twice");
 }
 
 /// Counts its timers, each of which sets the next one.

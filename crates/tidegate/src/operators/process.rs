@@ -12,7 +12,7 @@
 //!
 //! Processing timers that are still waiting when the input has ended do not fire.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::{marker::PhantomData, panic::Location, sync::Arc};
 
 use tidegate_core::{
     Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, Progress, Wakeup,
@@ -24,9 +24,10 @@ use tidegate_state::{
     hash_keys,
 };
 use tidegate_types::{
-    Barrier, EventTime, KeyGroupRange, KeyHash, MaxParallelism, Now, Parallelism, Timestamp,
-    time::SystemClock,
+    Barrier, EventTime, KeyGroupRange, KeyHash, MaxParallelism, Now, OperatorUid, Parallelism,
+    Timestamp, time::SystemClock,
 };
+use tracing::warn;
 
 use super::{emitted::Emitted, keyed_snapshot, restore_keyed};
 use crate::Result;
@@ -149,6 +150,8 @@ pub struct ProcessContext<'a, K, Out> {
     now: Timestamp,
     /// There while a timer fires because of the final watermark.
     ending: Option<Ending>,
+    /// Where the function has set an event timer that no watermark may ever reach.
+    unreached: Option<&'static Location<'static>>,
 }
 
 /// Which timers a timer can set while the final watermark is handed on.
@@ -208,7 +211,15 @@ impl<K: Key, Out: Data> ProcessContext<'_, K, Out> {
     ///
     /// A timer that fires because of that end sets others only up to the latest one that its key
     /// has: see [the module](self) for the rule.
+    ///
+    /// On a stream without event times no watermark comes but that of the end, of which a warning
+    /// tells.
+    #[track_caller]
     pub fn set_event_timer(&mut self, time: EventTime) {
+        let has_times = self.timestamp.is_some() || self.watermark > EventTime::MIN;
+        if !has_times && time < EventTime::MAX {
+            self.unreached = Some(Location::caller());
+        }
         if self.ending.is_some_and(|ending| !ending.allows(time.millis())) {
             return;
         }
@@ -252,6 +263,10 @@ pub(crate) struct ProcessOperator<K, T, S, P: KeyedProcess<K, T>> {
     function: P,
     backend: KeyedBackend<K>,
     watermark: EventTime,
+    /// Where the function has set, for a record, an event timer that no watermark may ever reach.
+    unreached: Option<&'static Location<'static>>,
+    /// Whose name a warning about that bears, until it has been given.
+    unwarned: Option<OperatorUid>,
     out: Emitted<P::Out>,
     /// The keys of the batch at hand, and their hashes; kept for their memory alone.
     keys: Vec<K>,
@@ -274,11 +289,29 @@ impl<K: Key, T: Data, S: Fn(&T) -> K + 'static, P: KeyedProcess<K, T>> ProcessOp
             function,
             backend,
             watermark: EventTime::MIN,
+            unreached: None,
+            unwarned: Some(context.uid),
             out: Emitted::default(),
             keys: Vec::new(),
             hashes: Vec::new(),
             types: PhantomData,
         })
+    }
+
+    /// Tells, once, of an event timer on a stream without event times: on a bounded input it fires
+    /// at the end, so that a test passes, and in production it never does.
+    fn warn(&mut self) {
+        if let Some(place) = self.unreached
+            && let Some(uid) = self.unwarned.take()
+        {
+            warn!(
+                operator = %uid,
+                %place,
+                "an event timer is set on a stream without event times, where it fires at the end \
+                 of the input at the earliest; assign_timestamps in front of the operator gives \
+                 the stream some"
+            );
+        }
     }
 
     /// Fires some timers that are due.
@@ -320,6 +353,7 @@ impl<K: Key, T: Data, S: Fn(&T) -> K + 'static, P: KeyedProcess<K, T>> ProcessOp
             watermark: self.watermark,
             now,
             ending,
+            unreached: None,
         };
         self.function.on_timer(Timer { time, domain }, &mut context)
     }
@@ -352,11 +386,15 @@ where
                     watermark: self.watermark,
                     now,
                     ending: None,
+                    unreached: None,
                 };
                 self.function.on_record(record, &mut context)?;
+                self.unreached = self.unreached.or(context.unreached);
                 self.out.hand_on(out)?;
             }
         }
+        drop(keys);
+        self.warn();
         self.out.flush(out)
     }
 

@@ -1,6 +1,12 @@
-use std::time::Duration;
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use tidegate_core::{Operator, OperatorContext, Progress, Wakeup, batch::TARGET_LEN};
+use tidegate_core::{
+    Batch, ErasedBatch, Operator, OperatorContext, Progress, Wakeup, batch::TARGET_LEN,
+};
 use tidegate_state::{StateTtl, TimeDomain, ValueState};
 use tidegate_types::{Clock, EventTime, Timestamp};
 
@@ -281,4 +287,46 @@ fn at_the_end_of_time_one_more_timer_of_a_key_fires() {
     operator.on_batch(timed([(1_u64, 7)]), &mut out).expect("sets it");
     pass(&mut operator, i64::MAX, &mut out);
     assert_eq!(out.records(), [7, i64::MAX]);
+}
+
+/// What is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("nobody panics with it").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a counter logs as it takes in a batch, twice.
+fn logged(
+    timer: fn(&u64, &mut ProcessContext<'_, u64, Told>),
+    batch: fn() -> ErasedBatch,
+) -> String {
+    let (bench, mut out, log) = (Bench::new(), Collect::<Told>::new(), Log::default());
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let mut operator = counter(bench.context(), None, timer);
+        for _ in 0..2 {
+            operator.on_batch(batch(), &mut out).expect("counts");
+        }
+    });
+    let bytes = log.0.lock().expect("nobody panics with it").clone();
+    String::from_utf8(bytes).expect("a log is text")
+}
+
+#[test]
+fn event_timers_on_a_stream_without_event_times_are_warned_of_once() {
+    let untimed: fn() -> ErasedBatch = || Box::new(Batch::from(vec![1_u64, 2]));
+    let warning = logged(|_, context| context.set_event_timer(EventTime(7)), untimed);
+    assert_eq!(warning.matches("without event times").count(), 1, "{warning}");
+    assert!(warning.contains("operators/tests/process.rs") && warning.contains("tested"));
+    assert_eq!(logged(at_the_end, untimed), "", "the end comes without event times too");
+    assert_eq!(logged(at_record_time, || timed([(1_u64, 10)])), "");
 }

@@ -14,12 +14,13 @@ mod attempts;
 mod damage;
 mod farewell;
 mod handover;
+mod leftovers;
 mod log;
 mod tell;
 mod under_way;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -33,7 +34,7 @@ use tidegate_checkpoint::{
 use tidegate_snapshot::store::SnapshotStore;
 use tidegate_types::{
     AttemptId, CheckpointId, Clock, ErrorKind, MaxParallelism, Parallelism, ProcessIndex,
-    Superseded, error::chain,
+    error::chain,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -48,6 +49,7 @@ pub use self::{
 use self::{
     farewell::{Farewell, Leave},
     handover::{Handover, Step},
+    leftovers::Lineage,
     tell::Sample,
     under_way::UnderWay,
 };
@@ -60,9 +62,6 @@ use crate::{
 
 /// How often figures are brought up to date.
 const STATS_EVERY: Duration = Duration::from_millis(100);
-/// Of how many earlier attempts leftovers are looked for by their tokens: what those before them
-/// have left the ones between have deleted.
-const EARLIER_KEPT: usize = 1_000;
 
 /// How an attempt has ended.
 enum AttemptEnd {
@@ -146,8 +145,8 @@ pub(crate) struct JobMaster {
     under_way: BTreeMap<CheckpointId, UnderWay>,
     replies: HashMap<RequestId, Reply>,
     next_request: u64,
-    /// The tokens of this run's earlier attempts, the latest of them.
-    earlier: VecDeque<u64>,
+    /// The attempts so far, for what they leave behind.
+    lineage: Lineage,
     /// Where the savepoint lies that the job was stopped with.
     stopped_with: Option<String>,
     farewell: Farewell,
@@ -189,7 +188,7 @@ impl JobMaster {
             under_way: BTreeMap::new(),
             replies: HashMap::new(),
             next_request: 0,
-            earlier: VecDeque::new(),
+            lineage: Lineage::default(),
             stopped_with: None,
             farewell: Farewell::No,
             attempt: AttemptId(0),
@@ -536,22 +535,10 @@ impl JobMaster {
         let (attempt, token) = (self.attempt, rand::random::<u64>());
         self.token = token;
         let concludes = self.coordinator.is_concluding();
-        let superseded = self.superseded();
-        if self.earlier.len() == EARLIER_KEPT {
-            self.earlier.pop_front();
-        }
-        self.earlier.push_back(token);
+        let has_folder = self.settings.options.checkpointing.dir.is_some();
+        let superseded = self.lineage.begin(token, has_folder);
         let start = AttemptStart { attempt, token, restored, concludes, superseded };
         self.unless_cancelled(|attempts| attempts.start(start)).await
-    }
-
-    /// Whose leftovers the next attempt may delete. Without a folder for checkpoints nothing tells
-    /// what has become of other runs of the job, and they may be writing right now.
-    fn superseded(&self) -> Superseded {
-        match self.settings.options.checkpointing.dir {
-            Some(_) => Superseded::Others,
-            None => Superseded::These(self.earlier.iter().copied().collect()),
-        }
     }
 
     /// Waits for something that an attempt begins with, unless the job is cancelled meanwhile.

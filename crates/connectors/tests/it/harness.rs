@@ -57,7 +57,7 @@ pub(crate) struct Attempt {
 impl Attempt {
     pub(crate) fn new(parallelism: u32, restored: &[RestoredList]) -> Self {
         let token = TOKENS.fetch_add(1, Ordering::Relaxed);
-        let (restored, superseded) = (restored.to_vec(), Superseded::Others);
+        let (restored, superseded) = (restored.to_vec(), Superseded::others());
         Self { token, parallelism, restored, superseded, failed: Arc::default() }
     }
 

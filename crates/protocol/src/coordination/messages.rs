@@ -103,6 +103,12 @@ impl TryFrom<wire::Hello> for Hello {
 
 impl From<Start> for wire::Start {
     fn from(start: Start) -> Self {
+        let (superseded, spared) = match start.superseded {
+            Superseded::Others { but } => (None, but.into_iter().collect()),
+            Superseded::These(tokens) => {
+                (Some(wire::Attempts { tokens: tokens.into_iter().collect() }), Vec::new())
+            }
+        };
         Self {
             protocol_version: version::ours(),
             attempt: start.attempt.get(),
@@ -112,12 +118,8 @@ impl From<Start> for wire::Start {
             restored_from: start.restored_from,
             addresses: start.addresses,
             concludes: start.concludes,
-            superseded: match start.superseded {
-                Superseded::Others => None,
-                Superseded::These(tokens) => {
-                    Some(wire::Attempts { tokens: tokens.into_iter().collect() })
-                }
-            },
+            superseded,
+            spared,
         }
     }
 }
@@ -135,9 +137,10 @@ impl TryFrom<wire::Start> for Start {
             restored_from: wire.restored_from,
             addresses: wire.addresses,
             concludes: wire.concludes,
-            superseded: wire.superseded.map_or(Superseded::Others, |attempts| {
-                Superseded::These(attempts.tokens.into_iter().collect())
-            }),
+            superseded: match wire.superseded {
+                None => Superseded::Others { but: wire.spared.into_iter().collect() },
+                Some(attempts) => Superseded::These(attempts.tokens.into_iter().collect()),
+            },
         })
     }
 }

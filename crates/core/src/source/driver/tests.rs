@@ -243,7 +243,7 @@ fn context((subtask, parallelism): (u32, u32), restored: &[ListState]) -> Operat
         attempt: AttemptId(0),
         attempt_token: 1,
         allow_lost_output: false,
-        superseded: Superseded::Others,
+        superseded: Superseded::others(),
         restored: RestoredState { lists: restored.to_vec(), ..RestoredState::default() },
         tokio: TOKIO.handle().clone(),
         duties: Duties::new(|_| panic!("a source has none")),

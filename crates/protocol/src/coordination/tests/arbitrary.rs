@@ -249,7 +249,9 @@ fn start() -> impl Strategy<Value = Start> {
     let addresses = collection::vec(text(), 0..4);
     let attempt = any::<u64>().prop_map(AttemptId);
     let these = collection::btree_set(any::<u64>(), 0..4).prop_map(Superseded::These);
-    let superseded = prop_oneof![Just(Superseded::Others), these];
+    let others = collection::btree_set(any::<u64>(), 0..4);
+    let others = others.prop_map(|but| Superseded::Others { but });
+    let superseded = prop_oneof![others, these];
     let rest = (option::of(text()), addresses, any::<bool>(), superseded);
     (attempt, any::<u64>(), parallelism, max_parallelism(), rest).prop_map(
         |(attempt, token, parallelism, max_parallelism, rest)| Start {

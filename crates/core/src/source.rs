@@ -20,8 +20,7 @@
 //!
 //! What can be seen of a breach is refused where it is seen, with an error that names the split:
 //! a subtask that there is not, two splits with one id, a snapshot without a split that the reader
-//! was given, a reader that is exhausted and has splits left, a batch that mixes records with and
-//! without event times.
+//! was given, a batch that mixes records with and without event times.
 //!
 //! # Failure
 //!

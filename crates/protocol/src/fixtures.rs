@@ -96,15 +96,16 @@ fn start() -> Start {
         restored_from: Some("s3://bucket/chk-7".to_owned()),
         addresses: vec!["10.0.0.1:4000".to_owned(), "10.0.0.2:4000".to_owned()],
         concludes: false,
-        superseded: Superseded::Others,
+        superseded: Superseded::others(),
     }
 }
 
 fn start_superseding() -> Start {
-    Start {
-        superseded: Superseded::Runs(BTreeSet::from([RunToken(1), RunToken(u64::MAX)])),
-        ..start()
-    }
+    Start { superseded: Superseded::runs([RunToken(1), RunToken(u64::MAX)]), ..start() }
+}
+
+fn start_sparing() -> Start {
+    Start { superseded: Superseded::Others { but: BTreeSet::from([1, u64::MAX]) }, ..start() }
 }
 
 fn ack() -> ProcessAck {
@@ -249,6 +250,7 @@ fn conversation() -> Vec<Example> {
         raw::<wire::Hello, _>("hello", hello()),
         example("start", ToProcess::Start(start())),
         example("start_superseding", ToProcess::Start(start_superseding())),
+        example("start_sparing", ToProcess::Start(start_sparing())),
         example("start_concluding", ToProcess::Start(Start { concludes: true, ..start() })),
         example("refused", ToProcess::Refused("another plan".to_owned())),
         example("figures", FromProcess::Figures(figures)),

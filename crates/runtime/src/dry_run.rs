@@ -183,7 +183,7 @@ fn restore_subtask(
                 attempt: AttemptId(0),
                 attempt_token: 0,
                 allow_lost_output: false,
-                superseded: Superseded::Others,
+                superseded: Superseded::others(),
                 restored: state,
                 tokio: tokio::runtime::Handle::current(),
                 // It is made and asked for nothing, so it begins nothing.

@@ -14,6 +14,7 @@ mod attempts;
 mod damage;
 mod farewell;
 mod handover;
+mod leftovers;
 mod tell;
 mod under_way;
 
@@ -45,6 +46,7 @@ pub use self::attempts::{AttemptStart, Attempts, RunningAttempt};
 use self::{
     farewell::{Farewell, Leave},
     handover::{Handover, Step},
+    leftovers::Lineage,
     tell::Sample,
     under_way::UnderWay,
 };
@@ -141,6 +143,8 @@ pub(crate) struct JobMaster {
     under_way: BTreeMap<CheckpointId, UnderWay>,
     replies: HashMap<RequestId, Reply>,
     next_request: u64,
+    /// What its attempts have left behind.
+    lineage: Lineage,
     /// Where the savepoint lies that the job was stopped with.
     stopped_with: Option<String>,
     farewell: Farewell,
@@ -184,6 +188,7 @@ impl JobMaster {
             under_way: BTreeMap::new(),
             replies: HashMap::new(),
             next_request: 0,
+            lineage: Lineage::default(),
             stopped_with: None,
             farewell: Farewell::No,
             attempt: AttemptId(0),
@@ -531,7 +536,7 @@ impl JobMaster {
         let (attempt, token) = (self.attempt, self.tenure.attempt_token(self.attempt));
         self.token = token;
         let concludes = self.coordinator.is_concluding();
-        let superseded = self.tenure.superseded();
+        let superseded = self.lineage.begin(token, self.tenure.superseded());
         let start = AttemptStart { attempt, token, restored, concludes, superseded };
         self.unless_cancelled(|attempts| attempts.start(start)).await
     }

@@ -6,14 +6,14 @@
 //!   <checkpoint folder>/<job>/run/           which run lives
 //! ```
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use tidegate_storage::{
     Place,
     log::{self, JobLog, LogError, Recorded, Run},
     presence::{Presence, PresenceError, PresenceOptions},
 };
-use tidegate_types::{AttemptId, ErrorKind, RunToken, Superseded, error::chain};
+use tidegate_types::{AttemptId, ErrorKind, RunToken, error::chain};
 use tracing::warn;
 
 use crate::{
@@ -168,10 +168,11 @@ impl Tenure {
         self.log.run().token.of_attempt(attempt.get())
     }
 
-    /// Whose leftovers an attempt of this run may delete.
-    pub(crate) fn superseded(&self) -> Superseded {
-        let own = self.log.run().token;
-        Superseded::Runs(self.log.superseded().iter().copied().chain([own]).collect())
+    /// The runs whose output an attempt of this run may delete that is prepared and not committed:
+    /// those that it has superseded, as long as no savepoint can hold any of that, and its own.
+    pub(crate) fn superseded(&self) -> BTreeSet<RunToken> {
+        let superseded = self.log.superseded().difference(self.log.with_savepoints());
+        superseded.copied().chain([self.log.run().token]).collect()
     }
 
     /// The run has ended. With nothing left to go on from, `forget` the log too.

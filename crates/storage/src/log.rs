@@ -148,6 +148,7 @@ pub struct JobLog {
     records: Records,
     run: Arc<Run>,
     superseded: Arc<BTreeSet<RunToken>>,
+    with_savepoints: Arc<BTreeSet<RunToken>>,
     end: Arc<Mutex<End>>,
     kept: u64,
 }
@@ -229,6 +230,7 @@ async fn take_over_keeping(
         let log = JobLog {
             records,
             superseded: Arc::new(entries.others(run.token)),
+            with_savepoints: Arc::new(entries.with_savepoints()),
             run: Arc::new(run),
             end: Arc::new(Mutex::new(end)),
             kept,
@@ -273,6 +275,13 @@ impl JobLog {
     #[must_use]
     pub fn superseded(&self) -> &BTreeSet<RunToken> {
         &self.superseded
+    }
+
+    /// Those runs, and this one's, that had completed a savepoint when the job was taken over. What
+    /// they have prepared and not committed may be the savepoint's.
+    #[must_use]
+    pub fn with_savepoints(&self) -> &BTreeSet<RunToken> {
+        &self.with_savepoints
     }
 
     /// Completes a snapshot whose `_metadata` is durable. Doing so twice is harmless.

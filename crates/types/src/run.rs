@@ -56,19 +56,42 @@ impl fmt::Display for RunToken {
 /// of earlier attempts of its own. Nothing of what they have left uncommitted will be asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Superseded {
-    /// All other attempts of its job, whichever run they were of.
-    Others,
+    /// All other attempts of its job, whichever run they were of, but those with these tokens: what
+    /// they have prepared a savepoint holds.
+    Others {
+        /// The exceptions.
+        but: BTreeSet<u64>,
+    },
     /// Those of these runs, its own among them.
-    Runs(BTreeSet<RunToken>),
+    Runs {
+        /// The runs.
+        runs: BTreeSet<RunToken>,
+        /// The exceptions, as above.
+        but: BTreeSet<u64>,
+    },
 }
 
 impl Superseded {
+    /// All other attempts of its job.
+    #[must_use]
+    pub const fn others() -> Self {
+        Self::Others { but: BTreeSet::new() }
+    }
+
+    /// Those of these runs.
+    #[must_use]
+    pub fn runs(runs: impl IntoIterator<Item = RunToken>) -> Self {
+        Self::Runs { runs: runs.into_iter().collect(), but: BTreeSet::new() }
+    }
+
     /// Whether an attempt of that token, which is another than the running one, is among them.
     #[must_use]
     pub fn contains(&self, attempt_token: u64) -> bool {
         match self {
-            Self::Others => true,
-            Self::Runs(runs) => runs.contains(&RunToken::of(attempt_token)),
+            Self::Others { but } => !but.contains(&attempt_token),
+            Self::Runs { runs, but } => {
+                runs.contains(&RunToken::of(attempt_token)) && !but.contains(&attempt_token)
+            }
         }
     }
 }
@@ -80,7 +103,7 @@ mod tests {
     #[test]
     fn an_attempts_token_tells_its_run() {
         let (run, other) = (RunToken::of(u64::MAX), RunToken::of(7 << 16));
-        let superseded = Superseded::Runs([run].into());
+        let superseded = Superseded::runs([run]);
         for attempt in [0, 1, 0xffff, 0x1_0000] {
             assert_eq!(RunToken::of(run.of_attempt(attempt)), run);
             assert!(superseded.contains(run.of_attempt(attempt)));

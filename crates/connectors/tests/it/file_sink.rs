@@ -254,9 +254,9 @@ fn a_running_attempt_s_files_are_left_alone() {
 
 /// An attempt at 1 that may delete what these attempts have left.
 fn superseding(attempts: &[&Attempt]) -> Attempt {
-    let runs = attempts.iter().map(|attempt| RunToken::of(attempt.token)).collect();
+    let runs = attempts.iter().map(|attempt| RunToken::of(attempt.token));
     let mut attempt = Attempt::new(1, &[]);
-    attempt.superseded = Superseded::Runs(runs);
+    attempt.superseded = Superseded::runs(runs);
     attempt
 }
 

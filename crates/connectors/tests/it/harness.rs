@@ -58,7 +58,7 @@ impl Attempt {
     pub(crate) fn new(parallelism: u32, restored: &[RestoredList]) -> Self {
         // Each is of a run of its own.
         let token = TOKENS.fetch_add(0x1_0000, Ordering::Relaxed);
-        let (restored, superseded) = (restored.to_vec(), Superseded::Others);
+        let (restored, superseded) = (restored.to_vec(), Superseded::others());
         Self { token, parallelism, restored, superseded, failed: Arc::default() }
     }
 

@@ -103,6 +103,12 @@ impl TryFrom<wire::Hello> for Hello {
 
 impl From<Start> for wire::Start {
     fn from(start: Start) -> Self {
+        let (superseded, spared) = match start.superseded {
+            Superseded::Others { but } => (None, but),
+            Superseded::Runs { runs, but } => {
+                (Some(wire::Runs { tokens: runs.into_iter().map(|run| run.0).collect() }), but)
+            }
+        };
         Self {
             protocol_version: version::ours(),
             attempt: start.attempt.get(),
@@ -112,12 +118,8 @@ impl From<Start> for wire::Start {
             restored_from: start.restored_from,
             addresses: start.addresses,
             concludes: start.concludes,
-            superseded: match start.superseded {
-                Superseded::Others => None,
-                Superseded::Runs(runs) => {
-                    Some(wire::Runs { tokens: runs.into_iter().map(|run| run.0).collect() })
-                }
-            },
+            superseded,
+            spared: spared.into_iter().collect(),
         }
     }
 }
@@ -127,6 +129,7 @@ impl TryFrom<wire::Start> for Start {
 
     fn try_from(wire: wire::Start) -> Result<Self, Self::Error> {
         version::check("Start", wire.protocol_version)?;
+        let but = wire.spared.into_iter().collect();
         Ok(Self {
             attempt: AttemptId(wire.attempt),
             token: wire.token,
@@ -135,9 +138,13 @@ impl TryFrom<wire::Start> for Start {
             restored_from: wire.restored_from,
             addresses: wire.addresses,
             concludes: wire.concludes,
-            superseded: wire.superseded.map_or(Superseded::Others, |runs| {
-                Superseded::Runs(runs.tokens.into_iter().map(RunToken).collect())
-            }),
+            superseded: match wire.superseded {
+                None => Superseded::Others { but },
+                Some(runs) => {
+                    let runs = runs.tokens.into_iter().map(RunToken).collect();
+                    Superseded::Runs { runs, but }
+                }
+            },
         })
     }
 }

@@ -7,7 +7,7 @@ use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tidegate_types::CheckpointId;
 
-use super::{LogError, Recorded, Run, RunToken};
+use super::{LogError, Recorded, RecordedKind, Run, RunToken};
 use crate::Records;
 
 /// How many entries are read at once.
@@ -136,6 +136,14 @@ impl Entries {
     pub(super) fn others(&self, own: RunToken) -> BTreeSet<RunToken> {
         let runs = self.0.values().map(|entry| entry.run);
         runs.filter(|run| *run != own && *run != RunToken::default()).collect()
+    }
+
+    /// The runs that have completed a savepoint.
+    pub(super) fn with_savepoints(&self) -> BTreeSet<RunToken> {
+        let is_savepoint = |entry: &&Entry| {
+            entry.completed.as_ref().is_some_and(|done| done.kind == RecordedKind::Savepoint)
+        };
+        self.0.values().filter(is_savepoint).map(|entry| entry.run).collect()
     }
 
     /// The entry that a job would go on from.

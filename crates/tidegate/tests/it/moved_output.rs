@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -104,6 +104,42 @@ fn a_restore_that_writes_elsewhere_finishes_files_where_they_lie() {
     finish(&running);
     assert_eq!(unfinished(&blue, ".pending"), <[PathBuf; 0]>::default());
     assert_all_written(&[&blue, &green]);
+}
+
+/// The job goes back behind its savepoint, and writes the same again; the savepoint's own output is
+/// there for whoever starts from it.
+#[test]
+fn what_a_savepoint_has_prepared_is_left_to_it_by_a_recovery() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (blue, green) = (folder.path().join("blue"), folder.path().join("green"));
+    let fails = Arc::new(AtomicBool::new(false));
+    let (sink, failing) = (files::json_lines_sink::<Counted>(&blue), Arc::clone(&fails));
+    let options =
+        ["-Drestart-strategy.type=fixed-delay", "-Drestart-strategy.fixed-delay.delay=1 ms"];
+    let started = job(folder.path()).start(options, move |env| {
+        let failing = Arc::clone(&failing);
+        numbers(env, Some(SLOW))
+            .key_by(|number: &u64| number % KEYS)
+            .aggregate("count", Count)
+            .inspect(move |_| {
+                if failing.swap(false, Ordering::SeqCst) { Err("once".into()) } else { Ok(()) }
+            })
+            .sink("counts", sink.clone());
+        Ok(())
+    });
+    let running = started.expect("the job starts");
+    wait_for_records(&running);
+    let savepoint = running.savepoint_blocking(None).expect("it is taken");
+    fails.store(true, Ordering::SeqCst);
+    assert_eq!(finish(&running).stats.restarts, 1);
+    assert_all_written(&[&blue]);
+    let first = lines(&blue);
+    let from = format!("--from-savepoint={savepoint}");
+    finish(&count_into(folder.path(), &[&from], green.clone()));
+    let mut second = [lines(&blue), lines(&green)].concat();
+    second.sort();
+    let twice = first.iter().flat_map(|line| [line, line]).cloned().collect::<Vec<_>>();
+    assert!(second == twice, "{} of {} lines, or other ones", second.len(), twice.len());
 }
 
 /// Without a folder for checkpoints nothing tells what has become of other runs of the job: they may

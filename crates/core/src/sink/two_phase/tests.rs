@@ -179,7 +179,7 @@ impl Bench {
             attempt: AttemptId(0),
             attempt_token: 0,
             allow_lost_output: false,
-            superseded: Superseded::Others,
+            superseded: Superseded::others(),
             restored: RestoredState::default(),
             tokio: self.runtime.handle().clone(),
             duties: self.duties(),

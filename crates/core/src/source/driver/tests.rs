@@ -34,7 +34,6 @@ enum Fault {
     DropsFinished,
     KeepsTwice,
     KeepsStrangers,
-    LeavesSome,
     MixesTimes,
 }
 
@@ -139,9 +138,6 @@ impl SourceReader for NumberReader {
     fn poll_batch(&mut self, _max: usize, batch: &mut Batch<u32>) -> UserResult<ReaderStatus> {
         match self.splits.iter_mut().find(|split| !split.finished) {
             None => Ok(ReaderStatus::Exhausted),
-            Some(split) if self.fault == Some(Fault::LeavesSome) && split.number > 1 => {
-                Ok(ReaderStatus::Exhausted)
-            }
             Some(split) => {
                 split.finished = true;
                 batch.push(split.number);
@@ -243,7 +239,7 @@ fn context((subtask, parallelism): (u32, u32), restored: &[ListState]) -> Operat
         attempt: AttemptId(0),
         attempt_token: 1,
         allow_lost_output: false,
-        superseded: Superseded::Others,
+        superseded: Superseded::others(),
         restored: RestoredState { lists: restored.to_vec(), ..RestoredState::default() },
         tokio: TOKIO.handle().clone(),
         duties: Duties::new(|_| panic!("a source has none")),
@@ -417,10 +413,6 @@ fn a_source_that_breaks_its_word_is_refused_where_it_does() {
         (
             Fault::KeepsStrangers,
             "the reader's snapshot holds the split `7`, which it was not given",
-        ),
-        (
-            Fault::LeavesSome,
-            "the reader is exhausted, and its split `2` has not been read to its end",
         ),
         (
             Fault::MixesTimes,

@@ -248,9 +248,12 @@ fn start() -> impl Strategy<Value = Start> {
     let parallelism = (1..=u32::MAX).prop_map(|count| Parallelism::new(count).unwrap());
     let addresses = collection::vec(text(), 0..4);
     let attempt = any::<u64>().prop_map(AttemptId);
-    let these =
-        collection::btree_set(any::<u64>().prop_map(RunToken), 0..4).prop_map(Superseded::Runs);
-    let superseded = prop_oneof![Just(Superseded::Others), these];
+    let runs = collection::btree_set(any::<u64>().prop_map(RunToken), 0..4);
+    let but = collection::btree_set(any::<u64>(), 0..4);
+    let these = (runs, but).prop_map(|(runs, but)| Superseded::Runs { runs, but });
+    let others = collection::btree_set(any::<u64>(), 0..4);
+    let others = others.prop_map(|but| Superseded::Others { but });
+    let superseded = prop_oneof![others, these];
     let rest = (option::of(text()), addresses, any::<bool>(), superseded);
     (attempt, any::<u64>(), parallelism, max_parallelism(), rest).prop_map(
         |(attempt, token, parallelism, max_parallelism, rest)| Start {

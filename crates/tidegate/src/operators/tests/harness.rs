@@ -102,7 +102,7 @@ impl Bench {
             attempt: AttemptId(0),
             attempt_token: 1,
             allow_lost_output: false,
-            superseded: Superseded::Others,
+            superseded: Superseded::others(),
             restored,
             tokio: self.tokio.handle().clone(),
             duties: Duties::new(|_| panic!("only sinks have duties")),

@@ -208,6 +208,16 @@ fn the_final_checkpoint_commits_and_then_all_closes() {
 }
 
 #[test]
+fn a_job_that_ends_for_now_keeps_its_checkpoints() {
+    for (end, gone) in [(EndStatus::Suspended, vec![]), (EndStatus::Canceled, vec![1])] {
+        let mut script = Script::new(config());
+        script.at(1000);
+        script.complete(1);
+        assert_eq!(deleted(&script.step(Event::JobEnded(end))), gone, "{end:?}");
+    }
+}
+
+#[test]
 fn a_savepoint_is_its_users_and_takes_part_in_recovery() {
     let mut script = Script::new(config());
     script.at(1000);

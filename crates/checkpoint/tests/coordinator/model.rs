@@ -457,7 +457,7 @@ impl Model {
         let keeps = match self.ended.expect("it has ended") {
             EndStatus::Finished => false,
             EndStatus::Canceled => self.config.retention == RetentionPolicy::RetainOnCancellation,
-            EndStatus::Failed => true,
+            EndStatus::Failed | EndStatus::Suspended => true,
         };
         let retained = self.coordinator.retained();
         let owned = retained.iter().filter(|snapshot| Some(snapshot.id) != self.unclaimed);

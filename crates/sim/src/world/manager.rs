@@ -338,7 +338,7 @@ impl World {
                 Start::Savepoint { folder, claimed: self.schedule.toss() }
             }
             (EndStatus::Finished, None) => return self.end = Some(End::Finished),
-            (EndStatus::Failed, _) => Start::Latest,
+            (EndStatus::Failed | EndStatus::Suspended, _) => Start::Latest,
             // What is not there to go on from can't have been committed either, or it is the user
             // who has thrown it away.
             (EndStatus::Canceled, _) if life.coordinator.restore_point().is_none() => {

@@ -275,16 +275,13 @@ impl Connection {
     }
 
     /// Deletes what processes that have ended have left and nobody needs any more.
-    fn tidy_up(&mut self) {
+    fn tidy_up(&self) {
         let logs = self.running.keys().map(|key| self.home.log_of(key)).collect::<BTreeSet<_>>();
         let binaries = self.running.values().map(|running| running.artifact.clone());
         let binaries = binaries.collect::<BTreeSet<_>>();
-        let (home, used) = (self.home.clone(), self.used.clone());
-        // A binary that is started meanwhile and found missing is fetched again.
-        tokio::task::spawn_blocking(move || {
-            tidy_logs(&home.logs, &logs, home.kept_logs);
-            tidy_binaries(&home.artifacts, &binaries, &used);
-        });
+        // Here and now, so that no process is started between the look and the deletion.
+        tidy_logs(&self.home.logs, &logs, self.home.kept_logs);
+        tidy_binaries(&self.home.artifacts, &binaries, &self.used);
     }
 
     /// Ends all processes, and waits until they are gone.

@@ -230,6 +230,16 @@ fn the_final_checkpoint_commits_and_then_all_closes() {
 }
 
 #[test]
+fn a_job_that_ends_for_now_keeps_its_checkpoints() {
+    for (end, gone) in [(EndStatus::Suspended, vec![]), (EndStatus::Canceled, vec![1])] {
+        let mut script = Script::new(config());
+        script.at(1000);
+        script.complete(1);
+        assert_eq!(deleted(&script.step(Event::JobEnded(end))), gone, "{end:?}");
+    }
+}
+
+#[test]
 fn inv_aside_a_savepoint_commits_nothing_and_is_not_restored_from() {
     let mut script = Script::new(config());
     script.at(1000);

@@ -276,6 +276,7 @@ async fn decide(
     let found = match start {
         Some(start) => {
             let found = restore_from(start, spec, plan, &candidates.listed).await?;
+            tell_rewind(&found.restored, spec, plan, recorded);
             attempts.check(&found.restored).await?;
             found
         }
@@ -312,6 +313,23 @@ impl Found {
         let max_parallelism = spec.max_parallelism.unwrap_or_else(default);
         let restored = RestorePoint { max_parallelism, from: None };
         Self { restored, owned: Vec::new(), foreign: None }
+    }
+}
+
+/// Says loudly that a job goes back behind what its sinks have committed: that is for its owner to
+/// want, and what follows is written again.
+fn tell_rewind(point: &RestorePoint, spec: &JobSettings, plan: &JobPlan, recorded: &[Recorded]) {
+    let Some((start, location)) = &point.from else { return };
+    let is_later = |found: &&Recorded| found.is_needed() && found.checkpoint > *start;
+    let is_own = recorded.iter().any(|found| found.location == *location);
+    let later = recorded.iter().filter(is_later).count();
+    let sinks = plan.committing().map(|uid| uid.as_str()).collect::<Vec<_>>().join(", ");
+    if is_own && later > 0 && !sinks.is_empty() {
+        warn!(
+            job = %spec.id, location, later, sinks,
+            "going back behind later snapshots of this job: what these sinks have committed with \
+             them will be written again; --from-savepoint latest goes on from the newest"
+        );
     }
 }
 

@@ -337,6 +337,13 @@ fn state_verbs() -> Command {
                 .arg(from())
                 .arg(to("The folder or URL of what is written."))
                 .arg(value("type", "canonical|native", "The form.").long("type")),
+            verb("sweep", "Deletes files of snapshots that no manifest names.")
+                .arg(
+                    value("path", "DIR", "A folder of checkpoints or savepoints, or one of them.")
+                        .required(true),
+                )
+                .arg(flag("dry-run", "Deletes nothing, and says what it would."))
+                .arg(flag("all", "What is younger than an hour too: only if no job writes there.")),
         ])
 }
 

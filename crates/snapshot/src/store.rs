@@ -13,6 +13,7 @@ mod delete;
 mod files;
 mod location;
 mod names;
+mod sweep;
 
 use std::fmt;
 
@@ -22,6 +23,7 @@ use tidegate_types::{CheckpointId, JobId};
 pub use delete::{DeletionProof, Leftover, Unfinished, delete_snapshot};
 pub use location::{LoadedSnapshot, SnapshotLocation};
 pub use names::{state_file, table_file};
+pub use sweep::{Rule, Untidy, find_untidy};
 
 /// A place where snapshots are kept. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -164,4 +166,4 @@ fn checkpoint_of(folder: &str) -> Option<CheckpointId> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,6 +4,7 @@ mod diff;
 mod query;
 mod rewrite;
 mod show;
+mod sweep;
 
 use anyhow::{Context, anyhow};
 use clap::ArgMatches;
@@ -32,6 +33,7 @@ pub(super) async fn run(matches: &ArgMatches) -> Done {
         "verify" => verify(own).await,
         "copy" => rewrite::copy(own).await,
         "convert" => rewrite::convert(own).await,
+        "sweep" => sweep::sweep(own).await,
         other => Err(Failure::Arguments(format!("\"{other}\" is not a valid action."))),
     }
 }

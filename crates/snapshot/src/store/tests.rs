@@ -59,7 +59,7 @@ async fn delete(location: &SnapshotLocation) {
     location.remove(leftovers).await.expect("removed");
 }
 
-async fn written(location: &SnapshotLocation) -> Manifest {
+pub(crate) async fn written(location: &SnapshotLocation) -> Manifest {
     let bytes = Bytes::from_static(b"some state");
     let entry = location.write_file("state-0", vec![bytes.clone()], crc32c::crc32c(&bytes)).await;
     let manifest = manifest(BTreeMap::from([("state-0".to_owned(), entry.expect("written"))]));

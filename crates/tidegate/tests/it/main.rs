@@ -15,6 +15,7 @@ mod overlap;
 mod panics;
 mod prepared_output;
 mod processes;
+mod quiet;
 mod retention;
 mod runs;
 mod savepoints;

@@ -105,6 +105,16 @@ fn deleted(actions: &[Action]) -> Vec<u64> {
 }
 
 #[test]
+fn a_job_that_ends_for_now_keeps_its_checkpoints() {
+    for (end, gone) in [(EndStatus::Suspended, vec![]), (EndStatus::Canceled, vec![1])] {
+        let mut script = Script::new(config());
+        script.at(1000);
+        script.complete(1);
+        assert_eq!(deleted(&script.step(Event::JobEnded(end))), gone, "{end:?}");
+    }
+}
+
+#[test]
 fn inv_durable_processes_hear_of_completion_only_once_the_manifest_is_there() {
     let mut script = Script::new(config());
     assert_eq!(triggered(&script.at(999)), NONE);
@@ -205,16 +215,6 @@ fn the_final_checkpoint_commits_and_then_all_closes() {
     let actions = script.report(Report::Closed { process: ProcessIndex(1) });
     assert_eq!(actions, [Action::AttemptClosed]);
     assert_eq!(deleted(&script.step(Event::JobEnded(EndStatus::Finished))), [1]);
-}
-
-#[test]
-fn a_job_that_ends_for_now_keeps_its_checkpoints() {
-    for (end, gone) in [(EndStatus::Suspended, vec![]), (EndStatus::Canceled, vec![1])] {
-        let mut script = Script::new(config());
-        script.at(1000);
-        script.complete(1);
-        assert_eq!(deleted(&script.step(Event::JobEnded(end))), gone, "{end:?}");
-    }
 }
 
 #[test]

@@ -5,11 +5,11 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// What each crate may depend on, besides crates from outside. Crates that are not published
-/// (benchmarks, examples, the simulation, this one) may use everything.
+/// What each crate may depend on, besides crates from outside.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("tidegate-types", &[]),
-    ("tidegate-snapshot", &["tidegate-types"]),
+    ("tidegate-storage", &["tidegate-types"]),
+    ("tidegate-snapshot", &["tidegate-types", "tidegate-storage"]),
     ("tidegate-canonical", &["tidegate-types", "tidegate-snapshot"]),
     ("tidegate-checkpoint", &["tidegate-types", "tidegate-snapshot"]),
     ("tidegate-protocol", &["tidegate-types", "tidegate-snapshot", "tidegate-checkpoint"]),
@@ -19,6 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "tidegate-runtime",
         &[
             "tidegate-types",
+            "tidegate-storage",
             "tidegate-snapshot",
             "tidegate-canonical",
             "tidegate-checkpoint",
@@ -29,13 +30,20 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "tidegate-savepoint",
-        &["tidegate-types", "tidegate-snapshot", "tidegate-canonical", "tidegate-state"],
+        &[
+            "tidegate-types",
+            "tidegate-storage",
+            "tidegate-snapshot",
+            "tidegate-canonical",
+            "tidegate-state",
+        ],
     ),
     ("tidegate-connectors", &["tidegate-types", "tidegate-core"]),
     (
         "tidegate-cluster",
         &[
             "tidegate-types",
+            "tidegate-storage",
             "tidegate-snapshot",
             "tidegate-checkpoint",
             "tidegate-protocol",
@@ -46,6 +54,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "tidegate-cli",
         &[
             "tidegate-types",
+            "tidegate-storage",
             "tidegate-snapshot",
             "tidegate-canonical",
             "tidegate-protocol",
@@ -66,6 +75,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Crates that are not published may use everything.
+const UNPUBLISHED: &[&str] = &[
+    "tidegate-sim",
+    "tidegate-bench",
+    "tidegate-testing",
+    "tidegate-programs",
+    "tidegate-examples",
+    "xtask",
+];
+
 /// The engine, which only the runtime names; the benchmark compares with it.
 const ENGINE: (&str, &[&str]) = ("timely", &["tidegate-runtime", "tidegate-bench"]);
 
@@ -75,12 +94,10 @@ const PURE: (&[&str], &[&str]) =
 
 /// Checks every dependency of every crate of the workspace.
 pub(crate) fn run() -> Result<()> {
-    let mut problems = Vec::new();
-    for (name, dependency) in dependencies()? {
-        let allowed = ALLOWED.iter().find(|(crate_name, _)| *crate_name == name);
-        if dependency.starts_with("tidegate")
-            && allowed.is_some_and(|(_, allowed)| !allowed.contains(&dependency.as_str()))
-        {
+    let packages = packages()?;
+    let mut problems = packages.iter().filter_map(unknown).collect::<Vec<_>>();
+    for (name, dependency) in dependencies(&packages) {
+        if dependency.starts_with("tidegate") && !may_use(&name, &dependency) {
             problems.push(format!("{name} must not depend on {dependency}"));
         }
         if dependency == ENGINE.0 && !ENGINE.1.contains(&name.as_str()) {
@@ -93,14 +110,38 @@ pub(crate) fn run() -> Result<()> {
     if problems.is_empty() { Ok(()) } else { bail!("{}", problems.join("\n")) }
 }
 
-/// Every crate of the workspace with each of its normal dependencies.
-fn dependencies() -> Result<Vec<(String, String)>> {
+fn may_use(name: &str, dependency: &str) -> bool {
+    let of = ALLOWED.iter().find(|(crate_name, _)| *crate_name == name);
+    UNPUBLISHED.contains(&name) || of.is_some_and(|(_, allowed)| allowed.contains(&dependency))
+}
+
+/// What is wrong with a crate that has no place in the lists above, or none that fits.
+fn unknown(package: &Value) -> Option<String> {
+    let name = package["name"].as_str().unwrap_or_default();
+    // `publish = false` is an empty list of registries.
+    let is_published = package["publish"].is_null();
+    match (ALLOWED.iter().any(|(known, _)| *known == name), UNPUBLISHED.contains(&name)) {
+        (true, false) if is_published => None,
+        (false, true) if !is_published => None,
+        (false, false) => {
+            Some(format!("{name} is unknown: say in xtask/src/depcheck.rs whom it may use"))
+        }
+        _ => Some(format!("{name} is published or not, and xtask/src/depcheck.rs says otherwise")),
+    }
+}
+
+/// Every crate of the workspace.
+fn packages() -> Result<Vec<Value>> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--no-deps"])
         .output()
         .context("cargo metadata can't be run")?;
     let metadata = serde_json::from_slice::<Value>(&output.stdout)?;
-    let packages = metadata["packages"].as_array().context("cargo metadata lists packages")?;
+    Ok(metadata["packages"].as_array().context("cargo metadata lists packages")?.clone())
+}
+
+/// Each crate with each of its normal dependencies.
+fn dependencies(packages: &[Value]) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     for package in packages {
         let name = package["name"].as_str().unwrap_or_default();
@@ -111,5 +152,29 @@ fn dependencies() -> Result<Vec<(String, String)>> {
             }
         }
     }
-    Ok(pairs)
+    pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_crate_that_is_not_listed_is_an_error() {
+        let unlisted = json!({ "name": "tidegate-new", "publish": null });
+        assert!(unknown(&unlisted).is_some_and(|problem| problem.contains("tidegate-new")));
+        assert!(!may_use("tidegate-new", "tidegate-types"));
+        assert_eq!(unknown(&json!({ "name": "tidegate-types", "publish": null })), None);
+        assert_eq!(unknown(&json!({ "name": "xtask", "publish": [] })), None);
+        assert!(unknown(&json!({ "name": "tidegate-types", "publish": [] })).is_some());
+    }
+
+    #[test]
+    fn arrows_point_one_way() {
+        assert!(may_use("tidegate-snapshot", "tidegate-storage"));
+        assert!(!may_use("tidegate-storage", "tidegate-snapshot"));
+        assert!(may_use("tidegate-sim", "tidegate-checkpoint"));
+    }
 }

@@ -129,7 +129,7 @@ async fn start_cluster(folder: &Path, shutdown: &CancellationToken) -> Result<Di
         folder: folder.join("jobmanager"),
         configuration: BTreeMap::new(),
         secret: None,
-        ha: None,
+        leadership: None,
         heartbeat,
     })?);
     let dispatcher = manager.dispatcher().clone();
@@ -142,6 +142,8 @@ async fn start_cluster(folder: &Path, shutdown: &CancellationToken) -> Result<Di
             host: "127.0.0.1".to_owned(),
             slots: 1,
             folder: folder.join(format!("taskmanager-{number}")),
+            logs: 100,
+            leave_within: Duration::from_secs(10),
         };
         tokio::spawn(run_taskmanager(options, shutdown.clone()));
     }

@@ -20,7 +20,7 @@ use tidegate_snapshot::{
         SegmentLocation, SegmentRef, SnapshotForm, SubtaskManifest, TableManifest,
     },
     segment::{ItemType, KeyedSegmentReader, KeyedSegmentWriter, ListSegment, ListState},
-    store::LoadedSnapshot,
+    store::{LoadedSnapshot, table_file},
     wire::{Walk, skip},
 };
 use tidegate_types::{
@@ -504,7 +504,7 @@ fn tables_of(
 /// The path of a table: `token` tells attempts apart.
 #[must_use]
 pub fn table_path(uid: &OperatorUid, state: &str, subtask: SubtaskIndex, token: u64) -> String {
-    format!("{}/{}/{subtask}-{token:016x}.parquet", escaped(uid.as_str()), escaped(state))
+    format!("{}/{}/{}", escaped(uid.as_str()), escaped(state), table_file(subtask, token))
 }
 
 /// A name that every store takes, and in which nothing has a meaning of its own.

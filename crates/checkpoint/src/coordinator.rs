@@ -11,21 +11,25 @@
 //! # Protocol
 //!
 //! The driver feeds every [`Event`] to [`Coordinator::step`] and carries out the [`Action`]s in
-//! order; it calls again with [`Event::Tick`] no later than [`Coordinator::next_deadline`]. Before
+//! order; it calls again with [`Event::Tick`] no later than [`Coordinator::next_deadline`]. Time is
+//! that of a monotonic clock: whoever sets the wall clock changes no interval and no timeout. Before
 //! a new attempt starts it waits until [`Coordinator::is_settled`] and then restores from
 //! [`Coordinator::restore_point`].
 //!
 //! # Invariants
 //!
-//! Those of the crate. Where each is upheld: INV-GROW in `trigger`, INV-DURABLE in `on_durable`
-//! (the only place that makes `Completed`), INV-REACH and INV-SWEEP in `retention`, INV-FENCE in
-//! `on_report`.
+//! Those of the crate. Where each is upheld: INV-GROW in `trigger`, INV-DURABLE in `on_durable` and
+//! `conclusion` (the only places that make `Completed`), INV-REACH and INV-SWEEP in `retention`,
+//! INV-FENCE in `on_report`, INV-ASIDE in `retention` and `on_durable`, INV-CONCLUDE in `conclusion`.
 //!
 //! # Failure
 //!
 //! A snapshot that fails never takes anything with it: its folder is discarded when no process can
-//! write into it any more, which is when all have answered or the attempt is over.
+//! write into it any more, which is when all have answered or the attempt is over. A drain is
+//! another matter: behind its final watermark nothing can go on as if nothing had been, so when its
+//! savepoint fails the attempt gives way to one that goes back to the last checkpoint.
 
+mod conclusion;
 mod config;
 mod event;
 mod pending;
@@ -33,16 +37,18 @@ mod retention;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use tidegate_types::{AttemptId, Barrier, BarrierKind, CheckpointId, ProcessIndex, Timestamp};
+use tidegate_types::{AttemptId, Barrier, BarrierKind, CheckpointId, Monotonic, ProcessIndex};
 
 pub use config::{CoordinatorConfig, RetentionPolicy};
 pub use event::{
-    Action, CheckpointOutcome, EndStatus, Event, RequestId, SavepointRequest, Trigger,
+    Action, AfterSavepoint, CheckpointOutcome, EndStatus, Event, RequestId, SnapshotRequest,
+    Trigger, Wish,
 };
-pub use retention::CompletedSnapshot;
+pub use retention::{CompletedSnapshot, Subsumed};
 
 use self::{
-    pending::{Pending, Stage},
+    conclusion::Conclusion,
+    pending::{Pending, Requested, Stage},
     retention::Retention,
 };
 use crate::protocol::{Command, Report};
@@ -62,6 +68,8 @@ enum Phase {
     Finishing,
     /// The attempt is being ended from outside.
     Cancelling,
+    /// The attempt can't go on, and the driver has been told so.
+    GivingWay,
 }
 
 /// What is known of the running attempt.
@@ -84,13 +92,14 @@ pub struct Coordinator {
     pending: BTreeMap<CheckpointId, Pending>,
     /// Snapshots that failed, with the processes that may still write into them.
     abandoned: BTreeMap<CheckpointId, BTreeSet<ProcessIndex>>,
-    requests: VecDeque<SavepointRequest>,
-    stop_request: Option<RequestId>,
+    requests: VecDeque<SnapshotRequest>,
+    /// The final savepoint of a stop, once it is complete.
+    conclusion: Option<Conclusion>,
     retention: Retention,
     failures_in_a_row: u32,
-    next_periodic: Option<Timestamp>,
-    next_final: Option<Timestamp>,
-    latest_end: Option<Timestamp>,
+    next_periodic: Option<Monotonic>,
+    next_final: Option<Monotonic>,
+    latest_end: Option<Monotonic>,
 }
 
 impl Coordinator {
@@ -112,7 +121,7 @@ impl Coordinator {
             pending: BTreeMap::new(),
             abandoned: BTreeMap::new(),
             requests: VecDeque::new(),
-            stop_request: None,
+            conclusion: None,
             failures_in_a_row: 0,
             next_periodic: None,
             next_final: None,
@@ -124,6 +133,12 @@ impl Coordinator {
     #[must_use]
     pub fn restore_point(&self) -> Option<&CompletedSnapshot> {
         self.retention.restore_point()
+    }
+
+    /// Leaves the restore point out, which is damaged; tells whether there is an older checkpoint to
+    /// go back to. That is for the driver to want: what sinks have committed since is written again.
+    pub fn pass_over(&mut self, damaged: CheckpointId) -> bool {
+        !self.is_concluding() && self.retention.pass_over(damaged)
     }
 
     /// Whether no manifest is being written, so that the restore point is known for certain.
@@ -138,9 +153,16 @@ impl Coordinator {
         self.pending.len()
     }
 
-    /// The snapshots that are under way, oldest first: what each is for, and since when.
-    pub fn pending(&self) -> impl Iterator<Item = (CheckpointId, BarrierKind, Timestamp)> {
-        self.pending.iter().map(|(id, pending)| (*id, pending.kind, pending.triggered_at))
+    /// The snapshots that are under way, oldest first, and what each is for.
+    pub fn pending(&self) -> impl Iterator<Item = (CheckpointId, BarrierKind)> {
+        self.pending.iter().map(|(id, pending)| (*id, pending.kind))
+    }
+
+    /// Whether the next attempt is to emit nothing: the final savepoint of a stop is complete, and
+    /// the job's only future is to commit what it holds and to end.
+    #[must_use]
+    pub fn is_concluding(&self) -> bool {
+        self.conclusion.is_some()
     }
 
     /// Whether the attempt is about to end by itself: it stops with a savepoint, or commits its last
@@ -159,7 +181,7 @@ impl Coordinator {
 
     /// When [`Event::Tick`] is due next, if nothing happens before.
     #[must_use]
-    pub fn next_deadline(&self) -> Option<Timestamp> {
+    pub fn next_deadline(&self) -> Option<Monotonic> {
         let expiries = self.pending.values().filter_map(|pending| {
             let collecting = matches!(pending.stage, Stage::Collecting(_));
             collecting.then(|| pending.triggered_at + self.config.timeout)
@@ -171,11 +193,12 @@ impl Coordinator {
     }
 
     /// Takes in one event and tells what to do.
-    pub fn step(&mut self, event: Event, now: Timestamp) -> Vec<Action> {
+    pub fn step(&mut self, event: Event, now: Monotonic) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
             Event::AttemptStarted { attempt, processes } => {
                 self.on_attempt_started(attempt, processes, now);
+                self.conclude(&mut actions);
             }
             Event::AttemptEnded { reason } => self.on_attempt_ended(&reason, &mut actions),
             Event::Tick => {}
@@ -197,7 +220,7 @@ impl Coordinator {
         actions
     }
 
-    fn on_attempt_started(&mut self, id: AttemptId, processes: u32, now: Timestamp) {
+    fn on_attempt_started(&mut self, id: AttemptId, processes: u32, now: Monotonic) {
         self.attempt = Some(Attempt {
             id,
             processes: (0..processes).map(ProcessIndex).collect(),
@@ -227,23 +250,16 @@ impl Coordinator {
         for request in std::mem::take(&mut self.requests) {
             actions.push(Action::Answer { request: request.id, result: Err(reason.to_owned()) });
         }
-        if let Some(request) = self.stop_request.take() {
-            let point = self.retention.restore_point().map(|point| point.location.as_str());
-            let result = Err(format!(
-                "{reason}; the savepoint itself is complete, in {}, and the job goes on from it",
-                point.unwrap_or("memory")
-            ));
-            actions.push(Action::Answer { request, result });
-        }
     }
 
-    fn on_request(&mut self, request: SavepointRequest, actions: &mut Vec<Action>) {
+    fn on_request(&mut self, request: SnapshotRequest, actions: &mut Vec<Action>) {
         let refusal = match self.phase {
             Phase::Running => None,
             Phase::Down => Some("no attempt of the job is running"),
             Phase::Stopping(_) => Some("the job is being stopped with a savepoint already"),
             Phase::Committing { .. } | Phase::Finishing => Some("the job is finishing"),
             Phase::Cancelling => Some("the job is being cancelled"),
+            Phase::GivingWay => Some("the job is restarting"),
         };
         match refusal {
             None => self.requests.push_back(request),
@@ -261,10 +277,11 @@ impl Coordinator {
     }
 
     fn on_job_ended(&mut self, status: EndStatus, actions: &mut Vec<Action>) {
+        self.answer_conclusion(status, actions);
         let keep = match status {
             EndStatus::Finished => false,
             EndStatus::Canceled => self.config.retention == RetentionPolicy::RetainOnCancellation,
-            EndStatus::Failed => true,
+            EndStatus::Failed | EndStatus::Suspended => true,
         };
         if !keep {
             let deleted = self.retention.take_owned();
@@ -276,7 +293,7 @@ impl Coordinator {
         &mut self,
         attempt: AttemptId,
         report: Report,
-        now: Timestamp,
+        now: Monotonic,
         actions: &mut Vec<Action>,
     ) {
         // INV-FENCE
@@ -300,14 +317,14 @@ impl Coordinator {
             Report::Closed { process } => {
                 running.closed.insert(process);
                 if running.closed == running.processes {
-                    actions.push(Action::AttemptClosed);
+                    actions.push(Action::AttemptClosed(self.closing_status()));
                 }
             }
             Report::Failed { failure, .. } => actions.push(Action::FailAttempt(failure)),
         }
     }
 
-    fn on_inputs_ended(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+    fn on_inputs_ended(&mut self, now: Monotonic, actions: &mut Vec<Action>) {
         let Some(attempt) = &self.attempt else { return };
         if attempt.inputs_ended != attempt.processes || self.phase != Phase::Running {
             return;
@@ -332,20 +349,15 @@ impl Coordinator {
         }
         committed.insert(process);
         if *committed == attempt.processes {
-            if let Some(request) = self.stop_request.take() {
-                let point = self.retention.find(id).map(|snapshot| snapshot.location.clone());
-                let result = point.ok_or_else(|| "the savepoint is gone".to_owned());
-                actions.push(Action::Answer { request, result });
-            }
             self.finish(actions);
         }
     }
 
     /// Triggers what is due, as far as there is room.
-    fn trigger_due(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+    fn trigger_due(&mut self, now: Monotonic, actions: &mut Vec<Action>) {
         while self.phase == Phase::Running && self.has_room() {
             if let Some(request) = self.requests.pop_front() {
-                self.trigger_savepoint(request, now, actions);
+                self.trigger_requested(request, now, actions);
             } else if self.next_final.is_some_and(|due| due <= now) {
                 self.next_final = None;
                 let trigger = Trigger::Checkpoint;
@@ -368,7 +380,7 @@ impl Coordinator {
     }
 
     /// When the next periodic checkpoint is to be triggered, if another one follows.
-    fn periodic_due(&self) -> Option<Timestamp> {
+    fn periodic_due(&self) -> Option<Monotonic> {
         let ended = |attempt: &Attempt| {
             let all = attempt.inputs_ended == attempt.processes;
             // After the last input has ended only the final checkpoint follows.
@@ -381,21 +393,20 @@ impl Coordinator {
         self.next_periodic.map(|due| due.max(pause_end.unwrap_or_default()))
     }
 
-    fn trigger_savepoint(
+    fn trigger_requested(
         &mut self,
-        request: SavepointRequest,
-        now: Timestamp,
+        request: SnapshotRequest,
+        now: Monotonic,
         actions: &mut Vec<Action>,
     ) {
-        let SavepointRequest { id, target, kind, form } = request;
-        let trigger = match kind {
-            BarrierKind::Savepoint | BarrierKind::StopWithSavepoint { .. } => {
-                Trigger::Savepoint { target, form }
-            }
-            BarrierKind::Checkpoint | BarrierKind::Final => Trigger::Checkpoint,
+        let SnapshotRequest { id, wish } = request;
+        let kind = wish.barrier_kind();
+        let (trigger, then) = match wish {
+            Wish::Checkpoint => (Trigger::Checkpoint, AfterSavepoint::GoOn),
+            Wish::Savepoint { target, form, then } => (Trigger::Savepoint { target, form }, then),
         };
-        let checkpoint = self.trigger(kind, trigger, Some(id), now, actions);
-        if matches!(kind, BarrierKind::StopWithSavepoint { .. }) {
+        let checkpoint = self.trigger(kind, trigger, Some(Requested { id, then }), now, actions);
+        if then.end().is_some() {
             self.phase = Phase::Stopping(checkpoint);
         }
     }
@@ -404,8 +415,8 @@ impl Coordinator {
         &mut self,
         kind: BarrierKind,
         trigger: Trigger,
-        request: Option<RequestId>,
-        now: Timestamp,
+        request: Option<Requested>,
+        now: Monotonic,
         actions: &mut Vec<Action>,
     ) -> CheckpointId {
         // INV-GROW

@@ -17,7 +17,8 @@
 //! 3. Each process writes its one file and acknowledges.
 //! 4. When all have, the manifest is written, last and at once. Only now does the snapshot exist.
 //! 5. [`protocol::Command::Completed`]: two-phase sinks commit. What the new one subsumes is
-//!    deleted.
+//!    deleted. Of a savepoint there is no more to say than that it is over
+//!    ([`protocol::Command::SavepointCompleted`]), but for the final one of a stop.
 //!
 //! # Invariants
 //!
@@ -26,6 +27,9 @@
 //! - INV-REACH: what a retained, pending or claimed snapshot reaches is never deleted.
 //! - INV-SWEEP: what nothing reaches is deleted in the end.
 //! - INV-FENCE: a report of an earlier attempt changes nothing.
+//! - INV-ASIDE: savepoints neither commit anything nor take part in recovery (as in Flink since
+//!   FLIP-203), but for the final one of a stop.
+//! - INV-CONCLUDE: once that one is complete, the job's only future is to commit and to end.
 //!
 //! # Not here
 //!

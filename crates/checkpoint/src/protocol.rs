@@ -23,8 +23,13 @@ pub enum Command {
         /// The form of its state files.
         form: SnapshotForm,
     },
-    /// The snapshot is durable: commit.
+    /// The checkpoint, or the final savepoint of a stop, is durable: commit.
     Completed {
+        /// Its id.
+        checkpoint: CheckpointId,
+    },
+    /// The savepoint is durable. It is its user's: nothing is committed for it.
+    SavepointCompleted {
         /// Its id.
         checkpoint: CheckpointId,
     },

@@ -266,8 +266,15 @@ fn process_verbs() -> Vec<Command> {
         || value("slots", "N", "How many subtasks of a job a TaskManager takes.").long("slots");
     let insecure =
         || flag("insecure", "Listens on other addresses than this machine's own without a token.");
+    let take_over = || {
+        flag(
+            "take-over",
+            "Takes over from a JobManager that is alive, instead of waiting for its end.",
+        )
+        .long("take-over")
+    };
     vec![
-        verb("jobmanager", "Runs a JobManager.").arg(folder()).arg(insecure()),
+        verb("jobmanager", "Runs a JobManager.").arg(folder()).arg(insecure()).arg(take_over()),
         verb("taskmanager", "Runs a TaskManager.").arg(folder()).arg(slots()),
         verb("cluster", "Runs a JobManager and TaskManagers on this machine.")
             .arg(
@@ -279,6 +286,7 @@ fn process_verbs() -> Vec<Command> {
             .arg(slots())
             .arg(folder())
             .arg(insecure())
+            .arg(take_over())
             .arg(flag("foreground", "Stays in the foreground.")),
         state_verbs(),
         Command::new("completions")

@@ -7,10 +7,7 @@ mod run;
 mod snapshots;
 mod state;
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, anyhow};
 use clap::ArgMatches;
@@ -31,13 +28,18 @@ pub(crate) enum Failure {
     Configuration(anyhow::Error),
     /// Anything else.
     Other(anyhow::Error),
+    /// With an exit code of its own.
+    Coded(u8, anyhow::Error),
+    /// Nothing that there is more to say of than this exit code.
+    Exit(u8),
 }
 
 impl Failure {
     fn into_error(self) -> anyhow::Error {
         match self {
             Self::Arguments(message) => anyhow!(message),
-            Self::Configuration(error) | Self::Other(error) => error,
+            Self::Configuration(error) | Self::Other(error) | Self::Coded(_, error) => error,
+            Self::Exit(code) => anyhow!("the process ends with {code}"),
         }
     }
 }
@@ -189,9 +191,5 @@ fn field<'a>(answer: &'a Value, name: &str) -> Result<&'a str, Failure> {
 
 /// A folder as the JobManager understands it, which may run in another one.
 fn absolute(folder: &str) -> String {
-    if folder.contains("://") {
-        return folder.to_owned();
-    }
-    let path = std::path::absolute(Path::new(folder));
-    path.map_or_else(|_| folder.to_owned(), |path| path.display().to_string())
+    tidegate_storage::absolute(folder)
 }

@@ -8,7 +8,7 @@
 //! | `commands` | a function per verb |
 //!
 //! Exit codes: 0 for success, 1 for a failure or a command line that is wrong, 31 if the options can't
-//! be read, as in Flink.
+//! be read, as in Flink. Servers: 143 if SIGTERM has ended them, 3 if another JobManager has taken over.
 
 #![expect(clippy::print_stdout, reason = "a command's output goes to standard output")]
 
@@ -52,6 +52,11 @@ fn main() -> ExitCode {
             tell(&matches, &error);
             ExitCode::FAILURE
         }
+        Err(Failure::Coded(code, error)) => {
+            tell(&matches, &error);
+            ExitCode::from(code)
+        }
+        Err(Failure::Exit(code)) => ExitCode::from(code),
     }
 }
 

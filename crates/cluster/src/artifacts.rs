@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   <folder>/<sha-256>/binary     the file, executable
-//!   <folder>/<sha-256>/name       what it was called when it was uploaded
+//!   <folder>/<sha-256>/name       what it was called when it was uploaded; gone if it was forgotten
 //! ```
 //!
 //! # Invariants
@@ -128,6 +128,10 @@ impl ArtifactStore {
             Ok(()) => {}
             // Somebody was faster, with the same content.
             Err(_) if place.join("binary").exists() => {
+                if !place.join("name").exists() {
+                    // It was forgotten, and a job still runs it.
+                    tokio::fs::rename(staged.join("name"), place.join("name")).await.map_err(fs)?;
+                }
                 tokio::fs::remove_dir_all(staged).await.map_err(fs)?;
             }
             Err(error) => return Err(io_error("rename", staged)(error)),
@@ -167,7 +171,23 @@ impl ArtifactStore {
         all
     }
 
-    /// Forgets a binary; tells whether it was there. Processes that run it go on.
+    /// Forgets a binary, which stays for those who know its hash; tells whether it was there.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be forgotten.
+    pub fn forget(&self, hash: &str) -> Result<bool, ArtifactError> {
+        let Some(name) = checked(hash).map(|hash| self.folder.join(hash).join("name")) else {
+            return Ok(false);
+        };
+        match std::fs::remove_file(&name) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(io_error("delete", &name)(error)),
+        }
+    }
+
+    /// Deletes a binary; tells whether it was there. Processes that run it go on.
     ///
     /// # Errors
     ///
@@ -238,6 +258,19 @@ mod tests {
         assert_eq!(std::fs::read(store.path(expected).expect("there")).expect("reads"), b"abc");
         assert!(store.remove(expected).expect("deleted"));
         assert!(!store.remove(expected).expect("deleted before"));
+    }
+
+    #[tokio::test]
+    async fn what_is_forgotten_stays_for_who_knows_it_and_can_come_back() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = ArtifactStore::open(folder.path()).expect("opens");
+        let hash = store.add("job", &mut b"abc".as_slice(), 3).await.expect("kept").hash;
+        assert!(store.forget(&hash).expect("forgotten"));
+        assert!(!store.forget(&hash).expect("forgotten before"));
+        assert_eq!((store.get(&hash), store.list()), (None, Vec::new()));
+        assert!(store.path(&hash).is_some());
+        let again = store.add("other", &mut b"abc".as_slice(), 3).await.expect("kept");
+        assert_eq!(again.name, "other");
     }
 
     #[tokio::test]

@@ -7,7 +7,8 @@
 //!    listens for records already and says where.
 //! 3. Send each what it starts with, all addresses for one. From then on commands go one way, reports
 //!    and figures the other.
-//! 4. When the master drops its ends the processes are ended, and the slots given back once their
+//! 4. The end of a process's connection, or of its TaskManager's, fails the attempt.
+//! 5. When the master drops its ends the processes are ended, and the slots given back once their
 //!    TaskManagers say so or are gone.
 //!
 //! # Invariants
@@ -21,7 +22,11 @@ use std::{
     time::Duration,
 };
 
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, Shared},
+    stream::FuturesUnordered,
+};
 use tidegate_checkpoint::{Command, Report, protocol::Failure};
 use tidegate_protocol::{
     coordination::{FromProcess, HostReceiver, HostSender, Start, ToProcess},
@@ -40,6 +45,7 @@ use tokio::{
     task::JoinSet,
     time::Instant,
 };
+use tracing::warn;
 
 use crate::{
     dispatcher::ProcessPlace,
@@ -207,6 +213,7 @@ impl ClusterAttempts {
             max_parallelism: start.restored.max_parallelism,
             restored_from: start.restored.from.map(|(_, path)| path),
             addresses: addresses.collect(),
+            concludes: start.concludes,
         };
         let (reports, report_receiver) = mpsc::unbounded_channel();
         let mut relays = JoinSet::new();
@@ -219,9 +226,11 @@ impl ClusterAttempts {
             let Joined { hello, sender, receiver: incoming } = process;
             // If it is gone already, so says its receiver.
             let _ = sender.send(ToProcess::Start(first.clone()));
-            let place = placed.get(hello.process.get() as usize);
+            let process = hello.process;
+            let place = placed.get(process.get() as usize);
             let place = place.map(ToString::to_string).unwrap_or_default();
-            let relay = Relay { process: hello.process, place, sender, incoming, figures: figure };
+            let lost = ends.lost(process);
+            let relay = Relay { process, place, sender, incoming, figures: figure, lost };
             relays.spawn(relay.run(receiver, reports.clone()));
         }
         let places = self.places.clone();
@@ -231,6 +240,7 @@ impl ClusterAttempts {
         let outlook = Outlook {
             resources: self.resources.clone(),
             requirements: self.program.requirements.clone(),
+            managers: placed.iter().map(|place| place.task_manager.clone()).collect(),
             parallelism,
             not_before: Instant::now() + cooldown,
             stabilization,
@@ -303,6 +313,8 @@ struct Relay {
     sender: HostSender,
     incoming: HostReceiver,
     figures: Arc<Mutex<Figures>>,
+    /// Done when its TaskManager is lost, and it with that one.
+    lost: BoxFuture<'static, ()>,
 }
 
 impl Relay {
@@ -334,6 +346,7 @@ impl Relay {
                     Some(Err(error)) => break chain(&error),
                     None => break "the connection was closed".to_owned(),
                 },
+                () = &mut self.lost, if !closed => break ProcessEnd::Lost.to_string(),
             }
         };
         let message = format!("process {}{} is lost: {problem}", self.process, self.place);
@@ -349,40 +362,70 @@ impl Relay {
 struct Ends {
     resources: Resources,
     lease: Option<Lease>,
-    keys: Vec<ProcessKey>,
-    waiting: FuturesUnordered<BoxFuture<'static, (ProcessIndex, ProcessEnd)>>,
+    /// With how each ends.
+    processes: Vec<(ProcessKey, Shared<BoxFuture<'static, ProcessEnd>>)>,
+    waiting: FuturesUnordered<BoxFuture<'static, (ProcessKey, ProcessEnd)>>,
 }
 
 impl Ends {
     fn new(resources: Resources, lease: Lease) -> Self {
-        Self { resources, lease: Some(lease), keys: Vec::new(), waiting: FuturesUnordered::new() }
+        let (processes, waiting) = (Vec::new(), FuturesUnordered::new());
+        Self { resources, lease: Some(lease), processes, waiting }
     }
 
     fn add(&mut self, key: ProcessKey, end: BoxFuture<'static, ProcessEnd>) {
-        let process = key.process;
-        self.keys.push(key);
-        self.waiting.push(end.map(move |end| (process, end)).boxed());
+        let end = end.shared();
+        self.processes.push((key, end.clone()));
+        self.waiting.push(end.map(move |end| (key, end)).boxed());
+    }
+
+    /// Done when a process's TaskManager is lost while it runs.
+    fn lost(&self, process: ProcessIndex) -> BoxFuture<'static, ()> {
+        let found = self.processes.iter().find(|(key, _)| key.process == process);
+        let end = found.map(|(_, end)| end.clone());
+        async move {
+            // How it has ended otherwise its own connection says.
+            if let Some(end) = end
+                && end.await != ProcessEnd::Lost
+            {
+                std::future::pending::<()>().await;
+            }
+        }
+        .boxed()
     }
 
     /// The next process that ends.
     async fn next(&mut self) -> (ProcessIndex, ProcessEnd) {
         match self.waiting.next().await {
-            Some(end) => end,
+            Some((key, end)) => (key.process, end),
             None => std::future::pending().await,
         }
     }
 
     /// Waits for processes that end by themselves, and then ends those that did not.
     async fn wait(mut self, patience: Duration) {
-        let all = async { while self.waiting.next().await.is_some() {} };
+        let mut ended = Vec::new();
+        let all = async {
+            while let Some((key, _)) = self.waiting.next().await {
+                ended.push(key);
+            }
+        };
         if tokio::time::timeout(patience, all).await.is_err() {
+            for (key, _) in self.processes.iter().filter(|(key, _)| !ended.contains(key)) {
+                let ProcessKey { job, attempt, process } = key;
+                warn!(
+                    %job, %attempt, %process,
+                    "the process has closed {patience:?} ago and has not ended: its TaskManager \
+                     ends it; what does its program do behind the job?"
+                );
+            }
             self.end_all().await;
         }
     }
 
     /// Ends all processes, and waits until they are gone.
     async fn end_all(mut self) {
-        for key in &self.keys {
+        for (key, _) in &self.processes {
             self.resources.end_process(key);
         }
         while self.waiting.next().await.is_some() {}
@@ -395,7 +438,7 @@ impl Drop for Ends {
         if self.waiting.is_empty() {
             return;
         }
-        for key in &self.keys {
+        for (key, _) in &self.processes {
             self.resources.end_process(key);
         }
         let (lease, waiting) = (self.lease.take(), std::mem::take(&mut self.waiting));

@@ -77,7 +77,7 @@ pub(crate) async fn describe(
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    let child = spawn(&mut command).await.map_err(run)?;
+    let child = spawn(command).await.map_err(run)?;
     let output = tokio::time::timeout(PATIENCE, child.wait_with_output())
         .await
         .map_err(|_| DescribeError::TimedOut { name: name() })?

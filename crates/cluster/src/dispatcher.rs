@@ -5,18 +5,21 @@ mod submit;
 mod views;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use tidegate_runtime::{JobDescription, JobError, JobHandle, JobResult, JobStatus};
+use tidegate_runtime::{
+    HeldSnapshot, JobDescription, JobError, JobHandle, JobResult, JobStatus, dispose_savepoint,
+};
 use tidegate_types::{
     Clock, ErrorKind, JobId, MaxParallelism, Parallelism, Timestamp, error::chain,
     options::JobOptions,
 };
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 pub use self::views::{
     Cancellation, JobView, ProcessPlace, Submission, TaskManagerId, TaskManagerView,
@@ -32,6 +35,9 @@ use crate::{
 
 /// How many jobs that have ended are remembered (Flink's `jobstore.max-capacity`, bounded).
 const ENDED_JOBS: usize = 1000;
+
+/// How long the processes of a job may take to end behind its last checkpoint.
+const END_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why a job was not taken in.
 #[derive(Debug, thiserror::Error)]
@@ -137,6 +143,22 @@ struct Inner {
     ha: Option<HaStore>,
     clock: Arc<dyn Clock>,
     jobs: Mutex<BTreeMap<JobId, Job>>,
+    /// The binaries of jobs that have not ended.
+    in_use: Mutex<BTreeMap<JobId, String>>,
+    /// The ids under which jobs are being started.
+    starting: Mutex<BTreeSet<JobId>>,
+}
+
+/// The right to start a job under an id, which nobody else has until this is dropped.
+struct Reservation {
+    dispatcher: Dispatcher,
+    id: JobId,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.dispatcher.starting().remove(&self.id);
+    }
 }
 
 impl Dispatcher {
@@ -149,8 +171,8 @@ impl Dispatcher {
         ha: Option<HaStore>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let jobs = Mutex::default();
-        Self(Arc::new(Inner { options, artifacts, resources, ha, clock, jobs }))
+        let (jobs, in_use, starting) = Default::default();
+        Self(Arc::new(Inner { options, artifacts, resources, ha, clock, jobs, in_use, starting }))
     }
 
     /// The binaries that have been uploaded.
@@ -186,12 +208,50 @@ impl Dispatcher {
         Ok(describe(&path, &artifact.name, arguments, configuration).await?)
     }
 
+    /// Deletes a binary; tells whether it was there. One whose job has not ended is no longer listed,
+    /// and goes with that: until then the job's next attempt may need it.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be deleted.
+    pub fn remove_artifact(&self, hash: &str) -> Result<bool, ArtifactError> {
+        let in_use = self.in_use();
+        if in_use.values().any(|used| used == hash) {
+            self.0.artifacts.forget(hash)
+        } else {
+            self.0.artifacts.remove(hash)
+        }
+    }
+
+    /// A job does not need its binary any more.
+    fn release_artifact(&self, id: JobId, hash: &str) {
+        let mut in_use = self.in_use();
+        in_use.remove(&id);
+        let is_forgotten = self.0.artifacts.get(hash).is_none();
+        if is_forgotten
+            && !in_use.values().any(|used| used == hash)
+            && let Err(error) = self.0.artifacts.remove(hash)
+        {
+            warn!(job = %id, error = chain(&error), "the job's binary can't be deleted");
+        }
+    }
+
+    fn in_use(&self) -> MutexGuard<'_, BTreeMap<JobId, String>> {
+        self.0.in_use.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn watch(&self, id: JobId, artifact: String, handle: JobHandle) {
         let dispatcher = self.clone();
+        self.in_use().insert(id, artifact.clone());
         tokio::spawn(async move {
             let result = handle.wait().await;
+            dispatcher.release_artifact(id, &artifact);
             let now = dispatcher.now();
-            let is_over = !matches!(&result, Err(error) if error.kind() == ErrorKind::Fenced);
+            // What has ended for now, or is another JobManager's, goes on.
+            let is_over = match &result {
+                Ok(result) => result.status != JobStatus::Suspended,
+                Err(error) => error.kind() != ErrorKind::Fenced,
+            };
             if let Some(ha) = &dispatcher.0.ha
                 && is_over
                 && let Err(error) = ha.remove_job(id, &artifact).await
@@ -242,6 +302,33 @@ impl Dispatcher {
         }
     }
 
+    /// Ends all jobs for now, with a last checkpoint each or at once, and waits for that as long as
+    /// their options allow.
+    pub async fn suspend_all(&self, last_checkpoint: bool) {
+        let suspend = |(id, job): (&JobId, &Job)| {
+            let most =
+                if last_checkpoint { job.options.termination_timeout } else { Duration::ZERO };
+            let handle = job.handle.clone();
+            handle.suspend(most);
+            let id = *id;
+            async move {
+                match tokio::time::timeout(most + END_PATIENCE, handle.wait()).await {
+                    Ok(Ok(result)) => {
+                        info!(job = %id, status = ?result.status, "the job has ended")
+                    }
+                    Ok(Err(error)) => warn!(job = %id, %error, "the job has ended"),
+                    Err(_) => warn!(
+                        job = %id, waited = ?(most + END_PATIENCE),
+                        "the job's processes have not ended; their TaskManagers end them"
+                    ),
+                }
+            }
+        };
+        let running = |(_, job): &(&JobId, &Job)| job.end.is_none();
+        let all = self.lock().iter().filter(running).map(suspend).collect::<Vec<_>>();
+        futures::future::join_all(all).await;
+    }
+
     /// Changes how many subtasks a job may have. It goes on with as many as before until there are
     /// slots for what is wanted now, and then rescales behind a checkpoint.
     ///
@@ -270,6 +357,27 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// Deletes a snapshot, unless a job that has not ended may still need it.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, a job holds it, or it can't be deleted.
+    pub async fn dispose(&self, path: &str) -> Result<(), JobError> {
+        let held = self.held();
+        dispose_savepoint(path, &held).await
+    }
+
+    fn held(&self) -> Vec<HeldSnapshot> {
+        let jobs = self.lock();
+        let running = jobs.iter().filter(|(_, job)| job.end.is_none());
+        let of = |(id, job): (&JobId, &Job)| {
+            let (job, name) = (job.handle.stats().held, job.description.name.clone());
+            let held = move |location| HeldSnapshot { job: *id, name: name.clone(), location };
+            job.into_iter().map(held).collect::<Vec<_>>()
+        };
+        running.flat_map(of).collect()
+    }
+
     /// What the TaskManagers have in their logs, and who they are.
     #[must_use]
     pub fn resources(&self) -> &Resources {
@@ -286,6 +394,20 @@ impl Dispatcher {
     #[must_use]
     pub fn slots(&self) -> (u32, u32) {
         self.0.resources.slot_counts()
+    }
+
+    /// Reserves an id under which no job runs or is being started.
+    fn reserve(&self, id: JobId) -> Result<Reservation, SubmitError> {
+        // Both locks at once: a job that has been started passes from one to the other.
+        let (jobs, mut starting) = (self.lock(), self.starting());
+        if jobs.get(&id).is_some_and(|job| job.end.is_none()) || !starting.insert(id) {
+            return Err(SubmitError::Duplicate { id });
+        }
+        Ok(Reservation { dispatcher: self.clone(), id })
+    }
+
+    fn starting(&self) -> MutexGuard<'_, BTreeSet<JobId>> {
+        self.0.starting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<JobId, Job>> {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   <high-availability.storageDir>/<cluster id>/
-//!     leader/<epoch>           who was JobManager in that epoch
+//!     leader, alive            who is JobManager: see [`crate::leader`]
 //!     jobs/<job id>            the submission; gone when the job has ended
 //!     binaries/<sha-256>       the binary it was submitted with
 //!     requirements/<job id>/<number>   how many subtasks it may have, once that was changed
@@ -11,7 +11,7 @@
 //!
 //! # Protocol
 //!
-//! Every record is written once, create-if-absent. A JobManager takes an epoch above all that were
+//! Every record is written once, create-if-absent. A JobManager has an epoch above all that were
 //! before. It takes a job over by appending to the job's log, and completes a snapshot by appending
 //! to it. Both go to the number behind the last one that it knows: of two JobManagers that believe a
 //! job to be theirs, the one that appends first goes on, and the other finds out and stops.
@@ -25,24 +25,27 @@
 //! - INV-STALE: old records are deleted, the newest never: who appends behind a record that is gone
 //!   sees newer ones, and has lost.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tidegate_runtime::{CompletionLog, LogError};
-use tidegate_snapshot::{
-    StoreError,
-    store::{Records, SnapshotStore},
-};
+use tidegate_storage::{Place, Records, StoreError};
 use tidegate_types::{CheckpointId, JobId, error::chain};
-use tokio::sync::Mutex;
-use tracing::{info, warn};
+use tokio::{
+    io::AsyncReadExt,
+    sync::{Mutex, mpsc},
+};
+use tracing::warn;
 
 use crate::scheduler::Requirements;
 
 /// How many records of a job's log are kept.
 const KEPT: u64 = 20;
+
+/// How much of a binary is read at once, in bytes.
+const CHUNK: usize = 1 << 20;
 
 /// What went wrong with what is to outlive a JobManager.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +60,14 @@ pub enum HaError {
         name: String,
         /// What is wrong with it.
         source: serde_json::Error,
+    },
+    /// A job's binary can't be read.
+    #[error("the job's binary '{path}' can't be read")]
+    Binary {
+        /// Where it lies.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
     },
     /// Another JobManager has taken over.
     #[error("another JobManager, of epoch {epoch}, has taken over")]
@@ -102,17 +113,17 @@ pub struct Recorded {
 /// What a JobManager of one epoch keeps. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct HaStore {
-    store: SnapshotStore,
+    store: Place,
     cluster: String,
     epoch: u64,
 }
 
 /// Names that sort as their numbers do.
-fn name_of(number: u64) -> String {
+pub(crate) fn name_of(number: u64) -> String {
     format!("{number:020}")
 }
 
-fn numbers(names: &[String]) -> impl DoubleEndedIterator<Item = u64> {
+pub(crate) fn numbers(names: &[String]) -> impl DoubleEndedIterator<Item = u64> {
     names.iter().filter_map(|name| name.parse().ok())
 }
 
@@ -125,27 +136,20 @@ fn from_json<T: DeserializeOwned>(name: &str, bytes: &Bytes) -> Result<T, HaErro
         .map_err(|source| HaError::Damaged { name: name.to_owned(), source })
 }
 
-impl HaStore {
-    /// Opens a folder or URL, and becomes the JobManager of the next epoch.
-    ///
-    /// # Errors
-    ///
-    /// When the store does not answer.
-    pub async fn open(storage_dir: &str, cluster: &str) -> Result<Self, HaError> {
-        let store = SnapshotStore::open(storage_dir)?;
-        let cluster = cluster.trim_matches('/').to_owned();
-        let leaders = store.records(&format!("{cluster}/leader"));
-        loop {
-            let names = leaders.names().await?;
-            let epoch = numbers(&names).max().unwrap_or(0) + 1;
-            if leaders.create(&name_of(epoch), Bytes::from_static(b"{}")).await? {
-                for old in numbers(&names).rev().skip(KEPT as usize) {
-                    leaders.remove(&name_of(old)).await?;
-                }
-                info!(epoch, storage_dir, "JobManager of a new epoch");
-                return Ok(Self { store, cluster, epoch });
-            }
+/// Hands a file on, chunk by chunk, for as long as somebody takes them.
+async fn send(mut file: tokio::fs::File, chunks: mpsc::Sender<Bytes>) -> std::io::Result<()> {
+    loop {
+        let mut chunk = BytesMut::with_capacity(CHUNK);
+        if file.read_buf(&mut chunk).await? == 0 || chunks.send(chunk.freeze()).await.is_err() {
+            return Ok(());
         }
+    }
+}
+
+impl HaStore {
+    /// Of the JobManager of this epoch.
+    pub(crate) fn new(store: Place, cluster: String, epoch: u64) -> Self {
+        Self { store, cluster, epoch }
     }
 
     fn records(&self, below: &str) -> Records {
@@ -153,40 +157,68 @@ impl HaStore {
     }
 
     /// Whether no other JobManager has come since.
-    ///
-    /// # Errors
-    ///
-    /// [`HaError::Fenced`] if one has.
-    pub async fn check_leadership(&self) -> Result<(), HaError> {
+    async fn check_leadership(&self) -> Result<(), HaError> {
         let names = self.records("leader").names().await?;
         let newest = numbers(&names).max().unwrap_or(self.epoch);
         if newest > self.epoch { Err(HaError::Fenced { epoch: newest }) } else { Ok(()) }
     }
 
-    /// Keeps a job, and its binary.
+    /// Keeps a job, and its binary; tells whether there was none with this id.
     ///
     /// # Errors
     ///
     /// When the store does not answer.
-    pub async fn put_job(&self, id: JobId, job: &StoredJob, binary: Bytes) -> Result<(), HaError> {
-        // A binary that is there is the same: its name is its hash.
-        self.records("binaries").create(&job.artifact, binary).await?;
-        self.records("jobs").create(&id.to_string(), to_json(job)).await?;
+    pub async fn put_job(
+        &self,
+        id: JobId,
+        job: &StoredJob,
+        binary: &Path,
+    ) -> Result<bool, HaError> {
+        self.put_binary(&job.artifact, binary).await?;
+        let is_new = self.records("jobs").create(&id.to_string(), to_json(job)).await?;
+        // Whoever forgets another job now sees that this one has the same; it may have gone before.
+        self.put_binary(&job.artifact, binary).await?;
+        Ok(is_new)
+    }
+
+    /// Keeps a binary, in parts: none is in memory as a whole. One that is there is the same: its
+    /// name is its hash.
+    async fn put_binary(&self, hash: &str, path: &Path) -> Result<(), HaError> {
+        let binaries = self.records("binaries");
+        if binaries.names().await?.iter().any(|name| name == hash) {
+            return Ok(());
+        }
+        let unreadable = |source| HaError::Binary { path: path.display().to_string(), source };
+        let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+        let (chunks, parts) = mpsc::channel(2);
+        let folder = self.store.folder(&format!("{}/binaries", self.cluster));
+        let (read, written) =
+            tokio::join!(send(file, chunks), folder.write_stream(hash, parts, |_| {}));
+        written?;
+        if let Err(error) = read {
+            // A part of it must not pass for the whole.
+            binaries.remove(hash).await?;
+            return Err(unreadable(error));
+        }
         Ok(())
     }
 
-    /// All jobs that have not ended.
+    /// All jobs that have not ended, each as it is to be submitted again, or what is wrong with its
+    /// record: one that is damaged holds no other up.
     ///
     /// # Errors
     ///
-    /// When the store does not answer, or a record is damaged.
-    pub async fn jobs(&self) -> Result<Vec<(JobId, StoredJob)>, HaError> {
+    /// When the store does not answer.
+    pub async fn jobs(&self) -> Result<Vec<(JobId, Result<StoredJob, HaError>)>, HaError> {
         let records = self.records("jobs");
         let mut jobs = Vec::new();
         for name in records.names().await? {
-            let Ok(id) = name.parse() else { continue };
+            let Ok(id) = name.parse() else {
+                warn!(name, "a file in high-availability.storageDir that is no job's record");
+                continue;
+            };
             if let Some(bytes) = records.read(&name).await? {
-                jobs.push((id, from_json(&name, &bytes)?));
+                jobs.push((id, from_json(&format!("jobs/{name}"), &bytes)));
             }
         }
         Ok(jobs)
@@ -247,8 +279,12 @@ impl HaStore {
                 records.remove(&name).await?;
             }
         }
+        // What can't be read may have the same.
         let others = self.jobs().await?;
-        if others.iter().all(|(_, job)| job.artifact != artifact) {
+        let is_other = |(_, job): &(JobId, Result<StoredJob, HaError>)| {
+            job.as_ref().is_ok_and(|job| job.artifact != artifact)
+        };
+        if others.iter().all(is_other) {
             self.records("binaries").remove(artifact).await?;
         }
         Ok(())
@@ -356,7 +392,22 @@ impl CompletionLog for JobLog {
 mod tests {
     use tidegate_types::Parallelism;
 
+    use std::time::Duration;
+
     use super::*;
+    use crate::leader::{LeaderOptions, Leadership};
+
+    /// The store of a JobManager that takes over.
+    async fn open(place: &str) -> HaStore {
+        let options = LeaderOptions {
+            name: "test".to_owned(),
+            retry_period: Duration::from_secs(5),
+            lease_duration: Duration::from_secs(15),
+            take_over: true,
+        };
+        let leadership = Leadership::gain(place, "/default", &options).await;
+        leadership.expect("memory answers").store()
+    }
 
     fn job() -> JobId {
         JobId::from_name("a")
@@ -372,14 +423,14 @@ mod tests {
 
     #[tokio::test]
     async fn the_newest_snapshot_is_found_by_the_next_jobmanager() {
-        let first = HaStore::open("memory://ha-newest", "/default").await.expect("opens");
+        let first = open("memory://ha-newest").await;
         let (log, before) = first.take_over(job()).await.expect("taken");
         assert_eq!(before, []);
         for id in 1..=50 {
             append(&log, id).await.expect("the only one");
         }
         append(&log, 50).await.expect("harmless");
-        let second = HaStore::open("memory://ha-newest", "/default").await.expect("opens");
+        let second = open("memory://ha-newest").await;
         assert!(matches!(first.check_leadership().await, Err(HaError::Fenced { epoch: 2 })));
         let (_, before) = second.take_over(job()).await.expect("taken");
         assert_eq!(before[0], snapshot(50));
@@ -388,10 +439,10 @@ mod tests {
 
     #[tokio::test]
     async fn who_was_taken_over_from_completes_nothing_more() {
-        let first = HaStore::open("memory://ha-fenced", "/default").await.expect("opens");
+        let first = open("memory://ha-fenced").await;
         let (old, _) = first.take_over(job()).await.expect("taken");
         append(&old, 1).await.expect("the only one");
-        let second = HaStore::open("memory://ha-fenced", "/default").await.expect("opens");
+        let second = open("memory://ha-fenced").await;
         let (new, before) = second.take_over(job()).await.expect("taken");
         assert_eq!(before, [snapshot(1)]);
         let refused = append(&old, 2).await.expect_err("taken over");
@@ -405,9 +456,40 @@ mod tests {
         assert!(matches!(first.take_over(job()).await, Err(HaError::Fenced { epoch: 2 })));
     }
 
+    async fn jobs_of(store: &HaStore) -> Vec<(JobId, Option<StoredJob>)> {
+        let jobs = store.jobs().await.expect("memory answers");
+        jobs.into_iter().map(|(id, stored)| (id, stored.ok())).collect()
+    }
+
+    #[tokio::test]
+    async fn a_damaged_record_holds_no_other_job_up() {
+        let store = open("memory://ha-damaged").await;
+        let stored = StoredJob {
+            artifact: "ab".to_owned(),
+            artifact_name: "job".to_owned(),
+            arguments: Vec::new(),
+            configuration: BTreeMap::new(),
+            submitted_ms: 7,
+        };
+        let damaged = JobId::from_name("damaged");
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        for id in [job(), JobId::from_name("b")] {
+            store.put_job(id, &stored, file.path()).await.expect("kept");
+        }
+        let records = store.records("jobs");
+        records.create(&damaged.to_string(), "{\"artif".into()).await.expect("memory answers");
+        let mut found = store.jobs().await.expect("memory answers");
+        found.retain(|(_, stored)| stored.is_err());
+        let [(id, Err(error))] = found.as_slice() else { panic!("one is damaged: {found:?}") };
+        assert_eq!(*id, damaged);
+        assert!(error.to_string().contains(&format!("'jobs/{damaged}'")), "{error}");
+        let whole = jobs_of(&store).await;
+        assert_eq!(whole.iter().filter(|(_, stored)| stored.is_some()).count(), 2);
+    }
+
     #[tokio::test]
     async fn jobs_are_kept_until_they_end() {
-        let store = HaStore::open("memory://ha-jobs", "/default").await.expect("opens");
+        let store = open("memory://ha-jobs").await;
         let stored = StoredJob {
             artifact: "ab".to_owned(),
             artifact_name: "job".to_owned(),
@@ -415,9 +497,14 @@ mod tests {
             configuration: BTreeMap::new(),
             submitted_ms: 7,
         };
-        store.put_job(job(), &stored, Bytes::from_static(b"x")).await.expect("kept");
-        let next = HaStore::open("memory://ha-jobs", "/default").await.expect("opens");
-        assert_eq!(next.jobs().await.expect("reads"), [(job(), stored)]);
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "x").expect("the file is the test's own");
+        assert!(store.put_job(job(), &stored, file.path()).await.expect("kept"));
+        // A binary that is kept already is not even looked at.
+        let again = store.put_job(job(), &stored, Path::new("/nowhere")).await;
+        assert!(!again.expect("it answers"), "it is there");
+        let next = open("memory://ha-jobs").await;
+        assert_eq!(jobs_of(&next).await, [(job(), Some(stored))]);
         assert_eq!(next.binary("ab").await.expect("reads"), Some(Bytes::from_static(b"x")));
         assert_eq!(next.requirements(job()).await.expect("reads"), None);
         for count in [3, 2] {
@@ -428,7 +515,7 @@ mod tests {
         }
         next.remove_job(job(), "ab").await.expect("forgotten");
         assert_eq!(next.requirements(job()).await.expect("reads"), None);
-        assert_eq!(next.jobs().await.expect("reads"), []);
+        assert_eq!(jobs_of(&next).await, []);
         assert_eq!(next.binary("ab").await.expect("reads"), None);
     }
 }

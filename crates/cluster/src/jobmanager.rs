@@ -1,6 +1,6 @@
 //! A JobManager: its jobs, and the servers that others reach it by.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
 
 use tidegate_protocol::{
     KeepAlive, LinkError, Routes, Secret, coordination, resources as resources_protocol, serve,
@@ -8,17 +8,17 @@ use tidegate_protocol::{
 use tidegate_types::{error::chain, time::SystemClock};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     artifacts::{ArtifactError, ArtifactStore},
     dispatcher::{Dispatcher, DispatcherOptions},
-    ha::{HaError, HaStore},
+    leader::{LeaderError, Leadership},
     resources::{HeartbeatOptions, Resources},
 };
 
 /// What a JobManager is started with.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct JobManagerOptions {
     /// Where it keeps what it needs.
     pub folder: PathBuf,
@@ -28,12 +28,10 @@ pub struct JobManagerOptions {
     pub secret: Option<Secret>,
     /// How silence is noticed.
     pub heartbeat: HeartbeatOptions,
-    /// What outlives it, if anything.
-    pub ha: Option<HaStore>,
+    /// Its leadership over what outlives it, if anything does.
+    pub leadership: Option<Leadership>,
 }
 
-/// How often a JobManager looks whether another one has taken over.
-const LEADERSHIP: Duration = Duration::from_secs(2);
 /// How long it waits before it tries to recover again.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -45,7 +43,7 @@ pub enum JobManagerError {
     Link(#[from] LinkError),
     /// Another one has taken over.
     #[error(transparent)]
-    Ha(#[from] HaError),
+    Leader(#[from] LeaderError),
 }
 
 /// A JobManager that runs.
@@ -54,7 +52,7 @@ pub struct JobManager {
     resources: Resources,
     secret: Option<Secret>,
     keep_alive: KeepAlive,
-    ha: Option<HaStore>,
+    leadership: Option<Leadership>,
 }
 
 impl JobManager {
@@ -64,14 +62,15 @@ impl JobManager {
     ///
     /// When its folder can't be used.
     pub fn new(options: JobManagerOptions) -> Result<Self, ArtifactError> {
-        let JobManagerOptions { folder, configuration, secret, heartbeat, ha } = options;
+        let JobManagerOptions { folder, configuration, secret, heartbeat, leadership } = options;
         let clock = Arc::new(SystemClock);
         let artifacts = ArtifactStore::open(folder.join("artifacts"))?;
         let resources = Resources::new(artifacts.clone(), heartbeat, clock.clone());
         let options = DispatcherOptions { folder, configuration };
-        let dispatcher = Dispatcher::new(options, artifacts, resources.clone(), ha.clone(), clock);
+        let ha = leadership.as_ref().map(Leadership::store);
+        let dispatcher = Dispatcher::new(options, artifacts, resources.clone(), ha, clock);
         let keep_alive = KeepAlive { interval: heartbeat.interval, timeout: heartbeat.timeout };
-        Ok(Self { dispatcher, resources, secret, keep_alive, ha })
+        Ok(Self { dispatcher, resources, secret, keep_alive, leadership })
     }
 
     /// Its jobs.
@@ -102,23 +101,35 @@ impl JobManager {
         }
     }
 
-    /// Recovers, and then looks again and again whether this is still the JobManager.
+    /// Recovers while it keeps its office, until another one has taken over.
     async fn lead(&self) -> JobManagerError {
-        let Some(ha) = &self.ha else { return std::future::pending().await };
-        let mut recovered = false;
-        loop {
-            match ha.check_leadership().await {
-                Ok(()) => {}
-                Err(error @ HaError::Fenced { .. }) => return error.into(),
-                Err(error) => warn!(error = chain(&error), "is this still the JobManager?"),
-            }
-            if !recovered {
-                match self.dispatcher.recover().await {
-                    Ok(()) => recovered = true,
-                    Err(error) => error!(error = chain(&error), "cannot recover jobs; trying on"),
+        let Some(leadership) = &self.leadership else { return std::future::pending().await };
+        tokio::select! {
+            over = leadership.keep() => over.into(),
+            never = self.recover() => match never {},
+        }
+    }
+
+    async fn recover(&self) -> Infallible {
+        while let Err(error) = self.dispatcher.recover().await {
+            error!(error = chain(&error), "cannot recover jobs; trying on");
+            tokio::time::sleep(RETRY).await;
+        }
+        std::future::pending().await
+    }
+
+    /// Ends its jobs for now: with a last checkpoint each if nobody goes on with them by himself, and
+    /// else left to the next JobManager, which is told that it need not wait. To be called while it
+    /// still serves: processes take that checkpoint.
+    pub async fn end(&self) {
+        self.dispatcher.suspend_all(self.leadership.is_none()).await;
+        if let Some(leadership) = &self.leadership {
+            match leadership.end().await {
+                Ok(()) => info!("the jobs are left to the next JobManager"),
+                Err(error) => {
+                    warn!(error = chain(&error), "the next JobManager has to wait for some time");
                 }
             }
-            tokio::time::sleep(if recovered { LEADERSHIP } else { RETRY }).await;
         }
     }
 }

@@ -18,6 +18,7 @@
 //! | [`artifacts`] | job binaries by content hash |
 //! | `describe` | asks a binary what it would run |
 //! | `program` | starts a binary that has just been written |
+//! | [`leader`] | who is JobManager |
 //! | [`ha`] | what outlives a JobManager |
 //! | [`jobmanager`] | the servers, put together |
 //! | [`rest`] | Flink's REST API |
@@ -33,6 +34,7 @@ mod describe;
 pub mod dispatcher;
 pub mod ha;
 pub mod jobmanager;
+pub mod leader;
 mod program;
 pub mod resources;
 pub mod rest;

@@ -1,8 +1,27 @@
-//! Starts a binary that this process may have written a moment ago.
+//! Starts programs whose life is bound to that of this process: job processes, and binaries that
+//! describe their jobs.
+//!
+//! A program that is started here is told by `TIDEGATE_PARENT` who has started it, and has the kernel
+//! end it when that one ends, however it ends ([`tidegate_runtime::PARENT_VARIABLE`]).
+//!
+//! # Invariants
+//!
+//! - INV-BOUND: programs are started by a thread that lives as long as this process: to the kernel a
+//!   program's parent is the thread that has started it, and Tokio's threads come and go.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{OnceLock, mpsc},
+    time::Duration,
+};
 
-use tokio::process::{Child, Command};
+use tidegate_runtime::PARENT_VARIABLE;
+use tokio::{
+    process::{Child, Command},
+    runtime::Handle,
+    sync::oneshot,
+};
 
 /// How long a binary may be busy.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -18,10 +37,13 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// # Errors
 ///
 /// What the operating system says.
-pub(crate) async fn spawn(command: &mut Command) -> io::Result<Child> {
+pub(crate) async fn spawn(mut command: Command) -> io::Result<Child> {
+    command.env(PARENT_VARIABLE, std::process::id().to_string());
     let give_up = tokio::time::Instant::now() + PATIENCE;
     loop {
-        match command.spawn() {
+        let spawned;
+        (command, spawned) = spawn_once(command).await?;
+        match spawned {
             Err(error)
                 if error.kind() == io::ErrorKind::ExecutableFileBusy
                     && tokio::time::Instant::now() < give_up =>
@@ -31,6 +53,40 @@ pub(crate) async fn spawn(command: &mut Command) -> io::Result<Child> {
             spawned => return spawned,
         }
     }
+}
+
+/// Tries it once, on the thread that lives as long as this process (INV-BOUND).
+async fn spawn_once(mut command: Command) -> io::Result<(Command, io::Result<Child>)> {
+    let (tokio, (reply, answer)) = (Handle::current(), oneshot::channel());
+    let task = Box::new(move || {
+        let _entered = tokio.enter();
+        let spawned = command.spawn();
+        // Who has given up waiting drops the child, and ends it by that.
+        let _ = reply.send((command, spawned));
+    });
+    let gone = || io::Error::other("the thread that starts programs is gone");
+    spawner()?.send(task).map_err(|_| gone())?;
+    answer.await.map_err(|_| gone())
+}
+
+type Task = Box<dyn FnOnce() + Send>;
+
+/// What the thread that starts programs is to do.
+fn spawner() -> io::Result<&'static mpsc::Sender<Task>> {
+    static TASKS: OnceLock<io::Result<mpsc::Sender<Task>>> = OnceLock::new();
+    let tasks = TASKS.get_or_init(|| {
+        let (sender, tasks) = mpsc::channel::<Task>();
+        let work = move || {
+            for task in tasks {
+                // Without this thread all that it has started would be ended: it outlives a panic,
+                // whose task drops its reply.
+                let _ = catch_unwind(AssertUnwindSafe(task));
+            }
+        };
+        std::thread::Builder::new().name("tidegate-spawner".to_owned()).spawn(work)?;
+        Ok(sender)
+    });
+    tasks.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string()))
 }
 
 #[cfg(test)]
@@ -53,7 +109,7 @@ mod tests {
             tokio::time::sleep(PAUSE * 4).await;
             drop(file);
         };
-        let (spawned, ()) = tokio::join!(spawn(&mut command), close);
+        let (spawned, ()) = tokio::join!(spawn(command), close);
         let status = spawned.expect("it starts").wait().await.expect("it ends");
         assert!(status.success());
     }

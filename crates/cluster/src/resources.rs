@@ -268,6 +268,12 @@ impl Resources {
         placements.iter().map(place).collect()
     }
 
+    /// One of these TaskManagers that is about to end, if any is.
+    pub(crate) fn leaving(&self, managers: &[TaskManagerId]) -> Option<TaskManagerId> {
+        let state = self.lock();
+        managers.iter().find(|manager| state.slots.is_leaving(manager)).cloned()
+    }
+
     pub(crate) fn slot_counts(&self) -> (u32, u32) {
         self.lock().slots.count()
     }
@@ -375,6 +381,12 @@ impl Resources {
                 if let Some(question) = manager.questions.remove(&request) {
                     question.answer(word);
                 }
+            }
+            FromTaskManager::Leaving => {
+                info!(task_manager = id.0, "a TaskManager is about to end: its jobs move");
+                state.slots.leave(id);
+                drop(state);
+                self.0.changed.notify_waiters();
             }
             FromTaskManager::Heartbeat { .. } | FromTaskManager::Started(..) => {}
         }

@@ -1,5 +1,5 @@
 //! How many subtasks an attempt gets: what is wanted, and what there is (Flink's default and adaptive
-//! schedulers).
+//! schedulers); and when it has to give its slots up.
 //!
 //! # Invariants
 //!
@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::resources::Resources;
+use crate::{dispatcher::TaskManagerId, resources::Resources};
 
 /// How many subtasks of each operator a job may have (Flink's resource requirements).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,8 @@ impl Requirements {
 pub(crate) struct Outlook {
     pub(crate) resources: Resources,
     pub(crate) requirements: watch::Receiver<Requirements>,
+    /// Where the attempt's processes are.
+    pub(crate) managers: Vec<TaskManagerId>,
     /// Of the attempt.
     pub(crate) parallelism: Parallelism,
     /// When it may give way at the earliest.
@@ -59,13 +61,16 @@ pub(crate) struct Outlook {
 }
 
 impl Outlook {
-    /// Waits until another attempt would get another parallelism; says which, and why.
+    /// Waits until another attempt would get another parallelism, or has to be elsewhere; says why.
     pub(crate) async fn outdated(mut self) -> String {
         let mut more_since = None;
         loop {
             let changed = self.resources.changed();
             tokio::pin!(changed);
             changed.as_mut().enable();
+            if let Some(TaskManagerId(id)) = self.resources.leaving(&self.managers) {
+                return format!("TaskManager {id} is about to end");
+            }
             let wanted = *self.requirements.borrow_and_update();
             let (mine, (_, free)) = (self.parallelism.get(), self.resources.slot_counts());
             let due = match wanted.fit(mine + free) {

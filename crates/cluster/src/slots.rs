@@ -33,11 +33,22 @@ struct Manager {
     slots: u32,
     /// By lease, whose they are and how many.
     taken: BTreeMap<LeaseId, (JobId, u32)>,
+    /// It is about to end: what is given back is not taken again.
+    leaving: bool,
 }
 
 impl Manager {
+    fn taken(&self) -> u32 {
+        self.taken.values().map(|(_, count)| count).sum()
+    }
+
+    /// How many it has, as long as it stays.
+    fn count(&self) -> u32 {
+        if self.leaving { self.taken() } else { self.slots }
+    }
+
     fn free(&self) -> u32 {
-        self.slots - self.taken.values().map(|(_, count)| count).sum::<u32>()
+        self.count() - self.taken()
     }
 }
 
@@ -51,7 +62,19 @@ pub(crate) struct Slots {
 impl Slots {
     /// A TaskManager has come, or come back: what runs there from before has ended.
     pub(crate) fn add(&mut self, manager: TaskManagerId, slots: u32) {
-        self.managers.insert(manager, Manager { slots, taken: BTreeMap::new() });
+        self.managers.insert(manager, Manager { slots, taken: BTreeMap::new(), leaving: false });
+    }
+
+    /// A TaskManager is about to end: its slots go as they are given back.
+    pub(crate) fn leave(&mut self, manager: &TaskManagerId) {
+        if let Some(manager) = self.managers.get_mut(manager) {
+            manager.leaving = true;
+        }
+    }
+
+    /// Whether a TaskManager is about to end.
+    pub(crate) fn is_leaving(&self, manager: &TaskManagerId) -> bool {
+        self.managers.get(manager).is_some_and(|manager| manager.leaving)
     }
 
     /// A TaskManager is gone, and all that ran there with it.
@@ -63,7 +86,7 @@ impl Slots {
     pub(crate) fn count(&self) -> (u32, u32) {
         self.managers
             .values()
-            .fold((0, 0), |(all, free), manager| (all + manager.slots, free + manager.free()))
+            .fold((0, 0), |(all, free), manager| (all + manager.count(), free + manager.free()))
     }
 
     /// How many slots of a TaskManager are free, and how many each job has there.
@@ -160,6 +183,7 @@ mod tests {
     enum Step {
         Add(u8, u32),
         Remove(u8),
+        Leave(u8),
         Take(u32),
         GiveBack(usize),
     }
@@ -168,6 +192,7 @@ mod tests {
         prop_oneof![
             (0..4_u8, 1..5_u32).prop_map(|(manager, slots)| Step::Add(manager, slots)),
             (0..4_u8).prop_map(Step::Remove),
+            (0..4_u8).prop_map(Step::Leave),
             (1..9_u32).prop_map(Step::Take),
             any::<usize>().prop_map(Step::GiveBack),
         ]
@@ -182,10 +207,14 @@ mod tests {
                 match step {
                     Step::Add(manager, count) => slots.add(id(manager), count),
                     Step::Remove(manager) => slots.remove(&id(manager)),
+                    Step::Leave(manager) => slots.leave(&id(manager)),
                     Step::Take(count) => {
                         let (_, free) = slots.count();
                         let taken = slots.take(JobId::from_name("a"), parallelism(count));
                         prop_assert_eq!(taken.is_some(), count <= free, "one thread each always fits");
+                        for placement in taken.iter().flat_map(|(_, placements)| placements) {
+                            prop_assert!(!slots.is_leaving(&placement.manager), "on one that leaves");
+                        }
                         leases.extend(taken.map(|(lease, _)| lease));
                     }
                     Step::GiveBack(index) if !leases.is_empty() => {

@@ -6,16 +6,24 @@
 //! fetched once by content hash; it is told by its environment which process of which attempt it is,
 //! and talks to its coordinator itself.
 //!
+//! When it is to end it says so: its jobs move behind a checkpoint, and end their processes here. What
+//! is left after a time is ended.
+//!
 //! # Failure
 //!
 //! When the connection breaks, or the JobManager is silent for too long, all processes are ended at
 //! once: whatever they were part of goes on elsewhere, and two attempts of one job must not be at
 //! work. Then it registers again, for as long as it runs.
 
+mod leftovers;
 mod logs;
 mod process;
 
-use std::{collections::HashMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use tidegate_protocol::{
     Endpoint, KeepAlive,
@@ -29,7 +37,10 @@ use tokio::{sync::mpsc, task::AbortHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use self::process::{Ended, ProcessHome, run};
+use self::{
+    leftovers::{OwnFolder, tidy_binaries, tidy_logs},
+    process::{Ended, ProcessHome, run},
+};
 use crate::artifacts::{ArtifactError, ArtifactStore};
 
 /// How long to wait before another try to reach the JobManager.
@@ -48,6 +59,10 @@ pub struct TaskManagerOptions {
     pub slots: u32,
     /// Where it keeps binaries, and the logs of processes.
     pub folder: PathBuf,
+    /// How many logs it keeps of processes that have ended.
+    pub logs: usize,
+    /// How long its jobs may take to move when it is to end.
+    pub leave_within: Duration,
 }
 
 /// Runs a TaskManager until `shutdown`; its processes have ended then.
@@ -59,10 +74,15 @@ pub async fn run_taskmanager(
     options: TaskManagerOptions,
     shutdown: CancellationToken,
 ) -> Result<(), ArtifactError> {
-    let artifacts = ArtifactStore::open(options.folder.join("artifacts"))?;
+    let folder = OwnFolder::take(&options.folder, options.logs).map_err(|source| {
+        let path = options.folder.display().to_string();
+        ArtifactError::Io { action: "use the folder", path, source }
+    })?;
+    let artifacts = ArtifactStore::open(folder.artifacts())?;
     let home = ProcessHome {
         artifacts,
-        logs: options.folder.join("log"),
+        logs: folder.logs(),
+        kept_logs: options.logs,
         jobmanager: options.jobmanager.clone(),
         host: options.host.clone(),
     };
@@ -72,10 +92,7 @@ pub async fn run_taskmanager(
             Ok(link) => {
                 told = false;
                 let mut connection = Connection::new(home.clone());
-                let reason = tokio::select! {
-                    reason = connection.attend(link) => reason,
-                    () = shutdown.cancelled() => "shutting down".to_owned(),
-                };
+                let reason = connection.attend(link, &shutdown, options.leave_within).await;
                 warn!(reason, processes = connection.running.len(), "the connection is over");
                 connection.end_all().await;
             }
@@ -118,10 +135,18 @@ fn memory_bytes() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
+/// A process that runs.
+struct Running {
+    artifact: String,
+    _task: AbortHandle,
+}
+
 /// One connection to the JobManager, and the processes that were started over it.
 struct Connection {
     home: ProcessHome,
-    running: HashMap<ProcessKey, AbortHandle>,
+    running: HashMap<ProcessKey, Running>,
+    /// When each binary was used last.
+    used: HashMap<String, Instant>,
     ended: mpsc::UnboundedReceiver<Ended>,
     end_sender: mpsc::UnboundedSender<Ended>,
     /// Asks the processes to end.
@@ -135,19 +160,42 @@ impl Connection {
     fn new(home: ProcessHome) -> Self {
         let (end_sender, ended) = mpsc::unbounded_channel();
         let (answers, answered) = mpsc::unbounded_channel();
-        let (running, end) = (HashMap::new(), HashMap::new());
-        Self { home, running, ended, end_sender, end, answered, answers }
+        let (running, used, end) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { home, running, used, ended, end_sender, end, answered, answers }
     }
 
-    /// Does what the JobManager says until it is gone; tells why.
-    async fn attend(&mut self, link: TaskManagerLink) -> String {
+    /// Does what the JobManager says until it is gone, or until this TaskManager is to end and its
+    /// jobs have moved or taken too long for that; tells why.
+    async fn attend(
+        &mut self,
+        link: TaskManagerLink,
+        shutdown: &CancellationToken,
+        leave_within: Duration,
+    ) -> String {
         let (sender, mut receiver) = link.split();
         let (mut interval, mut timeout) = (Duration::from_secs(10), Duration::from_secs(50));
         let mut beat = tokio::time::interval(interval);
         let silence = tokio::time::sleep(timeout);
-        tokio::pin!(silence);
+        let until = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(silence, until);
+        let mut leaving = false;
         loop {
+            if leaving && self.running.is_empty() {
+                return "this TaskManager ends; its jobs have moved".to_owned();
+            }
             tokio::select! {
+                () = shutdown.cancelled(), if !leaving => {
+                    leaving = true;
+                    until.as_mut().reset(tokio::time::Instant::now() + leave_within);
+                    if let Err(error) = sender.send(FromTaskManager::Leaving) {
+                        return chain(&error);
+                    }
+                }
+                () = &mut until, if leaving => {
+                    return format!(
+                        "this TaskManager ends; its jobs have not moved within {leave_within:?}"
+                    );
+                }
                 word = receiver.receive() => {
                     let word = match word {
                         Some(Ok(word)) => word,
@@ -189,6 +237,7 @@ impl Connection {
                 Some(ended) = self.ended.recv() => {
                     self.running.remove(&ended.key);
                     self.end.remove(&ended.key);
+                    self.tidy_up();
                     let Ended { key, status, success, output_tail } = ended;
                     let word = FromTaskManager::Ended { key, status, success, output_tail };
                     if let Err(error) = sender.send(word) {
@@ -213,6 +262,8 @@ impl Connection {
 
     fn start(&mut self, request: tidegate_protocol::resources::StartProcess) {
         let key = request.key;
+        let artifact = request.artifact.clone();
+        self.used.insert(artifact.clone(), Instant::now());
         let end = CancellationToken::new();
         self.end.insert(key, end.clone());
         let (home, ended) = (self.home.clone(), self.end_sender.clone());
@@ -220,7 +271,20 @@ impl Connection {
             // Nobody listens when the connection is over.
             let _ = ended.send(run(home, request, end).await);
         });
-        self.running.insert(key, task.abort_handle());
+        self.running.insert(key, Running { artifact, _task: task.abort_handle() });
+    }
+
+    /// Deletes what processes that have ended have left and nobody needs any more.
+    fn tidy_up(&mut self) {
+        let logs = self.running.keys().map(|key| self.home.log_of(key)).collect::<BTreeSet<_>>();
+        let binaries = self.running.values().map(|running| running.artifact.clone());
+        let binaries = binaries.collect::<BTreeSet<_>>();
+        let (home, used) = (self.home.clone(), self.used.clone());
+        // A binary that is started meanwhile and found missing is fetched again.
+        tokio::task::spawn_blocking(move || {
+            tidy_logs(&home.logs, &logs, home.kept_logs);
+            tidy_binaries(&home.artifacts, &binaries, &used);
+        });
     }
 
     /// Ends all processes, and waits until they are gone.

@@ -18,7 +18,8 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize};
 use tidegate_core::{
-    Batch, Data, Readiness, Sink, SinkContext, SinkWriter, TwoPhaseSink, TwoPhaseWriter,
+    Batch, CommitOutcome, Data, Readiness, Sink, SinkContext, SinkWriter, TwoPhaseSink,
+    TwoPhaseWriter,
 };
 use tidegate_types::{CheckpointId, UserResult};
 
@@ -137,16 +138,21 @@ impl<T: Data + Sync> TwoPhaseSink for ExactlyOnceCollectSink<T> {
         Ok(ExactlyOnceCollectWriter { next, records: Vec::new() })
     }
 
-    fn commit(&self, committables: Vec<Uncommitted<T>>) -> BoxFuture<'static, UserResult<()>> {
+    fn commit(
+        &self,
+        committables: Vec<Uncommitted<T>>,
+    ) -> BoxFuture<'static, UserResult<Vec<CommitOutcome>>> {
         let collected = Arc::clone(&self.collected);
         async move {
             let mut collected = lock(&collected);
-            for committable in committables {
-                if collected.committed.insert(committable.id) {
-                    collected.records.extend(committable.records);
+            let commit = |committable: Uncommitted<T>| {
+                if !collected.committed.insert(committable.id) {
+                    return CommitOutcome::AlreadyCommitted;
                 }
-            }
-            Ok(())
+                collected.records.extend(committable.records);
+                CommitOutcome::Committed
+            };
+            Ok(committables.into_iter().map(commit).collect())
         }
         .boxed()
     }

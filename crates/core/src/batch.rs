@@ -17,6 +17,16 @@ pub trait Data: Clone + Send + Serialize + DeserializeOwned + 'static {}
 
 impl<T: Clone + Send + Serialize + DeserializeOwned + 'static> Data for T {}
 
+/// A batch in which some records have event times and others have none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{records} records with {times} event times: in a batch either all records have one, or none"
+)]
+pub struct MixedTimes {
+    records: usize,
+    times: usize,
+}
+
 /// Some records of a stream, in order, with their event times if the stream has any.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch<T> {
@@ -58,20 +68,36 @@ impl<T> Batch<T> {
     }
 
     /// Appends a record without an event time to a batch without event times.
+    ///
+    /// One that mixes them is refused by whoever it is handed to (see [`Batch::check`]).
     #[inline]
     pub fn push(&mut self, record: T) {
-        debug_assert!(self.times.is_none(), "a batch has either all event times or none");
         self.records.push(record);
     }
 
     /// Appends a record with its event time, `None` on a stream that has no times.
+    ///
+    /// A batch that mixes them is refused by whoever it is handed to (see [`Batch::check`]).
     #[inline]
     pub fn push_at(&mut self, record: T, time: Option<EventTime>) {
         if let Some(time) = time {
-            debug_assert!(self.times.is_some() || self.records.is_empty());
             self.times.get_or_insert_default().push(time);
         }
         self.records.push(record);
+    }
+
+    /// Whether all records have event times, or none.
+    ///
+    /// # Errors
+    ///
+    /// When some have and others have not: it would not be known which.
+    pub fn check(&self) -> Result<(), MixedTimes> {
+        match &self.times {
+            Some(times) if times.len() != self.records.len() => {
+                Err(MixedTimes { records: self.records.len(), times: times.len() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The event time of the record at `index`, if the stream has any.
@@ -214,6 +240,21 @@ mod tests {
         let bytes = erased.encode().expect("strings encode");
         let back = BatchType::of::<String>().decode(&bytes).expect("decodes");
         assert_eq!(typed::<String>(back), batch);
+    }
+
+    #[test]
+    fn a_batch_that_mixes_records_with_and_without_event_times_says_so() {
+        let time = Some(EventTime(1));
+        for times in [[time, None], [None, time]] {
+            let mut batch = Batch::default();
+            times.into_iter().for_each(|time| batch.push_at("a", time));
+            assert_eq!(batch.check(), Err(MixedTimes { records: 2, times: 1 }), "{times:?}");
+        }
+        for times in [[time, time], [None, None]] {
+            let mut batch = Batch::default();
+            times.into_iter().for_each(|time| batch.push_at("a", time));
+            assert_eq!(batch.check(), Ok(()), "{times:?}");
+        }
     }
 
     #[test]

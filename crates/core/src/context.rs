@@ -14,6 +14,8 @@ use tidegate_types::{
     Parallelism, SubtaskIndex, UserResult,
 };
 
+use crate::duty::Duties;
+
 /// A keyed segment of the snapshot, and which of its key groups this subtask takes.
 #[derive(Clone)]
 pub struct RestoredKeyed {
@@ -96,10 +98,14 @@ pub struct OperatorContext {
     pub attempt: AttemptId,
     /// A number that no other attempt of any process has, to tell its leftovers apart.
     pub attempt_token: u64,
+    /// Whether a restore goes on when output that the snapshot has prepared is lost.
+    pub allow_lost_output: bool,
     /// What it takes over from the snapshot.
     pub restored: RestoredState,
     /// Where waiting happens.
     pub tokio: tokio::runtime::Handle,
+    /// Takes over what it has to bring to its end there, whatever becomes of a snapshot.
+    pub duties: Duties,
     /// Gets this subtask's worker to call it again.
     pub waker: Waker,
     /// The clocks.

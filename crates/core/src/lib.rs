@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`batch`] | records on their way, typed and with the type erased |
 //! | [`operator`] | one subtask of an operator, as the runtime drives it |
+//! | [`duty`] | what an operator brings to its end whatever becomes of a snapshot |
 //! | [`context`] | what a subtask is told when it starts |
 //! | [`source`] | how to write a source: splits, a reader that never blocks, positions |
 //! | [`sink`] | how to write a sink: plain, or in two phases for exactly once |
@@ -15,6 +16,7 @@
 
 pub mod batch;
 pub mod context;
+pub mod duty;
 pub mod operator;
 pub mod plan;
 pub mod router;
@@ -23,11 +25,12 @@ pub mod source;
 
 pub use batch::{AnyBatch, Batch, BatchType, Data, ErasedBatch};
 pub use context::{OperatorContext, RestoredKeyed, RestoredList, RestoredState};
+pub use duty::{Duties, Duty};
 pub use operator::{
-    Operator, OperatorSnapshot, Output, Progress, Readiness, SourceOperator, SourceProgress,
-    SourceStatus, Wakeup,
+    Operator, OperatorSnapshot, Output, PendingLists, Progress, Readiness, SourceOperator,
+    SourceProgress, SourceStatus, Wakeup,
 };
 pub use plan::{Node, NodeId, NodeKind, Partitioning, Plan, PlanError};
-pub use sink::{Sink, SinkContext, SinkWriter, TwoPhaseSink, TwoPhaseWriter};
+pub use sink::{CommitOutcome, Sink, SinkContext, SinkWriter, TwoPhaseSink, TwoPhaseWriter};
 pub use source::{ReaderContext, ReaderStatus, Source, SourceReader, Split};
 pub use tidegate_types::{Barrier, BarrierKind};

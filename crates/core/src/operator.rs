@@ -28,6 +28,7 @@ use tidegate_state::KeyedSnapshot;
 use tidegate_types::{
     Barrier, CheckpointId, EventTime, KeyGroupRange, Monotonic, Now, Timestamp, UserResult,
 };
+use tokio::sync::oneshot;
 
 use crate::batch::ErasedBatch;
 
@@ -145,6 +146,10 @@ impl Wakeup {
     }
 }
 
+/// What a [`Duty`](crate::Duty) of the operator hands a snapshot when it is done. A snapshot that
+/// gives up waiting takes nothing away from the duty, and one whose duty has failed never gets it.
+pub type PendingLists = oneshot::Receiver<Vec<ListState>>;
+
 /// What a subtask contributes to a snapshot.
 #[derive(Default)]
 pub struct OperatorSnapshot {
@@ -157,9 +162,8 @@ pub struct OperatorSnapshot {
     /// Operator state, already encoded.
     pub lists: Vec<ListState>,
     /// Operator state that needs waiting for, such as a sink's committables once its data is
-    /// durable. It is always run to its end, on Tokio. An error fails the attempt, since data that
-    /// is not durable can belong to no later snapshot either.
-    pub pending: Option<BoxFuture<'static, UserResult<Vec<ListState>>>>,
+    /// durable.
+    pub pending: Option<PendingLists>,
 }
 
 impl OperatorSnapshot {

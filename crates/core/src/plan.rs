@@ -93,6 +93,9 @@ pub struct Node {
     pub uid: Option<OperatorUid>,
     /// Whether its state is keyed.
     pub keyed: bool,
+    /// Whether it makes something visible outside when a snapshot is complete: going back behind
+    /// that snapshot would do so twice.
+    pub commits: bool,
     /// What the program says about its state, if it has such.
     pub state: Option<DeclareState>,
     /// The streams it consumes.

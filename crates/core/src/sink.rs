@@ -8,17 +8,35 @@
 //!
 //! 1. `write` takes records in. Nobody outside may see them yet.
 //! 2. At a barrier, once `flush` is ready, `prepare` closes what has been written since the last
-//!    one and resolves to *committables* when that data is durable. They go into the snapshot.
-//! 3. When the snapshot is complete, `commit` makes them visible. Committing twice is harmless,
-//!    because a crash between the commit and the next snapshot repeats it.
-//! 4. On restore, the committables of the snapshot are committed (again), and then `recover` aborts
-//!    whatever else earlier attempts have left behind.
+//!    one and resolves to *committables* when that data is durable. They go into the snapshot, or,
+//!    if that one fails for whatever reason, into the next: what is prepared is the sink's own, and
+//!    preparing goes on when nobody waits for that snapshot any more.
+//! 3. When the snapshot is complete, `commit` makes them visible, and answers for each of them what
+//!    came of it. Committing twice is harmless, because a crash between the commit and the next
+//!    snapshot repeats it. Commits of one subtask come one at a time and in order: what belongs to
+//!    snapshots that complete while a commit runs makes up the next one, all of it together. A sink
+//!    may say that its commits can overlap ([`TwoPhaseSink::commits_overlap`]).
+//! 4. On restore, once subtask 0 has made its writer, it commits the committables of the snapshot
+//!    (again) for all subtasks, and then `recover` aborts whatever else earlier attempts have left
+//!    behind. It takes no record in before that is done.
+//!
+//! # What a commit answers
+//!
+//! | [`CommitOutcome`] | the target says | then |
+//! |---|---|---|
+//! | `Committed` | visible now | |
+//! | `AlreadyCommitted` | an earlier commit made it visible, whatever became of it since | |
+//! | `Lost` | it was never committed and is not there any more | the job ends with an error that names it, or goes on without it if it was told to |
+//! | an error | it could not be asked | the attempt fails, the next one commits again |
 //!
 //! # Invariants
 //!
 //! - INV-DURABLE: a committable resolves only when everything it commits survives a crash.
 //! - INV-CARRY: a snapshot that fails does not lose its committables: they stay in every later
-//!   snapshot until one completes.
+//!   snapshot until one completes. Preparing is a [`Duty`](crate::Duty) for that reason: nothing
+//!   that becomes of a snapshot ends it.
+//! - INV-TURN: of one subtask, what was prepared for an earlier checkpoint is never committed after
+//!   what was prepared for a later one.
 //! - INV-RECOVER: `recover` runs on subtask 0 alone, after the restored committables have been
 //!   committed; it must leave alone what carries the running attempt's token.
 
@@ -86,8 +104,9 @@ pub trait SinkWriter: 'static {
     /// What it writes.
     type Item: Data;
 
-    /// Takes records from the front of `batch`; what it leaves is offered again once it is ready.
-    /// Whatever it takes it has to write before [`SinkWriter::flush`] is ready.
+    /// Takes records from the front of `batch`, with their event times; what it leaves is offered
+    /// again once it is ready, so that to leave all of it and yet be ready is an error. Whatever it
+    /// takes it has to write before [`SinkWriter::flush`] is ready.
     ///
     /// # Errors
     ///
@@ -132,8 +151,20 @@ pub trait TwoPhaseWriter: SinkWriter {
     ) -> BoxFuture<'static, UserResult<Vec<Self::Committable>>>;
 }
 
-/// A sink whose records show exactly once, whatever fails.
-pub trait TwoPhaseSink: 'static {
+/// What came of the commit of one committable, as far as its target can tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// It is visible now.
+    Committed,
+    /// An earlier commit made it visible. What has become of it since is its readers' affair.
+    AlreadyCommitted,
+    /// It was never committed, and the target does not have it any more, or not as it was: what,
+    /// and where, in words.
+    Lost(String),
+}
+
+/// A sink whose records show exactly once, whatever fails. Its commits run off the worker's thread.
+pub trait TwoPhaseSink: Send + Sync + 'static {
     /// What it takes.
     type Item: Data;
     /// What stands for data that is written and not visible yet.
@@ -148,8 +179,19 @@ pub trait TwoPhaseSink: 'static {
     /// What prevents it; it fails the attempt.
     fn writer(&self, context: SinkContext) -> UserResult<Self::Writer>;
 
-    /// Makes data visible. Doing so twice is harmless.
-    fn commit(&self, committables: Vec<Self::Committable>) -> BoxFuture<'static, UserResult<()>>;
+    /// Makes data visible, and tells what came of each committable, in their order. Doing so twice
+    /// is harmless. It is called by one subtask for what it has prepared itself, and by subtask 0
+    /// for what a restored snapshot holds, of all subtasks.
+    fn commit(
+        &self,
+        committables: Vec<Self::Committable>,
+    ) -> BoxFuture<'static, UserResult<Vec<CommitOutcome>>>;
+
+    /// Whether a subtask's commit may begin before an earlier one has ended. They come one at a
+    /// time, in order, unless a sink says that they may.
+    fn commits_overlap(&self) -> bool {
+        false
+    }
 
     /// Aborts what attempts other than that of `context` have left uncommitted.
     fn recover(&self, context: SinkContext) -> BoxFuture<'static, UserResult<()>>;

@@ -18,11 +18,17 @@
 //! - INV-POSITION: what [`SourceReader::snapshot`] returns is the position after exactly the
 //!   records that [`SourceReader::poll_batch`] has handed out.
 //!
+//! What can be seen of a breach is refused where it is seen, with an error that names the split:
+//! a subtask that there is not, two splits with one id, a snapshot without a split that the reader
+//! was given, a reader that is exhausted and has splits left, a batch that mixes records with and
+//! without event times.
+//!
 //! # Failure
 //!
 //! A split that has been read to its end stays in the state (see [`Split::is_finished`]), so that
 //! a restart does not read it again.
 
+mod contract;
 mod driver;
 
 use std::{sync::Arc, task::Waker, time::Duration};
@@ -40,7 +46,8 @@ use crate::{
 
 /// A part of a source's input that one subtask reads, with the position in it.
 pub trait Split: Clone + Send + Serialize + DeserializeOwned + 'static {
-    /// What tells this split from all others, whatever its position.
+    /// What tells this split from all others, whatever its position: two splits with one id, found
+    /// at once, are an error.
     fn id(&self) -> String;
 
     /// Whether it has been read to its end.
@@ -98,7 +105,7 @@ pub trait Source: 'static {
         None
     }
 
-    /// Which subtask reads a split: by the hash of its id, unless the author knows better.
+    /// Which subtask, below the parallelism, reads a split: by the hash of its id, unless the author knows better.
     fn assign(&self, split: &Self::Split, parallelism: Parallelism) -> SubtaskIndex {
         SubtaskIndex((KeyHash::of(&split.id()).0 % u64::from(parallelism.get())) as u32)
     }
@@ -126,7 +133,7 @@ pub trait SourceReader: 'static {
     fn add_splits(&mut self, splits: Vec<Self::Split>) -> UserResult<()>;
 
     /// Appends up to `max` records to `batch` without blocking, with their event times if the
-    /// source has any.
+    /// source has any: all that are handed out at once have one, or none.
     ///
     /// # Errors
     ///

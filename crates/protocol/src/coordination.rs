@@ -63,6 +63,8 @@ pub struct Start {
     pub restored_from: Option<String>,
     /// The data addresses of all processes, by index.
     pub addresses: Vec<String>,
+    /// Whether sources hold still: all that is left to the job is to commit and to end.
+    pub concludes: bool,
 }
 
 /// From a process to its coordinator.

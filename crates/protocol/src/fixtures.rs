@@ -95,6 +95,7 @@ fn start() -> Start {
         max_parallelism: MaxParallelism::new(128).unwrap(),
         restored_from: Some("s3://bucket/chk-7".to_owned()),
         addresses: vec!["10.0.0.1:4000".to_owned(), "10.0.0.2:4000".to_owned()],
+        concludes: false,
     }
 }
 
@@ -191,6 +192,7 @@ fn commands() -> Vec<Example> {
         trigger("trigger_drain", BarrierKind::StopWithSavepoint { drain: true }),
         trigger("trigger_final", BarrierKind::Final),
         command("completed", Command::Completed { checkpoint: CHECKPOINT }),
+        command("savepoint_completed", Command::SavepointCompleted { checkpoint: CHECKPOINT }),
         command("aborted", Command::Aborted { checkpoint: CHECKPOINT }),
         command("finish", Command::Finish),
         command("cancel", Command::Cancel),
@@ -238,6 +240,7 @@ fn conversation() -> Vec<Example> {
     vec![
         raw::<wire::Hello, _>("hello", hello()),
         example("start", ToProcess::Start(start())),
+        example("start_concluding", ToProcess::Start(Start { concludes: true, ..start() })),
         example("refused", ToProcess::Refused("another plan".to_owned())),
         example("figures", FromProcess::Figures(figures)),
         example("figures_of_subtasks", FromProcess::Figures(of_subtasks)),
@@ -271,6 +274,7 @@ fn from_task_manager() -> Vec<Example> {
             "task_manager_heartbeat",
             FromTaskManager::Heartbeat { processes: vec![key(), key()] },
         ),
+        example("leaving", FromTaskManager::Leaving),
         example("process_started", FromTaskManager::Started(key(), 4711)),
         example("process_ended", ended),
         example("logs", FromTaskManager::Logs { request: 3, logs: vec![log] }),

@@ -76,6 +76,8 @@ pub enum FromTaskManager {
         /// All processes that run there.
         processes: Vec<ProcessKey>,
     },
+    /// It is about to end: it is to get no more processes, and those that run there are to move.
+    Leaving,
     /// A process runs, with its id in the operating system.
     Started(ProcessKey, u32),
     /// A process has ended, or could not be started.

@@ -1,9 +1,10 @@
 //! What the outside of the runtime sees: what to run, a handle on the running job, and its end.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::executor::block_on;
 use serde::{Deserialize, Serialize};
+use tidegate_checkpoint::coordinator::{AfterSavepoint, Wish};
 use tidegate_core::plan::SharedPlan;
 use tidegate_snapshot::manifest::SnapshotForm;
 use tidegate_types::{
@@ -71,20 +72,22 @@ pub enum JobStatus {
     Failed,
     /// All its input is consumed, or it was stopped with a savepoint.
     Finished,
+    /// It has ended for now: its checkpoints are kept, and it can go on from the last one.
+    Suspended,
 }
 
 impl JobStatus {
     /// Whether the job has ended.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
-        matches!(self, Self::Canceled | Self::Failed | Self::Finished)
+        matches!(self, Self::Canceled | Self::Failed | Self::Finished | Self::Suspended)
     }
 }
 
 /// How a job ended well.
 #[derive(Clone, Debug)]
 pub struct JobResult {
-    /// [`JobStatus::Finished`] or [`JobStatus::Canceled`].
+    /// [`JobStatus::Finished`], [`JobStatus::Canceled`] or [`JobStatus::Suspended`].
     pub status: JobStatus,
     /// Where the savepoint lies that the job was stopped with.
     pub savepoint: Option<String>,
@@ -123,29 +126,16 @@ impl JobError {
 /// What a handle asks of the running job. Answers carry a savepoint's path or the reason.
 #[derive(Debug)]
 pub(crate) enum Request {
-    /// Take a checkpoint now.
-    Checkpoint { reply: oneshot::Sender<Result<String, String>> },
-    /// Take a savepoint.
-    Savepoint {
-        target: Option<String>,
-        form: SnapshotForm,
-        then: AfterSavepoint,
-        reply: oneshot::Sender<Result<String, String>>,
-    },
+    /// Take a snapshot.
+    Snapshot { wish: Wish, reply: Reply },
     /// End the job.
     Cancel,
+    /// End the job for now, behind one more checkpoint if that is complete by then.
+    Suspend { within: Duration },
 }
 
-/// What becomes of a job behind a savepoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AfterSavepoint {
-    /// It goes on.
-    GoOn,
-    /// It has finished; with `drain` all timers have fired before.
-    Stop { drain: bool },
-    /// It is cancelled.
-    Cancel,
-}
+/// Where the answer to a request goes: a path, or the reason why there is none.
+pub(crate) type Reply = oneshot::Sender<Result<String, String>>;
 
 /// A hold on a running job. Cheap to clone.
 #[derive(Clone)]
@@ -162,7 +152,7 @@ impl JobHandle {
     ///
     /// Why it could not be taken, in words for a person.
     pub async fn checkpoint(&self) -> Result<String, String> {
-        self.ask(|reply| Request::Checkpoint { reply }).await
+        self.ask(Wish::Checkpoint).await
     }
 
     /// Takes a savepoint in canonical form into `target` or the configured folder, and returns its
@@ -189,11 +179,12 @@ impl JobHandle {
     }
 
     /// Takes a savepoint in canonical form and ends the job with it; with `drain` all timers fire
-    /// before.
+    /// before. Returns once everything that it holds is committed and the job has ended.
     ///
     /// # Errors
     ///
-    /// Why it could not be taken, in words for a person; the job then goes on.
+    /// Why it could not be taken, in words for a person; the job then goes on, behind a drain from
+    /// its latest checkpoint.
     pub async fn stop_with_savepoint(
         &self,
         target: Option<String>,
@@ -235,7 +226,7 @@ impl JobHandle {
         form: SnapshotForm,
         then: AfterSavepoint,
     ) -> Result<String, String> {
-        self.ask(|reply| Request::Savepoint { target, form, then, reply }).await
+        self.ask(Wish::Savepoint { target, form, then }).await
     }
 
     /// As [`JobHandle::savepoint`], for a thread that may wait.
@@ -311,6 +302,15 @@ impl JobHandle {
         let _ = self.requests.send(Request::Cancel);
     }
 
+    /// Ends the job for now, as an orchestrator wants that stops a process to start it again: it
+    /// takes one more checkpoint, which its sinks commit, and ends as [`JobStatus::Suspended`], with
+    /// all its checkpoints kept. If that takes longer than `within` it ends without; so does a job
+    /// whose checkpoints are in memory alone.
+    pub fn suspend(&self, within: Duration) {
+        // A job that has ended needs no suspending.
+        let _ = self.requests.send(Request::Suspend { within });
+    }
+
     /// What there is to tell now.
     #[must_use]
     pub fn stats(&self) -> JobStats {
@@ -333,13 +333,10 @@ impl JobHandle {
         }
     }
 
-    async fn ask(
-        &self,
-        request: impl FnOnce(oneshot::Sender<Result<String, String>>) -> Request,
-    ) -> Result<String, String> {
+    async fn ask(&self, wish: Wish) -> Result<String, String> {
         let (reply, answer) = oneshot::channel();
         let ended = || "the job has ended".to_owned();
-        self.requests.send(request(reply)).map_err(|_| ended())?;
+        self.requests.send(Request::Snapshot { wish, reply }).map_err(|_| ended())?;
         answer.await.map_err(|_| ended())?
     }
 }

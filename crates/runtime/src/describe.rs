@@ -61,6 +61,9 @@ pub struct OperatorDescription {
     /// What the program says about its state.
     #[serde(default)]
     pub state: StateDeclaration,
+    /// Whether it makes something visible outside when a snapshot is complete.
+    #[serde(default)]
+    pub commits: bool,
 }
 
 /// A stream into a task.
@@ -82,17 +85,26 @@ impl JobPlan {
     pub fn operators(&self) -> impl Iterator<Item = &OperatorDescription> {
         self.tasks.iter().flat_map(|task| &task.operators)
     }
+
+    /// The operators that make something visible outside when a snapshot is complete, so that going
+    /// back behind one would do so twice.
+    pub fn committing(&self) -> impl Iterator<Item = &OperatorUid> {
+        self.operators().filter(|operator| operator.commits).map(|operator| &operator.uid)
+    }
 }
+
+type Link = (OperatorUid, String, bool, Option<DeclareState>);
 
 fn describe(task: Task) -> UserResult<TaskDescription> {
     let name = task.name();
     let (is_source, source) = (task.source.is_some(), task.source);
-    let source = source.map(|link| (link.uid, link.name, link.state));
-    let chain = task.chain.into_iter().map(|link| (link.uid, link.name, link.state));
-    let operator = |(uid, name, state): (OperatorUid, String, Option<DeclareState>)| {
+    let source = source.map(|link| (link.uid, link.name, link.commits, link.state));
+    let chain = task.chain.into_iter();
+    let chain = chain.map(|link| (link.uid, link.name, link.commits, link.state));
+    let operator = |(uid, name, commits, state): Link| {
         let state = state.map(|declare| declare()).transpose();
         let state = state.map_err(|error| format!("operator `{uid}`: {}", chain_of(&*error)))?;
-        Ok(OperatorDescription { uid, name, state: state.unwrap_or_default() })
+        Ok(OperatorDescription { uid, name, state: state.unwrap_or_default(), commits })
     };
     let inputs = task.inputs.iter().map(|input| {
         let TaskId(from) = input.from;

@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, task::Waker};
 
 use tidegate_canonical::inspect::Inspector;
-use tidegate_core::{NodeKind, OperatorContext};
+use tidegate_core::{Duties, NodeKind, OperatorContext};
 use tidegate_snapshot::{manifest::Manifest, store::SnapshotLocation};
 use tidegate_state::{Fate, StateError, evolve::Change};
 use tidegate_types::{
@@ -182,8 +182,11 @@ fn restore_subtask(
                 job: spec.settings.id,
                 attempt: AttemptId(0),
                 attempt_token: 0,
+                allow_lost_output: false,
                 restored: state,
                 tokio: tokio::runtime::Handle::current(),
+                // It is made and asked for nothing, so it begins nothing.
+                duties: Duties::new(drop),
                 waker: Waker::noop().clone(),
                 clock: Arc::new(SystemClock),
             })

@@ -50,10 +50,7 @@ impl LocalProgram {
         processes: usize,
     ) -> Result<RestoredJob, JobError> {
         let Some(path) = path else { return Ok(RestoredJob::default()) };
-        let location = match self.stores.locate(path) {
-            Some(location) => location,
-            None => SnapshotLocation::parse(path)?,
-        };
+        let location = SnapshotLocation::find(&self.stores.places(), path)?;
         let parallelism = self.spec.settings.parallelism;
         let each = parallelism.get() / processes.max(1) as u32;
         let subtasks = Some((parallelism, process * each..(process + 1) * each));
@@ -94,7 +91,7 @@ impl EmbeddedAttempts {
     }
 
     async fn start_attempt(&mut self, start: AttemptStart) -> Result<RunningAttempt, JobError> {
-        let AttemptStart { attempt, token, restored: point } = start;
+        let AttemptStart { attempt, token, restored: point, concludes } = start;
         let path = point.from.as_ref().map(|(_, path)| path.as_str());
         let restored = match self.loaded.take() {
             Some(loaded) => loaded,
@@ -121,13 +118,21 @@ impl EmbeddedAttempts {
                 max_parallelism,
                 restored_from,
                 addresses: addresses.clone(),
+                concludes,
             };
             all_commands.extend(send_off(others, &start, &reports));
             network = Some(Network { listener, process: 0, addresses, token });
         }
         let (process, attempt_token) = (ProcessIndex(0), token);
-        let local =
-            LocalProcess { process, attempt, attempt_token, max_parallelism, restored, network };
+        let local = LocalProcess {
+            process,
+            attempt,
+            attempt_token,
+            max_parallelism,
+            restored,
+            concludes,
+            network,
+        };
         let (process, figures) = local_process(&self.program, local, reports);
         let mut processes = JoinSet::new();
         processes.spawn(process.run(process_commands));
@@ -194,6 +199,8 @@ pub(crate) struct LocalProcess {
     pub(crate) attempt_token: u64,
     pub(crate) max_parallelism: MaxParallelism,
     pub(crate) restored: RestoredJob,
+    /// Whether nothing is emitted: all that is left is to commit and to end.
+    pub(crate) concludes: bool,
     /// The way to the other processes, if there are any.
     pub(crate) network: Option<Network>,
 }
@@ -222,6 +229,7 @@ pub(crate) fn local_process(
             exactly_once: settings.options.checkpointing.mode == CheckpointingMode::ExactlyOnce,
             debloat_target: settings.options.debloat_target,
             restored: local.restored,
+            concludes: local.concludes,
             tokio: tokio.clone(),
             clock: Arc::clone(clock),
             reports: task_reports,
@@ -240,11 +248,7 @@ pub(crate) fn local_process(
             max_parallelism,
             attempt_token: local.attempt_token,
             inline_threshold: settings.options.checkpointing.data_inline_threshold,
-            stores: [Some(&stores.checkpoints), stores.savepoints.as_ref()]
-                .into_iter()
-                .flatten()
-                .cloned()
-                .collect(),
+            places: stores.places(),
         },
         workers,
         task_report_receiver,

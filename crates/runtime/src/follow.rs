@@ -14,7 +14,7 @@
 
 use std::{net::TcpListener, time::Duration};
 
-use tidegate_checkpoint::protocol::{Command, Report};
+use tidegate_checkpoint::protocol::{Command, Failure, Report};
 use tidegate_protocol::{
     Endpoint,
     coordination::{FromProcess, Hello, ProcessLink, Start, ToProcess, join},
@@ -75,7 +75,11 @@ impl Follower {
             "the attempt begins"
         );
         let processes = start.addresses.len();
-        let restored = program.load(start.restored_from.as_deref(), index.get(), processes).await?;
+        let restored = program.load(start.restored_from.as_deref(), index.get(), processes).await;
+        let restored = match restored {
+            Ok(restored) => restored,
+            Err(error) => return Err(say_why(link, index, error).await),
+        };
         let network = (start.addresses.len() > 1).then(|| Network {
             listener: self.listener,
             process: self.process.get() as usize,
@@ -89,6 +93,7 @@ impl Follower {
             attempt_token: start.token,
             max_parallelism: start.max_parallelism,
             restored,
+            concludes: start.concludes,
             network,
         };
         let (process, figures) = local_process(&program, local, reports);
@@ -110,6 +115,17 @@ impl Follower {
         }
         end
     }
+}
+
+/// Tells the coordinator why this process can't begin: it could not tell a damaged snapshot from a
+/// lost process.
+async fn say_why(link: ProcessLink, process: ProcessIndex, error: JobError) -> JobError {
+    let (kind, message) = (error.kind(), error.to_string());
+    let failure = Failure { kind, message, uid: None, subtask: None };
+    // If it is gone, there is nobody to tell.
+    let _ = link.send(FromProcess::Report(Report::Failed { process, failure }));
+    let _ = tokio::time::timeout(GOODBYE, link.close()).await;
+    error
 }
 
 fn unavailable(message: String) -> JobError {

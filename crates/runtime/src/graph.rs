@@ -19,6 +19,7 @@ pub(crate) struct ChainLink<F> {
     pub(crate) uid: OperatorUid,
     pub(crate) name: String,
     pub(crate) keyed: bool,
+    pub(crate) commits: bool,
     pub(crate) state: Option<DeclareState>,
     pub(crate) factory: F,
 }
@@ -60,15 +61,15 @@ pub(crate) fn tasks(plan: Plan) -> Vec<Task> {
     for (node, uid) in plan.into_nodes().into_iter().zip(uids) {
         let chained_to = chained_to(&node, &consumers).map(|from| task_of[from.0]);
         types.push(node.output);
-        let Node { name, keyed, state, inputs, kind, .. } = node;
+        let Node { name, keyed, commits, state, inputs, kind, .. } = node;
         let task = match kind {
             NodeKind::Source(factory) => {
-                let source = Some(ChainLink { uid, name, keyed, state, factory });
+                let source = Some(ChainLink { uid, name, keyed, commits, state, factory });
                 tasks.push(Task { source, chain: Vec::new(), inputs: Vec::new(), is_last: true });
                 TaskId(tasks.len() - 1)
             }
             NodeKind::Operator(factory) => {
-                let link = ChainLink { uid, name, keyed, state, factory };
+                let link = ChainLink { uid, name, keyed, commits, state, factory };
                 let task = chained_to.unwrap_or_else(|| {
                     let inputs = inputs.into_iter().map(|edge| {
                         let from = task_of[edge.from.0];

@@ -10,8 +10,11 @@ use std::{
 };
 
 use tidegate_protocol::{Endpoint, KeepAlive, Secret};
-use tidegate_snapshot::store::SnapshotLocation;
-use tidegate_types::{Clock, ErrorKind, MaxParallelism, ProcessIndex, time::SystemClock};
+use tidegate_snapshot::store::{DeletionProof, SnapshotLocation, delete_snapshot};
+use tidegate_storage::{Address, Places};
+use tidegate_types::{
+    CheckpointId, Clock, ErrorKind, JobId, MaxParallelism, ProcessIndex, time::SystemClock,
+};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
@@ -131,7 +134,8 @@ async fn follow(
     Ok(JobResult { status: JobStatus::Finished, savepoint: None, stats: stats.get() })
 }
 
-/// Runs the process of an attempt that a TaskManager has started this binary as.
+/// Runs the process of an attempt that a TaskManager has started this binary as. The process has to
+/// end behind it: user code that hangs may still be on one of its threads.
 ///
 /// # Errors
 ///
@@ -159,7 +163,10 @@ pub fn run_process(mut spec: JobSpec, seat: ProcessSeat) -> Result<(), JobError>
     };
     let runtime = io_runtime()?;
     let (clock, tokio) = (Arc::new(SystemClock), runtime.handle().clone());
-    runtime.block_on(follower.run(LocalProgram { spec, plan, stores, clock, tokio }))
+    let done = runtime.block_on(follower.run(LocalProgram { spec, plan, stores, clock, tokio }));
+    // What still blocks one of its threads is not waited for: it ends with the process.
+    runtime.shutdown_background();
+    done
 }
 
 /// The Tokio runtime of a process with workers.
@@ -186,16 +193,62 @@ pub async fn verify_snapshot(path: &str) -> Result<(), JobError> {
     Ok(location.verify(&manifest).await?)
 }
 
-/// Deletes a savepoint.
+/// A snapshot that a running job holds: it may go on from it, or retains it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldSnapshot {
+    /// The job.
+    pub job: JobId,
+    /// Its name.
+    pub name: String,
+    /// Where the snapshot lies.
+    pub location: String,
+}
+
+/// That a person wants a snapshot to go, and no job holds it.
+struct Disposal {
+    location: String,
+}
+
+impl Disposal {
+    fn of(location: &SnapshotLocation, held: &[HeldSnapshot]) -> Result<Self, JobError> {
+        let address = location.place().address();
+        let is_it = |held: &&HeldSnapshot| {
+            Address::parse(&held.location).is_ok_and(|other| other == *address)
+        };
+        match held.iter().find(is_it) {
+            None => Ok(Self { location: location.to_string() }),
+            Some(HeldSnapshot { job, name, .. }) => {
+                let message = format!(
+                    "the snapshot '{location}' is in use by job {job} (`{name}`), which may go on \
+                     from it: it can be disposed of once the job has ended or has newer checkpoints"
+                );
+                Err(JobError::new(ErrorKind::Invalid, message))
+            }
+        }
+    }
+}
+
+impl DeletionProof for Disposal {
+    fn location(&self) -> &str {
+        &self.location
+    }
+
+    fn checkpoint(&self) -> Option<CheckpointId> {
+        None
+    }
+}
+
+/// Deletes a savepoint, or a checkpoint that was left, unless it is among those that running jobs
+/// hold.
 ///
 /// # Errors
 ///
-/// When there is none, or it can't be deleted.
-pub async fn dispose_savepoint(path: &str) -> Result<(), JobError> {
+/// When there is none, a job holds it, or it can't be deleted.
+pub async fn dispose_savepoint(path: &str, held: &[HeldSnapshot]) -> Result<(), JobError> {
     let location = SnapshotLocation::parse(path)?;
     // Nothing is deleted that is no snapshot.
     location.load().await?;
-    Ok(location.delete().await?)
+    Ok(delete_snapshot(&Places::default(), &Disposal::of(&location, held)?).await?)
 }
 
 /// The master of a job that runs in this process.
@@ -247,3 +300,6 @@ pub async fn start_master(
     });
     Ok(handle)
 }
+
+#[cfg(test)]
+mod tests;

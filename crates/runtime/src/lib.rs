@@ -32,11 +32,14 @@ pub use describe::{
 };
 pub use dry_run::{DryRun, StateOutcome, dry_run};
 pub use job::{
-    describe, dispose_savepoint, run, run_process, start, start_master, verify_snapshot,
+    HeldSnapshot, describe, dispose_savepoint, run, run_process, start, start_master,
+    verify_snapshot,
 };
 pub use master::{AttemptStart, Attempts, CompletionLog, LogError, RunningAttempt};
 pub use prepare::{RestorePoint, discard_unrecorded};
-pub use seat::{CONFIGURATION_VARIABLE, DESCRIBE_VARIABLE, PROCESS_VARIABLE, ProcessSeat};
+pub use seat::{
+    CONFIGURATION_VARIABLE, DESCRIBE_VARIABLE, PARENT_VARIABLE, PROCESS_VARIABLE, ProcessSeat,
+};
 pub use stats::{
     AttemptFailure, CheckpointSummary, FailedCheckpoint, JobStats, Location, PendingCheckpoint,
     SubtaskSnapshot,

@@ -11,28 +11,29 @@
 
 mod actions;
 mod attempts;
+mod damage;
+mod farewell;
 mod handover;
 mod log;
 mod tell;
+mod under_way;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Duration,
 };
 
+use futures::{FutureExt, future::BoxFuture};
 use tidegate_checkpoint::{
     Coordinator, Event, RestartDecision, RestartStrategy,
-    coordinator::{EndStatus, RequestId, SavepointRequest},
+    coordinator::{EndStatus, RequestId, SnapshotRequest, Wish},
     protocol::{Failure, Report},
 };
-use tidegate_snapshot::{
-    manifest::SnapshotForm,
-    store::{SnapshotLocation, SnapshotStore},
-};
+use tidegate_snapshot::store::SnapshotStore;
 use tidegate_types::{
-    AttemptId, BarrierKind, CheckpointId, Clock, ErrorKind, MaxParallelism, Parallelism,
-    ProcessIndex, error::chain,
+    AttemptId, CheckpointId, Clock, ErrorKind, MaxParallelism, Parallelism, ProcessIndex,
+    error::chain,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -45,14 +46,16 @@ pub use self::{
     log::{CompletionLog, LogError},
 };
 use self::{
+    farewell::{Farewell, Leave},
     handover::{Handover, Step},
     tell::Sample,
+    under_way::UnderWay,
 };
 use crate::{
-    api::{AfterSavepoint, JobError, JobResult, JobSettings, JobStatus, Request},
+    api::{JobError, JobResult, JobSettings, JobStatus, Reply, Request},
     describe::JobPlan,
-    prepare::{Prepared, RestorePoint, Stores, plan_for},
-    stats::{Location, SharedStats, SubtaskSnapshot},
+    prepare::{Prepared, RestorePoint, Stores, restore_point_at},
+    stats::{Location, SharedStats},
 };
 
 /// How often figures are brought up to date.
@@ -60,12 +63,24 @@ const STATS_EVERY: Duration = Duration::from_millis(100);
 
 /// How an attempt has ended.
 enum AttemptEnd {
-    Finished,
+    /// All of its processes have closed, and the job has ended like this.
+    Closed(EndStatus),
     Canceled,
+    /// It is to go on later.
+    Suspended,
     /// With where that was, if it was one of several places.
     Failed(Failure, Option<Location>),
     /// Another parallelism is wanted; the reason.
     Outdated(String),
+    /// It could not go on, through no fault of the job's; the reason.
+    GaveWay(String),
+}
+
+impl From<JobError> for AttemptEnd {
+    fn from(error: JobError) -> Self {
+        let (kind, message) = (error.kind(), error.to_string());
+        Failure { kind, message, uid: None, subtask: None }.into()
+    }
 }
 
 impl From<Failure> for AttemptEnd {
@@ -81,12 +96,21 @@ struct Attempt {
     sample: Sample,
     /// The process that has failed first.
     failed_in: Option<ProcessIndex>,
+    /// The newest snapshot that each process has committed.
+    committed: BTreeMap<ProcessIndex, CheckpointId>,
     end: Option<AttemptEnd>,
 }
 
 impl Attempt {
     fn new(id: AttemptId, running: RunningAttempt) -> Self {
-        Self { id, running, sample: Sample::new(), failed_in: None, end: None }
+        let committed = BTreeMap::new();
+        Self { id, running, sample: Sample::new(), failed_in: None, committed, end: None }
+    }
+
+    /// Whether all its processes have committed a snapshot.
+    fn has_committed(&self, checkpoint: CheckpointId) -> bool {
+        let committed = self.committed.values().filter(|newest| **newest >= checkpoint);
+        committed.count() == self.running.commands.len()
     }
 
     fn failed(&mut self, failure: Failure) {
@@ -115,21 +139,19 @@ pub(crate) struct JobMaster {
     /// Writes of manifests; each comes back as an event.
     writes: JoinSet<Written>,
     deletions: JoinSet<()>,
-    locations: HashMap<CheckpointId, SnapshotLocation>,
-    replies: HashMap<RequestId, oneshot::Sender<Result<String, String>>>,
+    /// Snapshots that have been triggered, until they are complete or their files are gone.
+    under_way: BTreeMap<CheckpointId, UnderWay>,
+    replies: HashMap<RequestId, Reply>,
     next_request: u64,
-    /// The snapshots under way that are of the canonical form.
-    canonical: HashSet<CheckpointId>,
-    /// What was measured of snapshots whose manifest is being written.
-    measured: HashMap<CheckpointId, Arc<[SubtaskSnapshot]>>,
     /// Where the savepoint lies that the job was stopped with.
     stopped_with: Option<String>,
-    /// Whether that is to cancel the job.
-    stop_cancels: bool,
+    farewell: Farewell,
     max_parallelism: MaxParallelism,
     /// Of the current attempt.
     parallelism: Parallelism,
     attempt: AttemptId,
+    /// What the names of the current attempt's files carry.
+    token: u64,
 }
 
 impl JobMaster {
@@ -142,7 +164,7 @@ impl JobMaster {
     ) -> Self {
         let Prepared { settings, plan, stores, config, next_id, owned, foreign, restored } =
             prepared;
-        Self {
+        let master = Self {
             coordinator: Coordinator::new(config, next_id, owned, foreign),
             restart: RestartStrategy::new(settings.options.restart.clone()),
             max_parallelism: restored.max_parallelism,
@@ -159,15 +181,16 @@ impl JobMaster {
             waiting: Vec::new(),
             writes: JoinSet::new(),
             deletions: JoinSet::new(),
-            locations: HashMap::new(),
+            under_way: BTreeMap::new(),
             replies: HashMap::new(),
             next_request: 0,
-            canonical: HashSet::new(),
-            measured: HashMap::new(),
             stopped_with: None,
-            stop_cancels: false,
+            farewell: Farewell::No,
             attempt: AttemptId(0),
-        }
+            token: 0,
+        };
+        master.tell_held();
+        master
     }
 
     /// The same, with a record of completed snapshots.
@@ -178,17 +201,18 @@ impl JobMaster {
     /// Runs attempts until the job ends.
     pub(crate) async fn run(mut self) -> Result<JobResult, JobError> {
         let result = loop {
-            let restored = match self.take_restored().await {
-                Ok(restored) => restored,
-                Err(error) => break Err(error),
-            };
-            match self.run_attempt(restored).await {
-                AttemptEnd::Finished if self.stop_cancels && self.stopped_with.is_some() => {
-                    break Ok(self.ended(EndStatus::Canceled));
-                }
-                AttemptEnd::Finished => break Ok(self.ended(EndStatus::Finished)),
+            match self.run_attempt().await {
+                AttemptEnd::Closed(status) => break Ok(self.ended(status)),
                 AttemptEnd::Canceled => break Ok(self.ended(EndStatus::Canceled)),
+                AttemptEnd::Suspended => break Ok(self.ended(EndStatus::Suspended)),
+                AttemptEnd::Failed(failure, location)
+                    if self.farewell.is_wanted() && failure.kind != ErrorKind::Fenced =>
+                {
+                    self.remember(&failure, location);
+                    break Ok(self.ended(EndStatus::Suspended));
+                }
                 AttemptEnd::Outdated(reason) => self.after_handover(&reason),
+                AttemptEnd::GaveWay(reason) => self.after_giving_way(reason),
                 AttemptEnd::Failed(failure, location) => {
                     match self.after_failure(failure, location).await {
                         Some(Ok(result)) => break Ok(result),
@@ -206,29 +230,17 @@ impl JobMaster {
             error!(job = %self.settings.id, error = %error, "fenced");
         } else if let Err(error) = &result {
             self.set_status(JobStatus::Failed);
-            let actions =
-                self.coordinator.step(Event::JobEnded(EndStatus::Failed), self.clock.now());
-            self.perform(actions, &mut None);
+            self.step(Event::JobEnded(EndStatus::Failed), &mut None);
             error!(job = %self.settings.id, error = %error, "the job has failed");
         }
         while self.deletions.join_next().await.is_some() {}
         result
     }
 
-    /// What the next attempt takes over: at first what was found at the start, and then the
-    /// latest snapshot.
-    async fn take_restored(&mut self) -> Result<RestorePoint, JobError> {
-        if let Some(restored) = self.restored.take() {
-            return Ok(restored);
-        }
-        let Some(point) = self.coordinator.restore_point().cloned() else {
-            let max_parallelism = self.max_parallelism;
-            return Ok(RestorePoint { max_parallelism, from: None });
-        };
-        let location = self.location_of(&point.location)?;
-        let manifest = location.load().await?;
-        let (point, _) = plan_for(&location, &manifest, &self.settings, &self.plan, false)?;
-        Ok(point)
+    /// Tells the coordinator, and does what it wants done; `attempt` is there while one runs.
+    fn step(&mut self, event: Event, attempt: &mut Option<&mut Attempt>) {
+        let actions = self.coordinator.step(event, self.clock.monotonic());
+        self.perform(actions, attempt);
     }
 
     fn set_status(&self, status: JobStatus) {
@@ -236,11 +248,11 @@ impl JobMaster {
     }
 
     fn ended(&mut self, status: EndStatus) -> JobResult {
-        let actions = self.coordinator.step(Event::JobEnded(status), self.clock.now());
-        self.perform(actions, &mut None);
+        self.step(Event::JobEnded(status), &mut None);
         let status = match status {
             EndStatus::Finished => JobStatus::Finished,
             EndStatus::Canceled => JobStatus::Canceled,
+            EndStatus::Suspended => JobStatus::Suspended,
             EndStatus::Failed => JobStatus::Failed,
         };
         self.set_status(status);
@@ -254,8 +266,9 @@ impl JobMaster {
         failure: Failure,
         location: Option<Location>,
     ) -> Option<Result<JobResult, JobError>> {
-        let message = describe(&failure);
         self.remember(&failure, location);
+        let failure = self.look_for_damage(failure).await;
+        let message = describe(&failure);
         // Processes are the unit of isolation: who started them starts them again.
         if !failure.kind.is_retryable() || !self.attempts.can_restart() {
             return Some(Err(JobError::new(failure.kind, message)));
@@ -269,15 +282,28 @@ impl JobMaster {
             RestartDecision::After(delay) => {
                 let (job, attempt) = (self.settings.id, self.attempt);
                 warn!(%job, %attempt, error = message, "the attempt has failed; the next follows in {delay:.1?}");
-                self.set_status(JobStatus::Restarting);
-                self.stats.update(|stats| {
-                    stats.restarts += 1;
-                    stats.records = 0;
-                    stats.first_record = None;
-                });
+                self.restarting();
                 self.wait_for_restart(delay).await
             }
         }
+    }
+
+    fn restarting(&self) {
+        self.set_status(JobStatus::Restarting);
+        self.stats.update(|stats| {
+            stats.restarts += 1;
+            stats.records = 0;
+            stats.first_record = None;
+        });
+    }
+
+    /// An attempt could not go on: the next one follows at once, whatever the restart strategy says.
+    fn after_giving_way(&mut self, message: String) {
+        warn!(job = %self.settings.id, attempt = %self.attempt, message, "going back");
+        let kind = ErrorKind::Unavailable;
+        self.remember(&Failure { kind, message, uid: None, subtask: None }, None);
+        self.attempt = self.attempt.next();
+        self.restarting();
     }
 
     /// An attempt has given way: the next one has another parallelism.
@@ -296,7 +322,8 @@ impl JobMaster {
                 () = &mut restart => return None,
                 Some(request) = self.requests.recv() => match request {
                     Request::Cancel => return Some(Ok(self.ended(EndStatus::Canceled))),
-                    Request::Checkpoint { reply } | Request::Savepoint { reply, .. } => {
+                    Request::Suspend { .. } => return Some(Ok(self.ended(EndStatus::Suspended))),
+                    Request::Snapshot { reply, .. } => {
                         // Who has given up waiting needs no answer.
                         let _ = reply.send(Err("the job is restarting".to_owned()));
                     }
@@ -305,38 +332,32 @@ impl JobMaster {
         }
     }
 
-    async fn run_attempt(&mut self, restored: RestorePoint) -> AttemptEnd {
-        // A stop whose attempt failed has not stopped the job.
-        (self.stopped_with, self.stop_cancels) = (None, false);
-        self.max_parallelism = restored.max_parallelism;
+    async fn run_attempt(&mut self) -> AttemptEnd {
         self.stats.update(|stats| {
             stats.attempt_started = self.clock.now();
-            stats.restored = restored.from.clone();
+            stats.restored = None;
             stats.records = 0;
             stats.first_record = None;
             stats.attempt = self.attempt;
-            stats.max_parallelism = self.max_parallelism;
             stats.pending.clear();
             stats.subtasks.clear();
             stats.rates.clear();
             stats.records_per_second = 0.0;
         });
         self.set_status(JobStatus::Initializing);
-        let mut attempt = match self.start_attempt(restored).await {
+        let mut attempt = match self.start_attempt().await {
             Ok(running) => Attempt::new(self.attempt, running),
             Err(end) => return end,
         };
         self.parallelism = attempt.running.parallelism;
         let processes = attempt.running.commands.len() as u32;
-        let (id, now) = (attempt.id, self.clock.now());
+        let id = attempt.id;
         let mut running = Some(&mut attempt);
-        let actions = self.coordinator.step(Event::AttemptStarted { attempt: id, processes }, now);
-        self.perform(actions, &mut running);
+        self.step(Event::AttemptStarted { attempt: id, processes }, &mut running);
         self.set_status(JobStatus::Running);
         for request in std::mem::take(&mut self.waiting) {
             if let Some(event) = self.on_request(request) {
-                let actions = self.coordinator.step(event, self.clock.now());
-                self.perform(actions, &mut running);
+                self.step(event, &mut running);
             }
         }
         self.attend(&mut attempt).await;
@@ -351,14 +372,21 @@ impl JobMaster {
             let deadline = self.until_deadline();
             let event = tokio::select! {
                 Some(report) = attempt.running.reports.recv() => {
-                    if let Report::Failed { process, .. } = &report {
-                        attempt.failed_in.get_or_insert(*process);
+                    match &report {
+                        Report::Failed { process, .. } => {
+                            attempt.failed_in.get_or_insert(*process);
+                        }
+                        Report::Committed { process, checkpoint } => {
+                            attempt.committed.insert(*process, *checkpoint);
+                        }
+                        _ => {}
                     }
                     Some(Event::Report { attempt: attempt.id, report })
                 }
                 step = handover.next(&mut attempt.running.outdated) => {
                     self.hand_over(step, &mut handover, attempt)
                 }
+                leave = self.farewell.next() => self.leave(&leave, attempt),
                 Some(request) = self.requests.recv() => self.on_request(request),
                 Some(done) = self.writes.join_next() => match done {
                     Ok(Written::Event(event)) => Some(event),
@@ -376,16 +404,43 @@ impl JobMaster {
                 }
             };
             if let Some(event) = event {
-                let actions = self.coordinator.step(event, self.clock.now());
-                self.perform(actions, &mut Some(attempt));
+                self.step(event, &mut Some(attempt));
+            }
+            if self.farewell.committing().is_some_and(|last| attempt.has_committed(last)) {
+                attempt.end.get_or_insert(AttemptEnd::Suspended);
             }
         }
         self.collect_stats(attempt);
     }
 
+    /// Does what follows for a job that has to end and go on later.
+    fn leave(&mut self, leave: &Leave, attempt: &mut Attempt) -> Option<Event> {
+        match leave {
+            Leave::Ask if self.coordinator.is_ending() => {
+                self.farewell.postpone();
+                None
+            }
+            Leave::Ask => {
+                let (reply, answer) = oneshot::channel();
+                self.farewell.asked(answer);
+                self.on_request(Request::Snapshot { wish: Wish::Checkpoint, reply })
+            }
+            Leave::Complete => {
+                let newest = self.coordinator.restore_point().map(|point| point.id);
+                self.farewell.complete(newest.unwrap_or_default());
+                None
+            }
+            Leave::End(waited_for) => {
+                warn!(job = %self.settings.id, waited_for, "the job ends without a last checkpoint");
+                attempt.end.get_or_insert(AttemptEnd::Suspended);
+                None
+            }
+        }
+    }
+
     fn until_deadline(&self) -> Duration {
         let deadline = self.coordinator.next_deadline();
-        deadline.map_or(Duration::from_secs(3600), |time| time.since(self.clock.now()))
+        deadline.map_or(Duration::from_secs(3600), |time| time.since(self.clock.monotonic()))
     }
 
     /// Does what follows for an attempt that has to give way.
@@ -408,39 +463,36 @@ impl JobMaster {
             Step::Ask { reason, failures } => {
                 let (reply, answer) = oneshot::channel();
                 handover.asked(reason, failures, answer);
-                self.on_request(Request::Checkpoint { reply })
+                self.on_request(Request::Snapshot { wish: Wish::Checkpoint, reply })
             }
         }
     }
 
     fn on_request(&mut self, request: Request) -> Option<Event> {
-        let (target, kind, form, reply) = match request {
+        let (wish, reply) = match request {
             Request::Cancel => {
                 self.set_status(JobStatus::Cancelling);
                 return Some(Event::CancelRequested);
             }
-            Request::Checkpoint { reply } => {
-                (None, BarrierKind::Checkpoint, SnapshotForm::Native, reply)
+            Request::Suspend { within } => {
+                // What only this process has in memory nobody goes on from.
+                let is_kept = self.settings.options.checkpointing.dir.is_some();
+                self.farewell = Farewell::begin(if is_kept { within } else { Duration::ZERO });
+                return None;
             }
-            Request::Savepoint { target, form, then, reply } => {
-                if let Err(reason) = self.savepoint_store(target.as_deref()) {
-                    // Who has given up waiting needs no answer.
-                    let _ = reply.send(Err(reason));
-                    return None;
-                }
-                let kind = match then {
-                    AfterSavepoint::GoOn => BarrierKind::Savepoint,
-                    AfterSavepoint::Stop { drain } => BarrierKind::StopWithSavepoint { drain },
-                    AfterSavepoint::Cancel => BarrierKind::StopWithSavepoint { drain: false },
-                };
-                self.stop_cancels |= then == AfterSavepoint::Cancel;
-                (target, kind, form, reply)
-            }
+            Request::Snapshot { wish, reply } => (wish, reply),
         };
+        if let Wish::Savepoint { target, .. } = &wish
+            && let Err(reason) = self.savepoint_store(target.as_deref())
+        {
+            // Who has given up waiting needs no answer.
+            let _ = reply.send(Err(reason));
+            return None;
+        }
         let id = RequestId(self.next_request);
         self.next_request += 1;
         self.replies.insert(id, reply);
-        Some(Event::Requested(SavepointRequest { id, target, kind, form }))
+        Some(Event::Requested(SnapshotRequest { id, wish }))
     }
 
     fn savepoint_store(&self, target: Option<&str>) -> Result<SnapshotStore, String> {
@@ -453,23 +505,48 @@ impl JobMaster {
         }
     }
 
-    /// Starts the next attempt, unless the job is cancelled meanwhile.
-    async fn start_attempt(
-        &mut self,
-        restored: RestorePoint,
-    ) -> Result<RunningAttempt, AttemptEnd> {
+    /// Starts the next attempt, unless the job is cancelled meanwhile. Finding out what it takes
+    /// over is part of it: a store that does not answer is a matter for the restart strategy.
+    async fn start_attempt(&mut self) -> Result<RunningAttempt, AttemptEnd> {
+        let restored = match self.restored.take() {
+            Some(restored) => restored,
+            None => {
+                let (settings, plan) = (self.settings.clone(), self.plan.clone());
+                let point = self.coordinator.restore_point();
+                let location = point.map(|point| self.location_of(&point.location));
+                let location = location.transpose().map_err(JobError::from)?;
+                let max_parallelism = self.max_parallelism;
+                self.unless_cancelled(|_| {
+                    restore_point_at(location, max_parallelism, settings, plan).boxed()
+                })
+                .await?
+            }
+        };
+        self.max_parallelism = restored.max_parallelism;
+        self.stats.update(|stats| {
+            stats.restored = restored.from.clone();
+            stats.max_parallelism = restored.max_parallelism;
+        });
         let (attempt, token) = (self.attempt, rand::random::<u64>());
+        self.token = token;
+        let concludes = self.coordinator.is_concluding();
+        let start = AttemptStart { attempt, token, restored, concludes };
+        self.unless_cancelled(|attempts| attempts.start(start)).await
+    }
+
+    /// Waits for something that an attempt begins with, unless the job is cancelled meanwhile.
+    async fn unless_cancelled<'a, T>(
+        &'a mut self,
+        work: impl FnOnce(&'a mut dyn Attempts) -> BoxFuture<'a, Result<T, JobError>>,
+    ) -> Result<T, AttemptEnd> {
         let Self { attempts, requests, waiting, .. } = self;
-        let start = attempts.start(AttemptStart { attempt, token, restored });
-        tokio::pin!(start);
+        let mut work = work(attempts.as_mut());
         loop {
             tokio::select! {
-                started = &mut start => return started.map_err(|error| {
-                    let (kind, message) = (error.kind(), error.to_string());
-                    Failure { kind, message, uid: None, subtask: None }.into()
-                }),
+                done = &mut work => return done.map_err(AttemptEnd::from),
                 Some(request) = requests.recv() => match request {
                     Request::Cancel => return Err(AttemptEnd::Canceled),
+                    Request::Suspend { .. } => return Err(AttemptEnd::Suspended),
                     // Whoever asks for a snapshot of a job that is being started waits for it.
                     request => waiting.push(request),
                 },
@@ -483,21 +560,20 @@ impl JobMaster {
         attempt.running.commands.clear();
         attempt.running.ended.await;
         let reason = match &end {
-            AttemptEnd::Finished => "the job has finished".to_owned(),
+            AttemptEnd::Closed(_) => "the job has ended".to_owned(),
             AttemptEnd::Canceled => "the job was cancelled".to_owned(),
+            AttemptEnd::Suspended => "the job has ended for now".to_owned(),
             AttemptEnd::Failed(failure, _) => describe(failure),
-            AttemptEnd::Outdated(reason) => reason.clone(),
+            AttemptEnd::Outdated(reason) | AttemptEnd::GaveWay(reason) => reason.clone(),
         };
-        let actions = self.coordinator.step(Event::AttemptEnded { reason }, self.clock.now());
-        self.perform(actions, &mut None);
+        self.step(Event::AttemptEnded { reason }, &mut None);
         while !self.coordinator.is_settled() {
             let Some(done) = self.writes.join_next().await else { break };
             if let Ok(Written::Fenced(message)) = &done {
                 return fenced(message.clone()).into();
             }
             if let Ok(Written::Event(event)) = done {
-                let actions = self.coordinator.step(event, self.clock.now());
-                self.perform(actions, &mut None);
+                self.step(event, &mut None);
             }
         }
         end

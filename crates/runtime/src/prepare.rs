@@ -9,12 +9,13 @@ use tidegate_checkpoint::{
     restore::{PlannedOperator, Program, RestorePlan, plan_restore},
 };
 use tidegate_snapshot::{
-    SnapshotError, StoreError,
+    SnapshotError,
     manifest::{Manifest, SnapshotKind},
-    store::{ListedSnapshot, SnapshotLocation, SnapshotStore},
+    store::{DeletionProof, ListedSnapshot, SnapshotLocation, SnapshotStore, delete_snapshot},
 };
+use tidegate_storage::{Places, StoreError};
 use tidegate_types::{
-    BarrierKind, CheckpointId, ErrorKind, MaxParallelism, Parallelism, error::chain,
+    BarrierKind, CheckpointId, ErrorKind, JobId, MaxParallelism, Parallelism, error::chain,
     options::ClaimMode,
 };
 use tracing::{info, warn};
@@ -109,10 +110,10 @@ fn check_parallelism(spec: &JobSpec) -> Result<(), JobError> {
 }
 
 impl Stores {
-    /// The location in them that a snapshot's path or URL stands for.
-    pub(crate) fn locate(&self, path: &str) -> Option<SnapshotLocation> {
+    /// From where every location's text is found.
+    pub(crate) fn places(&self) -> Places {
         let stores = [Some(&self.checkpoints), self.savepoints.as_ref()];
-        stores.into_iter().flatten().find_map(|store| store.locate(path))
+        Places::new(stores.into_iter().flatten().map(|store| store.place().clone()))
     }
 }
 
@@ -142,11 +143,10 @@ pub(crate) async fn prepare(
 ) -> Result<Prepared, JobError> {
     let subdir = spec.options.checkpointing.create_subdir;
     let listed = stores.checkpoints.list(spec.id, subdir).await?;
-    let savepoint = newest_savepoint(&spec, &stores).await?;
+    let savepoints = savepoints_of(&spec, &stores).await?;
     // Ids only grow, over runs too: a new one must not be taken for older than any that is there.
-    let highest = listed.iter().map(|snapshot| snapshot.id).max();
-    let highest = highest.max(savepoint.as_ref().map(|(id, _)| *id));
-    let found = find_start(&spec, &stores, &listed, savepoint)?;
+    let highest = listed.iter().map(|snapshot| snapshot.id).max().max(savepoints.highest);
+    let found = find_start(&spec, &stores, &listed, savepoints.newest_final)?;
     sweep(&listed, &spec, found.is_none()).await;
     let Found { restored, owned, foreign } = match found {
         Some(start) => {
@@ -194,8 +194,9 @@ pub(crate) async fn locate_start(
 ) -> Result<Option<SnapshotLocation>, JobError> {
     let subdir = settings.options.checkpointing.create_subdir;
     let listed = stores.checkpoints.list(settings.id, subdir).await?;
-    let savepoint = newest_savepoint(settings, stores).await?;
-    Ok(find_start(settings, stores, &listed, savepoint)?.map(|start| start.location))
+    let savepoints = savepoints_of(settings, stores).await?;
+    let start = find_start(settings, stores, &listed, savepoints.newest_final)?;
+    Ok(start.map(|start| start.location))
 }
 
 /// The snapshot to start from.
@@ -240,33 +241,64 @@ fn nothing_found(spec: &JobSettings, stores: &Stores) -> JobError {
     JobError::new(ErrorKind::Invalid, message)
 }
 
-async fn newest_savepoint(
-    spec: &JobSettings,
-    stores: &Stores,
-) -> Result<Option<(CheckpointId, SnapshotLocation)>, JobError> {
-    let Some(store) = &stores.savepoints else { return Ok(None) };
-    let mut newest = None;
+/// The savepoints of a job, as far as they are known.
+#[derive(Default)]
+struct Savepoints {
+    /// The highest id of all.
+    highest: Option<CheckpointId>,
+    /// The newest that the job was stopped with: only such a one counts as the latest snapshot,
+    /// since nothing was committed for the others.
+    newest_final: Option<(CheckpointId, SnapshotLocation)>,
+}
+
+fn unreadable(location: &SnapshotLocation, error: &SnapshotError) -> JobError {
+    let problem = chain(error);
+    JobError::new(
+        error.kind(),
+        format!(
+            "'{location}' of this job can't be read, so that nobody knows which snapshot is the \
+             latest: {problem}; name the one to start from by its path, or move this one away"
+        ),
+    )
+}
+
+/// Looks through the job's own savepoints.
+///
+/// # Errors
+///
+/// When one can't be read and the latest snapshot is asked for: to go on from an older one instead
+/// could write again what is committed already.
+async fn savepoints_of(spec: &JobSettings, stores: &Stores) -> Result<Savepoints, JobError> {
+    let mut found = Savepoints::default();
+    let Some(store) = &stores.savepoints else { return Ok(found) };
+    let wants_latest = spec.options.recovery.path.as_deref() == Some("latest");
     for location in store.list_savepoints(spec.id).await? {
         let manifest = match location.load().await {
             Ok(manifest) => manifest,
+            Err(error) if wants_latest => return Err(unreadable(&location, &error)),
             Err(error) => {
-                let error = tidegate_types::error::chain(&error);
-                warn!(job = %spec.id, %location, error, "a savepoint can't be read and is left out");
+                let error = chain(&error);
+                warn!(job = %spec.id, %location, error, "a savepoint of this job can't be read");
                 continue;
             }
         };
-        if newest.as_ref().is_none_or(|(id, _)| *id < manifest.checkpoint) {
-            newest = Some((manifest.checkpoint, location));
+        if manifest.job.id != spec.id {
+            continue;
+        }
+        found.highest = found.highest.max(Some(manifest.checkpoint));
+        let newest = found.newest_final.as_ref().map(|(id, _)| *id);
+        if manifest.kind == SnapshotKind::FinalSavepoint && Some(manifest.checkpoint) > newest {
+            found.newest_final = Some((manifest.checkpoint, location));
         }
     }
-    Ok(newest)
+    Ok(found)
 }
 
 /// Deletes what crashed attempts have left half-written, and tells of snapshots that stay unused.
 async fn sweep(listed: &[ListedSnapshot], spec: &JobSettings, starts_fresh: bool) {
     for snapshot in listed.iter().filter(|snapshot| !snapshot.complete) {
         info!(job = %spec.id, location = %snapshot.location, "sweeping a snapshot that was never completed");
-        if let Err(error) = snapshot.location.delete().await {
+        if let Err(error) = sweep_one(&snapshot.location).await {
             let error = tidegate_types::error::chain(&error);
             warn!(job = %spec.id, location = %snapshot.location, error, "could not sweep it");
         }
@@ -280,6 +312,12 @@ async fn sweep(listed: &[ListedSnapshot], spec: &JobSettings, starts_fresh: bool
              --from-savepoint latest goes on from it"
         );
     }
+}
+
+/// Deletes what has our names in the folder of a snapshot that was never completed.
+async fn sweep_one(location: &SnapshotLocation) -> Result<(), SnapshotError> {
+    let leftovers = location.leftovers().await?;
+    Ok(location.remove(leftovers).await?)
 }
 
 /// What was found to start from.
@@ -310,26 +348,71 @@ async fn restore_from(
     if !start.claim {
         return Ok(Found { restored, owned: Vec::new(), foreign: Some(snapshot) });
     }
-    // Older ones of the job's own folder that a crash kept from being deleted go with it.
-    let older = listed.iter().filter(|found| found.complete && found.id < manifest.checkpoint);
-    let mut owned = older.map(|found| CompletedSnapshot {
-        id: found.id,
-        kind: BarrierKind::Checkpoint,
-        location: found.location.to_string(),
-        bytes: 0,
-    });
-    let mut owned = owned.by_ref().collect::<Vec<_>>();
+    let mut owned = older_of(spec, &manifest, listed).await?;
     owned.push(CompletedSnapshot { kind: BarrierKind::Checkpoint, ..snapshot });
     Ok(Found { restored, owned, foreign: None })
+}
+
+/// Older checkpoints in the job's own folder that a crash kept from being deleted: with a snapshot
+/// of the job itself they are claimed too. Of a folder that it shares with other jobs only its own.
+async fn older_of(
+    spec: &JobSettings,
+    claimed: &Manifest,
+    listed: &[ListedSnapshot],
+) -> Result<Vec<CompletedSnapshot>, JobError> {
+    let mut owned = Vec::new();
+    if claimed.job.id != spec.id {
+        return Ok(owned);
+    }
+    for found in listed.iter().filter(|found| found.complete && found.id < claimed.checkpoint) {
+        if is_of(spec.id, &found.location).await? {
+            let (id, location) = (found.id, found.location.to_string());
+            let kind = BarrierKind::Checkpoint;
+            owned.push(CompletedSnapshot { id, kind, location, bytes: 0 });
+        }
+    }
+    Ok(owned)
 }
 
 fn completed(location: &SnapshotLocation, manifest: &Manifest) -> CompletedSnapshot {
     let kind = match manifest.kind {
         SnapshotKind::Checkpoint => BarrierKind::Checkpoint,
-        SnapshotKind::Savepoint => BarrierKind::Savepoint,
+        SnapshotKind::Savepoint | SnapshotKind::FinalSavepoint => BarrierKind::Savepoint,
     };
     let (id, bytes) = (manifest.checkpoint, manifest.state_bytes());
     CompletedSnapshot { id, kind, location: location.to_string(), bytes }
+}
+
+/// What an attempt takes over from a snapshot of which its master knows that it was complete: not
+/// finding it is no different from not reaching the store, and may pass.
+///
+/// # Errors
+///
+/// When it can't be read now, is damaged, or does not fit the program.
+pub(crate) async fn restore_point_at(
+    location: Option<SnapshotLocation>,
+    max_parallelism: MaxParallelism,
+    settings: JobSettings,
+    plan: JobPlan,
+) -> Result<RestorePoint, JobError> {
+    let Some(location) = location else { return Ok(RestorePoint { max_parallelism, from: None }) };
+    let manifest = location.load().await.map_err(|error| gone(&location, error))?;
+    plan_for(&location, &manifest, &settings, &plan, false).map(|(point, _)| point)
+}
+
+/// A snapshot that was complete and is not there.
+fn gone(location: &SnapshotLocation, error: SnapshotError) -> JobError {
+    match error {
+        SnapshotError::NoSuchFolder { .. } | SnapshotError::NoMetadata { .. } => JobError::new(
+            ErrorKind::Unavailable,
+            format!(
+                "the snapshot to go on from, '{location}', was complete and is not there now: its \
+                 store is away, or somebody has moved it; put it back, or cancel the job and start \
+                 it from another one"
+            ),
+        ),
+        error => error.into(),
+    }
 }
 
 /// Plans who takes over what of a snapshot; says once, with `warn`, what is left behind.
@@ -378,7 +461,7 @@ pub(crate) async fn read(
     plan: &JobPlan,
     subtasks: Option<(Parallelism, Range<u32>)>,
 ) -> Result<RestoredJob, JobError> {
-    let manifest = location.load().await?;
+    let manifest = location.load().await.map_err(|error| gone(location, error))?;
     plan_for(location, &manifest, settings, plan, false)?;
     let rekeyed = fit::check(&manifest, plan)?;
     let loaded = location.read_all(&manifest).await?;
@@ -393,8 +476,38 @@ pub(crate) async fn read(
     Ok(RestoredJob::new(manifest.checkpoint, restore, loaded))
 }
 
-/// Deletes complete checkpoints in a job's own folder that are newer than the newest one that its
-/// record of completed snapshots knows: whoever wrote them was not the job's master any more.
+/// Whether a snapshot is a job's own; of one that can't be read nobody knows.
+async fn is_of(job: JobId, location: &SnapshotLocation) -> Result<bool, StoreError> {
+    match location.load().await {
+        Ok(manifest) => Ok(manifest.job.id == job),
+        Err(SnapshotError::Store(error)) => Err(error),
+        Err(error) => {
+            let error = chain(&error);
+            warn!(%job, %location, error, "a checkpoint can't be read and is left alone");
+            Ok(false)
+        }
+    }
+}
+
+/// A checkpoint of the job that its record of completed snapshots does not know.
+struct Unrecorded {
+    location: String,
+    checkpoint: CheckpointId,
+}
+
+impl DeletionProof for Unrecorded {
+    fn location(&self) -> &str {
+        &self.location
+    }
+
+    fn checkpoint(&self) -> Option<CheckpointId> {
+        Some(self.checkpoint)
+    }
+}
+
+/// Deletes complete checkpoints of a job that are newer than the newest one that its record of
+/// completed snapshots knows: whoever wrote them was not the job's master any more. A record that
+/// knows none says nothing.
 ///
 /// # Errors
 ///
@@ -403,13 +516,16 @@ pub async fn discard_unrecorded(
     settings: &JobSettings,
     newest: Option<CheckpointId>,
 ) -> Result<(), JobError> {
+    let Some(newest) = newest else { return Ok(()) };
     let stores = open_stores(settings)?;
     let subdir = settings.options.checkpointing.create_subdir;
     for found in stores.checkpoints.list(settings.id, subdir).await? {
-        if found.complete && Some(found.id) > newest {
+        if found.complete && found.id > newest && is_of(settings.id, &found.location).await? {
             let (job, location) = (settings.id, &found.location);
             warn!(%job, %location, "deleting a checkpoint that was never recorded as complete");
-            found.location.delete().await?;
+            let (location, checkpoint) = (location.to_string(), found.id);
+            let unrecorded = Unrecorded { location, checkpoint };
+            delete_snapshot(&stores.places(), &unrecorded).await?;
         }
     }
     Ok(())

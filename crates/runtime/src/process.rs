@@ -5,6 +5,7 @@
 //!               <--Report---           <--TaskReport-----
 //!                               |
 //!                               +-- encode (blocking pool) --> assemble --> one file --> Acknowledged
+//!                               +-- duties, commits: what sinks have begun, run to the end
 //! ```
 //!
 //! # Invariants
@@ -16,7 +17,8 @@
 //! # Failure
 //!
 //! An error of a task, of a commit or of a sink's `prepare` fails the attempt. An error of encoding
-//! or of the store fails the snapshot.
+//! or of the store fails the snapshot, and no more than that: a snapshot holds references to state
+//! and receiving ends of what sinks prepare, so that giving one up takes nothing from anybody.
 
 mod canonical;
 mod encode;
@@ -26,18 +28,20 @@ mod threads;
 
 use std::{
     collections::{BTreeMap, HashSet},
-    error::Error,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
+use futures::FutureExt;
 use tidegate_checkpoint::protocol::{Command, Failure, OperatorAck, ProcessAck, Report};
+use tidegate_core::Duty;
 use tidegate_snapshot::{
     manifest::SnapshotForm,
-    store::{SnapshotLocation, SnapshotStore},
+    store::{SnapshotLocation, state_file},
 };
+use tidegate_storage::{Places, StoreError};
 use tidegate_types::{
-    BoxError, CheckpointId, Clock, ErrorKind, MaxParallelism, OperatorUid, ProcessIndex,
-    SnapshotFigures, SubtaskIndex, Timestamp, UserResult, error::chain,
+    CheckpointId, Clock, ErrorKind, MaxParallelism, OperatorUid, ProcessIndex, SnapshotFigures,
+    SubtaskIndex, Timestamp, UserResult, error::chain,
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
@@ -50,7 +54,7 @@ use self::{
 };
 use crate::{
     graph::TaskId,
-    task::{TaskError, TaskReport, TaskSnapshot},
+    task::{TaskError, TaskReport, TaskSnapshot, caught_async},
     worker::WorkerCommand,
 };
 
@@ -62,8 +66,8 @@ pub(crate) struct ProcessSpec {
     pub(crate) max_parallelism: MaxParallelism,
     pub(crate) attempt_token: u64,
     pub(crate) inline_threshold: u64,
-    /// The stores that targets of snapshots may lie in.
-    pub(crate) stores: Vec<SnapshotStore>,
+    /// From where the targets of snapshots are found.
+    pub(crate) places: Places,
 }
 
 /// A snapshot whose parts are coming in.
@@ -103,15 +107,32 @@ enum Done {
     /// The file has been written, or not.
     Acknowledge(Report),
     /// A sink has committed, or not.
-    Committed(CheckpointId, OperatorUid, UserResult<()>),
+    Committed(CheckpointId, Outcome),
+    /// An operator has brought to its end what it had begun, or not.
+    Duty(Outcome),
 }
 
 /// Why a part could not be encoded.
 pub(crate) enum EncodeFailure {
     /// The snapshot fails.
     Declined(String),
-    /// The attempt fails, since what a sink has prepared can't belong to a later snapshot either.
-    Fatal(OperatorUid, BoxError),
+    /// What an operator prepares for it has failed: that fails the attempt, and says why.
+    Unprepared,
+}
+
+/// What came of something that an operator had begun.
+struct Outcome {
+    uid: OperatorUid,
+    subtask: SubtaskIndex,
+    /// What it was to do, as it follows upon "could not".
+    what: &'static str,
+    result: UserResult<()>,
+}
+
+async fn run_to_end(uid: OperatorUid, worker: usize, duty: Duty) -> Outcome {
+    let Duty { what, work } = duty;
+    let result = caught_async(work).await;
+    Outcome { uid, subtask: SubtaskIndex(worker as u32), what, result }
 }
 
 /// One process of an attempt.
@@ -256,6 +277,7 @@ impl Process {
                 self.committing.insert(checkpoint, (self.subtasks(), 0));
                 self.workers.send(WorkerCommand::Completed(checkpoint));
             }
+            Command::SavepointCompleted { checkpoint } => self.progress.ended(checkpoint),
             Command::Aborted { checkpoint } => {
                 self.progress.ended(checkpoint);
                 self.workers.send(WorkerCommand::Aborted(checkpoint));
@@ -270,16 +292,20 @@ impl Process {
             TaskReport::Snapshot(snapshot) => self.on_snapshot(worker, snapshot),
             TaskReport::InputEnded => self.on_input_ended(task, worker),
             TaskReport::Commits(checkpoint, commits) => {
-                for (uid, commit) in commits {
+                for (uid, work) in commits {
                     if let Some((_, running)) = self.committing.get_mut(&checkpoint) {
                         *running += 1;
                     }
-                    self.jobs.spawn(async move { Done::Committed(checkpoint, uid, commit.await) });
+                    let commit = run_to_end(uid, worker, Duty { what: "commit", work });
+                    self.jobs.spawn(commit.map(move |end| Done::Committed(checkpoint, end)));
                 }
                 if let Some((answers, _)) = self.committing.get_mut(&checkpoint) {
                     *answers -= 1;
                 }
                 self.check_committed(checkpoint);
+            }
+            TaskReport::Duty(uid, duty) => {
+                self.jobs.spawn(run_to_end(uid, worker, duty).map(Done::Duty));
             }
             TaskReport::Failed(error) => self.on_task_failed(worker, error),
             TaskReport::FirstRecord => {
@@ -368,9 +394,9 @@ impl Process {
         match done {
             Done::Encoded(checkpoint, part) => self.on_encoded(checkpoint, part),
             Done::Acknowledge(report) => self.report(report),
-            Done::Committed(checkpoint, uid, result) => {
-                if let Err(error) = result {
-                    self.fail_commit(&uid, "commit", error.as_ref());
+            Done::Duty(outcome) => _ = self.check_outcome(outcome),
+            Done::Committed(checkpoint, outcome) => {
+                if !self.check_outcome(outcome) {
                     return;
                 }
                 if let Some((_, running)) = self.committing.get_mut(&checkpoint) {
@@ -381,9 +407,14 @@ impl Process {
         }
     }
 
-    fn fail_commit(&mut self, uid: &OperatorUid, what: &str, error: &(dyn Error + 'static)) {
-        let kind = ErrorKind::marked(error).unwrap_or(ErrorKind::Unavailable);
-        self.fail(kind, None, format!("operator `{uid}` could not {what}: {}", chain(error)));
+    /// Fails the attempt if an operator could not do what it had begun; tells whether it could.
+    fn check_outcome(&self, outcome: Outcome) -> bool {
+        let Outcome { uid, subtask, what, result } = outcome;
+        let Err(error) = result else { return true };
+        let kind = ErrorKind::marked(error.as_ref()).unwrap_or(ErrorKind::Unavailable);
+        let message = format!("operator `{uid}` could not {what}: {}", chain(error.as_ref()));
+        self.fail(kind, Some((uid, subtask)), message);
+        false
     }
 
     fn check_committed(&mut self, checkpoint: CheckpointId) {
@@ -405,9 +436,7 @@ impl Process {
                 self.write_if_whole(checkpoint);
             }
             Err(EncodeFailure::Declined(reason)) => self.give_up(checkpoint, reason),
-            Err(EncodeFailure::Fatal(uid, error)) => {
-                self.fail_commit(&uid, "prepare its commit", error.as_ref());
-            }
+            Err(EncodeFailure::Unprepared) => {}
         }
     }
 
@@ -426,7 +455,7 @@ impl Process {
     fn write(&mut self, checkpoint: CheckpointId, target: &str, collecting: Collecting) {
         let process = self.spec.process;
         let location = self.location(target);
-        let name = format!("state-{process}-{:016x}", self.spec.attempt_token);
+        let name = state_file(process, self.spec.attempt_token);
         let assembled = assemble(collecting.parts, &name, self.spec.inline_threshold);
         self.jobs.spawn(async move {
             let written = async {
@@ -452,13 +481,7 @@ impl Process {
         });
     }
 
-    fn location(&self, target: &str) -> Result<SnapshotLocation, tidegate_snapshot::StoreError> {
-        let below = |store: &SnapshotStore| {
-            target.strip_prefix(store.name()).map(|relative| store.folder(relative))
-        };
-        match self.spec.stores.iter().find_map(below) {
-            Some(location) => Ok(location),
-            None => SnapshotStore::open(target).map(|store| store.folder("")),
-        }
+    fn location(&self, target: &str) -> Result<SnapshotLocation, StoreError> {
+        SnapshotLocation::find(&self.spec.places, target)
     }
 }

@@ -12,6 +12,8 @@ pub const DESCRIBE_VARIABLE: &str = "TIDEGATE_DESCRIBE";
 pub const PROCESS_VARIABLE: &str = "TIDEGATE_PROCESS";
 /// Holds options as a JSON object of texts; they win over everything else.
 pub const CONFIGURATION_VARIABLE: &str = "TIDEGATE_CONFIGURATION";
+/// Holds the id of the process that has started this one, and whose end it must not survive.
+pub const PARENT_VARIABLE: &str = "TIDEGATE_PARENT";
 
 /// A process of an attempt.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -142,6 +142,8 @@ pub struct JobStats {
     pub first_record: Option<Timestamp>,
     /// The snapshot it has been restored from, if any.
     pub restored: Option<(CheckpointId, String)>,
+    /// Where the snapshots lie that it holds: what it may go on from, and what it retains.
+    pub held: Vec<String>,
     /// Every completed snapshot, oldest first; the latest thousand of them.
     pub completed: Vec<Arc<CheckpointSummary>>,
     /// The parts of the latest of them.
@@ -187,6 +189,7 @@ impl SharedStats {
             attempt_started: now,
             first_record: None,
             restored: None,
+            held: Vec::new(),
             completed: Vec::new(),
             parts: BTreeMap::new(),
             completed_count: 0,

@@ -31,6 +31,7 @@ pub(crate) mod own;
 pub(crate) mod source;
 
 use std::{
+    any::Any,
     cell::{Cell, RefCell},
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -40,8 +41,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::future::BoxFuture;
-use tidegate_core::plan::OperatorError;
+use futures::{FutureExt, future::BoxFuture};
+use tidegate_core::{Duty, plan::OperatorError};
 use tidegate_types::{
     Barrier, BoxError, CheckpointId, Clock, ErrorKind, OperatorUid, UserResult, error::chain,
 };
@@ -113,23 +114,30 @@ fn kind_of(error: &(dyn std::error::Error + 'static)) -> ErrorKind {
 
 /// Runs user code; a panic becomes an error.
 pub(crate) fn caught<R>(call: impl FnOnce() -> UserResult<R>) -> UserResult<R> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(result) => result,
-        Err(payload) => {
-            let text = payload
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-                .or_else(|| payload.downcast_ref::<String>().cloned())
-                .unwrap_or_else(|| "a value that is no text".to_owned());
-            Err(format!("panicked: {text}").into())
-        }
-    }
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|payload| Err(panicked(payload.as_ref())))
+}
+
+/// Runs user code that waits; a panic becomes an error.
+pub(crate) async fn caught_async(work: impl Future<Output = UserResult<()>>) -> UserResult<()> {
+    let result = AssertUnwindSafe(work).catch_unwind().await;
+    result.unwrap_or_else(|payload| Err(panicked(payload.as_ref())))
+}
+
+fn panicked(payload: &(dyn Any + Send)) -> BoxError {
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a value that is no text".to_owned());
+    format!("panicked: {text}").into()
 }
 
 /// What a task has to tell its process.
 pub(crate) enum TaskReport {
     /// Its part of a snapshot.
     Snapshot(TaskSnapshot),
+    /// One of its operators has begun something that is to be run to the end.
+    Duty(OperatorUid, Duty),
     /// It has consumed all of its input.
     InputEnded,
     /// What its sinks commit for a completed snapshot; to be run to the end.
@@ -180,6 +188,8 @@ pub(crate) struct WorkerContext {
     pub(crate) flow: RefCell<FlowControl>,
     pub(crate) reports: mpsc::UnboundedSender<(TaskId, usize, TaskReport)>,
     pub(crate) counters: Arc<WorkerCounters>,
+    /// Whether nothing is emitted: all that is left is to commit and to end.
+    pub(crate) concludes: bool,
     /// Whether a task of this worker has failed.
     pub(crate) failed: Cell<bool>,
 }

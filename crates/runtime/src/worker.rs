@@ -58,6 +58,8 @@ pub(crate) struct WorkerSpec {
     pub(crate) exactly_once: bool,
     pub(crate) debloat_target: Duration,
     pub(crate) restored: RestoredJob,
+    /// Whether nothing is emitted: all that is left is to commit and to end.
+    pub(crate) concludes: bool,
     pub(crate) tokio: tokio::runtime::Handle,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) reports: tokio_mpsc::UnboundedSender<(TaskId, usize, TaskReport)>,
@@ -98,6 +100,7 @@ pub(crate) fn run(
         flow: crate::flow::FlowControl::new(spec.debloat_target, Instant::now()).into(),
         reports: spec.reports.clone(),
         counters: Arc::clone(&seat.counters),
+        concludes: spec.concludes,
         failed: false.into(),
     });
     let index = worker.next_dataflow_index();

@@ -1,8 +1,9 @@
 //! What can go wrong.
 
 use tidegate_canonical::CanonicalError;
-use tidegate_snapshot::{CommitError, SnapshotError, StoreError, codec::CodecError};
+use tidegate_snapshot::{CommitError, SnapshotError, codec::CodecError};
 use tidegate_state::StateError;
+use tidegate_storage::StoreError;
 
 /// Why a savepoint can't be read or written.
 #[derive(Debug, thiserror::Error)]

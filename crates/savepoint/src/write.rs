@@ -9,9 +9,10 @@ use tidegate_snapshot::{
     manifest::{
         FORMAT, FORMAT_VERSION, JobInfo, Manifest, SnapshotForm, SnapshotKind, StateDescription,
     },
-    store::{LoadedSnapshot, SnapshotLocation, SnapshotStore},
+    store::{LoadedSnapshot, SnapshotLocation},
 };
 use tidegate_state::{TimeDomain, type_description};
+use tidegate_storage::Places;
 use tidegate_types::{
     AttemptId, CheckpointId, Clock, EventTime, JobId, KeyHash, MaxParallelism, OperatorUid,
     Parallelism, time::SystemClock,
@@ -250,7 +251,7 @@ impl SavepointWriter {
         };
         let (manifest, loaded) = to_canonical(&native, loaded)?;
         block_on(async {
-            let location: SnapshotLocation = SnapshotStore::open(path)?.folder("");
+            let location = SnapshotLocation::find(&Places::default(), path)?;
             if location.exists().await? {
                 return Err(Error::Taken(format!("a snapshot at {path}")));
             }

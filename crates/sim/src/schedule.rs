@@ -66,7 +66,7 @@ impl Schedule {
         self.now
     }
 
-    /// The time as the coordinator sees it; it does not begin at 0.
+    /// The time on the wall; it does not begin at 0.
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp(1_000_000 + self.now / 1_000)
     }
@@ -77,8 +77,8 @@ impl Schedule {
     }
 
     /// When a time of the coordinator's comes, in microseconds.
-    pub(crate) fn micros_of(time: Timestamp) -> u64 {
-        time.millis().saturating_sub(1_000_000).saturating_mul(1_000)
+    pub(crate) fn micros_of(time: Monotonic) -> u64 {
+        time.since(Monotonic::default()).as_micros() as u64
     }
 
     pub(crate) fn is_calm(&self) -> bool {

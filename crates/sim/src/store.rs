@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use tidegate_snapshot::manifest::{Manifest, SegmentLocation, SegmentRef};
+use tidegate_snapshot::manifest::{Manifest, SegmentLocation, SegmentRef, SnapshotKind};
 use tidegate_types::CheckpointId;
 
 /// A folder for a snapshot.
@@ -52,6 +52,13 @@ impl Store {
 
     pub(crate) fn is_complete(&self, folder: &str) -> bool {
         self.folders.get(folder).is_some_and(|folder| folder.metadata.is_some())
+    }
+
+    /// Whether somebody has stopped the job with it.
+    pub(crate) fn is_final(&self, folder: &str) -> bool {
+        let metadata = self.folders.get(folder).and_then(|folder| folder.metadata.as_ref());
+        let manifest = metadata.and_then(|bytes| Manifest::parse(bytes, folder).ok());
+        manifest.is_some_and(|manifest| manifest.kind == SnapshotKind::FinalSavepoint)
     }
 
     pub(crate) fn delete(&mut self, folder: &str) {

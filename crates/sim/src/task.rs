@@ -102,6 +102,11 @@ impl Task {
         self.consume()
     }
 
+    /// Whether what was restored is committed: nothing else is before that.
+    pub(crate) fn has_recovered(&self) -> bool {
+        self.is_ready
+    }
+
     pub(crate) fn on_recovered(&mut self) -> Vec<Effect> {
         self.is_ready = true;
         self.consume()

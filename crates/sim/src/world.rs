@@ -25,13 +25,16 @@ mod run;
 use std::collections::BTreeSet;
 
 use rand::RngExt;
-use tidegate_checkpoint::protocol::{Command, Report};
-use tidegate_types::{Barrier, BarrierKind, CheckpointId};
+use tidegate_checkpoint::{
+    coordinator::{AfterSavepoint, Wish},
+    protocol::{Command, Report},
+};
+use tidegate_types::{Barrier, CheckpointId};
 
 pub(crate) use self::{life::Life, run::Run};
 use crate::{
     process::TaskId,
-    scenario::Scenario,
+    scenario::{Scenario, one_of},
     schedule::Schedule,
     store::{Outside, Store, Transaction},
     task::{Packet, Part},
@@ -272,12 +275,17 @@ impl World {
             Interruption::Kill => self.kill(),
             Interruption::Savepoint => {
                 let rarely = self.schedule.random.random_bool(0.2);
-                let kind = if rarely { BarrierKind::Checkpoint } else { BarrierKind::Savepoint };
-                self.request(kind);
+                if rarely {
+                    self.request(Wish::Checkpoint);
+                } else {
+                    self.request_savepoint(AfterSavepoint::GoOn);
+                }
             }
             Interruption::Stop => {
-                let drain = self.schedule.toss();
-                self.request(BarrierKind::StopWithSavepoint { drain });
+                let stops = [false, true].map(|drain| AfterSavepoint::Stop { drain });
+                let all = [stops[0], stops[1], AfterSavepoint::Cancel];
+                let then = *one_of(&mut self.schedule.random, &all);
+                self.request_savepoint(then);
             }
             Interruption::Cancel => self.cancel(),
         }

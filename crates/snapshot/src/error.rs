@@ -1,6 +1,7 @@
 //! What can be wrong with a snapshot, and what can happen to a write.
 
-use tidegate_types::ErrorKind;
+use tidegate_storage::StoreError;
+use tidegate_types::{CheckpointId, ErrorKind};
 
 use crate::{codec::CodecError, manifest::FORMAT_VERSION};
 
@@ -69,6 +70,16 @@ pub enum SnapshotError {
         /// What is wrong with it.
         problem: String,
     },
+    /// It is another snapshot than was meant.
+    #[error("checkpoint {found} lies at '{path}', not checkpoint {expected}")]
+    Another {
+        /// The folder.
+        path: String,
+        /// Which was meant.
+        expected: CheckpointId,
+        /// Which lies there.
+        found: CheckpointId,
+    },
     /// A value can't be read or written.
     #[error("a value can't be read or written")]
     Codec(#[from] CodecError),
@@ -82,7 +93,9 @@ impl SnapshotError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoSuchFolder { .. } | Self::NoMetadata { .. } => ErrorKind::Invalid,
+            Self::NoSuchFolder { .. } | Self::NoMetadata { .. } | Self::Another { .. } => {
+                ErrorKind::Invalid
+            }
             Self::Version { .. } => ErrorKind::Incompatible,
             Self::Missing { .. }
             | Self::Length { .. }
@@ -90,49 +103,6 @@ impl SnapshotError {
             | Self::Corrupt { .. }
             | Self::Codec(_) => ErrorKind::Corrupt,
             Self::Store(error) => error.kind(),
-        }
-    }
-}
-
-/// What can happen to an operation on the store.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The address is not one.
-    #[error("`{url}` is not an address of a store: {problem}")]
-    Address {
-        /// What was given.
-        url: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// It failed.
-    #[error("cannot {operation} '{path}'")]
-    Failed {
-        /// What was to be done.
-        operation: &'static str,
-        /// With which file.
-        path: String,
-        /// Why not.
-        #[source]
-        source: object_store::Error,
-    },
-}
-
-impl StoreError {
-    pub(crate) fn failed(
-        operation: &'static str,
-        path: impl ToString,
-        source: object_store::Error,
-    ) -> Self {
-        Self::Failed { operation, path: path.to_string(), source }
-    }
-
-    /// What to do about it.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Address { .. } => ErrorKind::Invalid,
-            Self::Failed { .. } => ErrorKind::Unavailable,
         }
     }
 }
@@ -145,6 +115,15 @@ pub enum CommitError {
     Exists {
         /// The file.
         path: String,
+    },
+    /// It was not written, since the snapshot could not be restored from here.
+    #[error("'{path}' was not written: not every file that it names is there")]
+    NotWhole {
+        /// The file.
+        path: String,
+        /// What is missing.
+        #[source]
+        source: Box<SnapshotError>,
     },
     /// It is not there.
     #[error("'{path}' was not written")]

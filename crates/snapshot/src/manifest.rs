@@ -40,6 +40,9 @@ pub enum SnapshotKind {
     Checkpoint,
     /// Its user.
     Savepoint,
+    /// Its user, and the job ended with it: what it holds is committed.
+    #[serde(rename = "final-savepoint")]
+    FinalSavepoint,
 }
 
 /// The form of the state files.

@@ -85,6 +85,41 @@ pub fn flights_by_day() -> &'static Path {
     BUILT.get_or_init(|| build("tidegate-programs", "--bin", "flights_by_day"))
 }
 
+/// A job that stands still where a test wants it to.
+pub fn stuck() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("tidegate-programs", "--bin", "stuck"))
+}
+
+/// A TaskManager in a process of its own.
+pub fn task_manager() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("tidegate-cluster", "--example", "task_manager"))
+}
+
+/// The processes that a process has started.
+pub fn children(pid: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let all = lists.collect::<Vec<_>>().join(" ");
+    all.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// Whether a process is there, and more than what is left of one that has ended.
+pub fn is_alive(pid: u32) -> bool {
+    let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = state.rsplit(')').next().and_then(|rest| rest.trim().chars().next());
+    state.is_some_and(|state| state != 'Z' && state != 'X')
+}
+
+/// Sends a signal, such as `-TERM`, to a process; it may have ended meanwhile.
+pub fn signal(name: &str, pid: u32) {
+    let mut kill = Command::new("kill");
+    kill.args([name, &pid.to_string()]).stderr(Stdio::null());
+    kill.status().expect("there is a program `kill`");
+}
+
 /// The example that makes a savepoint for `flights` out of a file.
 pub fn bootstrap() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();

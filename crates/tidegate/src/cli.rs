@@ -205,7 +205,8 @@ pub(crate) fn help(program: &str, own: Option<&str>) -> String {
     text.push_str(
         "\nEvery option of docs/options.md can be set with -D, in a config.yaml, or in the \
          environment\nas TIDEGATE_EXECUTION_CHECKPOINTING_INTERVAL and the like. A running job takes \
-         a savepoint\non SIGUSR1 and is cancelled by Ctrl-C.\n",
+         a savepoint\non SIGUSR1, is cancelled by Ctrl-C, and ends on SIGTERM with one more checkpoint, which is \
+         kept.\n",
     );
     text
 }

@@ -50,6 +50,7 @@ impl Env {
             name: "source".to_owned(),
             uid: Some(uid.into()),
             keyed: false,
+            commits: false,
             state: Some(Box::new(|| Ok(declare_source::<S>()))),
             inputs: Vec::new(),
             output: Some(BatchType::of::<S::Item>()),

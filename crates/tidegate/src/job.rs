@@ -22,7 +22,7 @@ use crate::{
     env::Env,
     live::LiveLine,
     role::{self, Role},
-    signals,
+    signals::{Foreground, Listener, TERMINATED},
 };
 
 /// What a job's closure is: it builds the streams, on every worker the same way.
@@ -75,6 +75,8 @@ impl Job {
     /// job is run. A command line that is wrong has none; [`Job::run`] says what is wrong with it.
     #[must_use]
     pub fn own_arguments() -> Vec<String> {
+        // What a TaskManager has started is bound to it from here on; `Job::run` says what is wrong.
+        let _ = Role::from_environment();
         cli::parse(process_arguments()).map(|line| line.rest).unwrap_or_default()
     }
 
@@ -97,7 +99,8 @@ impl Job {
     }
 
     /// Runs the job with this process's arguments to its end, and gives the exit code: 0 for a
-    /// good end, 1 for a failure, 2 for a wrong command line or configuration.
+    /// good end, 1 for a failure, 2 for a wrong command line or configuration, 143 if SIGTERM has
+    /// ended it. A process that a TaskManager has started as one of the job's ends in here.
     pub fn run(self, build: impl JobBuild) -> ExitCode {
         self.run_and(build, |_| Ok(()))
     }
@@ -108,6 +111,8 @@ impl Job {
         build: impl JobBuild,
         then: impl FnOnce(&JobResult) -> Result<()>,
     ) -> ExitCode {
+        let role = Role::from_environment();
+        let signals = matches!(role, Ok(Role::Embedded)).then(Listener::start);
         let line = match cli::parse(process_arguments()) {
             Ok(line) => line,
             Err(problem) => return usage(&format!("{problem} (--help tells more)")),
@@ -117,12 +122,11 @@ impl Job {
             return say(&cli::help(&program.to_string_lossy(), self.own_help.as_deref()));
         }
         start_logging();
-        let (role, configuration) = match Role::from_environment()
-            .and_then(|role| Ok((role, self.configuration(&line)?)))
-        {
-            Ok(known) => known,
-            Err(error) => return usage(&error.to_string()),
-        };
+        let (role, configuration) =
+            match role.and_then(|role| Ok((role, self.configuration(&line)?))) {
+                Ok(known) => known,
+                Err(error) => return usage(&error.to_string()),
+            };
         let dry_run = line.dry_run && matches!(role, Role::Embedded);
         let spec = match self.spec(line, &configuration, build) {
             Ok(spec) => spec,
@@ -140,10 +144,24 @@ impl Job {
         }
         let done = match role {
             Role::Describe(path) => role::describe(&spec, &configuration, &path),
-            Role::Process(seat) => tidegate_runtime::run_process(spec, *seat),
-            Role::Embedded => self.run_watched(spec).and_then(|result| {
-                then(&result).map_err(|error| JobError::caused_by(ErrorKind::User, error.as_ref()))
-            }),
+            Role::Process(seat) => {
+                let done = tidegate_runtime::run_process(spec, *seat);
+                // Whatever hangs in user code, on a thread or behind this call, ends with it.
+                std::process::exit(done.map_or_else(|error| failed(&error.to_string()), |()| 0));
+            }
+            Role::Embedded => {
+                let signals = signals.unwrap_or_else(Listener::start);
+                let result = self.run_watched(spec, &signals);
+                if signals.terminated()
+                    && !matches!(&result, Ok(result) if result.status == JobStatus::Finished)
+                {
+                    return terminated(result);
+                }
+                result.and_then(|result| {
+                    then(&result)
+                        .map_err(|error| JobError::caused_by(ErrorKind::User, error.as_ref()))
+                })
+            }
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
@@ -238,9 +256,15 @@ impl Job {
         Ok(configuration)
     }
 
-    fn run_watched(&self, spec: JobSpec) -> std::result::Result<JobResult, JobError> {
+    fn run_watched(
+        &self,
+        spec: JobSpec,
+        signals: &Listener,
+    ) -> std::result::Result<JobResult, JobError> {
+        let follows = spec.cluster.as_ref().is_some_and(|cluster| cluster.process > 0);
+        let termination_timeout = spec.settings.options.termination_timeout;
         let handle = tidegate_runtime::start(spec)?;
-        signals::watch(&handle);
+        signals.running(Foreground { handle: handle.clone(), follows, termination_timeout });
         let live = self.live_line.then(|| LiveLine::start(&handle)).flatten();
         let result = handle.wait_blocking();
         if let Some(live) = live {
@@ -301,6 +325,19 @@ fn start_logging() {
     });
 }
 
+/// The end of a process that SIGTERM has ended.
+fn terminated(result: std::result::Result<JobResult, JobError>) -> ExitCode {
+    match result {
+        Ok(result) => {
+            let latest = result.stats.completed.last();
+            let latest = latest.map_or_else(String::new, |last| format!(" with {}", last.path));
+            eprintln!("the job has ended for now{latest}; `--from-savepoint latest` goes on");
+        }
+        Err(error) => eprintln!("the job has ended for now: {error}"),
+    }
+    ExitCode::from(TERMINATED)
+}
+
 fn say(text: &str) -> ExitCode {
     // Who has closed the pipe has read enough.
     let _ = std::io::stdout().write_all(text.as_bytes());
@@ -313,6 +350,12 @@ fn usage(problem: &str) -> ExitCode {
 }
 
 fn fail(problem: &str) -> ExitCode {
-    eprintln!("error: {problem}");
+    failed(problem);
     ExitCode::FAILURE
+}
+
+/// Says what is wrong, and gives the code of a failure.
+fn failed(problem: &str) -> i32 {
+    eprintln!("error: {problem}");
+    1
 }

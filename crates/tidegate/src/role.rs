@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use tidegate_runtime::{
-    CONFIGURATION_VARIABLE, DESCRIBE_VARIABLE, JobError, JobSpec, PROCESS_VARIABLE, ProcessSeat,
+    CONFIGURATION_VARIABLE, DESCRIBE_VARIABLE, JobError, JobSpec, PARENT_VARIABLE,
+    PROCESS_VARIABLE, ProcessSeat,
 };
 use tidegate_types::{ErrorKind, error::chain, options::Configuration};
 
@@ -18,12 +19,23 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    /// The role that the environment gives this process.
+    /// The role that the environment gives this process. If somebody else has started it for that,
+    /// it ends with that one from now on.
     ///
     /// # Errors
     ///
-    /// When a variable that a JobManager sets can't be read.
+    /// When a variable that a JobManager sets can't be read, or who has started it is gone already.
     pub(crate) fn from_environment() -> Result<Self, JobError> {
+        let role = Self::told()?;
+        if !matches!(role, Self::Embedded)
+            && let Ok(text) = std::env::var(PARENT_VARIABLE)
+        {
+            end_with_parent(read(PARENT_VARIABLE, &text)?)?;
+        }
+        Ok(role)
+    }
+
+    fn told() -> Result<Self, JobError> {
         if let Some(path) = std::env::var_os(DESCRIBE_VARIABLE) {
             return Ok(Self::Describe(path.into()));
         }
@@ -32,6 +44,35 @@ impl Role {
             Err(_) => Ok(Self::Embedded),
         }
     }
+}
+
+/// Has the kernel kill this process, whatever it is busy with, as soon as its parent has ended; or
+/// tells that it has ended already.
+#[cfg(target_os = "linux")]
+fn end_with_parent(parent: i32) -> Result<(), JobError> {
+    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| JobError::caused_by(ErrorKind::Unavailable, &error))?;
+    // Asked after that: one that ends from now on takes this process with it.
+    let found = getppid().map(|pid| pid.as_raw_nonzero().get());
+    if found == Some(parent) {
+        return Ok(());
+    }
+    let found = found.map_or_else(|| "none of its own".to_owned(), |pid| pid.to_string());
+    Err(JobError::new(
+        ErrorKind::Unavailable,
+        format!(
+            "the parent of this process is {found}, and not {parent}, which has started it and \
+             whose end it must not survive: that has ended, or a script has started this program \
+             without `exec`"
+        ),
+    ))
+}
+
+/// Without such a signal the loss of the connection to the coordinator has to do.
+#[cfg(not(target_os = "linux"))]
+fn end_with_parent(_parent: i32) -> Result<(), JobError> {
+    Ok(())
 }
 
 /// Adds the options that a JobManager has set for this process.

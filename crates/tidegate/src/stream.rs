@@ -45,6 +45,11 @@ pub trait IntoSink<T, Kind> {
     fn lists(&self) -> Vec<DeclaredList> {
         Vec::new()
     }
+
+    /// Whether it makes something visible when a snapshot is complete.
+    fn commits(&self) -> bool {
+        false
+    }
 }
 
 /// Marks plain sinks.
@@ -66,6 +71,10 @@ impl<S: TwoPhaseSink> IntoSink<S::Item, TwoPhase> for S {
 
     fn lists(&self) -> Vec<DeclaredList> {
         declare_two_phase::<S>()
+    }
+
+    fn commits(&self) -> bool {
+        true
     }
 }
 
@@ -168,11 +177,12 @@ impl<T: Data> Stream<T> {
 
     /// Writes the stream into `sink`. What is not committed yet is found again by `uid`.
     pub fn sink<Kind: 'static>(&self, uid: &str, sink: impl IntoSink<T, Kind> + 'static) {
-        let lists = sink.lists();
+        let (lists, commits) = (sink.lists(), sink.commits());
         self.plan.borrow_mut().add(Node {
             name: "sink".to_owned(),
             uid: Some(uid.into()),
             keyed: false,
+            commits,
             state: Some(Box::new(move || Ok(StateDeclaration { keyed: None, lists }))),
             inputs: vec![Edge { from: self.node, partitioning: Partitioning::Forward }],
             output: None,
@@ -206,6 +216,7 @@ impl<T: Data> Stream<T> {
             name: name.to_owned(),
             uid: uid.map(Into::into),
             keyed: inputs_are_keyed,
+            commits: false,
             state,
             inputs,
             output: Some(BatchType::of::<U>()),

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use tidegate_snapshot::manifest::SnapshotForm;
-use tidegate_types::{AttemptId, Barrier, BarrierKind, CheckpointId, Timestamp};
+use tidegate_types::{AttemptId, Barrier, BarrierKind, CheckpointId};
 
-use super::CompletedSnapshot;
+use super::{CompletedSnapshot, Subsumed};
 use crate::protocol::{Command, Failure, ProcessAck, Report};
 
 /// Tells a request apart from others; chosen by the driver.
@@ -14,15 +14,68 @@ pub struct RequestId(pub u64);
 
 /// Somebody wants a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SavepointRequest {
+pub struct SnapshotRequest {
     /// Whom to answer.
     pub id: RequestId,
-    /// The folder for it, `None` for the configured one.
-    pub target: Option<String>,
-    /// A savepoint, a stop with one, or a checkpoint out of turn.
-    pub kind: BarrierKind,
-    /// The form of a savepoint's state files.
-    pub form: SnapshotForm,
+    /// Which one.
+    pub wish: Wish,
+}
+
+/// Which snapshot somebody wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// A checkpoint out of turn.
+    Checkpoint,
+    /// A savepoint, and what follows it.
+    Savepoint {
+        /// The folder for it, `None` for the configured one.
+        target: Option<String>,
+        /// The form of its state files.
+        form: SnapshotForm,
+        /// What the job does behind it.
+        then: AfterSavepoint,
+    },
+}
+
+impl Wish {
+    /// What the barrier of such a snapshot is for.
+    pub(super) fn barrier_kind(&self) -> BarrierKind {
+        match self {
+            Self::Checkpoint => BarrierKind::Checkpoint,
+            Self::Savepoint { then: AfterSavepoint::GoOn, .. } => BarrierKind::Savepoint,
+            Self::Savepoint { then: AfterSavepoint::Stop { drain }, .. } => {
+                BarrierKind::StopWithSavepoint { drain: *drain }
+            }
+            Self::Savepoint { then: AfterSavepoint::Cancel, .. } => {
+                BarrierKind::StopWithSavepoint { drain: false }
+            }
+        }
+    }
+}
+
+/// What a job does once a savepoint is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterSavepoint {
+    /// Goes on.
+    GoOn,
+    /// Commits what the savepoint holds, and finishes; with `drain`, as if all input had ended.
+    Stop {
+        /// Whether what waits for event times to pass is handed out first.
+        drain: bool,
+    },
+    /// Commits what the savepoint holds, and counts as canceled.
+    Cancel,
+}
+
+impl AfterSavepoint {
+    /// How the job ends behind it, if it does.
+    pub(super) fn end(self) -> Option<EndStatus> {
+        match self {
+            Self::GoOn => None,
+            Self::Stop { .. } => Some(EndStatus::Finished),
+            Self::Cancel => Some(EndStatus::Canceled),
+        }
+    }
 }
 
 /// What the coordinator is told.
@@ -43,7 +96,7 @@ pub enum Event {
     /// Time has passed.
     Tick,
     /// Somebody wants a snapshot.
-    Requested(SavepointRequest),
+    Requested(SnapshotRequest),
     /// A process has something to say.
     Report {
         /// Which attempt it belongs to.
@@ -80,6 +133,8 @@ pub enum EndStatus {
     Finished,
     /// By hand.
     Canceled,
+    /// For now: it goes on later, from its last checkpoint.
+    Suspended,
     /// For good, with a failure.
     Failed,
 }
@@ -105,8 +160,6 @@ pub enum CheckpointOutcome {
     Completed {
         /// What it is.
         snapshot: CompletedSnapshot,
-        /// When it was triggered.
-        triggered_at: Timestamp,
         /// From its trigger to its completion.
         duration: Duration,
         /// The longest synchronous part of all subtasks.
@@ -120,8 +173,6 @@ pub enum CheckpointOutcome {
         checkpoint: CheckpointId,
         /// What it was for.
         kind: BarrierKind,
-        /// When it was triggered.
-        triggered_at: Timestamp,
         /// Why, in words.
         reason: String,
     },
@@ -146,8 +197,6 @@ pub enum Action {
         checkpoint: CheckpointId,
         /// What it is for.
         kind: BarrierKind,
-        /// When it was triggered.
-        triggered_at: Timestamp,
         /// The parts of all processes.
         acks: Vec<ProcessAck>,
     },
@@ -156,13 +205,13 @@ pub enum Action {
         /// Of this snapshot.
         checkpoint: CheckpointId,
     },
-    /// Delete the folder of a snapshot that failed.
+    /// Delete what was written for a snapshot that failed.
     Discard {
         /// Its id.
         checkpoint: CheckpointId,
     },
     /// Delete a completed snapshot that nobody needs any more.
-    Delete(CompletedSnapshot),
+    Delete(Subsumed),
     /// Answer a request: with a path, or the reason why not.
     Answer {
         /// The request.
@@ -172,8 +221,13 @@ pub enum Action {
     },
     /// End the attempt; the restart strategy decides what follows.
     FailAttempt(Failure),
-    /// Every process has closed: the job has finished.
-    AttemptClosed,
+    /// End the attempt, through no fault of its own: the next one goes on from the restore point.
+    RestartAttempt {
+        /// Why, in words.
+        reason: String,
+    },
+    /// Every process has closed: the job has ended, like this.
+    AttemptClosed(EndStatus),
     /// Tell those who watch.
     Observe(CheckpointOutcome),
 }

@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use tidegate_types::{BarrierKind, CheckpointId, ErrorKind, ProcessIndex, Timestamp};
+use tidegate_types::{BarrierKind, CheckpointId, ErrorKind, Monotonic, ProcessIndex};
 
-use super::{Action, CheckpointOutcome, CompletedSnapshot, Coordinator, Phase, RequestId};
+use super::{
+    Action, AfterSavepoint, CheckpointOutcome, CompletedSnapshot, Conclusion, Coordinator, Phase,
+    RequestId,
+};
 use crate::protocol::{Command, Failure, OperatorAck, ProcessAck};
 
 /// How far a snapshot has come.
@@ -37,17 +40,24 @@ impl Measured {
     }
 }
 
+/// Who has asked for a snapshot, and what is to follow it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Requested {
+    pub(super) id: RequestId,
+    pub(super) then: AfterSavepoint,
+}
+
 /// A snapshot under way.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
     pub(super) kind: BarrierKind,
-    pub(super) request: Option<RequestId>,
-    pub(super) triggered_at: Timestamp,
+    pub(super) request: Option<Requested>,
+    pub(super) triggered_at: Monotonic,
     pub(super) stage: Stage,
 }
 
 impl Pending {
-    pub(super) fn new(kind: BarrierKind, request: Option<RequestId>, now: Timestamp) -> Self {
+    pub(super) fn new(kind: BarrierKind, request: Option<Requested>, now: Monotonic) -> Self {
         Self { kind, request, triggered_at: now, stage: Stage::Collecting(BTreeMap::new()) }
     }
 
@@ -76,8 +86,8 @@ impl Coordinator {
         }
         let acks = std::mem::take(acks).into_values().collect::<Vec<_>>();
         pending.stage = Stage::Writing(Measured::of(acks.iter().flat_map(|ack| &ack.operators)));
-        let (kind, triggered_at) = (pending.kind, pending.triggered_at);
-        actions.push(Action::WriteManifest { checkpoint, kind, triggered_at, acks });
+        let kind = pending.kind;
+        actions.push(Action::WriteManifest { checkpoint, kind, acks });
     }
 
     /// A process has answered for a snapshot that was given up: it writes no more into it.
@@ -100,7 +110,7 @@ impl Coordinator {
         checkpoint: CheckpointId,
         process: ProcessIndex,
         reason: &str,
-        now: Timestamp,
+        now: Monotonic,
         actions: &mut Vec<Action>,
     ) {
         if self.pending.contains_key(&checkpoint) {
@@ -113,7 +123,7 @@ impl Coordinator {
         &mut self,
         checkpoint: CheckpointId,
         location: String,
-        now: Timestamp,
+        now: Monotonic,
         actions: &mut Vec<Action>,
     ) {
         let Some(pending) = self.pending.remove(&checkpoint) else { return };
@@ -127,11 +137,10 @@ impl Coordinator {
         let snapshot =
             CompletedSnapshot { id: checkpoint, kind, location: location.clone(), bytes };
         self.latest_end = Some(now);
-        // INV-DURABLE: the only place that says so.
-        actions.push(Action::Send(Command::Completed { checkpoint }));
+        // Said before the snapshot can be subsumed: they may become durable out of order.
+        self.after_completion(checkpoint, kind, pending.request, location, actions);
         actions.push(Action::Observe(CheckpointOutcome::Completed {
             snapshot: snapshot.clone(),
-            triggered_at: pending.triggered_at,
             duration: now.since(pending.triggered_at),
             sync_max: measured.sync_max,
             alignment_max: measured.alignment_max,
@@ -142,23 +151,33 @@ impl Coordinator {
         }
         let surplus = self.retention.add(snapshot);
         actions.extend(surplus.into_iter().map(Action::Delete));
-        self.after_completion(checkpoint, kind, pending.request, location, actions);
     }
 
     fn after_completion(
         &mut self,
         checkpoint: CheckpointId,
         kind: BarrierKind,
-        request: Option<RequestId>,
+        request: Option<Requested>,
         location: String,
         actions: &mut Vec<Action>,
     ) {
-        let ends = matches!(kind, BarrierKind::StopWithSavepoint { .. } | BarrierKind::Final);
-        if ends && self.attempt.is_some() && self.phase != Phase::Cancelling {
+        if let Some(Requested { id, then }) = request
+            && let Some(end) = then.end()
+        {
+            self.conclusion = Some(Conclusion { checkpoint, location, request: Some(id), end });
+            return self.conclude(actions);
+        }
+        // INV-DURABLE: here it is said. INV-ASIDE: not of a savepoint.
+        let completed = match kind {
+            BarrierKind::Savepoint => Command::SavepointCompleted { checkpoint },
+            _ => Command::Completed { checkpoint },
+        };
+        actions.push(Action::Send(completed));
+        if kind == BarrierKind::Final && self.attempt.is_some() && self.phase != Phase::Cancelling {
             self.phase = Phase::Committing { checkpoint, committed: Default::default() };
-            self.stop_request = request;
-        } else if let Some(request) = request {
-            actions.push(Action::Answer { request, result: Ok(location) });
+        }
+        if let Some(Requested { id, .. }) = request {
+            actions.push(Action::Answer { request: id, result: Ok(location) });
         }
     }
 
@@ -177,7 +196,7 @@ impl Coordinator {
         checkpoint: CheckpointId,
         may_have_happened: bool,
         reason: String,
-        now: Timestamp,
+        now: Monotonic,
         actions: &mut Vec<Action>,
     ) {
         let writing = |pending: &Pending| matches!(pending.stage, Stage::Writing(_));
@@ -191,7 +210,7 @@ impl Coordinator {
         self.fail(checkpoint, &reason, now, actions);
     }
 
-    pub(super) fn expire(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+    pub(super) fn expire(&mut self, now: Monotonic, actions: &mut Vec<Action>) {
         let timeout = self.config.timeout;
         let expired = self.pending.iter().filter(|(_, pending)| {
             pending.is_collecting() && pending.triggered_at + timeout <= now
@@ -206,7 +225,7 @@ impl Coordinator {
         &mut self,
         checkpoint: CheckpointId,
         reason: &str,
-        now: Timestamp,
+        now: Monotonic,
         actions: &mut Vec<Action>,
     ) {
         let Some(pending) = self.pending.get(&checkpoint) else { return };
@@ -240,13 +259,11 @@ impl Coordinator {
         actions: &mut Vec<Action>,
     ) {
         let Some(pending) = self.pending.remove(&checkpoint) else { return };
-        let Pending { kind, triggered_at, .. } = pending;
-        let reason_text = reason.to_owned();
-        let outcome =
-            CheckpointOutcome::Failed { checkpoint, kind, triggered_at, reason: reason_text };
+        let kind = pending.kind;
+        let outcome = CheckpointOutcome::Failed { checkpoint, kind, reason: reason.to_owned() };
         actions.push(Action::Observe(outcome));
-        if let Some(request) = pending.request {
-            actions.push(Action::Answer { request, result: Err(reason.to_owned()) });
+        if let Some(Requested { id, .. }) = pending.request {
+            actions.push(Action::Answer { request: id, result: Err(reason.to_owned()) });
         }
         let answered = match pending.stage {
             Stage::Collecting(acks) => acks.into_keys().collect(),
@@ -259,7 +276,11 @@ impl Coordinator {
             actions.push(Action::Send(Command::Aborted { checkpoint }));
         }
         if self.phase == Phase::Stopping(checkpoint) {
-            self.resume(actions);
+            if kind == (BarrierKind::StopWithSavepoint { drain: true }) {
+                self.go_back(reason, actions);
+            } else {
+                self.resume(actions);
+            }
         }
     }
 
@@ -278,6 +299,18 @@ impl Coordinator {
         } else {
             self.abandoned.insert(checkpoint, outstanding);
         }
+    }
+
+    /// A drain has failed, and the final watermark is out: what it has set off must not count, and
+    /// what comes behind it would be late.
+    fn go_back(&mut self, reason: &str, actions: &mut Vec<Action>) {
+        self.phase = Phase::GivingWay;
+        actions.push(Action::RestartAttempt {
+            reason: format!(
+                "the savepoint of a drain has failed: {reason}; the job goes back to its latest \
+                 checkpoint"
+            ),
+        });
     }
 
     /// A stop has failed: the job goes on, to its end if that was near.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use tidegate_snapshot::store::DeletionProof;
 use tidegate_types::{BarrierKind, CheckpointId};
 
 /// A snapshot whose manifest is durable.
@@ -25,13 +26,37 @@ impl CompletedSnapshot {
     }
 }
 
+/// A snapshot of the job's own that nobody needs any more, as only retention can tell: the proof
+/// that it may be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subsumed(CompletedSnapshot);
+
+impl Subsumed {
+    /// Which one.
+    #[must_use]
+    pub fn snapshot(&self) -> &CompletedSnapshot {
+        &self.0
+    }
+}
+
+impl DeletionProof for Subsumed {
+    fn location(&self) -> &str {
+        &self.0.location
+    }
+
+    fn checkpoint(&self) -> Option<CheckpointId> {
+        Some(self.0.id)
+    }
+}
+
 /// The completed snapshots of one job.
 #[derive(Clone, Debug)]
 pub(super) struct Retention {
     num_retained: usize,
     /// Ours to delete, oldest first.
     owned: VecDeque<CompletedSnapshot>,
-    /// The latest savepoint or unclaimed start snapshot: takes part in recovery, is never deleted.
+    /// What the job was started from without claiming it, or the final savepoint that it ends with:
+    /// a restore point that is never deleted.
     foreign: Option<CompletedSnapshot>,
 }
 
@@ -47,28 +72,41 @@ impl Retention {
 
     /// Takes in a completed snapshot; tells which ones nobody needs any more.
     ///
+    /// INV-ASIDE: a savepoint is its user's, who may move it at any time. Only the final one of a
+    /// stop is restored from, since its sinks are to commit what it holds.
+    ///
     /// Manifests written at the same time may become durable in any order. What counts is the
     /// order of the ids: sinks have committed what the latest one holds, and going back behind it
     /// would commit the same again.
-    pub(super) fn add(&mut self, snapshot: CompletedSnapshot) -> Vec<CompletedSnapshot> {
-        if snapshot.is_savepoint() {
-            if self.foreign.as_ref().is_none_or(|latest| latest.id < snapshot.id) {
+    pub(super) fn add(&mut self, snapshot: CompletedSnapshot) -> Vec<Subsumed> {
+        match snapshot.kind {
+            BarrierKind::Savepoint => return Vec::new(),
+            BarrierKind::StopWithSavepoint { .. } => {
                 self.foreign = Some(snapshot);
+                return Vec::new();
             }
-            return Vec::new();
+            BarrierKind::Checkpoint | BarrierKind::Final => {}
         }
         let place = self.owned.partition_point(|other| other.id < snapshot.id);
         self.owned.insert(place, snapshot);
         let surplus = self.owned.len().saturating_sub(self.num_retained);
-        self.owned.drain(..surplus).collect()
+        self.owned.drain(..surplus).map(Subsumed).collect()
     }
 
     pub(super) fn restore_point(&self) -> Option<&CompletedSnapshot> {
         self.owned.back().into_iter().chain(&self.foreign).max_by_key(|snapshot| snapshot.id)
     }
 
-    pub(super) fn find(&self, id: CheckpointId) -> Option<&CompletedSnapshot> {
-        self.owned.iter().chain(&self.foreign).find(|snapshot| snapshot.id == id)
+    /// Leaves a restore point out that is damaged; tells whether there is an older checkpoint to go
+    /// back to. The damaged one is not deleted: somebody may want to look at it.
+    pub(super) fn pass_over(&mut self, id: CheckpointId) -> bool {
+        let newest = self.owned.back().is_some_and(|newest| newest.id == id);
+        let is_restored = self.restore_point().is_some_and(|point| point.id == id);
+        if !newest || !is_restored || self.owned.len() < 2 {
+            return false;
+        }
+        self.owned.pop_back();
+        true
     }
 
     pub(super) fn all(&self) -> Vec<CompletedSnapshot> {
@@ -76,7 +114,7 @@ impl Retention {
     }
 
     /// Gives up everything that is ours.
-    pub(super) fn take_owned(&mut self) -> Vec<CompletedSnapshot> {
-        self.owned.drain(..).collect()
+    pub(super) fn take_owned(&mut self) -> Vec<Subsumed> {
+        self.owned.drain(..).map(Subsumed).collect()
     }
 }

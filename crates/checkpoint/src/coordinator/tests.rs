@@ -22,7 +22,11 @@ fn config() -> CoordinatorConfig {
 /// A coordinator in the hands of a test: two processes, a clock that the test turns.
 struct Script {
     coordinator: Coordinator,
-    now: Timestamp,
+    now: Monotonic,
+}
+
+fn at(millis: u64) -> Monotonic {
+    Monotonic::from_start(Duration::from_millis(millis))
 }
 
 const ATTEMPT: AttemptId = AttemptId(0);
@@ -31,7 +35,7 @@ const NONE: [u64; 0] = [];
 impl Script {
     fn new(config: CoordinatorConfig) -> Self {
         let coordinator = Coordinator::new(config, CheckpointId(1), Vec::new(), None);
-        let mut script = Self { coordinator, now: Timestamp(0) };
+        let mut script = Self { coordinator, now: at(0) };
         assert_eq!(script.start(ATTEMPT), []);
         script
     }
@@ -45,7 +49,7 @@ impl Script {
     }
 
     fn at(&mut self, millis: u64) -> Vec<Action> {
-        self.now = Timestamp(millis);
+        self.now = at(millis);
         self.step(Event::Tick)
     }
 
@@ -72,15 +76,33 @@ impl Script {
         self.durable(id)
     }
 
-    fn request(&mut self, id: u64, kind: BarrierKind) -> Vec<Action> {
-        let id = RequestId(id);
-        self.step(Event::Requested(SavepointRequest {
-            id,
-            target: None,
-            kind,
-            form: SnapshotForm::Native,
-        }))
+    fn request(&mut self, id: u64, wish: Wish) -> Vec<Action> {
+        self.step(Event::Requested(SnapshotRequest { id: RequestId(id), wish }))
     }
+
+    fn decline(&mut self, id: u64) -> Vec<Action> {
+        let (checkpoint, process) = (CheckpointId(id), ProcessIndex(0));
+        self.report(Report::Declined { checkpoint, process, reason: "disk full".into() })
+    }
+
+    fn restore_point(&self) -> Option<u64> {
+        self.coordinator.restore_point().map(|point| point.id.get())
+    }
+}
+
+fn savepoint(then: AfterSavepoint) -> Wish {
+    Wish::Savepoint { target: None, form: SnapshotForm::Native, then }
+}
+
+const STOP: AfterSavepoint = AfterSavepoint::Stop { drain: false };
+const DRAIN: AfterSavepoint = AfterSavepoint::Stop { drain: true };
+
+fn answers(actions: &[Action]) -> Vec<Result<String, String>> {
+    let result = |action: &Action| match action {
+        Action::Answer { result, .. } => Some(result.clone()),
+        _ => None,
+    };
+    actions.iter().filter_map(result).collect()
 }
 
 fn triggered(actions: &[Action]) -> Vec<u64> {
@@ -97,7 +119,7 @@ fn completed(id: u64) -> Action {
 
 fn deleted(actions: &[Action]) -> Vec<u64> {
     let id = |action: &Action| match action {
-        Action::Delete(snapshot) => Some(snapshot.id.get()),
+        Action::Delete(subsumed) => Some(subsumed.snapshot().id.get()),
         Action::Discard { checkpoint } => Some(checkpoint.get()),
         _ => None,
     };
@@ -203,38 +225,139 @@ fn the_final_checkpoint_commits_and_then_all_closes() {
     assert_eq!(script.report(committed(1)), [Action::Send(Command::Finish)]);
     script.report(Report::Closed { process: ProcessIndex(0) });
     let actions = script.report(Report::Closed { process: ProcessIndex(1) });
-    assert_eq!(actions, [Action::AttemptClosed]);
+    assert_eq!(actions, [Action::AttemptClosed(EndStatus::Finished)]);
     assert_eq!(deleted(&script.step(Event::JobEnded(EndStatus::Finished))), [1]);
 }
 
 #[test]
-fn a_savepoint_is_its_users_and_takes_part_in_recovery() {
+fn inv_aside_a_savepoint_commits_nothing_and_is_not_restored_from() {
     let mut script = Script::new(config());
     script.at(1000);
     script.complete(1);
-    assert_eq!(triggered(&script.request(7, BarrierKind::Savepoint)), [2]);
+    assert_eq!(triggered(&script.request(7, savepoint(AfterSavepoint::GoOn))), [2]);
     let actions = script.complete(2);
-    let answer = Action::Answer { request: RequestId(7), result: Ok("chk-2".into()) };
-    assert!(actions.contains(&answer), "{actions:?}");
+    assert_eq!(answers(&actions), [Ok("chk-2".to_owned())]);
     assert_eq!(deleted(&actions), NONE);
-    assert_eq!(script.coordinator.restore_point().map(|point| point.id), Some(CheckpointId(2)));
+    assert!(!actions.contains(&completed(2)), "{actions:?}");
+    let over = Action::Send(Command::SavepointCompleted { checkpoint: CheckpointId(2) });
+    assert!(actions.contains(&over), "{actions:?}");
+    assert_eq!(script.restore_point(), Some(1));
     assert_eq!(deleted(&script.step(Event::JobEnded(EndStatus::Canceled))), [1]);
+}
+
+#[test]
+fn what_a_job_was_started_from_is_its_restore_point_until_its_first_checkpoint() {
+    let start = CompletedSnapshot {
+        id: CheckpointId(4),
+        kind: BarrierKind::Savepoint,
+        location: "start".into(),
+        bytes: 0,
+    };
+    let coordinator = Coordinator::new(config(), CheckpointId(5), Vec::new(), Some(start));
+    let mut script = Script { coordinator, now: at(0) };
+    script.start(ATTEMPT);
+    script.request(7, savepoint(AfterSavepoint::GoOn));
+    script.complete(5);
+    assert_eq!(script.restore_point(), Some(4));
+    script.at(1000);
+    assert_eq!(deleted(&script.complete(6)), NONE);
+    assert_eq!(script.restore_point(), Some(6));
+}
+
+#[test]
+fn a_damaged_restore_point_is_left_out_if_there_is_an_older_one() {
+    let mut script = Script::new(CoordinatorConfig { num_retained: 2, ..config() });
+    for id in 1..=3 {
+        script.at(1000 * id);
+        script.complete(id);
+    }
+    assert!(!script.coordinator.pass_over(CheckpointId(2)), "it is not the one to restore from");
+    assert!(script.coordinator.pass_over(CheckpointId(3)));
+    assert_eq!(script.restore_point(), Some(2));
+    assert!(!script.coordinator.pass_over(CheckpointId(2)), "there is no other");
+    assert_eq!(script.restore_point(), Some(2));
 }
 
 #[test]
 fn a_stop_that_fails_lets_the_job_go_on() {
     let mut script = Script::new(CoordinatorConfig { interval: None, ..config() });
-    let stop = BarrierKind::StopWithSavepoint { drain: false };
-    assert_eq!(triggered(&script.request(7, stop)), [1]);
-    let refused = script.request(8, BarrierKind::Savepoint);
+    assert_eq!(triggered(&script.request(7, savepoint(STOP))), [1]);
+    let refused = script.request(8, savepoint(AfterSavepoint::GoOn));
     assert!(matches!(&refused[..], [Action::Answer { result: Err(_), .. }]), "{refused:?}");
-    let actions = script.report(Report::Declined {
-        checkpoint: CheckpointId(1),
-        process: ProcessIndex(0),
-        reason: "disk full".into(),
-    });
+    let actions = script.decline(1);
     assert!(actions.contains(&Action::Send(Command::Aborted { checkpoint: CheckpointId(1) })));
-    assert_eq!(triggered(&script.request(9, stop)), [2]);
+    assert_eq!(triggered(&script.request(9, savepoint(STOP))), [2]);
+}
+
+#[test]
+fn a_drain_that_fails_goes_back_behind_its_final_watermark() {
+    let mut script = Script::new(CoordinatorConfig { interval: None, ..config() });
+    assert_eq!(triggered(&script.request(7, savepoint(DRAIN))), [1]);
+    let actions = script.decline(1);
+    let gives_way = |action: &Action| matches!(action, Action::RestartAttempt { .. });
+    assert!(actions.iter().any(gives_way), "{actions:?}");
+    assert_eq!(answers(&actions), [Err("disk full".to_owned())]);
+    assert_eq!(triggered(&script.request(8, Wish::Checkpoint)), NONE, "records are lost by then");
+    script.step(Event::AttemptEnded { reason: "drain".into() });
+    script.start(AttemptId(1));
+    assert_eq!(triggered(&script.request(9, Wish::Checkpoint)), [2]);
+}
+
+#[test]
+fn a_cancel_with_savepoint_that_fails_leaves_no_mark_on_the_next_stop() {
+    for (then, end) in [(STOP, EndStatus::Finished), (AfterSavepoint::Cancel, EndStatus::Canceled)]
+    {
+        let mut script = Script::new(CoordinatorConfig { interval: None, ..config() });
+        script.request(7, savepoint(AfterSavepoint::Cancel));
+        script.decline(1);
+        assert_eq!(triggered(&script.request(8, savepoint(then))), [2]);
+        assert!(script.complete(2).contains(&completed(2)));
+        for process in [0, 1].map(ProcessIndex) {
+            script.report(Report::Committed { checkpoint: CheckpointId(2), process });
+        }
+        script.report(Report::Closed { process: ProcessIndex(0) });
+        let actions = script.report(Report::Closed { process: ProcessIndex(1) });
+        assert_eq!(actions, [Action::AttemptClosed(end)]);
+        assert_eq!(answers(&script.step(Event::JobEnded(end))), [Ok("chk-2".to_owned())]);
+    }
+}
+
+#[test]
+fn inv_conclude_behind_the_final_savepoint_the_job_only_commits_and_ends() {
+    let mut script = Script::new(config());
+    script.at(1000);
+    script.complete(1);
+    script.request(7, savepoint(STOP));
+    assert_eq!(answers(&script.complete(2)), [], "its sinks have not committed it yet");
+    assert_eq!(answers(&script.step(Event::AttemptEnded { reason: "killed".into() })), []);
+    assert_eq!(script.restore_point(), Some(2));
+    assert!(script.coordinator.is_concluding());
+    assert_eq!(script.start(AttemptId(1)), [completed(2)]);
+    assert_eq!(triggered(&script.at(9000)), NONE);
+    let refused = script.request(8, Wish::Checkpoint);
+    assert!(matches!(answers(&refused)[..], [Err(_)]), "{refused:?}");
+    let report =
+        |script: &mut Script, report| script.step(Event::Report { attempt: AttemptId(1), report });
+    for process in [0, 1].map(ProcessIndex) {
+        report(&mut script, Report::Committed { checkpoint: CheckpointId(2), process });
+    }
+    report(&mut script, Report::Closed { process: ProcessIndex(0) });
+    let actions = report(&mut script, Report::Closed { process: ProcessIndex(1) });
+    assert_eq!(actions, [Action::AttemptClosed(EndStatus::Finished)]);
+    script.step(Event::AttemptEnded { reason: "closed".into() });
+    let actions = script.step(Event::JobEnded(EndStatus::Finished));
+    assert_eq!(answers(&actions), [Ok("chk-2".to_owned())]);
+    assert_eq!(deleted(&actions), [1]);
+}
+
+#[test]
+fn a_stop_is_not_answered_with_success_when_the_job_fails_behind_it() {
+    let mut script = Script::new(CoordinatorConfig { interval: None, ..config() });
+    script.request(7, savepoint(STOP));
+    script.complete(1);
+    script.step(Event::AttemptEnded { reason: "killed".into() });
+    let answers = answers(&script.step(Event::JobEnded(EndStatus::Failed)));
+    assert!(matches!(&answers[..], [Err(reason)] if reason.contains("chk-1")), "{answers:?}");
 }
 
 #[test]
@@ -242,9 +365,9 @@ fn the_pause_counts_from_the_end_of_the_previous_checkpoint() {
     let min_pause = Duration::from_millis(700);
     let mut script = Script::new(CoordinatorConfig { min_pause, max_concurrent: 3, ..config() });
     script.at(1000);
-    script.now = Timestamp(1900);
+    script.now = at(1900);
     script.complete(1);
-    assert_eq!(script.coordinator.next_deadline(), Some(Timestamp(2600)));
+    assert_eq!(script.coordinator.next_deadline(), Some(at(2600)));
     assert_eq!(triggered(&script.at(2599)), NONE);
     assert_eq!(triggered(&script.at(2600)), [2]);
 }
@@ -272,17 +395,14 @@ fn a_failure_report_is_passed_on() {
 #[test]
 fn manifests_that_become_durable_out_of_order_do_not_take_recovery_back() {
     let mut script = Script::new(CoordinatorConfig { max_concurrent: 2, ..config() });
-    for (first, kind) in [(1, BarrierKind::Checkpoint), (3, BarrierKind::Savepoint)] {
-        for id in [first, first + 1] {
-            assert_eq!(triggered(&script.request(id, kind)), [id]);
-            script.ack(id, 0);
-            script.ack(id, 1);
-        }
-        script.durable(first + 1);
-        script.durable(first);
-        let point = script.coordinator.restore_point().map(|point| point.id);
-        assert_eq!(point, Some(CheckpointId(first + 1)));
+    for id in [1, 2] {
+        assert_eq!(triggered(&script.request(id, Wish::Checkpoint)), [id]);
+        script.ack(id, 0);
+        script.ack(id, 1);
     }
+    script.durable(2);
+    script.durable(1);
+    assert_eq!(script.restore_point(), Some(2));
 }
 
 #[test]

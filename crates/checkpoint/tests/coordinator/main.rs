@@ -9,8 +9,10 @@ mod model;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tidegate_checkpoint::coordinator::{CoordinatorConfig, EndStatus, RetentionPolicy};
-use tidegate_types::BarrierKind;
+use tidegate_checkpoint::coordinator::{
+    AfterSavepoint, CoordinatorConfig, EndStatus, RetentionPolicy, Wish,
+};
+use tidegate_snapshot::manifest::SnapshotForm;
 
 use crate::model::{Model, Start, Step};
 
@@ -40,12 +42,14 @@ fn config() -> impl Strategy<Value = CoordinatorConfig> {
     )
 }
 
-fn request() -> impl Strategy<Value = BarrierKind> {
-    prop_oneof![
-        3 => Just(BarrierKind::Savepoint),
-        1 => Just(BarrierKind::Checkpoint),
-        1 => any::<bool>().prop_map(|drain| BarrierKind::StopWithSavepoint { drain }),
-    ]
+fn wish() -> impl Strategy<Value = Wish> {
+    let then = prop_oneof![
+        6 => Just(AfterSavepoint::GoOn),
+        2 => any::<bool>().prop_map(|drain| AfterSavepoint::Stop { drain }),
+        1 => Just(AfterSavepoint::Cancel),
+    ];
+    let savepoint = |then| Wish::Savepoint { target: None, form: SnapshotForm::Native, then };
+    prop_oneof![5 => then.prop_map(savepoint), 1 => Just(Wish::Checkpoint)]
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -59,7 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..64_usize, any::<bool>())
             .prop_map(|(pick, happened)| Step::ManifestIsInDoubt { pick, happened }),
         5 => (0..64_usize).prop_map(Step::Check),
-        4 => request().prop_map(Step::Request),
+        4 => wish().prop_map(Step::Request),
         2 => (0..64_usize).prop_map(Step::InputsEnd),
         1 => (0..64_usize).prop_map(Step::SubtaskEnds),
         8 => (0..64_usize).prop_map(Step::Commit),
@@ -87,7 +91,11 @@ proptest! {
         start in start(),
         processes in 1..4_u32,
         steps in prop::collection::vec(step(), 0..400),
-        end in prop_oneof![Just(EndStatus::Canceled), Just(EndStatus::Failed)],
+        end in prop_oneof![
+            Just(EndStatus::Canceled),
+            Just(EndStatus::Failed),
+            Just(EndStatus::Suspended),
+        ],
     ) {
         let mut model = Model::new(config, start, processes);
         for step in steps {

@@ -1,14 +1,19 @@
 //! Everything outside of the coordinator.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use tidegate_checkpoint::{
     Action, Command, CompletedSnapshot, Coordinator, CoordinatorConfig, Event, Report,
-    coordinator::{CheckpointOutcome, EndStatus, RequestId, RetentionPolicy, SavepointRequest},
+    coordinator::{
+        AfterSavepoint, CheckpointOutcome, EndStatus, RequestId, RetentionPolicy, SnapshotRequest,
+        Wish,
+    },
     protocol::{Failure, ProcessAck},
 };
-use tidegate_snapshot::manifest::SnapshotForm;
-use tidegate_types::{AttemptId, BarrierKind, CheckpointId, ErrorKind, ProcessIndex, Timestamp};
+use tidegate_types::{AttemptId, BarrierKind, CheckpointId, ErrorKind, Monotonic, ProcessIndex};
 
 /// What the job starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +35,7 @@ pub(crate) enum Step {
     ManifestIsNotWritten(usize),
     ManifestIsInDoubt { pick: usize, happened: bool },
     Check(usize),
-    Request(BarrierKind),
+    Request(Wish),
     InputsEnd(usize),
     SubtaskEnds(usize),
     Commit(usize),
@@ -45,6 +50,8 @@ pub(crate) enum Step {
 struct Folder {
     complete: bool,
     is_savepoint: bool,
+    /// What follows it, if somebody has asked for it.
+    then: Option<AfterSavepoint>,
 }
 
 /// The running attempt, as its processes see it.
@@ -58,7 +65,9 @@ struct Attempt {
     open: BTreeSet<ProcessIndex>,
     may_close: bool,
     is_over: bool,
-    has_closed: bool,
+    /// A drain has failed: nothing that this attempt does may count any more.
+    gives_way: bool,
+    has_closed: Option<EndStatus>,
     is_cancelled: bool,
 }
 
@@ -66,7 +75,7 @@ struct Attempt {
 pub(crate) struct Model {
     config: CoordinatorConfig,
     coordinator: Coordinator,
-    now: Timestamp,
+    now: Monotonic,
     next_attempt: AttemptId,
     attempt: Option<Attempt>,
     store: BTreeMap<CheckpointId, Folder>,
@@ -80,6 +89,9 @@ pub(crate) struct Model {
     /// The latest snapshot that processes were told to commit.
     committed: Option<CheckpointId>,
     requests: BTreeMap<RequestId, Option<Result<String, String>>>,
+    wishes: BTreeMap<RequestId, Wish>,
+    /// The final savepoint of a stop that is complete, and how the job has to end.
+    concluded: Option<(CheckpointId, EndStatus)>,
     ended: Option<EndStatus>,
 }
 
@@ -109,12 +121,12 @@ impl Model {
         };
         let mut store = BTreeMap::new();
         if start != Start::Fresh {
-            store.insert(START, Folder { complete: true, is_savepoint: false });
+            store.insert(START, Folder { complete: true, is_savepoint: false, then: None });
         }
         let mut model = Self {
             coordinator: Coordinator::new(config.clone(), START.next(), owned, foreign),
             config,
-            now: Timestamp(1_000_000),
+            now: Monotonic::default(),
             next_attempt: AttemptId(0),
             attempt: None,
             store,
@@ -124,6 +136,8 @@ impl Model {
             highest: START,
             committed: None,
             requests: BTreeMap::new(),
+            wishes: BTreeMap::new(),
+            concluded: None,
             ended: None,
         };
         model.start_attempt(processes);
@@ -141,8 +155,13 @@ impl Model {
         // What it holds is committed again, or now.
         self.committed = point;
         if let Some(point) = point {
-            assert!(self.store[&point].complete, "restores from {point}, which is not there");
+            let folder = &self.store[&point];
+            assert!(folder.complete, "restores from {point}, which is not there");
+            assert_ne!(folder.then, Some(AfterSavepoint::GoOn), "INV-ASIDE: restores from {point}");
         }
+        let concluded = self.concluded.map(|(checkpoint, _)| checkpoint);
+        assert_eq!(self.coordinator.is_concluding(), concluded.is_some(), "INV-CONCLUDE");
+        assert!(concluded.is_none_or(|concluded| point == Some(concluded)), "INV-CONCLUDE");
         let all = || (0..processes).map(ProcessIndex).collect::<BTreeSet<_>>();
         let (open_inputs, open) = (all(), all());
         self.attempt = Some(Attempt { processes, open_inputs, open, ..Attempt::default() });
@@ -185,16 +204,24 @@ impl Model {
             }
             Action::CheckManifest { checkpoint } => assert!(self.checking.insert(checkpoint)),
             Action::Discard { checkpoint } => self.on_discard(checkpoint),
-            Action::Delete(snapshot) => self.on_delete(&snapshot),
+            Action::Delete(subsumed) => self.on_delete(subsumed.snapshot()),
             Action::Answer { request, result } => {
+                let ends = matches!(&self.wishes[&request], Wish::Savepoint { then, .. }
+                    if *then != AfterSavepoint::GoOn);
+                let early = ends && result.is_ok() && self.ended.is_none();
+                assert!(!early, "INV-CONCLUDE: the job has not ended, and may write more");
                 let answer = self.requests.get_mut(&request).expect("it was asked");
                 let before = answer.replace(result);
                 assert_eq!(before, None, "answered twice");
             }
             Action::FailAttempt(_) => self.running().is_over = true,
-            Action::AttemptClosed => {
+            Action::RestartAttempt { .. } => {
+                let attempt = self.running();
+                (attempt.is_over, attempt.gives_way) = (true, true);
+            }
+            Action::AttemptClosed(status) => {
                 assert!(self.running().open.is_empty());
-                self.running().has_closed = true;
+                self.running().has_closed = Some(status);
             }
             Action::Observe(outcome) => self.on_outcome(&outcome),
         }
@@ -206,10 +233,16 @@ impl Model {
 
     fn on_trigger(&mut self, id: CheckpointId, kind: BarrierKind) {
         assert!(id > self.highest, "INV-GROW: {id} after {}", self.highest);
+        assert_eq!(self.concluded, None, "INV-CONCLUDE: {id} is triggered");
+        assert!(!self.running().gives_way, "{id} is triggered behind a final watermark");
         self.highest = id;
         let is_savepoint =
             matches!(kind, BarrierKind::Savepoint | BarrierKind::StopWithSavepoint { .. });
-        self.store.insert(id, Folder { complete: false, is_savepoint });
+        let then = match kind {
+            BarrierKind::Savepoint => Some(AfterSavepoint::GoOn),
+            _ => None,
+        };
+        self.store.insert(id, Folder { complete: false, is_savepoint, then });
         let attempt = self.running();
         attempt
             .unanswered
@@ -219,8 +252,11 @@ impl Model {
     fn on_command(&mut self, command: &Command) {
         match command {
             Command::Completed { checkpoint } => {
-                let durable = self.store.get(checkpoint).is_some_and(|folder| folder.complete);
+                let folder = self.store.get(checkpoint);
+                let durable = folder.is_some_and(|folder| folder.complete);
                 assert!(durable, "INV-DURABLE: {checkpoint} is committed before it is durable");
+                let stands_aside = folder.and_then(|folder| folder.then).is_some();
+                assert!(!stands_aside, "INV-ASIDE: {checkpoint} is committed");
                 if let Some(attempt) = &mut self.attempt {
                     self.committed = self.committed.max(Some(*checkpoint));
                     let processes = (0..attempt.processes).map(ProcessIndex);
@@ -233,7 +269,7 @@ impl Model {
                 self.running().is_over = true;
             }
             Command::Trigger { .. } => panic!("the driver sends it, it knows the folder"),
-            Command::Aborted { .. } => {}
+            Command::SavepointCompleted { .. } | Command::Aborted { .. } => {}
         }
     }
 
@@ -257,9 +293,21 @@ impl Model {
         assert!(!folder.is_savepoint, "INV-REACH: the savepoint {id} is its user's");
     }
 
-    fn on_outcome(&self, outcome: &CheckpointOutcome) {
-        if let CheckpointOutcome::Completed { snapshot, .. } = outcome {
-            assert!(self.store[&snapshot.id].complete);
+    fn on_outcome(&mut self, outcome: &CheckpointOutcome) {
+        let CheckpointOutcome::Completed { snapshot, .. } = outcome else { return };
+        assert!(self.store[&snapshot.id].complete);
+        if let BarrierKind::StopWithSavepoint { .. } = snapshot.kind {
+            // Of several stops the last one was triggered: the others have failed.
+            let end = |(request, wish): (&RequestId, &Wish)| match wish {
+                _ if self.requests[request].is_some() => None,
+                Wish::Savepoint { then: AfterSavepoint::Cancel, .. } => Some(EndStatus::Canceled),
+                Wish::Savepoint { then: AfterSavepoint::Stop { .. }, .. } => {
+                    Some(EndStatus::Finished)
+                }
+                _ => None,
+            };
+            let end = self.wishes.iter().find_map(end).expect("somebody has asked for it");
+            self.concluded = Some((snapshot.id, end));
         }
     }
 
@@ -273,7 +321,7 @@ impl Model {
             Step::ManifestIsNotWritten(number) => self.manifest(number, false, false),
             Step::ManifestIsInDoubt { pick, happened } => self.manifest(pick, happened, true),
             Step::Check(number) => self.check(number),
-            Step::Request(kind) => self.request(kind),
+            Step::Request(wish) => self.request(wish),
             Step::InputsEnd(number) => self.inputs_end(number),
             Step::SubtaskEnds(number) => self.subtask_ends(number),
             Step::Commit(number) => self.commit(number),
@@ -292,15 +340,19 @@ impl Model {
     /// The driver tears an attempt down soon after it is over.
     fn follow_up(&mut self) {
         let Some(attempt) = &self.attempt else { return };
-        if attempt.has_closed || attempt.is_cancelled {
-            let cancelled = attempt.is_cancelled;
+        if let Some(status) = attempt.has_closed {
+            let expected = self.concluded.map_or(EndStatus::Finished, |(_, end)| end);
+            assert_eq!(status, expected, "it ends otherwise than it was asked to");
             self.end_attempt();
-            self.end_job(if cancelled { EndStatus::Canceled } else { EndStatus::Finished });
+            self.end_job(status);
+        } else if attempt.is_cancelled {
+            self.end_attempt();
+            self.end_job(EndStatus::Canceled);
         }
     }
 
     fn advance(&mut self, millis: u64) {
-        let end = Timestamp(self.now.millis() + millis);
+        let end = self.now + Duration::from_millis(millis);
         while let Some(deadline) = self.coordinator.next_deadline().filter(|time| *time <= end) {
             self.now = deadline;
             self.step(Event::Tick);
@@ -365,15 +417,11 @@ impl Model {
         });
     }
 
-    fn request(&mut self, kind: BarrierKind) {
+    fn request(&mut self, wish: Wish) {
         let id = RequestId(self.requests.len() as u64);
         self.requests.insert(id, None);
-        self.step(Event::Requested(SavepointRequest {
-            id,
-            target: None,
-            kind,
-            form: SnapshotForm::Native,
-        }));
+        self.wishes.insert(id, wish.clone());
+        self.step(Event::Requested(SnapshotRequest { id, wish }));
     }
 
     fn inputs_end(&mut self, number: usize) {
@@ -431,15 +479,17 @@ impl Model {
             self.check(0);
         }
         assert!(self.coordinator.is_settled());
-        let unanswered = self.requests.iter().find(|(_, answer)| answer.is_none());
-        assert_eq!(unanswered, None, "who asked is left waiting");
+        // Who has stopped the job is answered when it has ended.
+        let unanswered = self.requests.values().filter(|answer| answer.is_none()).count();
+        assert!(unanswered <= usize::from(self.concluded.is_some()), "who asked is left waiting");
     }
 
     fn end_job(&mut self, status: EndStatus) {
         self.ended = Some(status);
         let actions = self.coordinator.step(Event::JobEnded(status), self.now);
         for action in actions {
-            assert!(matches!(action, Action::Delete(_)), "{action:?}");
+            let expected = matches!(action, Action::Delete(_) | Action::Answer { .. });
+            assert!(expected, "{action:?}");
             self.perform(action);
         }
     }
@@ -457,7 +507,7 @@ impl Model {
         let keeps = match self.ended.expect("it has ended") {
             EndStatus::Finished => false,
             EndStatus::Canceled => self.config.retention == RetentionPolicy::RetainOnCancellation,
-            EndStatus::Failed => true,
+            EndStatus::Failed | EndStatus::Suspended => true,
         };
         let retained = self.coordinator.retained();
         let owned = retained.iter().filter(|snapshot| Some(snapshot.id) != self.unclaimed);

@@ -5,14 +5,18 @@ use std::{
     io::IsTerminal,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
 use clap::ArgMatches;
 use tidegate_cluster::{
-    ha::HaStore,
-    jobmanager::{JobManager, JobManagerOptions},
+    jobmanager::{JobManager, JobManagerError, JobManagerOptions},
+    leader::{LeaderError, LeaderOptions, Leadership},
     resources::HeartbeatOptions,
     rest::{self, RestOptions},
     taskmanager::{TaskManagerOptions, run_taskmanager},
@@ -26,8 +30,15 @@ use tracing::info;
 use super::{Done, Failure, configuration, text};
 use crate::client::Client;
 
-/// How long processes in the background may take to start, or to end when they are asked to.
+/// How long processes in the background may take to start.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long they may take to end when they are asked to: their jobs take a last checkpoint.
+const END_PATIENCE: Duration = Duration::from_secs(30);
+/// The exit codes of a process that SIGTERM, or that Ctrl-C twice, has ended.
+const TERMINATED: u8 = 143;
+const INTERRUPTED: u8 = 130;
+/// The exit code of a JobManager that another one has taken over from.
+const TAKEN_OVER: u8 = 3;
 /// How often that is looked at.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -53,18 +64,47 @@ fn start_logging() {
     let _ = log.with_writer(std::io::stderr).try_init();
 }
 
-/// Cancelled by SIGTERM and by Ctrl-C.
-fn until_told() -> anyhow::Result<CancellationToken> {
-    let token = CancellationToken::new();
-    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
-        let mut signal = tokio::signal::unix::signal(kind).context("cannot listen for signals")?;
-        let token = token.clone();
-        tokio::spawn(async move {
-            signal.recv().await;
-            token.cancel();
-        });
+/// What signals have told this process.
+#[derive(Clone)]
+struct Told {
+    /// Cancelled by the first SIGTERM or Ctrl-C; the second ends the process at once.
+    shutdown: CancellationToken,
+    terminated: Arc<AtomicBool>,
+}
+
+impl Told {
+    /// Listens from now on.
+    fn listen() -> anyhow::Result<Self> {
+        let told = Self {
+            shutdown: CancellationToken::new(),
+            terminated: Arc::new(AtomicBool::new(false)),
+        };
+        let kinds = [(SignalKind::terminate(), TERMINATED), (SignalKind::interrupt(), INTERRUPTED)];
+        for (kind, code) in kinds {
+            let mut signal =
+                tokio::signal::unix::signal(kind).context("cannot listen for signals")?;
+            let told = told.clone();
+            tokio::spawn(async move {
+                while signal.recv().await.is_some() {
+                    if told.shutdown.is_cancelled() {
+                        std::process::exit(code.into());
+                    }
+                    info!("this process ends; once more ends it at once");
+                    told.terminated.fetch_or(code == TERMINATED, Ordering::Relaxed);
+                    told.shutdown.cancel();
+                }
+            });
+        }
+        Ok(told)
     }
-    Ok(token)
+
+    /// How a process ends that has been told to.
+    fn end(&self) -> Done {
+        match self.terminated.load(Ordering::Relaxed) {
+            true => Err(Failure::Exit(TERMINATED)),
+            false => Ok(()),
+        }
+    }
 }
 
 fn secret(token: Option<&String>) -> Option<Secret> {
@@ -95,27 +135,53 @@ fn check_safety(options: &ClusterOptions, insecure: bool) -> anyhow::Result<()> 
 
 pub(super) async fn jobmanager(matches: &ArgMatches) -> Done {
     start_logging();
-    let (configuration, shutdown) = (configuration(matches)?, until_told()?);
+    let (told, configuration) = (Told::listen()?, configuration(matches)?);
     let folder = folder(matches)?.join("jobmanager");
-    run_jobmanager(&configuration, folder, matches.get_flag("insecure"), shutdown).await?;
-    Ok(())
+    run_jobmanager(matches, &configuration, folder, told.shutdown.clone()).await?;
+    told.end()
+}
+
+/// Becomes the one JobManager of `high-availability.storageDir`, once the one before is gone.
+async fn lead(
+    options: &ClusterOptions,
+    take_over: bool,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Option<Leadership>> {
+    let Some(dir) = &options.ha_storage_dir else { return Ok(None) };
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let leader = LeaderOptions {
+        name: format!(
+            "process {} on {} (jobmanager.rpc.address {}:{})",
+            std::process::id(),
+            host.trim(),
+            options.rpc_address,
+            options.rpc_port
+        ),
+        retry_period: options.ha_retry_period,
+        lease_duration: options.ha_lease_duration,
+        take_over,
+    };
+    tokio::select! {
+        gained = Leadership::gain(dir, &options.ha_cluster_id, &leader) => Ok(Some(gained?)),
+        () = shutdown.cancelled() => Ok(None),
+    }
 }
 
 async fn run_jobmanager(
+    matches: &ArgMatches,
     configuration: &Configuration,
     folder: PathBuf,
-    insecure: bool,
     shutdown: CancellationToken,
-) -> anyhow::Result<()> {
+) -> Done {
     for warning in configuration.warnings() {
         tracing::warn!("{}", warning.message);
     }
     let options = ClusterOptions::from_configuration(configuration)?;
-    check_safety(&options, insecure)?;
-    let ha = match &options.ha_storage_dir {
-        Some(dir) => Some(HaStore::open(dir, &options.ha_cluster_id).await?),
-        None => None,
-    };
+    check_safety(&options, matches.get_flag("insecure"))?;
+    let leadership = lead(&options, matches.get_flag("take-over"), &shutdown).await?;
+    if shutdown.is_cancelled() {
+        return Ok(());
+    }
     let manager = JobManager::new(JobManagerOptions {
         folder,
         configuration: configuration.values(),
@@ -124,7 +190,7 @@ async fn run_jobmanager(
             interval: options.heartbeat_interval,
             timeout: options.heartbeat_timeout,
         },
-        ha,
+        leadership,
     })?;
     let rpc = listen(options.rpc_bind_host, options.rpc_port, "jobmanager.rpc.port").await?;
     let http = listen(options.rest_bind_address, options.rest_port, "rest.port").await?;
@@ -141,10 +207,24 @@ async fn run_jobmanager(
         shutdown.clone(),
     );
     // Links to TaskManagers stay open until they end: the end of this process ends them.
+    let served = manager.serve(rpc, CancellationToken::new());
+    let ended = async {
+        // The API takes nothing in any more.
+        let served = tokio::select! {
+            served = api => served,
+            () = shutdown.cancelled() => Ok(()),
+        };
+        manager.end().await;
+        served
+    };
     tokio::select! {
-        served = manager.serve(rpc, shutdown.clone()) => Ok(served?),
-        served = api => Ok(served?),
-        () = shutdown.cancelled() => Ok(()),
+        served = served => served.map_err(|error| match error {
+            JobManagerError::Leader(LeaderError::TakenOver { .. }) => {
+                Failure::Coded(TAKEN_OVER, error.into())
+            }
+            error => error.into(),
+        }),
+        ended = ended => Ok(ended?),
     }
 }
 
@@ -157,6 +237,7 @@ async fn listen(host: std::net::IpAddr, port: u16, option: &str) -> anyhow::Resu
 
 pub(super) async fn taskmanager(matches: &ArgMatches) -> Done {
     start_logging();
+    let told = Told::listen()?;
     let mut configuration = configuration(matches)?;
     if let Some(slots) = text(matches, "slots") {
         configuration.set_pair(&format!("taskmanager.numberOfTaskSlots={slots}"))?;
@@ -175,11 +256,13 @@ pub(super) async fn taskmanager(matches: &ArgMatches) -> Done {
         host: options.taskmanager_host.clone(),
         slots: options.slots,
         folder,
+        logs: options.kept_logs,
+        leave_within: options.termination_timeout,
     };
-    run_taskmanager(task_manager, until_told()?).await?;
+    run_taskmanager(task_manager, told.shutdown.clone()).await?;
     // Binaries are fetched anew; the logs of processes stay.
     let _ = fs::remove_dir_all(home.join("artifacts"));
-    Ok(())
+    told.end()
 }
 
 pub(super) async fn cluster(matches: &ArgMatches) -> Done {
@@ -296,8 +379,10 @@ fn spawn(matches: &ArgMatches, folder: &Path, name: &str, own: &[String]) -> any
     if let Some(file) = text(matches, "config") {
         command.arg("--config").arg(file);
     }
-    if verb == "jobmanager" && matches.get_flag("insecure") {
-        command.arg("--insecure");
+    for flag in ["insecure", "take-over"] {
+        if verb == "jobmanager" && matches.get_flag(flag) {
+            command.arg(format!("--{flag}"));
+        }
     }
     // A group of its own: Ctrl-C in this terminal is not meant for it.
     let child = command
@@ -320,13 +405,12 @@ async fn stop(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ends what `start` has started: TaskManagers first, so that their processes end in order. Returns
-/// how many processes there were.
+/// Ends what `start` has started: the JobManager first, so that TaskManagers are there for its jobs'
+/// last checkpoints. Returns how many processes there were.
 async fn end_all(folder: &Path) -> anyhow::Result<usize> {
-    let mut files = pid_files(folder);
-    files.reverse();
     let mut ended = 0;
-    for file in files {
+    // By name, "jobmanager" comes first.
+    for file in pid_files(folder) {
         if let Some(pid) = pid_in(&file).filter(|pid| is_ours(*pid, folder)) {
             end(pid, folder).await?;
             ended += 1;
@@ -342,7 +426,7 @@ async fn end(pid: u32, folder: &Path) -> anyhow::Result<()> {
         let status = Command::new("kill").args([signal, &pid.to_string()]).status();
         status.context("cannot run kill")?;
         let begun = Instant::now();
-        while is_ours(pid, folder) && begun.elapsed() < PATIENCE {
+        while is_ours(pid, folder) && begun.elapsed() < END_PATIENCE {
             tokio::time::sleep(PAUSE).await;
         }
         if !is_ours(pid, folder) {
@@ -353,15 +437,17 @@ async fn end(pid: u32, folder: &Path) -> anyhow::Result<()> {
 }
 
 /// A JobManager and TaskManagers in this very process, for containers.
-async fn foreground(matches: &ArgMatches, folder: &Path) -> anyhow::Result<()> {
+async fn foreground(matches: &ArgMatches, folder: &Path) -> Done {
     start_logging();
-    let mut configuration = configuration(matches).map_err(Failure::into_error)?;
+    let told = Told::listen()?;
+    let mut configuration = configuration(matches)?;
     if let Some(slots) = text(matches, "slots") {
         configuration.set_pair(&format!("taskmanager.numberOfTaskSlots={slots}"))?;
     }
     let options = ClusterOptions::from_configuration(&configuration)?;
     let count = count_of_task_managers(matches)?;
-    let shutdown = until_told()?;
+    // Behind the JobManager: they are there for its jobs' last checkpoints.
+    let task_manager_end = CancellationToken::new();
     let mut task_managers = JoinSet::new();
     for number in 0..count {
         let url = format!("{}:{}", options.rpc_address, options.rpc_port);
@@ -371,17 +457,21 @@ async fn foreground(matches: &ArgMatches, folder: &Path) -> anyhow::Result<()> {
             host: options.taskmanager_host.clone(),
             slots: options.slots,
             folder: folder.join(format!("taskmanager-{number}")),
+            logs: options.kept_logs,
+            // Whoever could take the jobs over ends as well.
+            leave_within: Duration::ZERO,
         };
-        task_managers.spawn(run_taskmanager(task_manager, shutdown.clone()));
+        task_managers.spawn(run_taskmanager(task_manager, task_manager_end.clone()));
     }
-    let insecure = matches.get_flag("insecure");
     let folder = folder.join("jobmanager");
-    let jobmanager = run_jobmanager(&configuration, folder, insecure, shutdown.clone());
+    let jobmanager = run_jobmanager(matches, &configuration, folder, told.shutdown.clone());
     tokio::select! {
-        ended = jobmanager => ended,
+        ended = jobmanager => ended?,
         Some(ended) = task_managers.join_next(), if !task_managers.is_empty() => {
-            shutdown.cancel();
-            Ok(ended.context("a TaskManager has panicked")??)
+            ended.context("a TaskManager has panicked")??;
         }
     }
+    task_manager_end.cancel();
+    while task_managers.join_next().await.is_some() {}
+    told.end()
 }

@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use clap::ArgMatches;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Done, Failure, absolute, client, field, printed_json, text};
 use crate::client::Client;
@@ -106,11 +107,13 @@ fn claim_mode(text: &str) -> Result<&'static str, Failure> {
 /// Waits for a job's end; Ctrl-C cancels it.
 async fn watch(matches: &ArgMatches, client: &Client, job: &str) -> Done {
     let quiet = matches.get_flag("json");
+    // One for the whole time: a signal that comes during a request is not lost.
+    let mut interrupts = signal(SignalKind::interrupt())?;
     let line = if quiet { ProgressBar::hidden() } else { super::live_line() };
     loop {
         tokio::select! {
             () = tokio::time::sleep(WATCH) => {}
-            _ = tokio::signal::ctrl_c() => {
+            _ = interrupts.recv() => {
                 line.suspend(|| eprintln!("cancelling job {job}"));
                 client.patch(&format!("/jobs/{job}?mode=cancel")).await?;
             }

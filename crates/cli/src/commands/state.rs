@@ -74,6 +74,7 @@ fn kind_name(kind: SnapshotKind) -> &'static str {
     match kind {
         SnapshotKind::Checkpoint => "checkpoint",
         SnapshotKind::Savepoint => "savepoint",
+        SnapshotKind::FinalSavepoint => "final savepoint",
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -14,7 +14,7 @@ use rand::{RngExt, rngs::StdRng};
 use tidegate_testing::{
     flights::{Results, cut_into_files},
     folders::{checkpoints, unfinished},
-    process::flights,
+    process::{children, flights, signal},
     proxy::Proxy,
     seeded,
 };
@@ -69,20 +69,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn signal(name: &str, pid: u32) {
-    // A job's process may have ended meanwhile.
-    let _ = Command::new("kill").args([name, &pid.to_string()]).stderr(Stdio::null()).status();
-}
-
-/// The processes that a process has started.
-fn children(pid: u32) -> Vec<u32> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let lists =
-        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    let all = lists.collect::<Vec<_>>().join(" ");
-    all.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 /// A cluster whose every process is this test's.

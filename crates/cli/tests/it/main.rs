@@ -2,6 +2,7 @@
 
 mod chaos;
 mod openapi;
+mod processes;
 mod readme;
 mod state;
 mod support;

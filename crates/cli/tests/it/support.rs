@@ -53,6 +53,10 @@ impl Site {
         command
     }
 
+    pub(crate) fn rest_port(&self) -> u16 {
+        self.rest_port
+    }
+
     /// Where its REST API is.
     pub(crate) fn url(&self) -> String {
         format!("http://localhost:{}", self.rest_port)

@@ -1,9 +1,9 @@
 //! Jobs begin: submitted by a client, or left behind by an earlier JobManager.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use bytes::Bytes;
 use tidegate_runtime::{CompletionLog, JobError, JobSettings, discard_unrecorded, start_master};
+use tidegate_storage::absolute;
 use tidegate_types::{
     CheckpointId, ErrorKind, JobId, Timestamp,
     error::chain,
@@ -45,17 +45,18 @@ impl Dispatcher {
     /// What is wrong with it; nothing has been started then.
     pub async fn submit(&self, submission: Submission) -> Result<JobId, SubmitError> {
         let id = submission.job_id.unwrap_or_else(|| JobId(rand::random()));
-        if self.lock().get(&id).is_some_and(|job| job.end.is_none()) {
-            return Err(SubmitError::Duplicate { id });
-        }
+        let _reserved = self.reserve(id)?;
         let started = self.now();
         let Some(ha) = &self.0.ha else {
             self.start(id, submission, started, None).await?;
             return Ok(id);
         };
         let artifact = submission.artifact.clone();
-        let (stored, binary) = self.stored(&submission, started).await?;
-        ha.put_job(id, &stored, binary).await?;
+        let (stored, binary) = self.stored(&submission, started)?;
+        if !ha.put_job(id, &stored, &binary).await? {
+            // An earlier JobManager has left it, and it has not been recovered.
+            return Err(SubmitError::Duplicate { id });
+        }
         let result = match ha.take_over(id).await {
             Ok((log, _)) => self.start(id, submission, started, Some(log)).await,
             Err(error) => Err(error.into()),
@@ -66,17 +67,16 @@ impl Dispatcher {
         result.map(|()| id)
     }
 
-    /// What of a submission is to outlive this JobManager.
-    async fn stored(
+    /// What of a submission is to outlive this JobManager, and where its binary lies.
+    fn stored(
         &self,
         submission: &Submission,
         started: Timestamp,
-    ) -> Result<(StoredJob, Bytes), SubmitError> {
+    ) -> Result<(StoredJob, PathBuf), SubmitError> {
         let hash = &submission.artifact;
         let missing = || SubmitError::NoArtifact { hash: hash.clone() };
         let artifact = self.0.artifacts.get(hash).ok_or_else(missing)?;
         let path = self.0.artifacts.path(hash).ok_or_else(missing)?;
-        let binary = tokio::fs::read(&path).await.map_err(|_| missing())?;
         let stored = StoredJob {
             artifact: hash.clone(),
             artifact_name: artifact.name,
@@ -84,7 +84,7 @@ impl Dispatcher {
             configuration: submission.configuration.clone(),
             submitted_ms: started.millis(),
         };
-        Ok((stored, binary.into()))
+        Ok((stored, path))
     }
 
     /// Goes on with the jobs that an earlier JobManager has left behind, each from its newest
@@ -97,7 +97,11 @@ impl Dispatcher {
         let Some(ha) = &self.0.ha else { return Ok(()) };
         for (id, stored) in ha.jobs().await? {
             info!(job = %id, "recovering a job");
-            if let Err(error) = self.recover_job(ha, id, stored).await {
+            let recovered = match stored {
+                Ok(stored) => self.recover_job(ha, id, stored).await,
+                Err(damaged) => Err(damaged.into()),
+            };
+            if let Err(error) = recovered {
                 error!(job = %id, error = chain(&error), "the job can't be recovered");
             }
         }
@@ -110,6 +114,7 @@ impl Dispatcher {
         id: JobId,
         stored: StoredJob,
     ) -> Result<(), SubmitError> {
+        let _reserved = self.reserve(id)?;
         if self.0.artifacts.path(&stored.artifact).is_none()
             && let Some(binary) = ha.binary(&stored.artifact).await?
         {
@@ -213,11 +218,8 @@ impl Dispatcher {
         let checkpoints = || options.folder.join(CHECKPOINTS).display().to_string();
         configuration.entry(SNAPSHOT_DIRS[0].to_owned()).or_insert_with(checkpoints);
         for key in SNAPSHOT_DIRS {
-            if let Some(place) = configuration.get_mut(key)
-                && !place.contains("://")
-                && let Ok(absolute) = std::path::absolute(&*place)
-            {
-                *place = absolute.display().to_string();
+            if let Some(place) = configuration.get_mut(key) {
+                *place = absolute(place);
             }
         }
     }

@@ -17,16 +17,29 @@ use super::{
     answer::{Answer, ApiError, ApiResult, Empty, HexId, body, millis},
     plan::{Plan, PlanAnswer},
 };
-use crate::{artifacts::ArtifactError, dispatcher::Submission};
+use crate::{
+    artifacts::{Artifact, ArtifactError},
+    dispatcher::Submission,
+};
 
 /// The id of a binary in the API: its hash and its name, as Flink has a random one and the name.
 fn jar_id(hash: &str, name: &str) -> String {
     format!("{hash}_{name}")
 }
 
-/// The hash in an id.
-fn hash_of(id: &str) -> &str {
-    id.split_once('_').map_or(id, |(hash, _)| hash)
+/// The binary with an id, whose name fits too, if there is one in it.
+fn artifact_of(api: &Api, id: &str) -> Result<Artifact, ApiError> {
+    let (hash, name) = match id.split_once('_') {
+        Some((hash, name)) => (hash, Some(name)),
+        None => (id, None),
+    };
+    let found = api.dispatcher.artifacts().get(hash);
+    let found = found.filter(|artifact| name.is_none_or(|name| name == artifact.name));
+    found.ok_or_else(|| {
+        ApiError::not_found(format!(
+            "there is no binary {id}: upload it first (GET /jars lists all)"
+        ))
+    })
 }
 
 /// All binaries.
@@ -53,7 +66,7 @@ struct JarEntry {
 }
 
 pub(super) async fn list(State(api): State<Api>) -> Answer<Jars> {
-    let jar = |artifact: crate::artifacts::Artifact| Jar {
+    let jar = |artifact: Artifact| Jar {
         id: jar_id(&artifact.hash, &artifact.name),
         name: artifact.name.clone(),
         uploaded: millis(Some(artifact.uploaded)),
@@ -94,7 +107,8 @@ pub(super) async fn upload(State(api): State<Api>, multipart: Multipart) -> ApiR
 }
 
 pub(super) async fn remove(State(api): State<Api>, Path(jar): Path<String>) -> ApiResult<Empty> {
-    match api.dispatcher.artifacts().remove(hash_of(&jar)) {
+    let artifact = artifact_of(&api, &jar)?;
+    match api.dispatcher.remove_artifact(&artifact.hash) {
         Ok(true) => Ok(Answer::ok(Empty {})),
         Ok(false) => Err(ApiError::not_found(format!("there is no binary {jar}"))),
         Err(error) => Err(ApiError::internal(tidegate_types::error::chain(&error))),
@@ -143,7 +157,7 @@ enum OptionValue {
 }
 
 impl RunRequest {
-    fn submission(self, jar: &str) -> Result<Submission, ApiError> {
+    fn submission(self, api: &Api, jar: &str) -> Result<Submission, ApiError> {
         let mut configuration = BTreeMap::new();
         for (key, value) in self.flink_configuration.unwrap_or_default() {
             let text = match value {
@@ -176,7 +190,7 @@ impl RunRequest {
             None => None,
         };
         Ok(Submission {
-            artifact: hash_of(jar).to_owned(),
+            artifact: artifact_of(api, jar)?.hash,
             arguments: self.program_args_list.unwrap_or_default(),
             configuration,
             job_id,
@@ -200,7 +214,7 @@ pub(super) async fn run(
     bytes: Bytes,
 ) -> ApiResult<Submitted> {
     let request: RunRequest = body(&bytes, "JarRunRequestBody")?;
-    let id = api.dispatcher.submit(request.submission(&jar)?).await?;
+    let id = api.dispatcher.submit(request.submission(&api, &jar)?).await?;
     Ok(Answer::ok(Submitted { jobid: id.to_string(), application_id: id.to_string() }))
 }
 
@@ -210,6 +224,6 @@ pub(super) async fn plan(
     bytes: Bytes,
 ) -> ApiResult<PlanAnswer> {
     let request: RunRequest = body(&bytes, "JarPlanRequestBody")?;
-    let description = api.dispatcher.describe(&request.submission(&jar)?).await?;
+    let description = api.dispatcher.describe(&request.submission(&api, &jar)?).await?;
     Ok(Answer::ok(PlanAnswer { plan: Plan::of(&description) }))
 }

@@ -338,6 +338,7 @@ pub(super) async fn execution_result(
     let application_status = match view.status {
         JobStatus::Finished => "SUCCEEDED",
         JobStatus::Canceled => "CANCELED",
+        JobStatus::Suspended => "UNKNOWN",
         _ => "FAILED",
     };
     let class = "org.apache.flink.runtime.client.JobExecutionException";

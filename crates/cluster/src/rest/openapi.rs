@@ -4,13 +4,16 @@
 use axum::{
     Router,
     handler::Handler,
-    http::{Method, StatusCode},
+    http::{Method, StatusCode, Uri},
     routing::{MethodFilter, on},
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{Api, answer::Errors};
+use super::{
+    Api,
+    answer::{ApiError, Errors},
+};
 
 /// What every operation may answer, whatever it is asked.
 const ALWAYS: [StatusCode; 5] = [
@@ -84,6 +87,10 @@ impl Operation {
     }
 }
 
+async fn refuse_head(uri: Uri) -> ApiError {
+    ApiError::method_not_allowed(format!("HEAD changes nothing: {} takes GET", uri.path()))
+}
+
 /// Routes, and their description.
 pub(super) struct Routes {
     router: Router<Api>,
@@ -124,6 +131,10 @@ impl Routes {
         operation: Operation,
     ) -> Self {
         self.add(&method, path, &operation);
+        if method == Method::GET && operation.status == StatusCode::ACCEPTED {
+            // It does something, which whoever asks for a head alone does not want.
+            self.router = self.router.route(path, on(MethodFilter::HEAD, refuse_head));
+        }
         let filter = match MethodFilter::try_from(method) {
             Ok(filter) => filter,
             Err(error) => unreachable!("a method of HTTP: {error}"),

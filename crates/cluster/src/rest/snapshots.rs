@@ -177,12 +177,7 @@ fn check_target(
 }
 
 fn absolute(target: Option<String>) -> Option<String> {
-    target.map(|target| {
-        if target.contains("://") {
-            return target;
-        }
-        std::path::absolute(&target).map_or(target, |path| path.display().to_string())
-    })
+    target.map(|target| tidegate_storage::absolute(&target))
 }
 
 pub(super) async fn savepoint(
@@ -291,9 +286,10 @@ pub(super) async fn dispose(State(api): State<Api>, bytes: Bytes) -> ApiResult<T
         return Err(ApiError::bad_request(message));
     };
     let request_id = trigger_id(None)?;
+    let dispatcher = api.dispatcher.clone();
     let work = async move {
         let class = "org.apache.flink.util.FlinkException";
-        let disposed = tidegate_runtime::dispose_savepoint(&path).await;
+        let disposed = dispatcher.dispose(&path).await;
         let cause = disposed.err().map(|error| failure_cause(class, &error.to_string()));
         DisposalInfo { failure_cause: cause }
     };

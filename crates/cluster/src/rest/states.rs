@@ -68,6 +68,7 @@ impl From<JobStatus> for JobState {
             JobStatus::Canceled => Self::Canceled,
             JobStatus::Failed => Self::Failed,
             JobStatus::Finished => Self::Finished,
+            JobStatus::Suspended => Self::Suspended,
         }
     }
 }
@@ -111,7 +112,7 @@ impl TaskState {
             JobStatus::Initializing | JobStatus::Restarting => Self::Initializing,
             JobStatus::Running => Self::Running,
             JobStatus::Cancelling => Self::Canceling,
-            JobStatus::Canceled => Self::Canceled,
+            JobStatus::Canceled | JobStatus::Suspended => Self::Canceled,
             JobStatus::Failed => Self::Failed,
             JobStatus::Finished => Self::Finished,
         }

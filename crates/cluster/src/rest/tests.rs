@@ -29,7 +29,7 @@ impl Served {
                 interval: Duration::from_secs(1),
                 timeout: Duration::from_secs(5),
             },
-            ha: None,
+            leadership: None,
         });
         let manager = manager.expect("the folder is the test's own");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
@@ -171,6 +171,37 @@ async fn what_flink_alone_has_is_told_of() {
     let expected = "Flink has GET /jobmanager/thread-dump, Tidegate has not: Tidegate's processes are \
                     no JVMs";
     assert_eq!(found, (404, expected.to_owned()));
+}
+
+#[tokio::test]
+async fn a_head_changes_nothing() {
+    let served = Served::with(None).await;
+    for prefix in ["", "/v1"] {
+        let url = format!("{}{prefix}/jobs/{NOBODY}/yarn-cancel", served.url);
+        let answer = Client::new().head(&url).send().await.expect("it answers");
+        assert_eq!(answer.status(), 405, "{url}");
+        let answer = Client::new().get(&url).send().await.expect("it answers");
+        assert_eq!(answer.status(), 404, "there is no such job");
+    }
+    let answer = Client::new().head(format!("{}/jobs", served.url)).send().await;
+    assert_eq!(answer.expect("it answers").status(), 200);
+}
+
+#[tokio::test]
+async fn a_binary_goes_by_its_hash_and_its_name() {
+    let served = Served::with(None).await;
+    let artifacts = served._manager.dispatcher().artifacts().clone();
+    let binary = artifacts.add("job", &mut b"abc".as_slice(), 3).await.expect("kept");
+    let id = format!("/jars/{}_job", binary.hash);
+    let other = format!("/jars/{}_other", binary.hash);
+    let (status, _) = served.error(Method::DELETE, &other, "").await;
+    assert_eq!(status, 404);
+    let (status, _) = served.error(Method::POST, &format!("{other}/run"), "{}").await;
+    assert_eq!(status, 404);
+    assert!(artifacts.get(&binary.hash).is_some(), "it was called otherwise");
+    let (status, _) = served.ask(Method::DELETE, &id, "").await;
+    assert_eq!(status, 200);
+    assert!(artifacts.get(&binary.hash).is_none());
 }
 
 #[tokio::test]

@@ -29,6 +29,8 @@ pub(super) struct ProcessHome {
     pub(super) artifacts: ArtifactStore,
     /// The folder of their logs.
     pub(super) logs: PathBuf,
+    /// How many of processes that have ended are kept.
+    pub(super) kept_logs: usize,
     pub(super) jobmanager: Endpoint,
     /// This host, as other hosts reach it.
     pub(super) host: String,
@@ -56,7 +58,7 @@ pub(super) async fn run(home: ProcessHome, request: StartProcess, end: Cancellat
 }
 
 impl ProcessHome {
-    fn log_of(&self, key: &ProcessKey) -> PathBuf {
+    pub(super) fn log_of(&self, key: &ProcessKey) -> PathBuf {
         let ProcessKey { job, attempt, process } = key;
         self.logs.join(format!("{job}-{attempt}-{process}.log"))
     }
@@ -89,7 +91,7 @@ impl ProcessHome {
             .stdout(output)
             .stderr(errors)
             .kill_on_drop(true);
-        let started = spawn(&mut command).await;
+        let started = spawn(command).await;
         let mut child = started.map_err(|error| failed("start the job's binary", &error))?;
         let key = &request.key;
         info!(job = %key.job, attempt = %key.attempt, process = %key.process, pid = child.id(), "process started");

@@ -3,11 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+use tidegate_cluster::dispatcher::{Submission, SubmitError};
 use tidegate_runtime::JobStatus;
 use tidegate_testing::{
     flights::{Results, cut_into_files},
     process::flights,
 };
+use tidegate_types::JobId;
 
 use crate::support::Cluster;
 
@@ -62,7 +64,27 @@ async fn a_job_runs_over_several_task_managers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_survives_the_loss_of_a_task_manager() {
+async fn of_several_submissions_with_one_id_at_once_one_runs() {
+    let site = Site::new();
+    let cluster = Cluster::start(site.path(), &[1]).await;
+    let id = JobId::from_name("one");
+    let submission = cluster.submission(flights(), &site.arguments(&[SLOW]), &[OFTEN]).await;
+    let submission = Submission { job_id: Some(id), ..submission };
+    let submit = || cluster.dispatcher.submit(submission.clone());
+    let answers = <[_; 3]>::from(tokio::join!(submit(), submit(), submit()));
+    let (taken, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert_eq!(taken.len(), 1, "{refused:?}");
+    for refused in refused {
+        let error = refused.expect_err("it is one of those");
+        assert!(matches!(error, SubmitError::Duplicate { .. }), "{error}");
+    }
+    let view = cluster.wait_for_status(id, JobStatus::Finished).await;
+    assert_eq!(view.stats.restarts, 0, "{:#?}", view.stats.failures);
+    site.assert_results();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_moves_away_from_a_task_manager_that_is_to_end() {
     let site = Site::new();
     let mut cluster = Cluster::start(site.path(), &[1, 1, 1]).await;
     let options = [("parallelism.default", "2"), OFTEN, SOON];
@@ -70,9 +92,12 @@ async fn a_job_survives_the_loss_of_a_task_manager() {
     cluster.wait_for_checkpoints(id, 2).await;
     let used = cluster.job(id).places[0].task_manager.0.clone();
     let index = usize::from_str_radix(&used, 16).expect("the test's own names");
+    let done = cluster.job(id).stats.completed.last().expect("there are some").id;
     cluster.end_task_manager(index).await;
     let view = cluster.wait_for_status(id, JobStatus::Finished).await;
-    assert_eq!(view.stats.restarts, 1, "{:#?}", view.stats.failures);
+    assert_eq!((view.stats.restarts, view.stats.rescales), (0, 1), "{:#?}", view.stats.failures);
+    let (restored, _) = view.stats.restored.expect("it goes on from a checkpoint");
+    assert!(restored > done, "from {restored}, though {done} was complete before: no last one");
     site.assert_results();
 }
 

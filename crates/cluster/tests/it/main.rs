@@ -2,6 +2,7 @@
 
 mod fencing;
 mod jobs;
+mod orphans;
 mod recovery;
 mod rescale;
 mod support;

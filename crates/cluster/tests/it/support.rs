@@ -9,8 +9,8 @@ use std::{
 
 use tidegate_cluster::{
     dispatcher::{Dispatcher, JobView, Submission},
-    ha::HaStore,
     jobmanager::{JobManager, JobManagerOptions},
+    leader::{LeaderOptions, Leadership},
     resources::HeartbeatOptions,
     taskmanager::{TaskManagerOptions, run_taskmanager},
 };
@@ -50,11 +50,19 @@ async fn start_jobmanager(folder: &Path, address: SocketAddr) -> (Runtime, Dispa
         let listener = bind(address).await;
         let address = listener.local_addr().expect("it is bound");
         let storage = folder.join("ha").display().to_string();
+        let leader = LeaderOptions {
+            name: "the test's JobManager".to_owned(),
+            retry_period: Duration::from_millis(100),
+            // The kernel tells that an earlier one is gone.
+            lease_duration: Duration::from_secs(3600),
+            take_over: false,
+        };
+        let leadership = Leadership::gain(&storage, "/test", &leader).await;
         let options = JobManagerOptions {
             folder: folder.join("jobmanager"),
             configuration: BTreeMap::new(),
             secret: None,
-            ha: Some(HaStore::open(&storage, "/test").await.expect("the folder is the test's own")),
+            leadership: Some(leadership.expect("the folder is the test's own")),
             heartbeat: HeartbeatOptions {
                 interval: Duration::from_millis(500),
                 timeout: Duration::from_secs(4),
@@ -132,6 +140,8 @@ impl Cluster {
             host: "127.0.0.1".to_owned(),
             slots,
             folder: self.folder.join(format!("taskmanager-{number}")),
+            logs: 100,
+            leave_within: PATIENCE,
         };
         let shutdown = CancellationToken::new();
         let task = run_taskmanager(options, shutdown.clone());
@@ -139,7 +149,7 @@ impl Cluster {
         self.task_managers.push((shutdown, task));
     }
 
-    /// Ends a TaskManager and its processes.
+    /// Ends a TaskManager as SIGTERM would: its jobs move first.
     pub(crate) async fn end_task_manager(&mut self, index: usize) {
         let (shutdown, task) = &mut self.task_managers[index];
         shutdown.cancel();
@@ -153,16 +163,26 @@ impl Cluster {
         arguments: &[String],
         configuration: &[(&str, &str)],
     ) -> JobId {
+        let submission = self.submission(binary, arguments, configuration).await;
+        self.dispatcher.submit(submission).await.expect("the job can start")
+    }
+
+    /// Uploads a binary; returns how to submit what it is to run.
+    pub(crate) async fn submission(
+        &self,
+        binary: &Path,
+        arguments: &[String],
+        configuration: &[(&str, &str)],
+    ) -> Submission {
         let mut file = tokio::fs::File::open(binary).await.expect("it has been built");
         let artifact = self.dispatcher.artifacts().add("job", &mut file, u64::MAX).await;
         let pair = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-        let submission = Submission {
+        Submission {
             artifact: artifact.expect("the folder is the test's own").hash,
             arguments: arguments.to_vec(),
             configuration: configuration.iter().map(pair).collect(),
             job_id: None,
-        };
-        self.dispatcher.submit(submission).await.expect("the job can start")
+        }
     }
 
     pub(crate) fn job(&self, id: JobId) -> JobView {

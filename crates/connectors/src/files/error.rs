@@ -132,24 +132,6 @@ pub enum FileError {
         /// The file or folder.
         path: String,
     },
-    /// What a snapshot wants to commit is neither there as pending nor as finished.
-    #[error("cannot commit `{finished}`: neither it nor the pending `{pending}` exists")]
-    Lost {
-        /// The pending file.
-        pending: String,
-        /// The finished file.
-        finished: String,
-    },
-    /// What a snapshot wants to commit is not as long as it was.
-    #[error("cannot commit `{path}`: expected {expected} bytes, found {found}")]
-    Length {
-        /// The file.
-        path: String,
-        /// What the snapshot says, in bytes.
-        expected: u64,
-        /// What is there, in bytes.
-        found: u64,
-    },
     /// A record can't be written in the sink's format.
     #[error("cannot write a record of type {record} as {format}: {message}")]
     Encode {
@@ -174,7 +156,7 @@ impl FileError {
             | Self::TooLong { .. }
             | Self::Encode { .. } => ErrorKind::Invalid,
             Self::Io { .. } => ErrorKind::Unavailable,
-            Self::Corrupt { .. } | Self::Lost { .. } | Self::Length { .. } => ErrorKind::Corrupt,
+            Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Shrunk { .. } | Self::Gone { .. } => ErrorKind::Incompatible,
             Self::Panicked { .. } => ErrorKind::User,
         }

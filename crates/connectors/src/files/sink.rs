@@ -19,7 +19,8 @@
 //! # Invariants
 //!
 //! - INV-DURABLE: `prepare` resolves once the file's content and its name are synced.
-//! - INV-FINISHED: a finished file is complete and is never written, renamed or deleted again.
+//! - INV-FINISHED: a finished file is complete and is never written, renamed or deleted again: it
+//!   is its reader's, who may do so.
 //! - INV-NAMES: no two files ever have one name: the token is one attempt's, the counter one
 //!   subtask's.
 //!
@@ -41,7 +42,7 @@ mod writer;
 use std::{marker::PhantomData, path::PathBuf};
 
 use futures::{FutureExt, future::BoxFuture};
-use tidegate_core::{SinkContext, TwoPhaseSink};
+use tidegate_core::{CommitOutcome, SinkContext, TwoPhaseSink};
 use tidegate_types::UserResult;
 
 pub use commit::PendingFile;
@@ -99,7 +100,10 @@ impl<E: Encoder> TwoPhaseSink for FileSink<E> {
         Ok(FileWriter::new(self.dir.clone(), self.roll_size, &context))
     }
 
-    fn commit(&self, committables: Vec<PendingFile>) -> BoxFuture<'static, UserResult<()>> {
+    fn commit(
+        &self,
+        committables: Vec<PendingFile>,
+    ) -> BoxFuture<'static, UserResult<Vec<CommitOutcome>>> {
         let dir = self.dir.clone();
         let task = move || commit::commit(&dir, &committables);
         async move { tokio::task::spawn_blocking(task).await?.map_err(FileError::mark) }.boxed()

@@ -261,27 +261,81 @@ fn prepared() -> (tempfile::TempDir, Sink, Vec<RestoredList>) {
     (folder, sink, snapshot)
 }
 
+fn restore(sink: &Sink, snapshot: &[RestoredList]) -> Result<(), String> {
+    start(sink, &Attempt::new(1, snapshot)).recover()
+}
+
+/// Nothing but a commit takes a pending name away.
 #[test]
-fn a_pending_file_that_is_lost_is_named() {
+fn a_finished_file_that_was_taken_away_counts_as_committed() {
     let (folder, sink, snapshot) = prepared();
-    let pending = folder.path().join(&names(folder.path())[0]);
-    fs::remove_file(&pending).unwrap();
-    let error = start(&sink, &Attempt::new(1, &snapshot)).recover().unwrap_err();
-    assert!(error.starts_with("cannot commit `"), "{error}");
-    let ends = format!("neither it nor the pending `{}` exists", pending.display());
-    assert!(error.ends_with(&ends), "{error}");
+    restore(&sink, &snapshot).unwrap();
+    let finished = folder.path().join(&names(folder.path())[0]);
+    fs::remove_file(finished).unwrap();
+    restore(&sink, &snapshot).unwrap();
+    assert_eq!(names(folder.path()), [""; 0]);
 }
 
 #[test]
-fn a_pending_file_that_is_cut_is_named() {
+fn a_finished_file_that_was_changed_is_left_as_it_is() {
+    let (folder, sink, snapshot) = prepared();
+    restore(&sink, &snapshot).unwrap();
+    let finished = folder.path().join(&names(folder.path())[0]);
+    fs::write(&finished, "consumed").unwrap();
+    restore(&sink, &snapshot).unwrap();
+    assert_eq!(fs::read_to_string(finished).unwrap(), "consumed");
+}
+
+#[test]
+fn files_are_finished_where_they_lie_when_the_sink_writes_elsewhere() {
+    let (folder, _, snapshot) = prepared();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other = files::json_lines_sink::<Row>(elsewhere.path().join("new"));
+    for _ in 0..2 {
+        restore(&other, &snapshot).unwrap();
+        assert_eq!(visible(folder.path()), rows(0..3));
+        assert_eq!(hidden(folder.path()), 0);
+    }
+}
+
+#[test]
+fn a_folder_is_as_good_when_it_was_moved() {
+    let (folder, _, snapshot) = prepared();
+    let moved = folder.path().with_extension("moved");
+    fs::rename(folder.path(), &moved).unwrap();
+    restore(&files::json_lines_sink::<Row>(&moved), &snapshot).unwrap();
+    assert_eq!(visible(&moved), rows(0..3));
+    fs::remove_dir_all(moved).unwrap();
+}
+
+#[test]
+fn a_pending_file_whose_folder_is_gone_is_lost_and_named() {
+    let (folder, sink, snapshot) = prepared();
+    let pending = names(folder.path()).remove(0);
+    fs::remove_dir_all(folder.path()).unwrap();
+    let expected = format!(
+        "1 of 1 outputs of snapshot 1 are lost: the folder `{}` is gone, and with it \
+         `{pending}`",
+        folder.path().display()
+    );
+    assert_eq!(restore(&sink, &snapshot).unwrap_err(), expected);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other = files::json_lines_sink::<Row>(elsewhere.path());
+    assert_eq!(restore(&other, &snapshot).unwrap_err(), expected);
+}
+
+#[test]
+fn a_pending_file_that_is_cut_is_lost_and_named() {
     let (folder, sink, snapshot) = prepared();
     let pending = folder.path().join(&names(folder.path())[0]);
     let length = fs::metadata(&pending).unwrap().len();
     fs::write(&pending, "x").unwrap();
-    let error = start(&sink, &Attempt::new(1, &snapshot)).recover().unwrap_err();
-    let expected =
-        format!("cannot commit `{}`: expected {length} bytes, found 1", pending.display());
-    assert_eq!(error, expected);
+    let expected = format!(
+        "1 of 1 outputs of snapshot 1 are lost: the pending file `{}` had {length} bytes \
+         and has 1",
+        pending.display()
+    );
+    assert_eq!(restore(&sink, &snapshot).unwrap_err(), expected);
 }
 
 #[test]

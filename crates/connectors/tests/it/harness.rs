@@ -2,15 +2,16 @@
 
 use std::{
     path::Path,
-    sync::{Arc, LazyLock, atomic::AtomicU64, atomic::Ordering},
+    sync::{Arc, LazyLock, OnceLock, atomic::AtomicU64, atomic::Ordering},
     task::{Wake, Waker},
     thread::Thread,
     time::Duration,
 };
 
 use tidegate_core::{
-    Data, ErasedBatch, Operator, OperatorContext, Output, Readiness, RestoredList, RestoredState,
-    Source, SourceOperator, SourceProgress, SourceStatus, batch::typed, source::source_operator,
+    Data, Duties, ErasedBatch, Operator, OperatorContext, Output, Readiness, RestoredList,
+    RestoredState, Source, SourceOperator, SourceProgress, SourceStatus, batch::typed,
+    source::source_operator,
 };
 use tidegate_types::{
     AttemptId, Barrier, BarrierKind, CheckpointId, EventTime, JobId, MaxParallelism, Parallelism,
@@ -47,17 +48,38 @@ pub(crate) struct Attempt {
     pub(crate) token: u64,
     pub(crate) parallelism: u32,
     pub(crate) restored: Vec<RestoredList>,
+    /// Why the first of its duties that failed did so.
+    failed: Arc<OnceLock<String>>,
 }
 
 impl Attempt {
     pub(crate) fn new(parallelism: u32, restored: &[RestoredList]) -> Self {
         let token = TOKENS.fetch_add(1, Ordering::Relaxed);
-        Self { token, parallelism, restored: restored.to_vec() }
+        Self { token, parallelism, restored: restored.to_vec(), failed: Arc::default() }
+    }
+
+    fn duties(&self) -> Duties {
+        let failed = Arc::clone(&self.failed);
+        Duties::new(move |duty| {
+            let failed = Arc::clone(&failed);
+            TOKIO.spawn(async move {
+                if let Err(error) = duty.work.await {
+                    failed.get_or_init(|| chain(error.as_ref()));
+                }
+            });
+        })
+    }
+
+    /// Why the attempt has failed; waits for it, since who awaits a result hears first that none
+    /// comes.
+    fn failure(&self) -> String {
+        self.failed.wait().clone()
     }
 
     pub(crate) fn context(&self, subtask: u32) -> OperatorContext {
         let lists = self.restored.clone();
-        let restored = RestoredState { lists, ..RestoredState::default() };
+        let checkpoint = (!lists.is_empty()).then_some(CheckpointId(1));
+        let restored = RestoredState { checkpoint, lists, ..RestoredState::default() };
         OperatorContext {
             uid: "connector".into(),
             subtask: SubtaskIndex(subtask),
@@ -66,8 +88,10 @@ impl Attempt {
             job: JobId::from_name("test"),
             attempt: AttemptId(0),
             attempt_token: self.token,
+            allow_lost_output: false,
             restored,
             tokio: TOKIO.handle().clone(),
+            duties: self.duties(),
             waker: Waker::from(Arc::new(Unpark(std::thread::current()))),
             clock: Arc::new(SystemClock),
         }
@@ -193,6 +217,7 @@ pub(crate) fn read_all<S: Source + Clone>(source: &S) -> Result<Vec<S::Item>, St
 
 /// The subtasks of a sink.
 pub(crate) struct SinkJob {
+    attempt: Attempt,
     subtasks: Vec<Box<dyn Operator>>,
 }
 
@@ -202,7 +227,8 @@ impl SinkJob {
         make: impl Fn(&OperatorContext) -> UserResult<Box<dyn Operator>>,
     ) -> Self {
         let subtask = |index| make(&attempt.context(index)).expect("the sink starts");
-        Self { subtasks: (0..attempt.parallelism).map(subtask).collect() }
+        let subtasks = (0..attempt.parallelism).map(subtask).collect();
+        Self { attempt: attempt.clone(), subtasks }
     }
 
     /// Gives each record to the next subtask in turn.
@@ -235,7 +261,8 @@ impl SinkJob {
             let snapshot = snapshot.map_err(|error| chain(error.as_ref()))?;
             lists.extend(snapshot.lists);
             if let Some(pending) = snapshot.pending {
-                lists.extend(TOKIO.block_on(pending).map_err(|error| chain(error.as_ref()))?);
+                let failed = |_| self.attempt.failure();
+                lists.extend(TOKIO.block_on(pending).map_err(failed)?);
             }
         }
         Ok(union(lists.into_iter()))

@@ -1,12 +1,12 @@
 //! Runs a [`Sink`] as the runtime's [`Operator`].
 
-use std::{collections::VecDeque, time::Duration};
+use std::collections::VecDeque;
 
-use tidegate_types::UserResult;
+use tidegate_types::{ErrorKind, UserResult};
 
 use super::{Sink, SinkContext, SinkWriter};
 use crate::{
-    batch::{Batch, ErasedBatch, typed},
+    batch::{Batch, ErasedBatch, MixedTimes, typed},
     context::OperatorContext,
     operator::{Operator, Output, Readiness},
 };
@@ -46,6 +46,30 @@ impl<W: SinkWriter> Operator for PlainSink<W> {
     }
 }
 
+/// Which word a writer has not kept. No restart mends it.
+#[derive(Debug, thiserror::Error)]
+enum Breach {
+    #[error(
+        "the writer answered Ready and left {all} of {all} records: one that can't take more has \
+         to answer Pending or RetryAfter"
+    )]
+    TookNone { all: usize },
+    #[error("the writer was handed {all} records, and left {left}")]
+    LeftMore { all: usize, left: usize },
+    #[error("the writer took records without their event times, and left {0}")]
+    LeftTimes(MixedTimes),
+}
+
+/// Looks at what a writer has left of a batch of so many records.
+fn check_taken<T>(all: usize, left: &Batch<T>, readiness: Readiness) -> Result<(), Breach> {
+    match left.len() {
+        0 => Ok(()),
+        left if left > all => Err(Breach::LeftMore { all, left }),
+        left if left == all && readiness == Readiness::Ready => Err(Breach::TookNone { all }),
+        _ => left.check().map_err(Breach::LeftTimes),
+    }
+}
+
 /// What a writer has not taken yet, and the writer.
 ///
 /// INV-INBOX: while anything is left here the operator is not ready, so that no barrier gets past
@@ -67,19 +91,14 @@ impl<W: SinkWriter> Inbox<W> {
 
     pub(super) fn poll_written(&mut self) -> UserResult<Readiness> {
         while let Some(batch) = self.waiting.front_mut() {
-            let before = batch.len();
+            let all = batch.len();
             let readiness = self.writer.write(batch)?;
-            let (left, taken) = (batch.len(), before - batch.len());
-            if left == 0 {
+            check_taken(all, batch, readiness).map_err(|breach| ErrorKind::Invalid.mark(breach))?;
+            if batch.is_empty() {
                 self.waiting.pop_front();
             }
-            match readiness {
-                // Ready and yet nothing taken: do not spin on such a writer.
-                Readiness::Ready if left > 0 && taken == 0 => {
-                    return Ok(Readiness::RetryAfter(Duration::from_millis(1)));
-                }
-                Readiness::Ready => {}
-                waiting => return Ok(waiting),
+            if readiness != Readiness::Ready {
+                return Ok(readiness);
             }
         }
         Ok(Readiness::Ready)
@@ -92,3 +111,6 @@ impl<W: SinkWriter> Inbox<W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

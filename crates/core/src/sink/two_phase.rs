@@ -1,23 +1,25 @@
 //! Runs a [`TwoPhaseSink`] as the runtime's [`Operator`].
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+mod commit;
+mod ledger;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::BoxFuture;
-use tidegate_snapshot::{
-    codec,
-    segment::{ItemType, ListState, Redistribution},
-};
+use tidegate_snapshot::segment::{ItemType, ListState, Redistribution};
 use tidegate_state::{DeclaredList, type_description};
 use tidegate_types::{Barrier, CheckpointId, SubtaskIndex, UserResult};
 use tokio::sync::oneshot;
 
+use self::{
+    commit::{Committer, Interval},
+    ledger::Ledger,
+};
 use super::{SinkContext, TwoPhaseSink, TwoPhaseWriter, plain::Inbox};
 use crate::{
-    batch::{Data, ErasedBatch},
+    batch::ErasedBatch,
     context::OperatorContext,
+    duty::Duties,
     operator::{Operator, OperatorSnapshot, Output, Readiness},
 };
 
@@ -39,18 +41,21 @@ pub fn two_phase_operator<S: TwoPhaseSink>(
     sink: S,
     context: &OperatorContext,
 ) -> UserResult<Box<dyn Operator>> {
-    let recovery = start_recovery(&sink, context)?;
-    let writer = sink.writer(SinkContext::from(context))?;
-    let inbox = Inbox::new(writer);
-    let (ledger, previous, previous_commit) = (Arc::default(), None, None);
-    let committable_type = type_description::<S::Committable>();
+    // First of all: what a sink needs in order to commit, its writer may be what sets it up.
+    let inbox = Inbox::new(sink.writer(SinkContext::from(context))?);
+    let sink = Arc::new(sink);
+    let (uid, allow_lost) = (context.uid.clone(), context.allow_lost_output);
+    let committer = Committer { uid, allow_lost };
+    let recovery = start_recovery(&sink, &committer, context)?;
     Ok(Box::new(TwoPhase {
         sink,
         inbox,
-        ledger,
-        committable_type,
-        previous,
-        previous_commit,
+        ledger: Arc::default(),
+        committable_type: type_description::<S::Committable>(),
+        duties: context.duties.clone(),
+        committer,
+        previous: None,
+        previous_commit: None,
         recovery,
     }))
 }
@@ -58,83 +63,118 @@ pub fn two_phase_operator<S: TwoPhaseSink>(
 /// Commits what the snapshot holds and then aborts leftovers. One subtask does so for all, since
 /// only who has seen all committables can tell a leftover.
 fn start_recovery<S: TwoPhaseSink>(
-    sink: &S,
+    sink: &Arc<S>,
+    committer: &Committer,
     context: &OperatorContext,
 ) -> UserResult<Option<oneshot::Receiver<UserResult<()>>>> {
     if context.subtask != SubtaskIndex(0) {
         return Ok(None);
     }
     let committables = context.restored.values::<S::Committable>(COMMITTABLES)?;
-    let commit = (!committables.is_empty()).then(|| sink.commit(committables));
-    let recover = sink.recover(SinkContext::from(context));
-    let waker = context.waker.clone();
+    let restored = context.restored.checkpoint.map(Interval::Snapshot);
+    let (sink, committer) = (Arc::clone(sink), committer.clone());
+    let (sink_context, waker) = (SinkContext::from(context), context.waker.clone());
     let (done, recovery) = oneshot::channel();
-    context.tokio.spawn(async move {
+    context.duties.begin("commit what the snapshot holds", async move {
         let result = async {
-            if let Some(commit) = commit {
-                commit.await?;
+            if let Some(restored) = restored {
+                committer.commit(&*sink, committables, restored).await?;
             }
-            recover.await
+            sink.recover(sink_context).await
         };
         let result = result.await;
-        // Nobody waits any more if the attempt has ended meanwhile.
+        // The operator reports it. Nobody waits any more if the attempt has ended meanwhile.
         let _ = done.send(result);
         waker.wake();
+        Ok(())
     });
     Ok(Some(recovery))
 }
 
-/// What is written and not known to be committed, by the checkpoint that it was prepared for.
-/// Shared with the futures that prepare and commit.
-struct Ledger<C> {
-    /// Waits for its checkpoint, or a later one, to complete.
-    prepared: BTreeMap<CheckpointId, Vec<C>>,
-    /// Is being committed. A crash may come before that is done, and the job be restored from a
-    /// snapshot taken meanwhile: snapshots leave these out only when they are committed.
-    committing: BTreeMap<CheckpointId, Vec<C>>,
-}
-
-impl<C> Default for Ledger<C> {
-    fn default() -> Self {
-        Self { prepared: BTreeMap::new(), committing: BTreeMap::new() }
-    }
-}
-
-impl<C: Data> Ledger<C> {
-    /// INV-CARRY: everything up to this checkpoint, whether or not earlier ones completed.
-    fn carried(&self, checkpoint: CheckpointId) -> impl Iterator<Item = &C> {
-        let prepared = self.prepared.range(..=checkpoint);
-        self.committing.iter().chain(prepared).flat_map(|(_, committables)| committables)
-    }
-
-    /// Moves what belongs to a completed checkpoint on; tells what it is, and for which ones.
-    fn begin_commit(&mut self, checkpoint: CheckpointId) -> (Vec<CheckpointId>, Vec<C>) {
-        let later = self.prepared.split_off(&checkpoint.next());
-        let ready = std::mem::replace(&mut self.prepared, later);
-        let ids = ready.keys().copied().collect();
-        let committables = ready.values().flatten().cloned().collect();
-        self.committing.extend(ready);
-        (ids, committables)
-    }
-}
-
 struct TwoPhase<S: TwoPhaseSink> {
-    sink: S,
+    sink: Arc<S>,
     /// The description of the committables' type.
     committable_type: String,
     inbox: Inbox<S::Writer>,
     ledger: Arc<Mutex<Ledger<S::Committable>>>,
+    /// Where preparing goes on, whatever becomes of its snapshot (INV-CARRY).
+    duties: Duties,
     /// Resolves when the previous `prepare` has: with several checkpoints in flight a later one
     /// must not be acknowledged without the committables of an earlier one (INV-CARRY).
     previous: Option<oneshot::Receiver<()>>,
+    committer: Committer,
     /// Resolves when the previous commit is done: a checkpoint is committed only when all that
-    /// precedes it is.
+    /// precedes it is (INV-TURN).
     previous_commit: Option<oneshot::Receiver<()>>,
     /// There while restored committables are being committed and leftovers aborted.
     recovery: Option<oneshot::Receiver<UserResult<()>>>,
 }
 
 impl<S: TwoPhaseSink> TwoPhase<S> {
+    /// INV-CARRY: brings `preparing` to its end, puts what it makes into the ledger, and then hands
+    /// `promise` all that a snapshot of this checkpoint has to hold.
+    fn keep(
+        &mut self,
+        checkpoint: CheckpointId,
+        preparing: BoxFuture<'static, UserResult<Vec<S::Committable>>>,
+        promise: oneshot::Sender<Vec<ListState>>,
+    ) -> impl Future<Output = UserResult<()>> + use<S> {
+        let ledger = Arc::clone(&self.ledger);
+        let (done, next_previous) = oneshot::channel();
+        let previous = self.previous.replace(next_previous);
+        let item_type = ItemType::Is(self.committable_type.clone());
+        async move {
+            let new = preparing.await?;
+            lock(&ledger).add(checkpoint, new);
+            if let Some(previous) = previous
+                && previous.await.is_err()
+            {
+                // It has failed, and has said so: without it no snapshot may hold this one.
+                return Ok(());
+            }
+            let items = lock(&ledger).encode_carried(checkpoint)?;
+            // Nobody waits if no later checkpoint is under way.
+            let _ = done.send(());
+            // Nobody waits if the snapshot has been given up: a later one holds it, too.
+            let _ = promise.send(vec![ListState {
+                name: COMMITTABLES.to_owned(),
+                redistribution: Redistribution::Union,
+                item_type,
+                items,
+            }]);
+            Ok(())
+        }
+    }
+
+    /// Commits what belongs to a completed checkpoint, in its turn. What belongs to checkpoints that
+    /// have completed while it waited for that is committed along with it, so that commits that take
+    /// longer than a checkpoint does not pile up.
+    fn commit_up_to(
+        &mut self,
+        checkpoint: CheckpointId,
+    ) -> impl Future<Output = UserResult<()>> + use<S> {
+        let (done, next_previous) = oneshot::channel();
+        let previous = self.previous_commit.replace(next_previous);
+        let (sink, ledger) = (Arc::clone(&self.sink), Arc::clone(&self.ledger));
+        let committer = self.committer.clone();
+        async move {
+            let (alone, beside) =
+                if sink.commits_overlap() { (None, previous) } else { (previous, None) };
+            end_of(alone).await?;
+            let up_to = if sink.commits_overlap() { None } else { lock(&ledger).completed() };
+            let (ids, committables) = lock(&ledger).begin_commit(up_to.unwrap_or(checkpoint));
+            if let (Some(first), Some(last)) = (ids.first(), ids.last()) {
+                let interval = Interval::Checkpoints(*first, *last);
+                committer.commit(&*sink, committables, interval).await?;
+            }
+            end_of(beside).await?;
+            lock(&ledger).end_commit(&ids);
+            // Nobody waits if no later checkpoint has completed.
+            let _ = done.send(());
+            Ok(())
+        }
+    }
+
     fn poll_recovered(&mut self) -> UserResult<Readiness> {
         let Some(recovery) = &mut self.recovery else {
             return Ok(Readiness::Ready);
@@ -178,59 +218,26 @@ impl<S: TwoPhaseSink> Operator for TwoPhase<S> {
     fn snapshot(&mut self, barrier: Barrier) -> UserResult<OperatorSnapshot> {
         let checkpoint = barrier.checkpoint;
         let preparing = self.inbox.writer.prepare(checkpoint);
-        let ledger = Arc::clone(&self.ledger);
-        let (done, next_previous) = oneshot::channel();
-        let previous = self.previous.replace(next_previous);
-        let item_type = ItemType::Is(self.committable_type.clone());
-        let pending = async move {
-            let new = preparing.await?;
-            if let Some(previous) = previous {
-                // It is dropped only when it failed, and then the whole attempt fails.
-                let _ = previous.await;
-            }
-            let mut ledger = lock(&ledger);
-            ledger.prepared.insert(checkpoint, new);
-            let items = ledger.carried(checkpoint).map(|committable| {
-                let mut bytes = Vec::new();
-                codec::encode(committable, &mut bytes).map(|()| bytes.into())
-            });
-            let items = items.collect::<Result<Vec<_>, _>>()?;
-            // Nobody waits if no later checkpoint is under way.
-            let _ = done.send(());
-            Ok(vec![ListState {
-                name: COMMITTABLES.to_owned(),
-                redistribution: Redistribution::Union,
-                item_type,
-                items,
-            }])
-        };
-        Ok(OperatorSnapshot { pending: Some(Box::pin(pending)), ..OperatorSnapshot::default() })
+        let (promise, pending) = oneshot::channel();
+        let keep = self.keep(checkpoint, preparing, promise);
+        self.duties.begin("prepare its commit", keep);
+        Ok(OperatorSnapshot { pending: Some(pending), ..OperatorSnapshot::default() })
     }
 
     fn on_completed(
         &mut self,
         checkpoint: CheckpointId,
     ) -> Option<BoxFuture<'static, UserResult<()>>> {
-        let (ids, committables) = lock(&self.ledger).begin_commit(checkpoint);
-        let commit = (!committables.is_empty()).then(|| self.sink.commit(committables));
-        let (done, next_previous) = oneshot::channel();
-        let previous = self.previous_commit.replace(next_previous);
-        let ledger = Arc::clone(&self.ledger);
-        Some(Box::pin(async move {
-            if let Some(commit) = commit {
-                commit.await?;
-            }
-            if let Some(previous) = previous {
-                previous.await.map_err(|_| "an earlier commit has failed")?;
-            }
-            let mut ledger = lock(&ledger);
-            ids.iter().for_each(|id| {
-                ledger.committing.remove(id);
-            });
-            // Nobody waits if no later checkpoint has completed.
-            let _ = done.send(());
-            Ok(())
-        }))
+        lock(&self.ledger).complete(checkpoint);
+        Some(Box::pin(self.commit_up_to(checkpoint)))
+    }
+}
+
+/// Waits for an earlier commit, if there is one.
+async fn end_of(commit: Option<oneshot::Receiver<()>>) -> UserResult<()> {
+    match commit {
+        Some(commit) => Ok(commit.await.map_err(|_| "an earlier commit has failed")?),
+        None => Ok(()),
     }
 }
 

@@ -18,7 +18,10 @@ use tidegate_state::{DeclaredList, StateDeclaration, type_description};
 use tidegate_types::{Barrier, Parallelism, SubtaskIndex, UserResult};
 use tokio::sync::mpsc;
 
-use super::{ReaderContext, ReaderStatus, Source, SourceReader, Split};
+use super::{
+    ReaderContext, ReaderStatus, Source, SourceReader,
+    contract::{self, Breach},
+};
 use crate::{
     batch::{Batch, TARGET_LEN},
     context::{OperatorContext, RestoredState, single_item},
@@ -103,16 +106,19 @@ impl<S: Source> SourceDriver<S> {
     }
 
     fn restore(&mut self, restored: &RestoredState) -> UserResult<()> {
-        self.take_own(restored.values(SPLITS)?)
+        self.take_own(restored.values(SPLITS)?, "the snapshot")
     }
 
     /// Gives the reader those splits that are this subtask's and new.
-    fn take_own(&mut self, mut splits: Vec<S::Split>) -> UserResult<()> {
-        splits.retain(|split| {
-            self.source.assign(split, self.parallelism) == self.subtask
-                && self.known.insert(split.id())
-        });
-        if splits.is_empty() { Ok(()) } else { self.reader.add_splits(splits) }
+    fn take_own(&mut self, splits: Vec<S::Split>, found_in: &'static str) -> UserResult<()> {
+        let splits = contract::assigned(&self.source, splits, self.parallelism, found_in);
+        let mut own = Vec::new();
+        for (split, id, reader) in splits.map_err(Breach::mark)? {
+            if reader == self.subtask && self.known.insert(id) {
+                own.push(split);
+            }
+        }
+        if own.is_empty() { Ok(()) } else { self.reader.add_splits(own) }
     }
 
     fn take_discoveries(&mut self) -> UserResult<()> {
@@ -121,7 +127,7 @@ impl<S: Source> SourceDriver<S> {
             if self.is_bounded() {
                 self.discoveries = None;
             }
-            self.take_own(found)?;
+            self.take_own(found, "what was discovered")?;
         }
         Ok(())
     }
@@ -154,6 +160,7 @@ impl<S: Source> SourceDriver<S> {
 
     fn snapshot_splits(&self) -> UserResult<ListState> {
         let splits = self.reader.snapshot();
+        contract::check_kept(&splits, &self.known).map_err(Breach::mark)?;
         let items = splits.iter().map(|split| {
             let mut bytes = Vec::new();
             codec::encode(split, &mut bytes).map(|()| bytes.into())
@@ -210,6 +217,7 @@ impl<S: Source> SourceOperator for SourceDriver<S> {
         self.tell_status(out)?;
         let mut batch = Batch::with_capacity(budget.min(TARGET_LEN));
         let status = self.reader.poll_batch(budget, &mut batch)?;
+        batch.check().map_err(|mixed| Breach::Mixed(mixed).mark())?;
         if !batch.is_empty() {
             out.emit(Box::new(batch))?;
         }
@@ -217,7 +225,10 @@ impl<S: Source> SourceOperator for SourceDriver<S> {
             ReaderStatus::More => SourceStatus::More,
             ReaderStatus::Pending => SourceStatus::Pending,
             ReaderStatus::Wait(time) => SourceStatus::Wait(time),
-            ReaderStatus::Exhausted if self.discoveries.is_none() => SourceStatus::Ended,
+            ReaderStatus::Exhausted if self.discoveries.is_none() => {
+                contract::check_exhausted(&self.reader.snapshot()).map_err(Breach::mark)?;
+                SourceStatus::Ended
+            }
             ReaderStatus::Exhausted => SourceStatus::Pending,
         })
     }

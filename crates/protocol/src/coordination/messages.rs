@@ -111,6 +111,7 @@ impl From<Start> for wire::Start {
             max_parallelism: start.max_parallelism.get(),
             restored_from: start.restored_from,
             addresses: start.addresses,
+            concludes: start.concludes,
         }
     }
 }
@@ -127,6 +128,7 @@ impl TryFrom<wire::Start> for Start {
             max_parallelism: max_parallelism("Start", wire.max_parallelism)?,
             restored_from: wire.restored_from,
             addresses: wire.addresses,
+            concludes: wire.concludes,
         })
     }
 }
@@ -215,6 +217,10 @@ impl From<Command> for wire::Command {
             Command::Completed { checkpoint } => {
                 command::Command::Completed(wire::Completed { checkpoint: checkpoint.get() })
             }
+            Command::SavepointCompleted { checkpoint } => {
+                let checkpoint = checkpoint.get();
+                command::Command::SavepointCompleted(wire::SavepointCompleted { checkpoint })
+            }
             Command::Aborted { checkpoint } => {
                 command::Command::Aborted(wire::Aborted { checkpoint: checkpoint.get() })
             }
@@ -237,6 +243,9 @@ impl TryFrom<wire::Command> for Command {
             }
             command::Command::Completed(completed) => {
                 Self::Completed { checkpoint: CheckpointId(completed.checkpoint) }
+            }
+            command::Command::SavepointCompleted(completed) => {
+                Self::SavepointCompleted { checkpoint: CheckpointId(completed.checkpoint) }
             }
             command::Command::Aborted(aborted) => {
                 Self::Aborted { checkpoint: CheckpointId(aborted.checkpoint) }

@@ -78,6 +78,7 @@ fn fields_of_a_later_version_are_ignored() {
         max_parallelism: MaxParallelism::new(128).unwrap(),
         restored_from: None,
         addresses: vec!["a:1".to_owned()],
+        concludes: false,
     };
     let mut bytes = wire::Start::from(start.clone()).encode_to_vec();
     // Field 900, a varint; field 901, two bytes.

@@ -27,6 +27,7 @@ pub(super) fn registration(first: wire::FromTaskManager) -> Result<Registration,
         from_task_manager::Word::Ended(_) => unexpected("ProcessEnded"),
         from_task_manager::Word::Logs(_) => unexpected("Logs"),
         from_task_manager::Word::LogPart(_) => unexpected("LogPart"),
+        from_task_manager::Word::Leaving(_) => unexpected("Leaving"),
     }
 }
 
@@ -39,6 +40,7 @@ impl Word for FromTaskManager {
             Self::Heartbeat { processes } => Wire::Heartbeat(wire::TaskManagerHeartbeat {
                 processes: processes.into_iter().map(Into::into).collect(),
             }),
+            Self::Leaving => Wire::Leaving(wire::Leaving {}),
             Self::Started(key, pid) => {
                 Wire::Started(wire::ProcessStarted { key: Some(key.into()), pid })
             }
@@ -75,6 +77,7 @@ impl Word for FromTaskManager {
                 let processes = heartbeat.processes.into_iter().map(TryInto::try_into);
                 Self::Heartbeat { processes: processes.collect::<Result<_, _>>()? }
             }
+            Wire::Leaving(wire::Leaving {}) => Self::Leaving,
             Wire::Started(wire::ProcessStarted { key, pid }) => {
                 Self::Started(process_key("ProcessStarted", key)?, pid)
             }

@@ -53,6 +53,7 @@ fn start_process() -> impl Strategy<Value = StartProcess> {
 fn from_task_manager() -> impl Strategy<Value = FromTaskManager> {
     prop_oneof![
         collection::vec(key(), 0..4).prop_map(|processes| FromTaskManager::Heartbeat { processes }),
+        Just(FromTaskManager::Leaving),
         (key(), any::<u32>()).prop_map(|(key, pid)| FromTaskManager::Started(key, pid)),
         (key(), text(), any::<bool>(), text()).prop_map(|(key, status, success, output_tail)| {
             FromTaskManager::Ended { key, status, success, output_tail }

@@ -26,6 +26,7 @@ fn start() -> ToProcess {
         max_parallelism: MaxParallelism::new(128).unwrap(),
         restored_from: Some("s3://bucket/chk-7".to_owned()),
         addresses: vec!["10.0.0.1:4000".to_owned(), "10.0.0.2:4000".to_owned()],
+        concludes: false,
     })
 }
 

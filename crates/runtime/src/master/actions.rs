@@ -4,24 +4,29 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tidegate_checkpoint::{
     Action, Event,
-    coordinator::Trigger,
-    protocol::{Command, ProcessAck},
+    coordinator::{Subsumed, Trigger},
+    protocol::{Command, Failure, ProcessAck},
 };
 use tidegate_snapshot::{
-    StoreError,
     manifest::{
         FORMAT, FORMAT_VERSION, JobInfo, Manifest, OperatorManifest, SnapshotForm, SnapshotKind,
     },
-    store::{SnapshotLocation, SnapshotStore},
+    store::{SnapshotLocation, Unfinished, delete_snapshot},
 };
-use tidegate_types::{Barrier, BarrierKind, CheckpointId, OperatorUid, Timestamp, error::chain};
+use tidegate_storage::StoreError;
+use tidegate_types::{Barrier, BarrierKind, CheckpointId, ErrorKind, OperatorUid, error::chain};
 use tracing::{debug, warn};
 
-use super::{Attempt, AttemptEnd, CompletionLog, JobMaster, LogError, Written};
+use super::{Attempt, AttemptEnd, CompletionLog, JobMaster, LogError, UnderWay, Written};
 
 impl JobMaster {
     /// Carries out actions, in order; `attempt` is there while one runs.
     pub(super) fn perform(&mut self, actions: Vec<Action>, attempt: &mut Option<&mut Attempt>) {
+        let changes_held =
+            |action: &Action| matches!(action, Action::Observe(_) | Action::Delete(_));
+        if actions.iter().any(changes_held) {
+            self.tell_held();
+        }
         for action in actions {
             self.perform_one(action, attempt);
         }
@@ -37,19 +42,16 @@ impl JobMaster {
                     attempt.end.get_or_insert(AttemptEnd::Canceled);
                 }
             }
-            Action::WriteManifest { checkpoint, kind, triggered_at, acks } => {
-                self.write_manifest(checkpoint, kind, triggered_at, acks);
+            Action::WriteManifest { checkpoint, kind, acks } => {
+                self.write_manifest(checkpoint, kind, acks);
             }
             Action::CheckManifest { checkpoint } => self.check_manifest(checkpoint),
             Action::Discard { checkpoint } => {
-                if let Some(location) = self.locations.remove(&checkpoint) {
-                    self.delete(location);
+                if let Some(snapshot) = self.under_way.remove(&checkpoint) {
+                    self.discard(snapshot.unfinished);
                 }
             }
-            Action::Delete(snapshot) => match self.location_of(&snapshot.location) {
-                Ok(location) => self.delete(location),
-                Err(error) => warn!(job = %self.settings.id, %error, "could not delete a snapshot"),
-            },
+            Action::Delete(subsumed) => self.delete(subsumed),
             Action::Answer { request, result } => {
                 if let Some(reply) = self.replies.remove(&request) {
                     // Who has given up waiting needs no answer.
@@ -61,12 +63,27 @@ impl JobMaster {
                     attempt.failed(failure);
                 }
             }
-            Action::AttemptClosed => {
+            Action::RestartAttempt { reason } => {
                 if let Some(attempt) = attempt {
-                    attempt.end.get_or_insert(AttemptEnd::Finished);
+                    self.restart_attempt(reason, attempt);
+                }
+            }
+            Action::AttemptClosed(status) => {
+                if let Some(attempt) = attempt {
+                    attempt.end.get_or_insert(AttemptEnd::Closed(status));
                 }
             }
             Action::Observe(outcome) => self.observe(outcome),
+        }
+    }
+
+    /// Processes that a person has started can't be started again by us: their attempt fails.
+    fn restart_attempt(&self, reason: String, attempt: &mut Attempt) {
+        if self.attempts.can_restart() {
+            attempt.end.get_or_insert(AttemptEnd::GaveWay(reason));
+        } else {
+            let kind = ErrorKind::Unavailable;
+            attempt.failed(Failure { kind, message: reason, uid: None, subtask: None });
         }
     }
 
@@ -83,14 +100,12 @@ impl JobMaster {
         };
         debug!(job = %self.settings.id, %checkpoint, target = %location, "triggering a snapshot");
         let target = location.to_string();
-        self.locations.insert(checkpoint, location);
         let form = match trigger {
             Trigger::Savepoint { form, .. } => *form,
             Trigger::Checkpoint => SnapshotForm::Native,
         };
-        if form == SnapshotForm::Canonical {
-            self.canonical.insert(checkpoint);
-        }
+        let unfinished = location.begun_by(self.token);
+        self.under_way.insert(checkpoint, UnderWay::new(unfinished, form, self.clock.now()));
         send(attempt, &Command::Trigger { barrier, target, form });
     }
 
@@ -98,22 +113,22 @@ impl JobMaster {
         &mut self,
         checkpoint: CheckpointId,
         kind: BarrierKind,
-        triggered_at: Timestamp,
         acks: Vec<ProcessAck>,
     ) {
-        let Some(location) = self.locations.get(&checkpoint).cloned() else { return };
-        self.measure(checkpoint, &acks);
+        let Some(snapshot) = self.under_way.get_mut(&checkpoint) else { return };
+        snapshot.measure(&acks);
+        let (location, form) = (snapshot.unfinished.location().clone(), snapshot.form);
+        let triggered_at = snapshot.triggered_at;
         let kind = match kind {
             BarrierKind::Checkpoint | BarrierKind::Final => SnapshotKind::Checkpoint,
-            BarrierKind::Savepoint | BarrierKind::StopWithSavepoint { .. } => {
-                SnapshotKind::Savepoint
-            }
+            BarrierKind::Savepoint => SnapshotKind::Savepoint,
+            BarrierKind::StopWithSavepoint { .. } => SnapshotKind::FinalSavepoint,
         };
         let mut manifest = Manifest {
             format: FORMAT.to_owned(),
             version: FORMAT_VERSION,
             kind,
-            form: self.form_of(checkpoint),
+            form,
             job: JobInfo { id: self.settings.id, name: self.settings.name.clone() },
             checkpoint,
             attempt: self.attempt,
@@ -143,7 +158,8 @@ impl JobMaster {
 
     /// Looks until the store answers: without knowing, nothing else can be decided.
     fn check_manifest(&mut self, checkpoint: CheckpointId) {
-        let Some(location) = self.locations.get(&checkpoint).cloned() else { return };
+        let Some(snapshot) = self.under_way.get(&checkpoint) else { return };
+        let location = snapshot.unfinished.location().clone();
         let (job, log) = (self.settings.id, self.log.clone());
         self.writes.spawn(async move {
             loop {
@@ -167,22 +183,29 @@ impl JobMaster {
         });
     }
 
-    fn delete(&mut self, location: SnapshotLocation) {
+    fn discard(&mut self, unfinished: Unfinished) {
         let job = self.settings.id;
         self.deletions.spawn(async move {
-            if let Err(error) = location.delete().await {
-                let error = chain(&error);
-                warn!(%job, %location, error, "could not delete a snapshot; it has to be deleted by hand");
+            if let Err(error) = unfinished.discard().await {
+                let (location, error) = (unfinished.location(), chain(&error));
+                warn!(%job, %location, error, "could not delete what a failed snapshot has left");
+            }
+        });
+    }
+
+    fn delete(&mut self, subsumed: Subsumed) {
+        let (job, places) = (self.settings.id, self.stores.places());
+        self.deletions.spawn(async move {
+            if let Err(error) = delete_snapshot(&places, &subsumed).await {
+                let (location, error) = (&subsumed.snapshot().location, chain(&error));
+                warn!(%job, location, error, "could not delete a snapshot; it has to be deleted by hand");
             }
         });
     }
 
     /// The location that a snapshot's path or URL stands for.
     pub(super) fn location_of(&self, path: &str) -> Result<SnapshotLocation, StoreError> {
-        match self.stores.locate(path) {
-            Some(location) => Ok(location),
-            None => SnapshotStore::open(path).map(|store| store.folder("")),
-        }
+        SnapshotLocation::find(&self.stores.places(), path)
     }
 }
 

@@ -30,6 +30,9 @@ pub struct AttemptStart {
     pub token: u64,
     /// What it takes over.
     pub restored: RestorePoint,
+    /// Whether it emits nothing: the final savepoint of a stop is complete, its sinks commit what
+    /// that holds, and the job ends.
+    pub concludes: bool,
 }
 
 /// An attempt that runs, as its master sees it.

@@ -5,18 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidegate_checkpoint::{
-    coordinator::CheckpointOutcome,
-    protocol::{Failure, ProcessAck},
-};
+use tidegate_checkpoint::{coordinator::CheckpointOutcome, protocol::Failure};
 use tidegate_snapshot::manifest::SnapshotForm;
-use tidegate_types::{BarrierKind, CheckpointId, Figures, SubtaskFigures, SubtaskRates};
+use tidegate_types::{BarrierKind, CheckpointId, Figures, SubtaskFigures, SubtaskRates, Timestamp};
 use tracing::{info, warn};
 
-use super::{Attempt, JobMaster};
+use super::{Attempt, JobMaster, UnderWay};
 use crate::stats::{
     AttemptFailure, CheckpointSummary, FailedCheckpoint, Location, PendingCheckpoint,
-    SubtaskSnapshot,
 };
 
 /// How many completed snapshots the figures tell of.
@@ -34,8 +30,8 @@ impl JobMaster {
     pub(super) fn collect_stats(&self, attempt: &mut Attempt) {
         let Figures { records, progress, in_flight_max, first_record, subtasks, snapshots } =
             (attempt.running.figures)();
-        let pending = self.coordinator.pending().map(|(id, kind, triggered_at)| {
-            let form = self.form_of(id);
+        let pending = self.coordinator.pending().map(|(id, kind)| {
+            let (form, triggered_at) = self.form_and_trigger(id);
             let figures = snapshots.iter().find(|snapshot| snapshot.checkpoint == id);
             let (subtasks, bytes) =
                 figures.map_or((0, 0), |figures| (figures.subtasks, figures.bytes));
@@ -57,13 +53,18 @@ impl JobMaster {
         });
     }
 
-    /// The form of a snapshot that is under way.
-    pub(super) fn form_of(&self, checkpoint: CheckpointId) -> SnapshotForm {
-        if self.canonical.contains(&checkpoint) {
-            SnapshotForm::Canonical
-        } else {
-            SnapshotForm::Native
-        }
+    /// Tells which snapshots the job holds: nobody may dispose of them.
+    pub(super) fn tell_held(&self) {
+        let held = self.coordinator.retained().into_iter().map(|snapshot| snapshot.location);
+        let held = held.collect();
+        self.stats.update(|stats| stats.held = held);
+    }
+
+    /// The form of a snapshot that is under way, and when it was triggered.
+    fn form_and_trigger(&self, checkpoint: CheckpointId) -> (SnapshotForm, Timestamp) {
+        let snapshot = self.under_way.get(&checkpoint);
+        let of = |snapshot: &UnderWay| (snapshot.form, snapshot.triggered_at);
+        snapshot.map_or((SnapshotForm::Native, Timestamp::default()), of)
     }
 
     pub(super) fn remember(&self, failure: &Failure, location: Option<Location>) {
@@ -73,28 +74,10 @@ impl JobMaster {
         self.stats.update(|stats| push_bounded(&mut stats.failures, failure, FAILURES));
     }
 
-    /// Keeps what was measured of the parts of a snapshot, until it is complete or given up.
-    pub(super) fn measure(&mut self, checkpoint: CheckpointId, acks: &[ProcessAck]) {
-        let operators = acks.iter().flat_map(|ack| &ack.operators);
-        let parts = operators.map(|ack| SubtaskSnapshot {
-            uid: ack.uid.clone(),
-            subtask: ack.subtask.index,
-            stats: ack.stats,
-        });
-        self.measured.insert(checkpoint, parts.collect());
-    }
-
     pub(super) fn observe(&mut self, outcome: CheckpointOutcome) {
         let (job, now) = (self.settings.id, self.clock.now());
         match outcome {
-            CheckpointOutcome::Completed {
-                snapshot,
-                triggered_at,
-                duration,
-                sync_max,
-                alignment_max,
-            } => {
-                self.locations.remove(&snapshot.id);
+            CheckpointOutcome::Completed { snapshot, duration, sync_max, alignment_max } => {
                 if matches!(snapshot.kind, BarrierKind::StopWithSavepoint { .. }) {
                     self.stopped_with = Some(snapshot.location.clone());
                 }
@@ -103,9 +86,11 @@ impl JobMaster {
                     bytes = snapshot.bytes, location = snapshot.location, "snapshot completed"
                 );
                 let id = snapshot.id;
+                let (form, triggered_at) = self.form_and_trigger(id);
+                let under_way = self.under_way.remove(&id);
                 let summary = CheckpointSummary {
                     id,
-                    form: self.form_of(id),
+                    form,
                     kind: snapshot.kind,
                     triggered_at,
                     completed_at: now,
@@ -115,8 +100,7 @@ impl JobMaster {
                     alignment_max,
                     path: snapshot.location,
                 };
-                let parts = self.measured.remove(&id).unwrap_or_default();
-                self.canonical.remove(&id);
+                let parts = under_way.map(|snapshot| snapshot.parts).unwrap_or_default();
                 self.stats.update(|stats| {
                     stats.completed_count += 1;
                     stats.pending.retain(|pending| pending.id != id);
@@ -127,11 +111,9 @@ impl JobMaster {
                     }
                 });
             }
-            CheckpointOutcome::Failed { checkpoint: id, kind, triggered_at, reason } => {
+            CheckpointOutcome::Failed { checkpoint: id, kind, reason } => {
                 warn!(%job, checkpoint = %id, reason, "snapshot failed");
-                self.measured.remove(&id);
-                let form = self.form_of(id);
-                self.canonical.remove(&id);
+                let (form, triggered_at) = self.form_and_trigger(id);
                 self.stats.update(|stats| {
                     stats.failed_count += 1;
                     stats.pending.retain(|pending| pending.id != id);

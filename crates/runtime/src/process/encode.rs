@@ -146,8 +146,7 @@ async fn encode_operator(
     };
     let mut states = snapshot.lists;
     if let Some(pending) = snapshot.pending {
-        let more = pending.await;
-        states.extend(more.map_err(|error| EncodeFailure::Fatal(uid.clone(), error))?);
+        states.extend(pending.await.map_err(|_| EncodeFailure::Unprepared)?);
     }
     if let Some(target) = target {
         let written = target.write_lists(&ack, &states, encoders).await;

@@ -447,9 +447,10 @@ impl OperatorTask {
     }
 
     /// Whether operators may be woken: not in the middle of a snapshot, and not while they are busy
-    /// with a watermark.
+    /// with a watermark. The timers of a job that concludes belong to its savepoint.
     fn may_wake(&self) -> bool {
         matches!(self.phase, Phase::Running)
+            && !self.context.concludes
             && !self.chain.next_wakeup().is_never()
             && !self.chain.is_firing()
     }

@@ -31,6 +31,8 @@ enum Phase {
     Flushing { barrier: Barrier, then: After, drained: bool },
     /// It holds still behind the barrier of a stop-with-savepoint.
     Stopped { checkpoint: CheckpointId },
+    /// It holds still from its beginning to its end: the job concludes.
+    Held,
     /// The source has ended; what is buffered behind it is handed on, then the final watermark
     /// (`drained`), and what that sets off.
     Ending { drained: bool },
@@ -85,7 +87,7 @@ impl SourceTask {
             name,
             source,
             chain: parts.chain,
-            phase: Phase::Running,
+            phase: if parts.context.concludes { Phase::Held } else { Phase::Running },
             outbox: Outbox::default(),
             meter: Meter::new(&parts.context.counters, parts.id),
             context: parts.context,
@@ -129,6 +131,7 @@ impl SourceTask {
                     self.on_flushing(barrier, then, drained, session)?
                 }
                 Phase::Stopped { checkpoint } => self.on_stopped(checkpoint),
+                Phase::Held => self.hold_still(),
                 Phase::Ending { drained } => self.on_ending(drained, session)?,
                 Phase::Ended => self.on_ended(),
             };
@@ -313,10 +316,15 @@ impl SourceTask {
         Ok(())
     }
 
-    fn on_stopped(&mut self, checkpoint: CheckpointId) -> bool {
+    fn hold_still(&mut self) -> bool {
         self.meter.pause(Pause::Idle);
         self.context.flow.borrow_mut().pause();
         self.follow_round();
+        false
+    }
+
+    fn on_stopped(&mut self, checkpoint: CheckpointId) -> bool {
+        self.hold_still();
         let aborted = self.mailbox.borrow_mut().aborted.contains(&checkpoint);
         if aborted {
             self.phase = Phase::Running;

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc, task::Waker, t
 
 use tidegate_checkpoint::alignment::{Alignment, Guarantee};
 use tidegate_core::{
-    OperatorContext, Partitioning, Plan,
+    Duties, OperatorContext, Partitioning, Plan,
     plan::{RouterContext, SharedPlan},
 };
 use tidegate_types::{OperatorUid, SubtaskIndex, UserResult};
@@ -35,7 +35,7 @@ use crate::{
     packet::Packet,
     round::{Lane, Round},
     task::{
-        Mailbox, Session, TaskError, TaskHandle, TaskWaker, WorkerContext, caught,
+        Mailbox, Session, TaskError, TaskHandle, TaskReport, TaskWaker, WorkerContext, caught,
         chain::Chain,
         input::Received,
         operator::{OperatorParts, OperatorTask},
@@ -118,7 +118,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
         } else {
             self.streams.insert(id, stream);
         }
-        let for_operator = |uid: &OperatorUid| self.operator_context(uid, &waker);
+        let for_operator = |uid: &OperatorUid| self.operator_context(id, uid, &waker);
         let chain = Chain::new(task.chain, &for_operator);
         let (handle_activator, again) = (activator.clone(), activator.clone());
         let (context, handle_mailbox) = (Rc::clone(&self.context), Rc::clone(&mailbox));
@@ -190,7 +190,12 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
         drain(builder.new_input(stream, pact))
     }
 
-    fn operator_context(&self, uid: &OperatorUid, waker: &Waker) -> UserResult<OperatorContext> {
+    fn operator_context(
+        &self,
+        task: TaskId,
+        uid: &OperatorUid,
+        waker: &Waker,
+    ) -> UserResult<OperatorContext> {
         let subtask = SubtaskIndex(self.context.worker as u32);
         let spec = self.spec;
         Ok(OperatorContext {
@@ -201,10 +206,23 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
             job: spec.job,
             attempt: spec.attempt,
             attempt_token: spec.attempt_token,
+            // No option says otherwise yet.
+            allow_lost_output: false,
             restored: spec.restored.state_of(uid, subtask)?,
             tokio: spec.tokio.clone(),
+            duties: self.duties(task, uid),
             waker: waker.clone(),
             clock: Arc::clone(&spec.clock),
+        })
+    }
+
+    /// The process runs an operator's duties, and is not over before they are (INV-QUIET).
+    fn duties(&self, task: TaskId, uid: &OperatorUid) -> Duties {
+        let (worker, reports) = (self.context.worker, self.context.reports.clone());
+        let uid = uid.clone();
+        Duties::new(move |duty| {
+            // Nobody takes it over when the attempt is being torn down, and then it never begins.
+            let _ = reports.send((task, worker, TaskReport::Duty(uid.clone(), duty)));
         })
     }
 

@@ -62,7 +62,7 @@ impl World {
     pub(super) fn check_coordinator(&mut self) {
         let config = &self.scenario.coordinator;
         let most = if config.min_pause.is_zero() { config.max_concurrent as usize } else { 1 };
-        let now = self.schedule.now();
+        let now = self.schedule.monotonic();
         let coordinator = &self.alive().coordinator;
         let (pending, deadline) = (coordinator.pending_count(), coordinator.next_deadline());
         let retained = coordinator.retained();

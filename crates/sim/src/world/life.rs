@@ -39,7 +39,8 @@ pub(crate) enum Stage {
 /// How an attempt has ended.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum AttemptEnd {
-    Finished,
+    Closed(EndStatus),
+    GaveWay,
     Canceled,
     Failed(Failure),
 }
@@ -72,7 +73,9 @@ impl Life {
     pub(crate) fn is_ending(&self) -> bool {
         match &self.stage {
             Stage::Running | Stage::Restarting => false,
-            Stage::TearingDown(end) | Stage::Settling(end) => !matches!(end, AttemptEnd::Failed(_)),
+            Stage::TearingDown(end) | Stage::Settling(end) => {
+                matches!(end, AttemptEnd::Closed(_) | AttemptEnd::Canceled)
+            }
             Stage::Ending(_) => true,
         }
     }
@@ -140,7 +143,8 @@ impl World {
         let own = self.store.folders().map(|(path, _)| path);
         let own = own.filter(|path| path.starts_with("chk") || self.claimed.contains(*path));
         let mut owned = own.map(|path| snapshot(path, BarrierKind::Checkpoint)).collect::<Vec<_>>();
-        let newest = self.savepoints.iter().max_by_key(|folder| id_of(folder)).cloned();
+        let finals = self.savepoints.iter().filter(|folder| self.store.is_final(folder));
+        let newest = finals.max_by_key(|folder| id_of(folder)).cloned();
         match start {
             Start::Latest => {
                 let latest = owned.iter().map(|snapshot| snapshot.id).max();
@@ -161,8 +165,7 @@ impl World {
     pub(super) fn start_attempt(&mut self) {
         let life = self.life.as_mut().expect("somebody starts it");
         life.stage = Stage::Running;
-        // A stop that did not end the job is none.
-        life.stopped_with = None;
+        let concludes = life.coordinator.is_concluding();
         let attempt = life.attempt;
         life.attempt = attempt.next();
         let point = life.coordinator.restore_point().cloned();
@@ -183,7 +186,7 @@ impl World {
         let run = self.restore(attempt, parallelism, processes, loaded.as_ref());
         let Some((run, restored)) = self.demand_ok(run) else { return };
         self.run = Some(run);
-        self.set_going(parallelism, restored);
+        self.set_going(parallelism, concludes, restored);
         self.manager_started(attempt, processes);
     }
 
@@ -249,8 +252,8 @@ impl World {
         }
     }
 
-    fn set_going(&mut self, parallelism: Parallelism, restored: Vec<Transaction>) {
-        for subtask in parallelism.subtasks() {
+    fn set_going(&mut self, parallelism: Parallelism, held: bool, restored: Vec<Transaction>) {
+        for subtask in parallelism.subtasks().filter(|_| !held) {
             let micros = self.schedule.latency(&self.scenario.network);
             self.later(micros, Work::Poll(TaskId { operator: 0, subtask }));
         }

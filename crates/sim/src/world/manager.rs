@@ -5,14 +5,16 @@ use std::{collections::BTreeMap, ops::Range};
 use rand::RngExt;
 use tidegate_checkpoint::{
     Action, Event, RestartDecision,
-    coordinator::{CheckpointOutcome, EndStatus, RequestId, SavepointRequest, Trigger},
+    coordinator::{
+        AfterSavepoint, CheckpointOutcome, EndStatus, RequestId, SnapshotRequest, Trigger, Wish,
+    },
     protocol::{Command, ProcessAck, Report},
 };
 use tidegate_snapshot::manifest::{
     FORMAT, FORMAT_VERSION, JobInfo, Manifest, OperatorManifest, SnapshotForm, SnapshotKind,
 };
 use tidegate_types::{
-    AttemptId, Barrier, BarrierKind, CheckpointId, JobId, OperatorUid, Parallelism, Timestamp,
+    AttemptId, Barrier, BarrierKind, CheckpointId, JobId, OperatorUid, Parallelism,
 };
 
 use super::{
@@ -43,7 +45,7 @@ impl World {
     /// Feeds the coordinator, and does what it wants done.
     pub(super) fn step(&mut self, event: Event) {
         self.schedule.note(|| format!("{event:?}"));
-        let now = self.schedule.now();
+        let now = self.schedule.monotonic();
         let actions = self.alive().coordinator.step(event, now);
         for action in actions {
             self.schedule.note(|| format!("    {action:?}"));
@@ -97,19 +99,19 @@ impl World {
         }
     }
 
-    pub(super) fn request(&mut self, kind: BarrierKind) {
+    pub(super) fn request_savepoint(&mut self, then: AfterSavepoint) {
+        let form = SnapshotForm::Native;
+        self.request(Wish::Savepoint { target: None, form, then });
+    }
+
+    pub(super) fn request(&mut self, wish: Wish) {
         let Some(life) = &mut self.life else { return };
         if life.stage != Stage::Running {
             return;
         }
         let id = RequestId(life.requests.len() as u64);
         life.requests.insert(id, false);
-        self.step(Event::Requested(SavepointRequest {
-            id,
-            target: None,
-            kind,
-            form: SnapshotForm::Native,
-        }));
+        self.step(Event::Requested(SnapshotRequest { id, wish }));
     }
 
     pub(super) fn cancel(&mut self) {
@@ -129,8 +131,8 @@ impl World {
                     self.tear_down(AttemptEnd::Canceled);
                 }
             }
-            Action::WriteManifest { checkpoint, kind, triggered_at, acks } => {
-                self.write_manifest(checkpoint, kind, triggered_at, acks);
+            Action::WriteManifest { checkpoint, kind, acks } => {
+                self.write_manifest(checkpoint, kind, acks);
             }
             Action::CheckManifest { checkpoint } => {
                 let micros = self.schedule.latency(&self.scenario.store);
@@ -141,16 +143,17 @@ impl World {
                 self.check_discard(checkpoint, folder.as_deref());
                 folder.into_iter().for_each(|folder| self.delete(folder));
             }
-            Action::Delete(snapshot) => {
-                self.check_delete(&snapshot);
-                self.delete(snapshot.location);
+            Action::Delete(subsumed) => {
+                self.check_delete(subsumed.snapshot());
+                self.delete(subsumed.snapshot().location.clone());
             }
             Action::Answer { request, .. } => {
                 let before = self.alive().requests.insert(request, true);
                 self.demand(before == Some(false), || format!("{request:?} is answered twice"));
             }
             Action::FailAttempt(failure) => self.tear_down(AttemptEnd::Failed(failure)),
-            Action::AttemptClosed => self.tear_down(AttemptEnd::Finished),
+            Action::RestartAttempt { .. } => self.tear_down(AttemptEnd::GaveWay),
+            Action::AttemptClosed(status) => self.tear_down(AttemptEnd::Closed(status)),
             Action::Observe(outcome) => self.on_outcome(outcome),
         }
     }
@@ -182,14 +185,14 @@ impl World {
         &mut self,
         checkpoint: CheckpointId,
         kind: BarrierKind,
-        triggered_at: Timestamp,
         acks: Vec<ProcessAck>,
     ) {
         let Some(run) = &self.run else { return };
         let completed_at = self.schedule.now();
         let kind = match kind {
             BarrierKind::Checkpoint | BarrierKind::Final => SnapshotKind::Checkpoint,
-            _ => SnapshotKind::Savepoint,
+            BarrierKind::Savepoint => SnapshotKind::Savepoint,
+            BarrierKind::StopWithSavepoint { .. } => SnapshotKind::FinalSavepoint,
         };
         let mut manifest = Manifest {
             format: FORMAT.to_owned(),
@@ -199,7 +202,7 @@ impl World {
             job: JobInfo { id: JobId::from_name("simulated"), name: "simulated".to_owned() },
             checkpoint,
             attempt: run.attempt,
-            triggered_at,
+            triggered_at: completed_at,
             completed_at,
             operators: BTreeMap::new(),
             files: BTreeMap::new(),
@@ -302,9 +305,12 @@ impl World {
         if !self.alive().coordinator.is_settled() {
             return;
         }
-        self.check_requests();
         match end {
-            AttemptEnd::Finished => self.end_job(EndStatus::Finished),
+            AttemptEnd::Closed(status) => self.end_job(status),
+            AttemptEnd::GaveWay => {
+                self.alive().stage = Stage::Restarting;
+                self.remind(RETRY, Errand::Restart);
+            }
             AttemptEnd::Canceled => self.end_job(EndStatus::Canceled),
             AttemptEnd::Failed(_) => {
                 let (now, jitter) =
@@ -323,6 +329,7 @@ impl World {
     fn end_job(&mut self, status: EndStatus) {
         self.alive().stage = Stage::Ending(status);
         self.step(Event::JobEnded(status));
+        self.check_requests();
         self.on_end();
     }
 
@@ -335,11 +342,11 @@ impl World {
         self.check_leftovers();
         let life = self.life.take().expect("errands are the living manager's");
         let start = match (status, life.stopped_with) {
-            (EndStatus::Finished, Some(folder)) => {
+            (EndStatus::Finished | EndStatus::Canceled, Some(folder)) => {
                 Start::Savepoint { folder, claimed: self.schedule.toss() }
             }
             (EndStatus::Finished, None) => return self.end = Some(End::Finished),
-            (EndStatus::Failed, _) => Start::Latest,
+            (EndStatus::Failed | EndStatus::Suspended, _) => Start::Latest,
             // What is not there to go on from can't have been committed either, or it is the user
             // who has thrown it away.
             (EndStatus::Canceled, _) if life.coordinator.restore_point().is_none() => {

@@ -203,6 +203,7 @@ impl World {
             Command::Aborted { checkpoint } => self.mail(process, |task| {
                 (task.operator == SOURCE).then_some(Work::Aborted(task, checkpoint))
             }),
+            Command::SavepointCompleted { .. } => {}
             Command::Finish => {
                 let index = ProcessIndex(process as u32);
                 self.report(process, Report::Closed { process: index });
@@ -272,6 +273,11 @@ impl World {
     }
 
     fn on_commit(&mut self, task: TaskId, checkpoint: CheckpointId, transactions: &[Transaction]) {
+        if !self.running().task(task).has_recovered() {
+            let micros = self.schedule.latency(&self.scenario.store);
+            let transactions = transactions.to_vec();
+            return self.later(micros, Work::Commit { task, checkpoint, transactions });
+        }
         let process = self.running().process_of(task);
         let durable = self.durable.contains(&checkpoint);
         self.demand(durable, || format!("{checkpoint} is committed before it is durable"));

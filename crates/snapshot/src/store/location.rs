@@ -1,60 +1,91 @@
 //! One snapshot's folder: written file by file, then committed; loaded, checked and deleted.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fmt};
 
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{
-    Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart, path::Path,
+    Error, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart, path::Path,
 };
 
-use super::{delete::delete_below, open};
+use tidegate_storage::{Address, Place, Places, StoreError};
+
 use crate::{
-    CommitError, SnapshotError, StoreError,
+    CommitError, SnapshotError,
     manifest::{FileEntry, METADATA, Manifest, SegmentLocation, SegmentRef},
 };
 
 /// Files of more bytes are uploaded in parts.
 const WHOLE: u64 = 64 << 20;
-/// The same, for files that are not whole yet.
-const STREAMED: u64 = 8 << 20;
+/// How many files are looked for at once.
+const LOOKS: usize = 16;
 
 /// The folder of one snapshot. Cheap to clone.
-#[derive(Clone)]
-pub struct SnapshotLocation {
-    pub(super) store: Arc<dyn ObjectStore>,
-    pub(super) path: Path,
-    /// Where the store's root lies, if that is on a local disk.
-    pub(super) root: Option<PathBuf>,
-    /// What a person calls it: a path or a URL.
-    pub(super) name: String,
-}
+#[derive(Clone, Debug)]
+pub struct SnapshotLocation(Place);
 
 impl fmt::Display for SnapshotLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
+        self.0.fmt(f)
     }
 }
 
-impl fmt::Debug for SnapshotLocation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SnapshotLocation").field(&self.name).finish()
+impl From<Place> for SnapshotLocation {
+    fn from(place: Place) -> Self {
+        Self(place)
+    }
+}
+
+/// The folder that a person means: what is in front of a last component `_metadata`, unless a
+/// folder bears that name.
+fn folder_of(text: &str) -> Result<Address, StoreError> {
+    let address = Address::parse(text)?;
+    if address.local().is_some_and(std::path::Path::is_dir) {
+        return Ok(address);
+    }
+    match text.trim_end_matches('/').rsplit_once('/') {
+        Some(("", METADATA)) => Address::parse("/"),
+        Some((folder, METADATA)) => Address::parse(folder),
+        None if text == METADATA => Address::parse("."),
+        _ => Ok(address),
     }
 }
 
 impl SnapshotLocation {
-    /// The snapshot at a path or URL: its folder, or the `_metadata` in it.
+    /// The snapshot at a path or URL. Nothing is made, and need not be there.
+    ///
+    /// # Errors
+    ///
+    /// When the address is not one.
+    pub fn find(places: &Places, text: &str) -> Result<Self, StoreError> {
+        places.find(text).map(Self)
+    }
+
+    /// The snapshot at a path or URL that a person names: its folder, or the `_metadata` in it.
     ///
     /// # Errors
     ///
     /// When there is no such folder, or the address is not one.
     pub fn parse(text: &str) -> Result<Self, SnapshotError> {
-        let store = open::snapshot(text)?;
-        Ok(Self { store: store.store, path: store.base, root: store.root, name: store.name })
+        let missing = || SnapshotError::NoSuchFolder { path: text.to_owned() };
+        if text.is_empty() {
+            return Err(missing());
+        }
+        let address = folder_of(text)?;
+        if address.local().is_some_and(|folder| !folder.is_dir()) {
+            return Err(missing());
+        }
+        Ok(Self(Place::at(address)?))
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.0
     }
 
     fn file(&self, name: &str) -> (Path, String) {
-        let path = name.split('/').fold(self.path.clone(), |path, part| path.join(part));
-        (path, format!("{}/{name}", self.name))
+        self.0.file(name)
     }
 
     /// Writes a file that `chunks` make up, and whose checksum the caller knows.
@@ -71,7 +102,7 @@ impl SnapshotLocation {
         let (path, shown) = self.file(name);
         let length = chunks.iter().map(|chunk| chunk.len() as u64).sum();
         let written = if length <= WHOLE {
-            self.store.put(&path, PutPayload::from_iter(chunks)).await.map(|_| ())
+            self.0.store().put(&path, PutPayload::from_iter(chunks)).await.map(|_| ())
         } else {
             self.write_in_parts(&path, chunks).await
         };
@@ -87,35 +118,19 @@ impl SnapshotLocation {
     pub async fn write_stream(
         &self,
         name: &str,
-        mut chunks: tokio::sync::mpsc::Receiver<Bytes>,
+        chunks: tokio::sync::mpsc::Receiver<Bytes>,
     ) -> Result<FileEntry, StoreError> {
-        let (path, shown) = self.file(name);
-        let failed = |error| StoreError::failed("write", shown.clone(), error);
         let mut entry = FileEntry { length: 0, crc32c: 0 };
-        let (mut first, mut upload) = (Vec::new(), None);
-        while let Some(chunk) = chunks.recv().await {
+        let seen = |chunk: &Bytes| {
             entry.length += chunk.len() as u64;
-            entry.crc32c = crc32c::crc32c_append(entry.crc32c, &chunk);
-            first.push(chunk);
-            if upload.is_none() && entry.length > STREAMED {
-                let parts = self.store.put_multipart(&path).await.map_err(failed)?;
-                upload = Some(WriteMultipart::new_with_chunk_size(parts, 8 << 20));
-            }
-            if let Some(writer) = &mut upload {
-                writer.wait_for_capacity(2).await.map_err(failed)?;
-                first.drain(..).for_each(|chunk| writer.put(chunk));
-            }
-        }
-        match upload {
-            Some(writer) => writer.finish().await.map(drop),
-            None => self.store.put(&path, PutPayload::from_iter(first)).await.map(drop),
-        }
-        .map_err(failed)?;
+            entry.crc32c = crc32c::crc32c_append(entry.crc32c, chunk);
+        };
+        self.0.write_stream(name, chunks, seen).await?;
         Ok(entry)
     }
 
     async fn write_in_parts(&self, path: &Path, chunks: Vec<Bytes>) -> object_store::Result<()> {
-        let upload = self.store.put_multipart(path).await?;
+        let upload = self.0.store().put_multipart(path).await?;
         let mut writer = WriteMultipart::new_with_chunk_size(upload, 16 << 20);
         for chunk in chunks {
             writer.wait_for_capacity(4).await?;
@@ -124,15 +139,19 @@ impl SnapshotLocation {
         writer.finish().await.map(|_| ())
     }
 
-    /// Writes `_metadata`, last and at once: with it the snapshot exists.
+    /// Writes `_metadata`, last and at once: with it the snapshot exists. It is looked before
+    /// whether every file is here that it names (INV-WHOLE).
     ///
     /// # Errors
     ///
     /// Whether it did not happen, may have happened, or somebody else's is there.
     pub async fn commit(&self, manifest: &Manifest) -> Result<(), CommitError> {
         let (path, shown) = self.file(METADATA);
+        if let Err(source) = self.check_lengths(manifest).await {
+            return Err(CommitError::NotWhole { path: shown, source: Box::new(source) });
+        }
         let options = PutOptions::from(PutMode::Create);
-        let written = self.store.put_opts(&path, manifest.to_json().into(), options).await;
+        let written = self.0.store().put_opts(&path, manifest.to_json().into(), options).await;
         written.map(|_| ()).map_err(|source| match source {
             Error::AlreadyExists { .. } => CommitError::Exists { path: shown },
             Error::NotFound { .. }
@@ -153,7 +172,7 @@ impl SnapshotLocation {
     /// When the store does not answer.
     pub async fn exists(&self) -> Result<bool, StoreError> {
         let (path, shown) = self.file(METADATA);
-        match self.store.head(&path).await {
+        match self.0.store().head(&path).await {
             Ok(_) => Ok(true),
             Err(Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(StoreError::failed("look for", shown, error)),
@@ -169,7 +188,7 @@ impl SnapshotLocation {
         let (path, shown) = self.file(METADATA);
         let bytes = match self.read(&path, &shown).await {
             Err(SnapshotError::Missing { .. }) => {
-                return Err(SnapshotError::NoMetadata { path: self.name.clone() });
+                return Err(SnapshotError::NoMetadata { path: self.to_string() });
             }
             result => result?,
         };
@@ -181,7 +200,7 @@ impl SnapshotLocation {
             Error::NotFound { .. } => SnapshotError::Missing { path: shown.to_owned() },
             error => StoreError::failed("read", shown, error).into(),
         };
-        let found = self.store.get(path).await.map_err(failed)?;
+        let found = self.0.store().get(path).await.map_err(failed)?;
         found.bytes().await.map_err(failed)
     }
 
@@ -198,7 +217,7 @@ impl SnapshotLocation {
             check(&shown, &bytes, entry)?;
             files.insert(name.clone(), bytes);
         }
-        Ok(LoadedSnapshot { name: self.name.clone(), files })
+        Ok(LoadedSnapshot { name: self.to_string(), files })
     }
 
     /// Checks the length and checksum of every file, one after the other.
@@ -214,26 +233,40 @@ impl SnapshotLocation {
         Ok(())
     }
 
-    /// Deletes it: `_metadata` first, then the rest. Doing so twice is harmless.
+    /// Looks whether every file is here and as long as `manifest` says, without reading any.
     ///
     /// # Errors
     ///
-    /// When the store does not answer.
-    pub async fn delete(&self) -> Result<(), StoreError> {
-        let deleted = delete_below(self.store.as_ref(), &self.path, self.root.as_deref()).await;
-        deleted.map_err(|error| StoreError::failed("delete", &self.name, error))
+    /// A file that is missing or of another length.
+    pub async fn check_lengths(&self, manifest: &Manifest) -> Result<(), SnapshotError> {
+        let files = manifest.files.clone().into_iter();
+        let looks = files.map(|(name, entry)| self.clone().look_for(name, entry));
+        stream::iter(looks).buffer_unordered(LOOKS).try_collect().await
+    }
+
+    async fn look_for(self, name: String, entry: FileEntry) -> Result<(), SnapshotError> {
+        let (path, shown) = self.file(&name);
+        match self.0.store().head(&path).await {
+            Ok(found) => check_length(&shown, found.size, &entry),
+            Err(Error::NotFound { .. }) => Err(SnapshotError::Missing { path: shown }),
+            Err(error) => Err(StoreError::failed("look for", shown, error).into()),
+        }
     }
 }
 
 fn check(shown: &str, bytes: &Bytes, entry: &FileEntry) -> Result<(), SnapshotError> {
-    let path = || shown.to_owned();
-    let (found, expected) = (bytes.len() as u64, entry.length);
-    if found != expected {
-        return Err(SnapshotError::Length { path: path(), expected, found });
-    }
+    check_length(shown, bytes.len() as u64, entry)?;
     let (found, expected) = (crc32c::crc32c(bytes), entry.crc32c);
     if found != expected {
-        return Err(SnapshotError::Checksum { path: path(), expected, found });
+        return Err(SnapshotError::Checksum { path: shown.to_owned(), expected, found });
+    }
+    Ok(())
+}
+
+fn check_length(shown: &str, found: u64, entry: &FileEntry) -> Result<(), SnapshotError> {
+    let expected = entry.length;
+    if found != expected {
+        return Err(SnapshotError::Length { path: shown.to_owned(), expected, found });
     }
     Ok(())
 }

@@ -9,7 +9,9 @@ use futures::{FutureExt, future::BoxFuture};
 use tidegate::{
     CheckpointId, Result,
     collect::{Collector, ExactlyOnceCollectSink, ExactlyOnceCollectWriter, Uncommitted},
-    connector::{Batch, Readiness, SinkContext, SinkWriter, TwoPhaseSink, TwoPhaseWriter},
+    connector::{
+        Batch, CommitOutcome, Readiness, SinkContext, SinkWriter, TwoPhaseSink, TwoPhaseWriter,
+    },
     prelude::*,
 };
 use tokio::sync::watch;
@@ -58,7 +60,10 @@ impl TwoPhaseSink for Slow {
         Ok(SlowWriter { writer: self.sink.writer(context)?, gate: self.gate.clone() })
     }
 
-    fn commit(&self, committables: Vec<Uncommitted<Counted>>) -> BoxFuture<'static, Result<()>> {
+    fn commit(
+        &self,
+        committables: Vec<Uncommitted<Counted>>,
+    ) -> BoxFuture<'static, Result<Vec<CommitOutcome>>> {
         self.sink.commit(committables)
     }
 

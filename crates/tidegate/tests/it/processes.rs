@@ -11,7 +11,7 @@ use tidegate::{ErrorKind, discard::discard, prelude::*};
 use tidegate_testing::{
     flights::{Results, cut_into_files},
     folders::{checkpoints, entries, is_complete, name, unfinished},
-    process::{Process, flights},
+    process::{Process, flights, signal},
     wait_for,
 };
 
@@ -126,6 +126,25 @@ fn when_one_process_is_lost_the_other_ends_and_both_go_on_from_latest() {
     let log = follower.log();
     assert!(log.contains("the coordinator is lost"), "{log}");
 
+    for process in pair.start(&["--from-savepoint=latest"]) {
+        process.finish();
+    }
+    pair.assert_results();
+}
+
+#[test]
+fn sigterm_to_all_processes_ends_the_job_for_now_and_they_go_on_from_latest() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pair = Pair::in_folder(folder.path());
+    let mut processes = pair.start(&[SLOW]);
+    pair.wait_for_checkpoint(&mut processes);
+    let [leader, follower] = &processes;
+    signal("-TERM", leader.id());
+    signal("-TERM", follower.id());
+    for process in &mut processes {
+        assert_eq!(process.wait().code(), Some(143), "{}", process.log());
+    }
+    assert!(is_complete(pair.checkpoints().last().expect("it is kept")));
     for process in pair.start(&["--from-savepoint=latest"]) {
         process.finish();
     }

@@ -8,15 +8,16 @@ use std::{
     },
 };
 
-use tidegate::{ErrorKind, JobStatus, collect::Collector};
+use tidegate::{ErrorKind, Job, JobStatus, collect::Collector};
 
 use tidegate_testing::{
-    folders::{checkpoints, is_complete},
+    folders::{checkpoints, entries, is_complete},
     wait_for,
 };
 
 use crate::support::counting::{
     SLOW, assert_counted_once, count, finish, job, numbers, start, stop, wait_for_checkpoints,
+    wait_for_records,
 };
 
 const OFTEN: &str = "-Dexecution.checkpointing.interval=20 ms";
@@ -48,6 +49,61 @@ fn an_unclaimed_savepoint_is_never_touched() {
     finish(&second);
     assert!(is_complete(Path::new(&savepoint)), "the savepoint is gone");
     assert_counted_once(&results);
+}
+
+#[test]
+fn a_claim_adopts_the_jobs_own_older_checkpoints_and_no_other_jobs() {
+    for (name, adopts) in [("counting", true), ("another", false)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let results = Collector::default();
+        let shared = "-Dexecution.checkpointing.create-subdir=false";
+        let retain = [
+            OFTEN,
+            shared,
+            "-Dexecution.checkpointing.num-retained=3",
+            "-Dexecution.checkpointing.externalized-checkpoint-retention=RETAIN_ON_CANCELLATION",
+        ];
+        let first = start(folder.path(), &retain, Some(SLOW), &results).expect("it starts");
+        wait_for_checkpoints(&first, 4);
+        first.cancel();
+        first.wait_blocking().expect("a cancelled job has not failed");
+        let mut left = entries(&folder.path().join("checkpoints"));
+        left.sort_by_key(|folder| (folder.as_os_str().len(), folder.clone()));
+        assert_eq!(left.len(), 3, "{left:?}");
+
+        let newest = left.last().expect("three").display().to_string();
+        let claim = [OFTEN, shared, "--claim-mode=claim", "--from-savepoint", &newest];
+        let below = |name| folder.path().join(name).display().to_string();
+        let counted = results.clone();
+        let second = Job::new(name)
+            .default_option("execution.checkpointing.dir", below("checkpoints"))
+            .start(claim.iter().copied(), move |env| {
+                count(&numbers(env, Some(SLOW)), &counted);
+                Ok(())
+            });
+        let second = second.expect("it starts");
+        wait_for("the claimed checkpoint to go", || (!left[2].exists()).then_some(()));
+        finish(&second);
+        let stay = left[..2].iter().filter(|folder| is_complete(folder)).count();
+        assert_eq!(stay, if adopts { 0 } else { 2 }, "of {name}");
+    }
+}
+
+#[test]
+fn a_job_tells_which_snapshots_it_holds() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = Collector::default();
+    let seldom = "-Dexecution.checkpointing.interval=1 h";
+    let savepoint = stop(&start(folder.path(), &[], Some(SLOW), &results).expect("it starts"));
+    let from = [seldom, "--claim-mode=claim", "--from-savepoint", &savepoint];
+    let second = start(folder.path(), &from, Some(SLOW), &results).expect("it starts");
+    assert_eq!(second.stats().held, [savepoint]);
+    wait_for_records(&second);
+    let checkpoint = second.checkpoint_blocking().expect("it is taken");
+    wait_for("the checkpoint to be held", || {
+        (second.stats().held == [checkpoint.clone()]).then_some(())
+    });
+    finish(&second);
 }
 
 #[test]

@@ -63,7 +63,30 @@ fn a_savepoint_of_a_running_job_is_one_to_start_from_and_the_job_goes_on() {
 }
 
 #[test]
-fn sigusr1_takes_a_savepoint_and_latest_finds_it() {
+fn a_folder_may_be_named_like_the_beginning_of_another() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = folder.path().display();
+    let dir = |key: &str, name: &str| format!("-Dexecution.checkpointing.{key}={base}/{name}");
+    let url = format!("-Dexecution.checkpointing.savepoint-dir=file:{base}/ck-savepoints/");
+    let all_in_files = "-Dexecution.checkpointing.data-inline-threshold=0";
+    let results = Collector::default();
+    let own = [&dir("dir", "ck"), &url, all_in_files, "-p2"];
+    let savepoint = stop(&start(folder.path(), &own, Some(SLOW), &results).expect("it starts"));
+    assert!(savepoint.starts_with(&format!("{base}/ck-savepoints/")), "{savepoint}");
+    assert!(entries(savepoint.as_ref()).len() > 1, "the state lies in files of its own");
+    let from = format!("--from-savepoint=file:{savepoint}");
+    let running = start(folder.path(), &[&from], Some(SLOW), &results).expect("it starts");
+    wait_for_records(&running);
+    let target = format!("{base}/ck-target");
+    let savepoint = running.savepoint_blocking(Some(target)).expect("it is taken");
+    finish(&running);
+    assert_counted_once(&results);
+    let from = format!("--from-savepoint={savepoint}");
+    finish(&start(folder.path(), &[&from], None, &Collector::default()).expect("it starts"));
+}
+
+#[test]
+fn sigusr1_takes_a_savepoint() {
     let folder = tempfile::tempdir().expect("a folder");
     let (output, log) = (folder.path().join("out"), folder.path().join("log"));
     let own = [format!("--out={}", output.display()), "-p2".to_owned()];
@@ -75,12 +98,13 @@ fn sigusr1_takes_a_savepoint_and_latest_finds_it() {
     let signal = format!("kill -USR1 {}", running.id());
     assert!(Command::new("sh").args(["-c", &signal]).status().expect("a shell").success());
     let savepoints = output.join("savepoints");
-    wait_for("the savepoint", || {
+    let savepoint = wait_for("the savepoint", || {
         assert!(running.ended().is_none(), "{}", running.log());
-        entries(&savepoints).first().filter(|folder| is_complete(folder)).map(|_| ())
+        entries(&savepoints).into_iter().find(|folder| is_complete(folder))
     });
     running.kill();
-    Process::start(flights(), &with("--from-savepoint=latest"), &log).finish();
+    let from = format!("--from-savepoint={}", savepoint.display());
+    Process::start(flights(), &with(&from), &log).finish();
     assert!(Results::written_to(&output) == Results::expected(), "other results");
 }
 

@@ -36,12 +36,20 @@ pub struct ClusterOptions {
     pub ha_storage_dir: Option<String>,
     /// Tells clusters apart that share that place.
     pub ha_cluster_id: String,
+    /// How often the JobManager that leads leaves a sign of life there.
+    pub ha_retry_period: Duration,
+    /// After how long without one it counts as dead.
+    pub ha_lease_duration: Duration,
+    /// How long a TaskManager that is to end waits for its jobs to move.
+    pub termination_timeout: Duration,
     /// How often each side says that it is there.
     pub heartbeat_interval: Duration,
     /// After how much silence a side counts as lost.
     pub heartbeat_timeout: Duration,
     /// A TaskManager's host, as others reach it.
     pub taskmanager_host: String,
+    /// How many logs of processes that have ended a TaskManager keeps.
+    pub kept_logs: usize,
     /// How many subtasks of a job a TaskManager takes.
     pub slots: u32,
 }
@@ -82,9 +90,13 @@ impl ClusterOptions {
             cluster_token: from.get_optional(&keys::CLUSTER_TOKEN, parse_text)?,
             ha_storage_dir: from.get_optional(&keys::HA_STORAGE_DIR, parse_text)?,
             ha_cluster_id: from.get(&keys::HA_CLUSTER_ID, parse_text)?,
+            ha_retry_period: from.get(&keys::HA_RETRY_PERIOD, parse_duration)?,
+            ha_lease_duration: from.get(&keys::HA_LEASE_DURATION, parse_duration)?,
+            termination_timeout: from.get(&keys::TERMINATION_TIMEOUT, parse_duration)?,
             heartbeat_interval: from.get(&keys::HEARTBEAT_INTERVAL, parse_duration)?,
             heartbeat_timeout: from.get(&keys::HEARTBEAT_TIMEOUT, parse_duration)?,
             taskmanager_host: from.get(&keys::TASKMANAGER_HOST, parse_text)?,
+            kept_logs: from.get(&keys::LOG_MAX, |text| parse_number(text, 0, usize::MAX))?,
             slots: from.get(&keys::TASK_SLOTS, |text| parse_number(text, 1, 1 << 15))?,
         };
         options.check()
@@ -97,6 +109,15 @@ impl ClusterOptions {
                     "heartbeat.timeout ({:?}) must be longer than heartbeat.interval ({:?}), and \
                      that longer than 0",
                     self.heartbeat_timeout, self.heartbeat_interval
+                ),
+            });
+        }
+        if self.ha_retry_period.is_zero() || self.ha_lease_duration <= self.ha_retry_period {
+            return Err(OptionError::Together {
+                message: format!(
+                    "high-availability.leader-election.lease-duration ({:?}) must be longer than \
+                     high-availability.leader-election.retry-period ({:?}), and that longer than 0",
+                    self.ha_lease_duration, self.ha_retry_period
                 ),
             });
         }
@@ -128,6 +149,13 @@ mod tests {
     fn a_timeout_shorter_than_the_interval_is_refused() {
         let error = options(&["heartbeat.timeout=1 s"]).expect_err("shorter than 10 s");
         assert!(error.to_string().contains("heartbeat.timeout (1s)"), "{error}");
+    }
+
+    #[test]
+    fn a_lease_shorter_than_the_signs_of_life_is_refused() {
+        let pair = "high-availability.leader-election.lease-duration=5 s";
+        let error = options(&[pair]).expect_err("not longer than 5 s");
+        assert!(error.to_string().contains("lease-duration (5s)"), "{error}");
     }
 
     #[test]

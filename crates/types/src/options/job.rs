@@ -151,6 +151,8 @@ pub struct JobOptions {
     pub watermark_interval: Duration,
     /// How long the records under way may take.
     pub debloat_target: Duration,
+    /// How long a job that is told to end for now may take for one more checkpoint.
+    pub termination_timeout: Duration,
     /// `execution.checkpointing.*`.
     pub checkpointing: CheckpointingOptions,
     /// `execution.state-recovery.*`.
@@ -178,6 +180,7 @@ impl JobOptions {
             max_parallelism: configuration.get(&keys::MAX_PARALLELISM, parse_max_parallelism)?,
             watermark_interval: configuration.get(&keys::WATERMARK_INTERVAL, parse_duration)?,
             debloat_target: configuration.get(&keys::DEBLOAT_TARGET, parse_target)?,
+            termination_timeout: configuration.get(&keys::TERMINATION_TIMEOUT, parse_duration)?,
             restart: restart(configuration, checkpointing.interval.is_some())?,
             checkpointing,
             recovery: recovery(configuration)?,

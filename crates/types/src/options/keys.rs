@@ -64,6 +64,8 @@ options! {
         "State smaller than this stands in `_metadata` itself.";
     AFTER_TASKS_FINISH: "execution.checkpointing.checkpoints-after-tasks-finish", "true", "true or false",
         "Whether checkpoints go on once some subtasks have consumed all of their input, with a final one at the end that commits the last results.";
+    TERMINATION_TIMEOUT: "execution.termination.timeout", "10 s", "duration",
+        "How long a job that SIGTERM ends may take for one more checkpoint, which is kept; 0 takes none. So long a TaskManager that SIGTERM ends waits for its jobs to move. Not in Flink.";
     RECOVERY_PATH: "execution.state-recovery.path", "none", "path, URL or `latest`",
         "The savepoint or retained checkpoint that the job starts from.";
     CLAIM_MODE: "execution.state-recovery.claim-mode", "NO_CLAIM", "CLAIM or NO_CLAIM",
@@ -128,12 +130,18 @@ options! {
         "Where a JobManager keeps what the next one needs to go on with its jobs. Without it jobs end with their JobManager.";
     HA_CLUSTER_ID: "high-availability.cluster-id", "/default", "text",
         "Tells clusters apart that share a storageDir.";
+    HA_RETRY_PERIOD: "high-availability.leader-election.retry-period", "5 s", "duration",
+        "How often the JobManager that leads leaves a sign of life in storageDir. Flink has it for Kubernetes.";
+    HA_LEASE_DURATION: "high-availability.leader-election.lease-duration", "15 s", "duration",
+        "After how long without a new one it counts as dead for a JobManager that waits to take over. On a local disk its end is noticed at once. Flink has it for Kubernetes.";
     HEARTBEAT_INTERVAL: "heartbeat.interval", "10 s", "duration",
         "How often a JobManager and a TaskManager tell each other that they are there.";
     HEARTBEAT_TIMEOUT: "heartbeat.timeout", "50 s", "duration",
         "After how much silence the other one is taken for lost. The end of a process or of a connection is noticed at once.";
     TASKMANAGER_HOST: "taskmanager.host", "127.0.0.1", "host",
         "The TaskManager's host, as other hosts reach it.";
+    LOG_MAX: "env.log.max", "100", "0 or more",
+        "How many logs of processes that have ended a TaskManager keeps. Flink's default is 10, of its own.";
     TASK_SLOTS: "taskmanager.numberOfTaskSlots", "1", "1 to 32768",
         "How many subtasks of a job a TaskManager takes.";
 }

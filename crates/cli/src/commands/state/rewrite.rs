@@ -7,15 +7,16 @@ use serde_json::json;
 use tidegate_canonical::convert::{Wanted, to_canonical, to_native};
 use tidegate_snapshot::{
     manifest::{Manifest, SnapshotForm},
-    store::{LoadedSnapshot, SnapshotLocation, SnapshotStore},
+    store::{LoadedSnapshot, SnapshotLocation},
 };
+use tidegate_storage::Places;
 
 use super::{busy, form_name, read};
 use crate::commands::{Done, Failure, text};
 
 /// Writes a snapshot into a folder that has none yet, and reads it again to be sure.
 async fn write(target: &str, manifest: &Manifest, loaded: &LoadedSnapshot) -> anyhow::Result<()> {
-    let location: SnapshotLocation = SnapshotStore::open(target)?.folder("");
+    let location = SnapshotLocation::find(&Places::default(), target)?;
     if location.exists().await? {
         bail!("there is a snapshot at {target} already");
     }

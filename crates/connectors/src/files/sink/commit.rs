@@ -1,25 +1,48 @@
 //! Makes pending files finished ones, and deletes leftovers. All of it blocks.
+//!
+//! # What a commit can tell
+//!
+//! A finished file is its consumer's, who may have moved, changed or deleted it since; and nothing
+//! but a commit takes a pending name away.
+//!
+//! | the pending file | the finished file | so it was |
+//! |---|---|---|
+//! | is there, whole | is not there, or cut short | not committed: it is now |
+//! | is there, whole | is there, whole | committed, by a file system that copies to rename |
+//! | is there, changed | is not there | lost |
+//! | is gone | is there, whatever is in it | committed |
+//! | is gone | is gone | committed and taken away since, if the folder is there: a warning; else lost |
+//!
+//! A file is looked for in the sink's folder, which may have been moved with all that is in it, and
+//! then in the one that it was written to, which is another if the job was restored to write
+//! elsewhere: it is committed where it lies, with a warning.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
+use tidegate_core::CommitOutcome;
+use tracing::warn;
 
 use super::{
     super::error::FileError,
     names::{self, Owner},
 };
 
-/// A file that is written, synced and not visible yet. The names are relative to the sink's folder,
-/// so that it can be moved between a snapshot and its restore.
+/// A file that is written, synced and not visible yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingFile {
     pub(super) pending: String,
     pub(super) finished: String,
     /// How long it is, in bytes.
     pub(super) length: u64,
+    /// The folder that it was written to, from the root. Snapshots of earlier versions do not say
+    /// it, and neither do names that are not UTF-8: then it is the sink's.
+    #[serde(default)]
+    pub(super) folder: Option<String>,
 }
 
 impl PendingFile {
@@ -28,43 +51,101 @@ impl PendingFile {
     pub fn finished_name(&self) -> &str {
         &self.finished
     }
+
+    /// Where to look for it, from most to least likely.
+    fn folders<'a>(&'a self, dir: &'a Path) -> impl Iterator<Item = &'a Path> {
+        let own = self.folder.as_deref().map(Path::new);
+        std::iter::once(dir).chain(own.filter(|own| !is_same(own, dir)))
+    }
+}
+
+fn is_same(folder: &Path, other: &Path) -> bool {
+    std::path::absolute(other).is_ok_and(|other| other == folder)
 }
 
 /// Makes files finished that are not so already.
-pub(super) fn commit(dir: &Path, files: &[PendingFile]) -> Result<(), FileError> {
-    files.iter().try_for_each(|file| commit_one(dir, file))?;
-    sync_folder(dir)
+pub(super) fn commit(dir: &Path, files: &[PendingFile]) -> Result<Vec<CommitOutcome>, FileError> {
+    let mut commit = Commit { dir, touched: BTreeSet::new(), elsewhere: None, gone: None };
+    let outcomes = files.iter().map(|file| commit.one(file)).collect::<Result<Vec<_>, _>>()?;
+    commit.touched.iter().try_for_each(|folder| sync_folder(folder))?;
+    commit.warn();
+    Ok(outcomes)
 }
 
-fn commit_one(dir: &Path, file: &PendingFile) -> Result<(), FileError> {
-    let (pending, finished) = (dir.join(&file.pending), dir.join(&file.finished));
-    if let Some(found) = length(&finished)? {
-        return check_length(&finished, file.length, found);
+/// The commit of some files, and what there is to tell about them.
+struct Commit<'a> {
+    dir: &'a Path,
+    /// Folders whose names have to be synced.
+    touched: BTreeSet<PathBuf>,
+    /// How many files lie in other folders than the sink's, and the first of them.
+    elsewhere: Option<(usize, PathBuf)>,
+    /// How many files are not there any more, and the first of them.
+    gone: Option<(usize, PathBuf)>,
+}
+
+impl Commit<'_> {
+    fn one(&mut self, file: &PendingFile) -> Result<CommitOutcome, FileError> {
+        for folder in file.folders(self.dir) {
+            if let Some(outcome) = finish(folder, file)? {
+                if folder != self.dir {
+                    count(&mut self.elsewhere, folder.join(&file.finished));
+                }
+                self.touched.insert(folder.to_owned());
+                return Ok(outcome);
+            }
+        }
+        let written_to = file.folder.as_deref().map_or(self.dir, Path::new);
+        if !written_to.is_dir() {
+            let (folder, pending) = (written_to.display(), &file.pending);
+            let lost = format!("the folder `{folder}` is gone, and with it `{pending}`");
+            return Ok(CommitOutcome::Lost(lost));
+        }
+        count(&mut self.gone, written_to.join(&file.finished));
+        Ok(CommitOutcome::AlreadyCommitted)
     }
+
+    fn warn(&self) {
+        let dir = self.dir.display();
+        if let Some((files, first)) = &self.elsewhere {
+            let first = first.display();
+            warn!(files, %first, "what was written to another folder than `{dir}` is finished there");
+        }
+        if let Some((files, first)) = &self.gone {
+            let first = first.display();
+            warn!(files, %first, "neither finished nor pending any more: taken for finished and moved away");
+        }
+    }
+}
+
+fn count(counted: &mut Option<(usize, PathBuf)>, path: PathBuf) {
+    counted.get_or_insert((0, path)).0 += 1;
+}
+
+/// Finishes a file that lies in this folder; `None` if it does not.
+///
+/// The pending file is looked at first: another commit of it, that of an attempt that was just given
+/// up, may rename it between the two looks.
+fn finish(folder: &Path, file: &PendingFile) -> Result<Option<CommitOutcome>, FileError> {
+    let (pending, finished) = (folder.join(&file.pending), folder.join(&file.finished));
     let Some(found) = length(&pending)? else {
-        // Another commit of the same file, that of an attempt that was just given up, may have
-        // renamed it between the two looks.
-        return match length(&finished)? {
-            Some(found) => check_length(&finished, file.length, found),
-            None => Err(FileError::Lost {
-                pending: pending.display().to_string(),
-                finished: finished.display().to_string(),
-            }),
-        };
+        return Ok(length(&finished)?.map(|_| CommitOutcome::AlreadyCommitted));
     };
-    check_length(&pending, file.length, found)?;
+    if length(&finished)? == Some(file.length) {
+        return Ok(Some(CommitOutcome::AlreadyCommitted));
+    }
+    if found != file.length {
+        let (path, expected) = (pending.display(), file.length);
+        let lost = format!("the pending file `{path}` had {expected} bytes and has {found}");
+        return Ok(Some(CommitOutcome::Lost(lost)));
+    }
     match fs::rename(&pending, &finished) {
+        Ok(()) => Ok(Some(CommitOutcome::Committed)),
         // Likewise.
-        Err(error) if error.kind() == io::ErrorKind::NotFound && finished.exists() => Ok(()),
-        result => result.map_err(FileError::io("finish", pending.display())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(Some(CommitOutcome::AlreadyCommitted))
+        }
+        Err(error) => Err(FileError::io("finish", pending.display())(error)),
     }
-}
-
-fn check_length(path: &Path, expected: u64, found: u64) -> Result<(), FileError> {
-    if expected == found {
-        return Ok(());
-    }
-    Err(FileError::Length { path: path.display().to_string(), expected, found })
 }
 
 /// A file's length in bytes, `None` if it does not exist.

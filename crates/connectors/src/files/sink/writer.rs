@@ -48,7 +48,9 @@ impl<E: Encoder> FileWriter<E> {
     pub(super) fn new(dir: PathBuf, roll_size: u64, context: &SinkContext) -> Self {
         let panicked = FileError::Panicked { action: "wrote to", path: dir.display().to_string() };
         let names = Names::new(context, E::EXTENSION);
-        let mut files = Files { dir: dir.clone(), names, open: None, closed: Vec::new() };
+        let absolute = std::path::absolute(&dir).ok();
+        let folder = absolute.and_then(|dir| dir.to_str().map(str::to_owned));
+        let mut files = Files { dir: dir.clone(), folder, names, open: None, closed: Vec::new() };
         let work = move |message| files.handle(message);
         let thread = Background::start(&context.tokio, context.waker.clone(), panicked, work);
         let encoder = std::marker::PhantomData;
@@ -122,6 +124,8 @@ impl<E: Encoder> TwoPhaseWriter for FileWriter<E> {
 /// The thread's side: the files themselves.
 struct Files {
     dir: PathBuf,
+    /// The same from the root, as snapshots know it.
+    folder: Option<String>,
     names: Names,
     open: Option<OpenFile>,
     /// What was closed since the last `Close`.
@@ -172,7 +176,8 @@ impl Files {
         file.sync_all().map_err(FileError::io("sync", path.display()))?;
         fs::rename(&path, self.dir.join(&pending))
             .map_err(FileError::io("close", path.display()))?;
-        self.closed.push(PendingFile { pending, finished, length });
+        let folder = self.folder.clone();
+        self.closed.push(PendingFile { pending, finished, length, folder });
         Ok(())
     }
 }

@@ -8,12 +8,14 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use tidegate_types::{
-    AttemptId, BarrierKind, CheckpointId, EventTime, JobId, MaxParallelism, time::SystemClock,
+    AttemptId, BarrierKind, CheckpointId, ErrorKind, EventTime, JobId, MaxParallelism,
+    time::SystemClock,
 };
 
 use super::*;
 use crate::{
     batch::{ErasedBatch, typed},
+    duty::Duties,
     source::{Discovery, Split},
 };
 
@@ -24,6 +26,17 @@ static TOKIO: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
 
 /// How long a test waits for what has to come.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How a source breaks its word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    AssignsBeyond,
+    DropsFinished,
+    KeepsTwice,
+    KeepsStrangers,
+    LeavesSome,
+    MixesTimes,
+}
 
 /// A number that is emitted once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,11 +68,17 @@ enum Look {
 struct Numbers {
     looks: Arc<Mutex<VecDeque<Look>>>,
     interval: Option<Duration>,
+    fault: Option<Fault>,
 }
 
 impl Numbers {
     fn bounded(looks: &[Look]) -> Self {
-        Self { looks: Arc::new(Mutex::new(looks.iter().cloned().collect())), interval: None }
+        let looks = Arc::new(Mutex::new(looks.iter().cloned().collect()));
+        Self { looks, interval: None, fault: None }
+    }
+
+    fn faulty(fault: Fault) -> Self {
+        Self { fault: Some(fault), ..Self::bounded(&[Look::Finds(vec![0, 1, 2])]) }
     }
 
     fn looks_left(&self) -> usize {
@@ -94,16 +113,18 @@ impl Source for Numbers {
     }
 
     fn assign(&self, split: &Number, parallelism: Parallelism) -> SubtaskIndex {
-        SubtaskIndex(split.number % parallelism.get())
+        let beyond = u32::from(self.fault == Some(Fault::AssignsBeyond));
+        SubtaskIndex(split.number % (parallelism.get() + beyond))
     }
 
     fn reader(&self, _context: ReaderContext) -> UserResult<NumberReader> {
-        Ok(NumberReader { splits: Vec::new() })
+        Ok(NumberReader { splits: Vec::new(), fault: self.fault })
     }
 }
 
 struct NumberReader {
     splits: Vec<Number>,
+    fault: Option<Fault>,
 }
 
 impl SourceReader for NumberReader {
@@ -118,16 +139,29 @@ impl SourceReader for NumberReader {
     fn poll_batch(&mut self, _max: usize, batch: &mut Batch<u32>) -> UserResult<ReaderStatus> {
         match self.splits.iter_mut().find(|split| !split.finished) {
             None => Ok(ReaderStatus::Exhausted),
+            Some(split) if self.fault == Some(Fault::LeavesSome) && split.number > 1 => {
+                Ok(ReaderStatus::Exhausted)
+            }
             Some(split) => {
                 split.finished = true;
                 batch.push(split.number);
+                if self.fault == Some(Fault::MixesTimes) {
+                    batch.push_at(split.number, Some(EventTime(1)));
+                }
                 Ok(ReaderStatus::More)
             }
         }
     }
 
     fn snapshot(&self) -> Vec<Number> {
-        self.splits.clone()
+        let mut splits = self.splits.clone();
+        match self.fault {
+            Some(Fault::DropsFinished) => splits.retain(|split| !split.finished),
+            Some(Fault::KeepsTwice) => splits[1] = splits[0].clone(),
+            Some(Fault::KeepsStrangers) => splits.push(Number { number: 7, finished: true }),
+            _ => {}
+        }
+        splits
     }
 }
 
@@ -199,12 +233,8 @@ impl Wake for Unpark {
     }
 }
 
-fn start(
-    source: &Numbers,
-    (subtask, parallelism): (u32, u32),
-    restored: &[ListState],
-) -> Box<dyn SourceOperator> {
-    let context = OperatorContext {
+fn context((subtask, parallelism): (u32, u32), restored: &[ListState]) -> OperatorContext {
+    OperatorContext {
         uid: "numbers".into(),
         subtask: SubtaskIndex(subtask),
         parallelism: Parallelism::new(parallelism).expect("not zero"),
@@ -212,12 +242,17 @@ fn start(
         job: JobId::from_name("test"),
         attempt: AttemptId(0),
         attempt_token: 1,
+        allow_lost_output: false,
         restored: RestoredState { lists: restored.to_vec(), ..RestoredState::default() },
         tokio: TOKIO.handle().clone(),
+        duties: Duties::new(|_| panic!("a source has none")),
         waker: Waker::from(Arc::new(Unpark(std::thread::current()))),
         clock: Arc::new(SystemClock),
-    };
-    source_operator(source.clone(), context).expect("it starts")
+    }
+}
+
+fn start(source: &Numbers, who: (u32, u32), restored: &[ListState]) -> Box<dyn SourceOperator> {
+    source_operator(source.clone(), context(who, restored)).expect("it starts")
 }
 
 /// Polls as the runtime does, only when woken, until the source ends.
@@ -349,4 +384,80 @@ fn a_subtask_of_an_unbounded_source_is_idle_until_it_gets_a_split() {
 fn a_subtask_of_a_bounded_source_without_a_split_ends() {
     let source = Numbers::bounded(&[Look::Finds(vec![0])]);
     assert_eq!(statuses(start(&source, (1, 2), &[]).as_mut(), 1), [""; 0]);
+}
+
+/// What the only subtask of a source that breaks its word fails with, at the end or in a snapshot.
+fn breach(source: &Numbers, parallelism: u32) -> String {
+    let mut source = start(source, (0, parallelism), &[]);
+    let barrier = Barrier { checkpoint: CheckpointId(1), kind: BarrierKind::Checkpoint };
+    let run = run(source.as_mut()).and_then(|_| source.snapshot(barrier));
+    let error = run.err().expect("it is refused");
+    assert_eq!(ErrorKind::marked(error.as_ref()), Some(ErrorKind::Invalid));
+    error.to_string()
+}
+
+#[test]
+fn a_source_that_breaks_its_word_is_refused_where_it_does() {
+    let expected = [
+        (
+            Fault::AssignsBeyond,
+            "`assign` gave the split `2` to subtask 2, and the last of 2 is 1: nobody would read it",
+        ),
+        (
+            Fault::DropsFinished,
+            "the reader's snapshot is without the split `0`, which it was given: finished ones \
+             belong in it, too",
+        ),
+        (
+            Fault::KeepsTwice,
+            "the reader's snapshot holds two splits with the id `0`: an id has to tell a split \
+             from all others",
+        ),
+        (
+            Fault::KeepsStrangers,
+            "the reader's snapshot holds the split `7`, which it was not given",
+        ),
+        (
+            Fault::LeavesSome,
+            "the reader is exhausted, and its split `2` has not been read to its end",
+        ),
+        (
+            Fault::MixesTimes,
+            "the reader handed out a batch of 2 records with 1 event times: in a batch either all \
+             records have one, or none",
+        ),
+    ];
+    for (fault, expected) in expected {
+        // At 2, subtask 0 has the splits 0 and 2.
+        assert_eq!(breach(&Numbers::faulty(fault), 2), expected, "{fault:?}");
+    }
+}
+
+#[test]
+fn two_splits_with_one_id_are_refused_in_one_look_and_known_in_the_next() {
+    let twice = Numbers::bounded(&[Look::Finds(vec![1, 0, 1])]);
+    let expected = "what was discovered holds two splits with the id `1`: an id has to tell a \
+                    split from all others";
+    // Whoever reads them: each subtask sees all.
+    assert_eq!(breach(&twice, 1), expected);
+    let twice = Numbers::bounded(&[Look::Finds(vec![1, 0, 1])]);
+    assert_eq!(breach(&twice, 2), expected);
+    let looks = [Look::Finds(vec![0]), Look::Finds(vec![0, 1]), Look::Hangs];
+    let source = Numbers { interval: Some(Duration::ZERO), ..Numbers::bounded(&looks) };
+    let (mut subtask, mut emitted) = (start(&source, (0, 1), &[]), Emitted(Vec::new()));
+    run_until(subtask.as_mut(), 2, &mut emitted);
+    assert_eq!(emitted.0, [0, 1]);
+}
+
+#[test]
+fn a_snapshot_that_holds_a_split_twice_is_refused() {
+    let source = Numbers::bounded(&[Look::Finds(vec![0])]);
+    let mut subtask = start(&source, (0, 1), &[]);
+    run_until(subtask.as_mut(), 1, &mut Emitted(Vec::new()));
+    let barrier = Barrier { checkpoint: CheckpointId(1), kind: BarrierKind::Checkpoint };
+    let mut snapshot = subtask.snapshot(barrier).expect("taken").lists;
+    let splits = snapshot.iter_mut().find(|list| list.name == SPLITS).expect("it has splits");
+    splits.items.push(splits.items[0].clone());
+    let refused = source_operator(source, context((0, 1), &snapshot)).err().expect("refused");
+    assert!(refused.to_string().starts_with("the snapshot holds two splits with the id `0`"));
 }

@@ -60,6 +60,7 @@ fn command() -> impl Strategy<Value = Command> {
             }
         ),
         checkpoint().prop_map(|checkpoint| Command::Completed { checkpoint }),
+        checkpoint().prop_map(|checkpoint| Command::SavepointCompleted { checkpoint }),
         checkpoint().prop_map(|checkpoint| Command::Aborted { checkpoint }),
         Just(Command::Finish),
         Just(Command::Cancel),
@@ -247,14 +248,16 @@ fn start() -> impl Strategy<Value = Start> {
     let parallelism = (1..=u32::MAX).prop_map(|count| Parallelism::new(count).unwrap());
     let addresses = collection::vec(text(), 0..4);
     let attempt = any::<u64>().prop_map(AttemptId);
-    (attempt, any::<u64>(), parallelism, max_parallelism(), option::of(text()), addresses).prop_map(
-        |(attempt, token, parallelism, max_parallelism, restored_from, addresses)| Start {
+    let rest = (option::of(text()), addresses, any::<bool>());
+    (attempt, any::<u64>(), parallelism, max_parallelism(), rest).prop_map(
+        |(attempt, token, parallelism, max_parallelism, rest)| Start {
             attempt,
             token,
             parallelism,
             max_parallelism,
-            restored_from,
-            addresses,
+            restored_from: rest.0,
+            addresses: rest.1,
+            concludes: rest.2,
         },
     )
 }

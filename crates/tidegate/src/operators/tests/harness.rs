@@ -3,8 +3,8 @@
 use std::{sync::Arc, task::Waker};
 
 use tidegate_core::{
-    Batch, Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, Progress,
-    RestoredKeyed, RestoredState, batch::typed,
+    Batch, Data, Duties, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output,
+    Progress, RestoredKeyed, RestoredState, batch::typed,
 };
 use tidegate_snapshot::segment::KeyedSegmentWriter;
 use tidegate_types::{
@@ -101,8 +101,10 @@ impl Bench {
             job: JobId::from_name("test"),
             attempt: AttemptId(0),
             attempt_token: 1,
+            allow_lost_output: false,
             restored,
             tokio: self.tokio.handle().clone(),
+            duties: Duties::new(|_| panic!("only sinks have duties")),
             waker: Waker::noop().clone(),
             clock: Arc::<ManualClock>::clone(&self.clock),
         }

@@ -1,43 +1,26 @@
 //! Small files beside snapshots, of which each is written once by one of many.
 
-use std::{fmt, sync::Arc};
-
 use bytes::Bytes;
 use futures::TryStreamExt;
-use object_store::{
-    Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, path::Path,
-};
+use object_store::{Error, ObjectStoreExt, PutMode, PutOptions, PutPayload, path::Path};
 
-use super::SnapshotStore;
-use crate::StoreError;
+use crate::{Place, StoreError};
 
 /// A folder of small files. Cheap to clone.
-#[derive(Clone)]
-pub struct Records {
-    store: Arc<dyn ObjectStore>,
-    path: Path,
-    name: String,
-}
+#[derive(Clone, Debug)]
+pub struct Records(Place);
 
-impl fmt::Debug for Records {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Records").field(&self.name).finish()
-    }
-}
-
-impl SnapshotStore {
-    /// The records in the folder at a path relative to this place.
+impl Place {
+    /// The records in the folder of that name in here.
     #[must_use]
-    pub fn records(&self, relative: &str) -> Records {
-        let parts = relative.split('/').filter(|part| !part.is_empty());
-        let path = parts.fold(self.base.clone(), |path, part| path.join(part));
-        Records { store: Arc::clone(&self.store), path, name: format!("{}/{relative}", self.name) }
+    pub fn records(&self, name: &str) -> Records {
+        Records(self.folder(name))
     }
 }
 
 impl Records {
     fn failed(&self, operation: &'static str, name: &str, error: Error) -> StoreError {
-        StoreError::failed(operation, format!("{}/{name}", self.name), error)
+        StoreError::failed(operation, format!("{}/{name}", self.0), error)
     }
 
     /// Writes a record unless there is one of that name; tells whether it did. Of many who do so at
@@ -47,9 +30,9 @@ impl Records {
     ///
     /// When the store does not answer: it may have happened.
     pub async fn create(&self, name: &str, bytes: Bytes) -> Result<bool, StoreError> {
-        let path = self.path.clone().join(name);
+        let path = self.0.path().clone().join(name);
         let options = PutOptions::from(PutMode::Create);
-        match self.store.put_opts(&path, PutPayload::from_bytes(bytes), options).await {
+        match self.0.store().put_opts(&path, PutPayload::from_bytes(bytes), options).await {
             Ok(_) => Ok(true),
             Err(Error::AlreadyExists { .. }) => Ok(false),
             Err(error) => Err(self.failed("write", name, error)),
@@ -62,8 +45,8 @@ impl Records {
     ///
     /// When the store does not answer.
     pub async fn read(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
-        let path = self.path.clone().join(name);
-        let read = async { self.store.get(&path).await?.bytes().await };
+        let path = self.0.path().clone().join(name);
+        let read = async { self.0.store().get(&path).await?.bytes().await };
         match read.await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(Error::NotFound { .. }) => Ok(None),
@@ -77,10 +60,10 @@ impl Records {
     ///
     /// When the store does not answer.
     pub async fn names(&self) -> Result<Vec<String>, StoreError> {
-        let listed = self.store.list(Some(&self.path)).try_collect::<Vec<_>>().await;
+        let listed = self.0.store().list(Some(self.0.path())).try_collect::<Vec<_>>().await;
         let listed = listed.map_err(|error| self.failed("list", "", error))?;
         let below = |path: &Path| {
-            let mut parts = path.prefix_match(&self.path)?;
+            let mut parts = path.prefix_match(self.0.path())?;
             let name = parts.next()?.as_ref().to_owned();
             parts.next().is_none().then_some(name)
         };
@@ -95,7 +78,7 @@ impl Records {
     ///
     /// When the store does not answer.
     pub async fn remove(&self, name: &str) -> Result<(), StoreError> {
-        match self.store.delete(&self.path.clone().join(name)).await {
+        match self.0.store().delete(&self.0.path().clone().join(name)).await {
             Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.failed("delete", name, error)),
         }
@@ -106,7 +89,7 @@ impl Records {
 mod tests {
     use super::*;
 
-    async fn exercise(store: SnapshotStore) {
+    async fn exercise(store: Place) {
         let records = store.records("cluster/leader");
         assert_eq!(records.names().await.expect("answers"), <[String; 0]>::default());
         assert!(records.create("2", "b".into()).await.expect("answers"));
@@ -124,8 +107,8 @@ mod tests {
     #[tokio::test]
     async fn a_record_is_written_once() {
         let folder = tempfile::tempdir().expect("a folder");
-        let local = SnapshotStore::open(&folder.path().display().to_string());
+        let local = Place::open(&folder.path().display().to_string());
         exercise(local.expect("opens")).await;
-        exercise(SnapshotStore::open("memory://records").expect("opens")).await;
+        exercise(Place::open("memory://records").expect("opens")).await;
     }
 }

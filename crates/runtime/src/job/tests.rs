@@ -1,0 +1,44 @@
+use std::collections::BTreeMap;
+
+use tidegate_snapshot::manifest::{
+    FORMAT, FORMAT_VERSION, JobInfo, Manifest, SnapshotForm, SnapshotKind,
+};
+use tidegate_types::{AttemptId, Timestamp};
+
+use super::*;
+
+#[tokio::test]
+async fn a_snapshot_that_a_job_holds_is_not_disposed_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("chk-1").display().to_string();
+    let job = JobId::from_name("a job");
+    let name = "a job".to_owned();
+    let location = SnapshotLocation::find(&Places::default(), &path).expect("an address");
+    let manifest = Manifest {
+        format: FORMAT.to_owned(),
+        version: FORMAT_VERSION,
+        kind: SnapshotKind::Checkpoint,
+        form: SnapshotForm::Native,
+        job: JobInfo { id: job, name: name.clone() },
+        checkpoint: CheckpointId(1),
+        attempt: AttemptId(0),
+        triggered_at: Timestamp(1),
+        completed_at: Timestamp(2),
+        operators: BTreeMap::new(),
+        files: BTreeMap::new(),
+    };
+    location.commit(&manifest).await.expect("committed");
+    let held = HeldSnapshot { job, name, location: path.clone() };
+    let texts = [path.clone(), format!("file:{path}/"), format!("{path}/_metadata")];
+    for text in &texts {
+        let error = dispose_savepoint(text, std::slice::from_ref(&held)).await.expect_err("held");
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.to_string().contains(&job.to_string()), "{error}");
+        assert!(location.exists().await.expect("answers"));
+    }
+    let other = HeldSnapshot { location: format!("{path}0"), ..held };
+    dispose_savepoint(&texts[1], &[other]).await.expect("nobody holds it");
+    assert!(!std::path::Path::new(&path).exists());
+    let error = dispose_savepoint(&path, &[]).await.expect_err("it is gone");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+}

@@ -1,0 +1,255 @@
+//! Savepoints stand aside: they are their user's, and neither commit anything nor take part in
+//! recovery. Only the final one of a stop does, and behind it the job does nothing but end.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use tidegate::{
+    CheckpointId, JobStatus, Result, SnapshotForm,
+    collect::{Collector, ExactlyOnceCollectSink, ExactlyOnceCollectWriter, Uncommitted},
+    connector::{
+        Batch, CommitOutcome, Readiness, SinkContext, SinkWriter, TwoPhaseSink, TwoPhaseWriter,
+    },
+    prelude::*,
+};
+use tidegate_testing::{folders::is_complete, wait_for};
+
+use crate::support::counting::{
+    Counted, KEYS, SLOW, assert_counted_once, count, finish, job, numbers, start, wait_for_records,
+};
+
+/// Exists, and nothing can be written into it.
+const UNWRITABLE: &str = "/proc";
+const RESTARTS: [&str; 3] = [
+    "-Drestart-strategy.type=fixed-delay",
+    "-Drestart-strategy.fixed-delay.attempts=1000",
+    "-Drestart-strategy.fixed-delay.delay=10 ms",
+];
+
+/// Something that goes wrong once each time it is asked to.
+#[derive(Clone, Default)]
+struct Trouble(Arc<AtomicBool>);
+
+impl Trouble {
+    fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn maybe(&self) -> Result<()> {
+        if self.0.swap(false, Ordering::Relaxed) { Err("trouble".into()) } else { Ok(()) }
+    }
+}
+
+/// The job that counts, with trouble in the middle.
+fn start_troubled(folder: &Path, results: &Collector<Counted>, trouble: &Trouble) -> JobHandle {
+    let (sink, trouble) = (results.clone(), trouble.clone());
+    let started = job(folder).start(RESTARTS, move |env| {
+        let trouble = trouble.clone();
+        let checked = numbers(env, Some(SLOW)).map(move |number| trouble.maybe().map(|()| number));
+        count(&checked, &sink);
+        Ok(())
+    });
+    started.expect("it starts")
+}
+
+fn wait_for_restarts(job: &JobHandle, count: u64) {
+    wait_for("a restart", || (job.stats().restarts >= count).then_some(()));
+}
+
+#[test]
+fn inv_aside_a_job_goes_on_from_its_checkpoint_though_a_later_savepoint_was_moved_away() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (results, trouble) = (Collector::default(), Trouble::default());
+    let running = start_troubled(folder.path(), &results, &trouble);
+    wait_for_records(&running);
+    let checkpoint = running.checkpoint_blocking().expect("it is taken");
+    let savepoint = running.savepoint_blocking(None).expect("it is taken");
+    fs::rename(&savepoint, folder.path().join("elsewhere")).expect("it is the user's");
+    trouble.ask();
+    wait_for_restarts(&running, 1);
+    wait_for("the restore", || running.stats().restored.filter(|(_, path)| *path == checkpoint));
+    finish(&running);
+    assert_counted_once(&results);
+}
+
+#[test]
+fn a_checkpoint_behind_a_savepoint_commits_what_the_savepoint_did_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (results, trouble) = (Collector::default(), Trouble::default());
+    let running = start_troubled(folder.path(), &results, &trouble);
+    wait_for_records(&running);
+    running.savepoint_blocking(None).expect("it is taken");
+    assert!(results.is_empty(), "a savepoint has committed");
+    running.checkpoint_blocking().expect("it is taken");
+    wait_for("the commit", || (!results.is_empty()).then_some(()));
+    finish(&running);
+    assert_counted_once(&results);
+}
+
+#[test]
+fn a_store_that_is_away_is_a_matter_for_the_restart_strategy() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (results, trouble) = (Collector::default(), Trouble::default());
+    let running = start_troubled(folder.path(), &results, &trouble);
+    wait_for_records(&running);
+    running.checkpoint_blocking().expect("it is taken");
+    let (store, away) = (folder.path().join("checkpoints"), folder.path().join("away"));
+    fs::rename(&store, &away).expect("it can be moved");
+    trouble.ask();
+    wait_for_restarts(&running, 5);
+    let failures = running.stats().failures;
+    let named = failures.iter().any(|failure| failure.message.contains("is not there now"));
+    assert!(named, "{failures:?}");
+    // Whoever restarts may have made the folder again.
+    let _ = fs::remove_dir_all(&store);
+    fs::rename(&away, &store).expect("it can be moved back");
+    finish(&running);
+    assert_counted_once(&results);
+}
+
+/// Counts by key, and tells when event time ends.
+struct Total(ValueState<u64>);
+
+impl KeyedProcess<u64, u64> for Total {
+    type Out = u64;
+
+    fn on_record(
+        &mut self,
+        _number: u64,
+        context: &mut ProcessContext<'_, u64, u64>,
+    ) -> Result<()> {
+        context.set_event_timer(tidegate::EventTime::MAX);
+        self.0.modify_or(|| 0, |total| *total += 1);
+        Ok(())
+    }
+
+    fn on_timer(
+        &mut self,
+        _timer: Timer,
+        context: &mut ProcessContext<'_, u64, u64>,
+    ) -> Result<()> {
+        context.emit(self.0.take().unwrap_or_default());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_drain_that_fails_leaves_no_trace_in_the_results() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = Collector::<u64>::default();
+    let sink = results.clone();
+    let running = job(folder.path()).start(RESTARTS, move |env| {
+        numbers(env, Some(SLOW))
+            .key_by(|number: &u64| number % KEYS)
+            .process("total", |states| Ok(Total(states.value("total")?)))
+            .sink("totals", sink.exactly_once_sink());
+        Ok(())
+    });
+    let running = running.expect("it starts");
+    wait_for_records(&running);
+    running.checkpoint_blocking().expect("it is taken");
+    let drained = running.stop_with_savepoint_blocking(Some(UNWRITABLE.to_owned()), true);
+    drained.expect_err("nothing can be written there");
+    finish(&running);
+    let totals = results.take();
+    assert_eq!(totals.len() as u64, KEYS, "timers have fired twice, or never");
+    assert_eq!(totals.iter().sum::<u64>(), crate::support::counting::RECORDS);
+    assert_eq!(running.stats().restarts, 1, "it goes back once");
+}
+
+#[test]
+fn a_cancel_with_savepoint_that_fails_leaves_no_mark_on_a_later_stop() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = Collector::default();
+    let running = start(folder.path(), &[], Some(SLOW), &results).expect("it starts");
+    wait_for_records(&running);
+    let nowhere = Some(UNWRITABLE.to_owned());
+    let canceled = running.cancel_with_savepoint(SnapshotForm::Canonical, nowhere);
+    futures::executor::block_on(canceled).expect_err("nothing can be written there");
+    running.stop_with_savepoint_blocking(None, false).expect("it is taken");
+    let result = running.wait_blocking().expect("it has not failed");
+    assert_eq!(result.status, JobStatus::Finished);
+}
+
+/// A sink whose commits fail once each time they are asked to.
+struct Failing {
+    sink: ExactlyOnceCollectSink<Counted>,
+    trouble: Trouble,
+}
+
+struct FailingWriter(ExactlyOnceCollectWriter<Counted>);
+
+impl TwoPhaseSink for Failing {
+    type Item = Counted;
+    type Committable = Uncommitted<Counted>;
+    type Writer = FailingWriter;
+
+    fn writer(&self, context: SinkContext) -> Result<FailingWriter> {
+        self.sink.writer(context).map(FailingWriter)
+    }
+
+    fn commit(
+        &self,
+        committables: Vec<Uncommitted<Counted>>,
+    ) -> BoxFuture<'static, Result<Vec<CommitOutcome>>> {
+        match self.trouble.maybe() {
+            Ok(()) => self.sink.commit(committables),
+            Err(error) => async { Err(error) }.boxed(),
+        }
+    }
+
+    fn recover(&self, context: SinkContext) -> BoxFuture<'static, Result<()>> {
+        self.sink.recover(context)
+    }
+}
+
+impl SinkWriter for FailingWriter {
+    type Item = Counted;
+
+    fn write(&mut self, batch: &mut Batch<Counted>) -> Result<Readiness> {
+        self.0.write(batch)
+    }
+}
+
+impl TwoPhaseWriter for FailingWriter {
+    type Committable = Uncommitted<Counted>;
+
+    fn prepare(
+        &mut self,
+        checkpoint: CheckpointId,
+    ) -> BoxFuture<'static, Result<Vec<Uncommitted<Counted>>>> {
+        self.0.prepare(checkpoint)
+    }
+}
+
+#[test]
+fn inv_conclude_a_failure_behind_the_final_savepoint_is_followed_by_its_commit_and_the_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (results, trouble) = (Collector::default(), Trouble::default());
+    let (sink, fails) = (results.clone(), trouble.clone());
+    let running = job(folder.path()).start(RESTARTS, move |env| {
+        numbers(env, Some(SLOW))
+            .key_by(|number: &u64| number % KEYS)
+            .aggregate("count", Count)
+            .sink("counts", Failing { sink: sink.exactly_once_sink(), trouble: fails.clone() });
+        Ok(())
+    });
+    let running = running.expect("it starts");
+    wait_for_records(&running);
+    trouble.ask();
+    let savepoint = running.stop_with_savepoint_blocking(None, false).expect("it stops");
+    assert!(running.wait_blocking().is_ok(), "the job had not ended when the stop was answered");
+    let stats = finish(&running).stats;
+    assert_eq!((stats.restarts, stats.records), (1, 0), "it has emitted more behind its savepoint");
+    assert!(is_complete(Path::new(&savepoint)));
+    let from = format!("--from-savepoint={savepoint}");
+    finish(&start(folder.path(), &[&from], None, &results).expect("it starts"));
+    assert_counted_once(&results);
+}

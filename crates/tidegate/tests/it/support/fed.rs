@@ -46,7 +46,9 @@ impl Fed {
 
 /// The only split.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Whole;
+pub(crate) struct Whole {
+    finished: bool,
+}
 
 impl Split for Whole {
     fn id(&self) -> String {
@@ -54,7 +56,7 @@ impl Split for Whole {
     }
 
     fn is_finished(&self) -> bool {
-        false
+        self.finished
     }
 }
 
@@ -70,7 +72,7 @@ impl Source for Fed {
     type Reader = FedReader;
 
     fn discovery(&self) -> Discovery<Whole> {
-        Box::new(|| Box::pin(async { Ok(vec![Whole]) }))
+        Box::new(|| Box::pin(async { Ok(vec![Whole { finished: false }]) }))
     }
 
     fn reader(&self, context: ReaderContext) -> Result<FedReader> {
@@ -88,7 +90,7 @@ impl SourceReader for FedReader {
     }
 
     fn poll_batch(&mut self, max: usize, batch: &mut Batch<i64>) -> Result<ReaderStatus> {
-        if self.splits.is_empty() {
+        if self.splits.iter().all(Split::is_finished) {
             return Ok(ReaderStatus::Exhausted);
         }
         let mut feed = self.fed.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,7 +98,10 @@ impl SourceReader for FedReader {
         let count = max.min(feed.times.len());
         feed.times.drain(..count).for_each(|time| batch.push(time));
         Ok(match (count, feed.ended) {
-            (0, true) => ReaderStatus::Exhausted,
+            (0, true) => {
+                self.splits.iter_mut().for_each(|split| split.finished = true);
+                ReaderStatus::Exhausted
+            }
             (0, false) => ReaderStatus::Pending,
             _ => ReaderStatus::More,
         })

@@ -10,7 +10,12 @@ use std::{
 
 use rand::{RngExt, rngs::StdRng, seq::IndexedRandom};
 
+use futures::executor::block_on;
 use tidegate::{Job, JobId, JobStatus, discard};
+use tidegate_storage::{
+    Place,
+    log::{self, Run, RunToken},
+};
 
 use tidegate_testing::{
     flights::{Results, cut_into_files, data},
@@ -153,16 +158,26 @@ fn kill_again_and_again(site: &Site) {
 #[test]
 fn what_the_store_was_writing_when_it_was_killed_is_swept() {
     let folder = tempfile::tempdir().expect("a folder");
-    let left = folder.path().join(JobId::from_name("swept").to_string()).join("chk-7");
-    fs::create_dir_all(&left).expect("the folder is this test's own");
-    fs::write(left.join("state-0-00000000000000ab#1"), "half").expect("so is what is in it");
+    let own = folder.path().join(JobId::from_name("swept").to_string());
     let dir = format!("-Dexecution.checkpointing.dir={}", folder.path().display());
+    // The run that was killed is one that the job's log knows.
+    let log = Place::open(&own.join("log").display().to_string()).expect("it opens");
+    let run = Run { token: RunToken::of(0xab_0000), rank: 0, name: "killed".to_owned() };
+    let killed = run.token.of_attempt(3);
+    block_on(log::take_over(&log, run)).expect("it is the first");
+    let (left, strange) = (own.join("chk-7"), own.join("chk-8"));
+    for (folder, token) in [(&left, killed), (&strange, 0xcd_0000)] {
+        fs::create_dir_all(folder).expect("the folder is this test's own");
+        let name = format!("state-0-{token:016x}#1");
+        fs::write(folder.join(name), "half").expect("so is what is in it");
+    }
     let result = Job::new("swept").try_run([dir], |env| {
         env.from_collection("numbers", vec![1]).sink("nowhere", discard::discard());
         Ok(())
     });
     assert_eq!(result.expect("the job runs").status, JobStatus::Finished);
     assert!(!left.exists(), "{} is still there", left.display());
+    assert!(strange.exists(), "who has written {} may be alive", strange.display());
 }
 
 fn difference(written: &Results, expected: &Results) -> String {

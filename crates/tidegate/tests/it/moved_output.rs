@@ -166,7 +166,20 @@ fn a_job_without_checkpoints_deletes_nothing_of_other_runs_of_it() {
     fs::write(&left, "[1]").expect("the folder is the test's own");
     finish(&start(&[], None));
     assert!(left.exists(), "{} is gone", left.display());
+    // With one the job's log tells: what a run has left that it knows goes, and nothing else.
     let dir = format!("-Dexecution.checkpointing.dir={}", folder.path().join("chk").display());
-    finish(&start(&[&dir], None));
-    assert!(!left.exists(), "{} is still there", left.display());
+    let logged = [&dir, RETAIN];
+    let third = start(&logged, Some(SLOW));
+    let is_new = |path: &std::path::PathBuf| *path != left;
+    let own = wait_for("a file", || unfinished(&output, ".inprogress").into_iter().find(is_new));
+    third.checkpoint_blocking().expect("it is taken");
+    third.cancel();
+    third.wait_blocking().expect("it does not fail");
+    fs::write(&own, "[1]").expect("the folder is the test's own");
+    finish(&start(&logged, None));
+    assert!(!own.exists(), "{} is still there", own.display());
+    assert!(left.exists(), "{} is gone", left.display());
 }
+
+const RETAIN: &str =
+    "-Dexecution.checkpointing.externalized-checkpoint-retention=RETAIN_ON_CANCELLATION";

@@ -11,7 +11,7 @@ use std::{
 use tidegate::{ErrorKind, Job, JobStatus, collect::Collector};
 
 use tidegate_testing::{
-    folders::{checkpoints, entries, is_complete},
+    folders::{checkpoints, is_complete},
     wait_for,
 };
 
@@ -56,10 +56,8 @@ fn a_claim_adopts_the_jobs_own_older_checkpoints_and_no_other_jobs() {
     for (name, adopts) in [("counting", true), ("another", false)] {
         let folder = tempfile::tempdir().expect("a folder");
         let results = Collector::default();
-        let shared = "-Dexecution.checkpointing.create-subdir=false";
         let retain = [
             OFTEN,
-            shared,
             "-Dexecution.checkpointing.num-retained=3",
             "-Dexecution.checkpointing.externalized-checkpoint-retention=RETAIN_ON_CANCELLATION",
         ];
@@ -67,12 +65,12 @@ fn a_claim_adopts_the_jobs_own_older_checkpoints_and_no_other_jobs() {
         wait_for_checkpoints(&first, 4);
         first.cancel();
         first.wait_blocking().expect("a cancelled job has not failed");
-        let mut left = entries(&folder.path().join("checkpoints"));
+        let mut left = left(folder.path());
         left.sort_by_key(|folder| (folder.as_os_str().len(), folder.clone()));
         assert_eq!(left.len(), 3, "{left:?}");
 
         let newest = left.last().expect("three").display().to_string();
-        let claim = [OFTEN, shared, "--claim-mode=claim", "--from-savepoint", &newest];
+        let claim = [OFTEN, "--claim-mode=claim", "--from-savepoint", &newest];
         let below = |name| folder.path().join(name).display().to_string();
         let counted = results.clone();
         let second = Job::new(name)

@@ -274,8 +274,8 @@ impl JobMaster {
         failure: Failure,
         location: Option<Location>,
     ) -> Option<Result<JobResult, JobError>> {
-        self.remember(&failure, location);
         let failure = self.look_for_damage(failure).await;
+        self.remember(&failure, location);
         let message = describe(&failure);
         // Processes are the unit of isolation: who started them starts them again.
         if !failure.kind.is_retryable() || !self.attempts.can_restart() {

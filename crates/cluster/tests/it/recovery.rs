@@ -130,7 +130,7 @@ async fn a_job_whose_checkpoint_was_damaged_stays_listed_and_says_what_leads_on(
     cluster.restart_jobmanager().await;
     wait_until_recovered(&cluster, id).await;
     let view = cluster.wait_for_status(id, JobStatus::Failed).await;
-    let message = view.error.expect("it has failed").to_string();
+    let message = &view.stats.failures.last().expect("it has failed").message;
     let says = [checkpoint.as_str(), "would be written again", "--from-savepoint"];
     assert!(says.iter().all(|part| message.contains(part)), "{message}");
     assert!(metadata.is_file(), "somebody may want to mend it");

@@ -47,5 +47,5 @@ pub use stats::{
     AttemptFailure, CheckpointSummary, FailedCheckpoint, JobStats, Location, PendingCheckpoint,
     SubtaskSnapshot,
 };
-pub use tenure::Runner;
+pub use tenure::{Runner, running};
 pub use tidegate_snapshot::manifest::SnapshotForm;

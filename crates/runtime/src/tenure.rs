@@ -9,9 +9,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use tidegate_storage::{
-    Place,
+    Address, Place,
     log::{self, JobLog, LogError, Recorded, Run},
-    presence::{Presence, PresenceError, PresenceOptions},
+    presence::{self, Presence, PresenceError, PresenceOptions},
 };
 use tidegate_types::{AttemptId, ErrorKind, RunToken, error::chain};
 use tracing::warn;
@@ -73,6 +73,16 @@ impl Stores {
     pub(crate) fn log(&self, spec: &JobSettings) -> Place {
         self.job_folder(spec).folder(LOG)
     }
+}
+
+/// The run of a job that is seen to be alive at a glance, if there is one: on a local disk, that is.
+/// Nothing is made.
+#[must_use]
+pub fn running(settings: &JobSettings) -> Option<String> {
+    let options = &settings.options.checkpointing;
+    let place = Place::at(Address::parse(options.dir.as_deref()?).ok()?).ok()?;
+    let folder = if options.create_subdir { place.folder(&settings.id.to_string()) } else { place };
+    presence::holder(&folder.folder(PRESENCE))
 }
 
 /// That no other run of a job was seen alive.

@@ -140,6 +140,24 @@ impl Presence {
     }
 }
 
+/// Who holds the lock of a folder on a local disk, if anybody does. Nothing is made. Elsewhere nobody
+/// can tell at once.
+#[must_use]
+pub fn holder(folder: &Place) -> Option<String> {
+    let path = folder.local()?.join(LOCK);
+    let file = File::open(&path).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(named(&path)),
+        _ => None,
+    }
+}
+
+/// What a person calls who holds a lock.
+fn named(path: &Path) -> String {
+    let name = std::fs::read_to_string(path).unwrap_or_default();
+    if name.is_empty() { "its name can't be read".to_owned() } else { name }
+}
+
 fn claim_lock(folder: &Path, run: &Run, take_over: bool) -> Result<Kept, PresenceError> {
     let path = folder.join(LOCK);
     let opened = std::fs::create_dir_all(folder).and_then(|()| open(&path));
@@ -168,11 +186,7 @@ fn claim_lock(folder: &Path, run: &Run, take_over: bool) -> Result<Kept, Presenc
             });
             Ok(Kept::Locked { _hold: Hold::Waiting(waiting.abort_handle()) })
         }
-        Err(TryLockError::WouldBlock) => {
-            let by = std::fs::read_to_string(&path).unwrap_or_default();
-            let by = if by.is_empty() { "its name can't be read".to_owned() } else { by };
-            Err(PresenceError::Alive { by })
-        }
+        Err(TryLockError::WouldBlock) => Err(PresenceError::Alive { by: named(&path) }),
         Err(TryLockError::Error(error)) => {
             debug!(%error, ?path, "the job's lock can't be used");
             Ok(Kept::Alone)
@@ -314,7 +328,9 @@ mod tests {
             let (place, options) = (place.clone(), PresenceOptions { take_over, ..quick() });
             async move { Presence::claim(&place, &run(token), options).await }
         };
+        assert_eq!(holder(&place), None);
         let first = claim(1, false).await.expect("nobody is there");
+        assert_eq!(holder(&place).as_deref(), Some("host 1"));
         assert_eq!(alive(claim(2, false).await), "host 1");
         let second = claim(2, true).await.expect("it takes over");
         first.leave().await;

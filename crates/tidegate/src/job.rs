@@ -83,8 +83,9 @@ impl Job {
     }
 
     /// Whether [`Job::run`] would start it from nothing: not from a snapshot, not with a command
-    /// line that is wrong, not to print help or to tell what a restore would do, not as another process than the first of several, and
-    /// not for a JobManager. Only then may results of an earlier run be cleared away.
+    /// line that is wrong, not to print help or to tell what a restore would do, not as another
+    /// process than the first of several, not for a JobManager, and not while another run of it is
+    /// alive. Only then may results of an earlier run be cleared away.
     #[must_use]
     pub fn starts_afresh(&self) -> bool {
         if !matches!(Role::from_environment(), Ok(Role::Embedded)) {
@@ -94,15 +95,38 @@ impl Job {
         let is_first = line.process_index.as_deref().is_none_or(|index| index == "0");
         let configuration = self.configuration(&line).ok();
         let options = configuration.and_then(|all| JobOptions::from_configuration(&all).ok());
+        let alone = |options: JobOptions| {
+            let settings = self.settings(&line, options).ok()?;
+            tidegate_runtime::running(&settings).is_none().then_some(())
+        };
         !line.help
             && !line.dry_run
             && is_first
-            && options.is_some_and(|options| options.recovery.path.is_none())
+            && options.filter(|options| options.recovery.path.is_none()).and_then(alone).is_some()
+    }
+
+    fn settings(
+        &self,
+        line: &CommandLine,
+        options: JobOptions,
+    ) -> std::result::Result<JobSettings, JobError> {
+        let id = match &line.job_id {
+            Some(text) => text.parse().map_err(|error| invalid(format!("--job-id: {error}")))?,
+            None => JobId::from_name(&self.name),
+        };
+        Ok(JobSettings {
+            name: self.name.clone(),
+            id,
+            parallelism: options.parallelism,
+            max_parallelism: options.max_parallelism,
+            options,
+        })
     }
 
     /// Runs the job with this process's arguments to its end, and gives the exit code: 0 for a
     /// good end, 1 for a failure, 2 for a wrong command line or configuration, 3 if another run of the
-    /// job is alive or has taken it over, 143 if SIGTERM has ended it. A process that a TaskManager has started as one of the job's ends in here.
+    /// job is alive or has taken it over, 143 if SIGTERM has ended it. A process that a TaskManager has
+    /// started as one of the job's ends in here.
     pub fn run(self, build: impl JobBuild) -> ExitCode {
         self.run_and(build, |_| Ok(()))
     }
@@ -222,21 +246,12 @@ impl Job {
         }
         let options = JobOptions::from_configuration(configuration)
             .map_err(|error| invalid(error.to_string()))?;
-        let id = match &line.job_id {
-            Some(text) => text.parse().map_err(|error| invalid(format!("--job-id: {error}")))?,
-            None => JobId::from_name(&self.name),
-        };
+        let settings = self.settings(&line, options.clone())?;
         let cluster = cluster(&line)?;
         let arguments: Arc<[String]> = line.rest.into();
-        let shared = Arc::new(options.clone());
+        let shared = Arc::new(options);
         Ok(JobSpec {
-            settings: JobSettings {
-                name: self.name.clone(),
-                id,
-                parallelism: options.parallelism,
-                max_parallelism: options.max_parallelism,
-                options,
-            },
+            settings,
             build: Arc::new(move |plan: &SharedPlan| {
                 build(&Env::new(plan, Arc::clone(&arguments), Arc::clone(&shared)))
             }),

@@ -4,7 +4,12 @@
 use std::{fs, path::Path};
 
 use tidegate::{ErrorKind, collect::Collector, prelude::*};
-use tidegate_testing::folders::{checkpoints, entries, is_complete, name};
+use tidegate_testing::{
+    flights::Results,
+    folders::{checkpoints, entries, is_complete, name},
+    process::{Process, flights},
+    wait_for,
+};
 
 use crate::support::counting::{
     Counted, SLOW, assert_counted_once, count, finish, numbers, start, wait_for_checkpoints,
@@ -54,6 +59,32 @@ fn a_run_that_takes_over_goes_on_and_the_one_before_it_completes_nothing_more() 
     assert!(error.to_string().contains(&by), "{error}");
     finish(&second);
     assert_counted_once(&results);
+}
+
+/// A rolling restart, cron, a second terminal: the example clears its results away when it starts
+/// from nothing, and must not while it runs.
+#[test]
+fn a_second_process_ends_with_a_code_of_its_own_and_the_first_one_s_results_are_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = folder.path().join("out");
+    let out = format!("--out={}", output.display());
+    let start = |log: &str, options: &[&str]| {
+        let options = options.iter().map(|option| (*option).to_owned());
+        let arguments = [out.clone()].into_iter().chain(options).collect::<Vec<_>>();
+        Process::start(flights(), &arguments, &folder.path().join(log))
+    };
+    let first = start("first", &["--rate=60000"]);
+    wait_for("a checkpoint", || {
+        checkpoints(&output.join("checkpoints")).iter().any(|path| is_complete(path)).then_some(())
+    });
+    for options in [&[][..], &["--from-savepoint=latest"]] {
+        let mut second = start("second", options);
+        assert_eq!(second.wait().code(), Some(3), "{}", second.log());
+        let says = [&format!("process {} on ", first.id()), "--take-over"];
+        assert!(says.iter().all(|part| second.log().contains(*part)), "{}", second.log());
+    }
+    first.finish();
+    assert!(Results::written_to(&output) == Results::expected(), "other results");
 }
 
 /// A copy of a checkpoint under a later number.

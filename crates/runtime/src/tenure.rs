@@ -191,7 +191,7 @@ impl Tenure {
             warn!(run = self.log.run().name, error = chain(&error), "the job's log stays");
         }
         if let Some(presence) = self.presence {
-            presence.leave().await;
+            presence.leave(forget).await;
         }
     }
 }

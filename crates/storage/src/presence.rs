@@ -20,8 +20,9 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{File, TryLockError},
+    fs::{File, Metadata, TryLockError},
     io::Write,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -84,7 +85,8 @@ enum Kept {
     Alone,
     /// The lock, or who tries to get it.
     Locked {
-        _hold: Hold,
+        path: PathBuf,
+        hold: Hold,
     },
     Signs {
         records: Records,
@@ -127,9 +129,21 @@ impl Presence {
         }
     }
 
-    /// The run ends in order: nobody has to wait for it.
-    pub async fn leave(self) {
-        let Kept::Signs { records, token, signs } = self.0 else { return };
+    /// The run ends in order: nobody has to wait for it. With `forget` nothing is left of it.
+    pub async fn leave(self, forget: bool) {
+        let (records, token, signs) = match self.0 {
+            Kept::Signs { records, token, signs } => (records, token, signs),
+            Kept::Locked { path, hold: hold @ Hold::Lock { .. } } if forget => {
+                // While it is held: whoever has opened it meanwhile finds that it is not there any more.
+                let removed = std::fs::remove_file(&path);
+                debug!(?path, ?removed, "the job's lock");
+                drop(hold);
+                // Another run may have begun.
+                let _ = path.parent().map(std::fs::remove_dir);
+                return;
+            }
+            Kept::Alone | Kept::Locked { .. } => return,
+        };
         signs.abort();
         for name in records.names().await.unwrap_or_default() {
             if sign_of(&name).is_some_and(|(owner, _)| owner == token) {
@@ -160,8 +174,7 @@ fn named(path: &Path) -> String {
 
 fn claim_lock(folder: &Path, run: &Run, take_over: bool) -> Result<Kept, PresenceError> {
     let path = folder.join(LOCK);
-    let opened = std::fs::create_dir_all(folder).and_then(|()| open(&path));
-    let file = match opened {
+    let file = match open(&path) {
         Ok(file) => file,
         Err(error) => {
             debug!(%error, ?path, "the job's lock can't be used");
@@ -169,14 +182,14 @@ fn claim_lock(folder: &Path, run: &Run, take_over: bool) -> Result<Kept, Presenc
         }
     };
     match lock(&path, file, run) {
-        Ok(lock) => Ok(Kept::Locked { _hold: Hold::Lock { _file: lock } }),
+        Ok(lock) => Ok(Kept::Locked { path, hold: Hold::Lock { _file: lock } }),
         Err(TryLockError::WouldBlock) if take_over => {
-            let (path, run) = (path.clone(), run.clone());
+            let (lock_path, run) = (path.clone(), run.clone());
             let waiting = tokio::spawn(async move {
                 loop {
                     sleep(RETRY).await;
-                    if let Ok(file) = open(&path)
-                        && let Ok(lock) = lock(&path, file, &run)
+                    if let Ok(file) = open(&lock_path)
+                        && let Ok(lock) = lock(&lock_path, file, &run)
                     {
                         // Held until this is aborted.
                         let _held = lock;
@@ -184,7 +197,7 @@ fn claim_lock(folder: &Path, run: &Run, take_over: bool) -> Result<Kept, Presenc
                     }
                 }
             });
-            Ok(Kept::Locked { _hold: Hold::Waiting(waiting.abort_handle()) })
+            Ok(Kept::Locked { path, hold: Hold::Waiting(waiting.abort_handle()) })
         }
         Err(TryLockError::WouldBlock) => Err(PresenceError::Alive { by: named(&path) }),
         Err(TryLockError::Error(error)) => {
@@ -194,13 +207,29 @@ fn claim_lock(folder: &Path, run: &Run, take_over: bool) -> Result<Kept, Presenc
     }
 }
 
-fn open(path: &PathBuf) -> std::io::Result<File> {
+/// Whether a file is the one that bears that name now.
+fn is_at(path: &Path, file: &File) -> bool {
+    let identity = |metadata: std::io::Result<Metadata>| {
+        metadata.map(|metadata| (metadata.dev(), metadata.ino())).ok()
+    };
+    identity(file.metadata()) == identity(std::fs::metadata(path))
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
     File::options().create(true).truncate(false).read(true).write(true).open(path)
 }
 
 /// Locks the file, and writes into it who has.
 fn lock(path: &Path, mut file: File, run: &Run) -> Result<File, TryLockError> {
     file.try_lock()?;
+    // Somebody may have ended and taken it away since it was opened: that lock is worth nothing.
+    while !is_at(path, &file) {
+        file = open(path).map_err(TryLockError::Error)?;
+        file.try_lock()?;
+    }
     let named = file.set_len(0).and_then(|()| file.write_all(run.name.as_bytes()));
     if let Err(error) = named {
         debug!(%error, ?path, "the lock does not say who holds it");
@@ -333,7 +362,7 @@ mod tests {
         assert_eq!(holder(&place).as_deref(), Some("host 1"));
         assert_eq!(alive(claim(2, false).await), "host 1");
         let second = claim(2, true).await.expect("it takes over");
-        first.leave().await;
+        first.leave(true).await;
         // As soon as the first is gone, the second holds the lock.
         let third = loop {
             match claim(3, false).await {
@@ -360,7 +389,7 @@ mod tests {
         };
         let first = claim(1).await.expect("nobody is there");
         assert_eq!(alive(claim(2).await), "host 1");
-        first.leave().await;
+        first.leave(false).await;
         let begun = Instant::now();
         let second = claim(2).await.expect("it has left");
         assert!(begun.elapsed() < quick().silence, "nobody has to wait for it");

@@ -109,7 +109,7 @@ fn a_checkpoint_that_the_log_does_not_know_was_never_complete() {
     forge(left.iter().rfind(|folder| is_complete(folder)).expect("it is retained"));
     let second = start(folder.path(), &["--from-savepoint=latest"], None, &results);
     let second = second.expect("it starts");
-    let (restored, _) = second.stats().restored.expect("it goes on from a checkpoint");
+    let (restored, _) = wait_for("the restore", || second.stats().restored);
     assert!(restored.0 < 1_000, "it goes on from the forged {restored}");
     finish(&second);
     assert_counted_once(&results);

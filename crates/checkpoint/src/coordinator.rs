@@ -218,6 +218,9 @@ impl Coordinator {
             Event::ManifestFailed { checkpoint, may_have_happened, reason } => {
                 self.on_manifest_failed(checkpoint, may_have_happened, reason, now, &mut actions);
             }
+            Event::ManifestTaken { checkpoint } => {
+                self.on_manifest_taken(checkpoint, now, &mut actions);
+            }
             Event::CancelRequested => self.on_cancel(&mut actions),
             Event::JobEnded(status) => self.on_job_ended(status, &mut actions),
         }

@@ -235,6 +235,7 @@ pub(crate) fn local_process(
             debloat_target: settings.options.debloat_target,
             restored: local.restored,
             concludes: local.concludes,
+            allow_lost_output: settings.options.recovery.allow_lost_output,
             superseded: local.superseded,
             tokio: tokio.clone(),
             clock: Arc::clone(clock),

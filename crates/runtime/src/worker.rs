@@ -62,6 +62,8 @@ pub(crate) struct WorkerSpec {
     pub(crate) restored: RestoredJob,
     /// Whether nothing is emitted: all that is left is to commit and to end.
     pub(crate) concludes: bool,
+    /// Whether to go on although prepared output is lost.
+    pub(crate) allow_lost_output: bool,
     /// Whose leftovers the attempt may delete.
     pub(crate) superseded: Superseded,
     pub(crate) tokio: tokio::runtime::Handle,

@@ -84,6 +84,12 @@ const FLAGS: &[Flag] = &[
         effect: Effect::Switch("execution.state-recovery.ignore-unclaimed-state"),
     },
     Flag {
+        names: &["--allow-lost-output"],
+        value: "",
+        help: "Go on although a target has lost what the snapshot says was prepared for it.",
+        effect: Effect::Switch("execution.state-recovery.allow-lost-output"),
+    },
+    Flag {
         names: &["--take-over"],
         value: "",
         help: "Take the job over from another run of it that is alive; that one ends with code 3.",

@@ -120,6 +120,11 @@ pub enum Event {
         /// Why, in words.
         reason: String,
     },
+    /// A manifest lies there that this run has not written: one that was taken over from has woken.
+    ManifestTaken {
+        /// Of the snapshot that was to be there.
+        checkpoint: CheckpointId,
+    },
     /// The job is to be ended by hand.
     CancelRequested,
     /// The job has come to its end and no attempt follows.

@@ -210,6 +210,31 @@ impl Coordinator {
         self.fail(checkpoint, &reason, now, actions);
     }
 
+    /// What lies there is not in the job's log, and so does not count; neither does it as a failure of
+    /// this run's, which takes the next number at once.
+    pub(super) fn on_manifest_taken(
+        &mut self,
+        checkpoint: CheckpointId,
+        now: Monotonic,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(pending) = self.pending.get(&checkpoint) else { return };
+        let kind = pending.kind;
+        self.latest_end = Some(now);
+        self.abandon(
+            checkpoint,
+            "a run that was taken over from has written its manifest",
+            actions,
+        );
+        match kind {
+            BarrierKind::Final => self.next_final = Some(now),
+            BarrierKind::Checkpoint if self.next_periodic.is_some() => {
+                self.next_periodic = Some(now)
+            }
+            _ => {}
+        }
+    }
+
     pub(super) fn expire(&mut self, now: Monotonic, actions: &mut Vec<Action>) {
         let timeout = self.config.timeout;
         let expired = self.pending.iter().filter(|(_, pending)| {

@@ -202,6 +202,19 @@ fn doubt_about_the_manifest_is_cleared_up_before_anything_else() {
 }
 
 #[test]
+fn a_manifest_of_somebody_else_costs_a_number_and_no_attempt() {
+    let mut script = Script::new(config());
+    script.at(1000);
+    script.ack(1, 0);
+    script.ack(1, 1);
+    let actions = script.step(Event::ManifestTaken { checkpoint: CheckpointId(1) });
+    assert!(!actions.iter().any(|action| matches!(action, Action::FailAttempt(_))), "{actions:?}");
+    assert_eq!(triggered(&actions), [2]);
+    script.complete(2);
+    assert_eq!(script.restore_point(), Some(2));
+}
+
+#[test]
 fn inv_fence_reports_of_another_attempt_change_nothing_and_ids_grow_over_attempts() {
     let mut script = Script::new(config());
     script.at(1000);

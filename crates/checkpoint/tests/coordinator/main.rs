@@ -60,6 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..64_usize).prop_map(Step::SpeakFromAnEarlierAttempt),
         20 => (0..64_usize).prop_map(Step::ManifestIsWritten),
         2 => (0..64_usize).prop_map(Step::ManifestIsNotWritten),
+        1 => (0..64_usize).prop_map(Step::ManifestIsSomebodyElses),
         3 => (0..64_usize, any::<bool>())
             .prop_map(|(pick, happened)| Step::ManifestIsInDoubt { pick, happened }),
         5 => (0..64_usize).prop_map(Step::Check),

@@ -33,6 +33,7 @@ pub(crate) enum Step {
     SpeakFromAnEarlierAttempt(usize),
     ManifestIsWritten(usize),
     ManifestIsNotWritten(usize),
+    ManifestIsSomebodyElses(usize),
     ManifestIsInDoubt { pick: usize, happened: bool },
     Check(usize),
     Request(Wish),
@@ -319,6 +320,7 @@ impl Model {
             Step::SpeakFromAnEarlierAttempt(number) => self.speak_from_before(number),
             Step::ManifestIsWritten(number) => self.manifest(number, true, false),
             Step::ManifestIsNotWritten(number) => self.manifest(number, false, false),
+            Step::ManifestIsSomebodyElses(number) => self.manifest_is_taken(number),
             Step::ManifestIsInDoubt { pick, happened } => self.manifest(pick, happened, true),
             Step::Check(number) => self.check(number),
             Step::Request(wish) => self.request(wish),
@@ -404,6 +406,16 @@ impl Model {
             (true, false) => Event::ManifestDurable { checkpoint, location: location(checkpoint) },
             _ => Event::ManifestFailed { checkpoint, may_have_happened: in_doubt, reason },
         });
+    }
+
+    fn manifest_is_taken(&mut self, number: usize) {
+        let Some(checkpoint) = pick(self.writing.iter().copied(), number) else { return };
+        self.writing.remove(&checkpoint);
+        let was_over = self.attempt.as_ref().is_none_or(|attempt| attempt.is_over);
+        self.step(Event::ManifestTaken { checkpoint });
+        let attempt = self.attempt.as_ref();
+        let fails = attempt.is_some_and(|attempt| attempt.is_over && !attempt.gives_way);
+        assert!(was_over || !fails, "that is no failure of this run's");
     }
 
     fn check(&mut self, number: usize) {

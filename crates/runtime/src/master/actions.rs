@@ -8,6 +8,7 @@ use tidegate_checkpoint::{
     protocol::{Command, Failure, ProcessAck},
 };
 use tidegate_snapshot::{
+    CommitError,
     manifest::{FORMAT, FORMAT_VERSION, JobInfo, Manifest, OperatorManifest, SnapshotForm},
     store::{SnapshotLocation, Unfinished, delete_snapshot},
 };
@@ -140,6 +141,10 @@ impl JobMaster {
         self.writes.spawn(async move {
             match location.commit(&manifest).await {
                 Ok(()) => complete(recorded, &log).await,
+                // If this run has been taken over from itself, its next append says so.
+                Err(CommitError::Exists { .. }) => {
+                    Written::Event(Event::ManifestTaken { checkpoint })
+                }
                 Err(error) => Written::Event(Event::ManifestFailed {
                     checkpoint,
                     may_have_happened: error.may_have_happened(),

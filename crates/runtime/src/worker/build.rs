@@ -207,7 +207,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
             attempt: spec.attempt,
             attempt_token: spec.attempt_token,
             // No option says otherwise yet.
-            allow_lost_output: false,
+            allow_lost_output: spec.allow_lost_output,
             superseded: spec.superseded.clone(),
             restored: spec.restored.state_of(uid, subtask)?,
             tokio: spec.tokio.clone(),

@@ -115,6 +115,25 @@ fn a_checkpoint_that_the_log_does_not_know_was_never_complete() {
     assert_counted_once(&results);
 }
 
+/// As a JobManager does it that stood still while another took its job over.
+#[test]
+fn a_manifest_that_somebody_else_writes_costs_no_attempt() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = Collector::default();
+    let running = start(folder.path(), &[OFTEN], Some(SLOW), &results).expect("it starts");
+    wait_for_checkpoints(&running, 1);
+    let newest = running.stats().completed.last().expect("one").clone();
+    let ahead = Path::new(&newest.path).with_file_name(format!("chk-{}", newest.id.0 + 5));
+    fs::create_dir_all(&ahead).expect("the folder is the test's own");
+    fs::write(ahead.join("_metadata"), "{}").expect("so is what is in it");
+    wait_for("a failed checkpoint", || (running.stats().failed_count > 0).then_some(()));
+    let before = running.stats().completed_count;
+    wait_for_checkpoints(&running, before + 1);
+    finish(&running);
+    assert_eq!(running.stats().restarts, 0, "{:?}", running.stats().failures);
+    assert_counted_once(&results);
+}
+
 #[test]
 fn a_folder_that_holds_another_jobs_snapshots_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");

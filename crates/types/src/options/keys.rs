@@ -72,6 +72,8 @@ options! {
         "Whether the job takes that snapshot over and deletes it when it is subsumed. `latest` claims the job's own checkpoint unless this says otherwise.";
     IGNORE_UNCLAIMED: "execution.state-recovery.ignore-unclaimed-state", "false", "true or false",
         "Whether state of operators that the program does not have any more is left behind.";
+    ALLOW_LOST_OUTPUT: "execution.state-recovery.allow-lost-output", "false", "true or false",
+        "Whether the job goes on although its target has lost output that the snapshot says was prepared for it. Not in Flink.";
     TAKE_OVER: "execution.take-over", "false", "true or false",
         "Whether the job is taken over from another run of it that is alive, instead of being refused; that one ends. Not in Flink.";
     RESTART_TYPE: "restart-strategy.type", "none", "none, fixed-delay, failure-rate or exponential-delay",

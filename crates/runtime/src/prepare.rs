@@ -231,6 +231,7 @@ pub(crate) async fn prepare(
     })?;
     let Decided { listed, highest, found, starts_fresh } = decided;
     sweep::leftovers(&listed, &stores, &spec, log.superseded()).await;
+    sweep::unrecorded(&listed, &stores, &spec, &recorded).await?;
     if starts_fresh {
         sweep::tell_unused(&listed, &spec);
     }

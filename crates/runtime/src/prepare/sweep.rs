@@ -114,27 +114,58 @@ pub(crate) async fn tidy(
     let subdir = spec.options.checkpointing.create_subdir;
     let listed = stores.checkpoints.list(spec.id, subdir).await?;
     leftovers(&listed, &stores, &spec, &superseded).await;
-    let newest = newest_of(&recorded).map(|newest| newest.checkpoint);
     let checkpoints = recorded.iter().filter(|found| found.kind == RecordedKind::Checkpoint);
-    let checkpoints = checkpoints.map(|found| found.checkpoint).collect::<Vec<_>>();
     let retained = spec.options.checkpointing.num_retained.max(1) as usize;
-    for found in listed.iter().filter(|found| found.complete) {
-        let is_subsumed = checkpoints.iter().skip(retained).any(|id| *id == found.id);
-        let is_unrecorded = newest.is_some_and(|newest| newest < found.id)
-            && recorded.iter().all(|recorded| recorded.checkpoint != found.id);
-        if (is_subsumed || is_unrecorded) && is_of(spec.id, &found.location).await? {
-            let (job, location) = (spec.id, &found.location);
-            info!(%job, %location, is_unrecorded, "deleting a checkpoint that does not count");
-            let (location, checkpoint) = (location.to_string(), found.id);
-            let unrecorded = Unrecorded { location, checkpoint };
-            match delete_snapshot(&stores.places(), &unrecorded).await {
-                Err(SnapshotError::Store(error)) => return Err(error.into()),
-                // It is not what its name says: somebody has put it there.
-                Err(error) => warn!(%job, error = chain(&error), "a checkpoint is left alone"),
-                Ok(()) => {}
-            }
-        }
-    }
+    let subsumed = checkpoints.skip(retained).map(|found| found.checkpoint).collect::<Vec<_>>();
+    delete_checkpoints(&listed, &stores, &spec, |id| {
+        subsumed.contains(&id) || is_unrecorded(id, &recorded)
+    })
+    .await?;
     let listed = listed.iter().map(|found| found.id);
     Ok(listed.chain(recorded.iter().map(|recorded| recorded.checkpoint)).max())
+}
+
+/// Deletes what looks like a checkpoint of the job and is not in its log: a run that was killed, or
+/// taken over from, had written its manifest, and no more.
+///
+/// # Errors
+///
+/// When the store does not answer.
+pub(super) async fn unrecorded(
+    listed: &[ListedSnapshot],
+    stores: &Stores,
+    spec: &JobSettings,
+    recorded: &[Recorded],
+) -> Result<(), JobError> {
+    delete_checkpoints(listed, stores, spec, |id| is_unrecorded(id, recorded)).await
+}
+
+/// Whether a checkpoint is newer than the newest one that the log knows. What is older may be of a time
+/// that the log has forgotten.
+fn is_unrecorded(id: CheckpointId, recorded: &[Recorded]) -> bool {
+    newest_of(recorded).is_some_and(|newest| newest.checkpoint < id)
+        && recorded.iter().all(|recorded| recorded.checkpoint != id)
+}
+
+async fn delete_checkpoints(
+    listed: &[ListedSnapshot],
+    stores: &Stores,
+    spec: &JobSettings,
+    which: impl Fn(CheckpointId) -> bool,
+) -> Result<(), JobError> {
+    let job = spec.id;
+    for found in listed.iter().filter(|found| found.complete && which(found.id)) {
+        if !is_of(job, &found.location).await? {
+            continue;
+        }
+        info!(%job, location = %found.location, "deleting a checkpoint that does not count");
+        let (location, checkpoint) = (found.location.to_string(), found.id);
+        match delete_snapshot(&stores.places(), &Unrecorded { location, checkpoint }).await {
+            Err(SnapshotError::Store(error)) => return Err(error.into()),
+            // It is not what its name says: somebody has put it there.
+            Err(error) => warn!(%job, error = chain(&error), "a checkpoint is left alone"),
+            Ok(()) => {}
+        }
+    }
+    Ok(())
 }

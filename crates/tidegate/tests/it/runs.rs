@@ -3,7 +3,8 @@
 
 use std::{fs, path::Path};
 
-use tidegate::{ErrorKind, collect::Collector, prelude::*};
+use tidegate::{CheckpointId, ErrorKind, collect::Collector, prelude::*};
+use tidegate_snapshot::manifest::Manifest;
 use tidegate_testing::{
     flights::Results,
     folders::{checkpoints, entries, is_complete, name},
@@ -106,11 +107,21 @@ fn a_checkpoint_that_the_log_does_not_know_was_never_complete() {
     first.cancel();
     first.wait_blocking().expect("a cancelled job has not failed");
     let left = checkpoints(&folder.path().join("checkpoints"));
-    forge(left.iter().rfind(|folder| is_complete(folder)).expect("it is retained"));
+    let latest = left.iter().rfind(|folder| is_complete(folder)).expect("it is retained");
+    forge(latest);
+    // One that a killed run has written, as far as anybody can see.
+    let number = name(latest).trim_start_matches("chk-").parse::<u64>().expect("a number");
+    let whole = latest.with_file_name(format!("chk-{}", number + 500));
+    fs::create_dir(&whole).expect("the folder is the test's own");
+    let bytes = fs::read(latest.join("_metadata")).expect("it can be read");
+    let mut manifest = Manifest::parse(&bytes, "_metadata").expect("it is whole");
+    manifest.checkpoint = CheckpointId(number + 500);
+    fs::write(whole.join("_metadata"), manifest.to_json()).expect("there is room");
     let second = start(folder.path(), &["--from-savepoint=latest"], None, &results);
     let second = second.expect("it starts");
     let (restored, _) = wait_for("the restore", || second.stats().restored);
     assert!(restored.0 < 1_000, "it goes on from the forged {restored}");
+    assert!(!whole.exists(), "a checkpoint that was never complete stays for ever");
     finish(&second);
     assert_counted_once(&results);
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tidegate_testing::{
     flights::Results,
+    folders::entries,
     process::{flights, flights_by_day},
     wait_for,
 };
@@ -136,6 +137,8 @@ fn counted(folder: &Path, field: &str) -> u64 {
 fn a_job_that_is_drained_writes_what_it_has() {
     let site = started();
     let id = submit(&site);
+    let written = site.output().join("cancelled");
+    wait_for("the first flights", || (!entries(&written).is_empty()).then_some(()));
     let folder = site.path().join("savepoints").display().to_string();
     let said = site.says(&["stop", "--drain", "-s", &folder, &id]);
     let path = path_in(&said);

@@ -39,10 +39,7 @@ impl fmt::Display for Interval {
 /// Why a commit has failed, apart from what its target says.
 #[derive(Debug, thiserror::Error)]
 enum CommitError {
-    #[error(
-        "{lost} of {all} outputs of {interval} are lost: {named}; --allow-lost-output goes on without \
-         them"
-    )]
+    #[error("{lost} of {all} outputs of {interval} are lost: {named}")]
     Lost { lost: usize, all: usize, interval: Interval, named: String },
     #[error("`commit` was handed {expected} committables, and answered for {found}")]
     Outcomes { expected: usize, found: usize },

@@ -91,10 +91,13 @@ fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, f64>) {
 /// times and bytes shrink.
 fn ratio(name: &str, before: f64, after: f64) -> Option<f64> {
     let has = |part: &str| name.contains(part);
-    let (better, worse) = if has("per_second") || has("ratio") || has("rate") {
+    let is_cost = has("seconds") || has("_ms") || has("_us") || has("bytes");
+    let (better, worse) = if has("per_second") {
         (after, before)
-    } else if has("seconds") || has("_ms") || has("_us") || has("bytes") {
+    } else if is_cost {
         (before, after)
+    } else if has("ratio") || has("rate") {
+        (after, before)
     } else {
         return None;
     };

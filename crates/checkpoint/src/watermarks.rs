@@ -23,8 +23,14 @@
 //!   so it takes up the greatest watermark of its idle channels, so that what is due by then fires.
 //! - INV-FINAL: the final watermark ([`EventTime::MAX`]) comes when all channels have ended, and not
 //!   because some have ended while others are idle.
+//! - INV-KEPT: what a task was told, and what it has told others, is in snapshots ([`Reached`]), so
+//!   that a record which is late without a restore is late after one.
+
+mod reached;
 
 use tidegate_types::EventTime;
+
+pub use self::reached::{REACHED, Reached, ReachedItem};
 
 /// Where a channel stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +85,13 @@ impl Watermarks {
     pub fn new(channels: usize) -> Self {
         let channel = Channel { watermark: EventTime::MIN, state: State::Aligned };
         Self { channels: vec![channel; channels], current: EventTime::MIN, status: Status::Active }
+    }
+
+    /// As [`Watermarks::new`], for a task that a snapshot has seen at `current`. It stays there until
+    /// its channels have come as far: each says again where it was ([`Reached::sent`]).
+    #[must_use]
+    pub fn restored(channels: usize, current: EventTime) -> Self {
+        Self { current, ..Self::new(channels) }
     }
 
     /// The task's watermark.
@@ -222,6 +235,15 @@ mod tests {
         let active = Advance { to: None, status: Some(Status::Active) };
         assert_eq!(marks.on_active(2), active);
         assert_eq!(marks.on_watermark(2, EventTime(8)), to(8));
+    }
+
+    #[test]
+    fn inv_kept_a_restored_task_goes_on_from_where_it_was() {
+        let mut marks = Watermarks::restored(2, EventTime(5));
+        assert_eq!(marks.current(), EventTime(5), "before anybody has said anything");
+        assert_eq!(marks.on_watermark(0, EventTime(9)), NOTHING);
+        assert_eq!(marks.on_watermark(1, EventTime(3)), NOTHING, "not back");
+        assert_eq!(marks.on_watermark(1, EventTime(6)), to(6));
     }
 
     #[test]

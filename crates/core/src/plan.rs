@@ -197,7 +197,7 @@ impl Plan {
             if uid.as_str().trim().is_empty() {
                 return Err(PlanError::EmptyUid { name: node.name.clone() });
             }
-            if uid.as_str().starts_with('_') {
+            if uid.is_generated() {
                 return Err(PlanError::ReservedUid { uid: uid.clone(), name: node.name.clone() });
             }
             if let Some(first) = names.insert(uid.clone(), node.name.clone()) {

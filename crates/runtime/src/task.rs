@@ -28,6 +28,7 @@ pub(crate) mod input;
 pub(crate) mod meter;
 pub(crate) mod operator;
 pub(crate) mod own;
+pub(crate) mod reached;
 pub(crate) mod source;
 
 use std::{
@@ -224,7 +225,10 @@ pub(crate) fn send_all<C: CapabilityTrait<Round>>(
                 meter.sent(batch.len());
                 Body::Batch(batch)
             }
-            Emitted::Watermark(time) => Body::Control(Control::Watermark(time)),
+            Emitted::Watermark(time) => {
+                outbox.sent = outbox.sent.max(time);
+                Body::Control(Control::Watermark(time))
+            }
             Emitted::Idle => Body::Control(Control::Idle),
             Emitted::Active => Body::Control(Control::Active),
         };

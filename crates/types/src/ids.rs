@@ -217,6 +217,13 @@ impl OperatorUid {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it was made from the operator's place, since the program gives it none: it may be
+    /// another operator's in a changed program.
+    #[must_use]
+    pub fn is_generated(&self) -> bool {
+        self.0.starts_with('_')
+    }
 }
 
 impl From<&str> for OperatorUid {

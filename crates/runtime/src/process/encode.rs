@@ -84,7 +84,7 @@ pub(crate) async fn encode_part(
     let mut operators = Vec::new();
     for link in links {
         // An operator without state and uid leaves no trace, but for the figures of its task.
-        let has_uid = !link.uid.as_str().starts_with('_');
+        let has_uid = !link.uid.is_generated();
         if has_uid || !link.snapshot.is_empty() || operators.is_empty() {
             let ack = acknowledgement(&link, subtask, max_parallelism, finished, stats);
             operators.push(encode_operator(ack, link.snapshot, target.as_ref(), &encoders).await?);

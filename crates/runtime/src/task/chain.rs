@@ -25,9 +25,18 @@ use crate::graph::ChainLink;
 pub(crate) type ContextFor<'a> = &'a dyn Fn(&OperatorUid) -> UserResult<OperatorContext>;
 
 /// What a chain has emitted, in order.
-#[derive(Default)]
 pub(crate) struct Outbox {
     pub(crate) items: Vec<Emitted>,
+    /// The latest watermark that has been sent, or that whoever drives the chain has to send first.
+    pub(crate) sent: EventTime,
+}
+
+impl Outbox {
+    /// Of a task that has sent `sent` before it was restored, and says so once more.
+    pub(crate) fn restored(sent: EventTime) -> Self {
+        let again = (sent > EventTime::MIN).then_some(Emitted::Watermark(sent));
+        Self { items: again.into_iter().collect(), sent }
+    }
 }
 
 /// A thing that a chain has emitted.

@@ -4,10 +4,10 @@ use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Instant};
 
 use tidegate_checkpoint::{
     alignment::{Alignment, Decision},
-    watermarks::{Advance, Status, Watermarks},
+    watermarks::{Advance, Reached, Status, Watermarks},
 };
 use tidegate_core::{BatchType, Readiness};
-use tidegate_types::{Barrier, BarrierKind, CheckpointId, UserResult};
+use tidegate_types::{Barrier, BarrierKind, CheckpointId, EventTime, UserResult};
 use timely::{
     dataflow::operators::{Capability, InputCapability},
     scheduling::Activator,
@@ -19,7 +19,7 @@ use super::{
     input::{Inbox, Received},
     meter::{Meter, Pause},
     own::{Own, OwnFlow},
-    pack, send, send_all,
+    pack, reached, send, send_all,
 };
 use crate::{
     graph::TaskId,
@@ -54,6 +54,8 @@ pub(crate) struct OperatorTask {
     aligning_since: Option<Instant>,
     last_alignment: std::time::Duration,
     watermarks: Watermarks,
+    /// Where event time goes on after a restore, until the operators have been told.
+    restored_to: Option<EventTime>,
     /// The packet that is being worked on (INV-HOLD).
     holding: Option<InputCapability<Round>>,
     /// There as long as an operator may emit by itself.
@@ -85,10 +87,13 @@ pub(crate) struct OperatorParts {
     pub(crate) channels: usize,
     pub(crate) batch_types: Vec<BatchType>,
     pub(crate) alignment: Alignment,
+    /// Where it goes on.
+    pub(crate) reached: Reached,
 }
 
 impl OperatorTask {
     pub(crate) fn new(parts: OperatorParts) -> Self {
+        let Reached { received, sent } = parts.reached;
         Self {
             id: parts.id,
             chain: parts.chain,
@@ -97,11 +102,13 @@ impl OperatorTask {
             alignment: parts.alignment,
             aligning_since: None,
             last_alignment: std::time::Duration::ZERO,
-            watermarks: Watermarks::new(parts.channels),
+            watermarks: Watermarks::restored(parts.channels, received),
+            restored_to: Some(received)
+                .filter(|time| *time > EventTime::MIN && !parts.context.concludes),
             holding: None,
             own: None,
             own_flow: parts.own,
-            outbox: Outbox::default(),
+            outbox: Outbox::restored(sent),
             meter: Meter::new(&parts.context.counters, parts.id),
             batch_types: parts.batch_types,
             open_channels: parts.channels,
@@ -188,6 +195,9 @@ impl OperatorTask {
         if !self.is_ready(readiness) {
             return Ok(false);
         }
+        if let Some(time) = self.restored_to.take() {
+            self.go_on_from(time, session)?;
+        }
         if self.chain.is_firing() {
             return self.on_firing(session);
         }
@@ -199,6 +209,18 @@ impl OperatorTask {
         };
         self.on_packet(packet, session)?;
         Ok(true)
+    }
+
+    /// Tells the operators how far event time had come in the snapshot: their timers up to there fire,
+    /// if any are left, and records up to there are late, as they were before. What a task that never
+    /// emits by itself passes on waits for its first packet.
+    fn go_on_from(&mut self, time: EventTime, session: &mut Session<'_>) -> UserResult<()> {
+        self.meter.watermark(time);
+        self.chain.on_watermark(time, &mut self.outbox)?;
+        if let Some(own) = &mut self.own {
+            own.send(&mut self.outbox, &self.meter, &self.context, session);
+        }
+        Ok(())
     }
 
     /// A watermark has set off more than was done at once. What comes next on its channel and is no
@@ -368,7 +390,9 @@ impl OperatorTask {
 
     fn snapshot(&mut self, barrier: Barrier, finished: bool) -> UserResult<()> {
         let begin = Instant::now();
-        let links = self.chain.snapshot(barrier)?;
+        let mut links = self.chain.snapshot(barrier)?;
+        let reached = Reached { received: self.watermarks.current(), sent: self.outbox.sent };
+        reached::keep(reached, &self.context, &mut links)?;
         let alignment = std::mem::take(&mut self.last_alignment);
         let snapshot = TaskSnapshot { barrier, links, sync: begin.elapsed(), alignment, finished };
         self.context.report(self.id, TaskReport::Snapshot(snapshot));
@@ -450,6 +474,7 @@ impl OperatorTask {
     /// with a watermark. The timers of a job that concludes belong to its savepoint.
     fn may_wake(&self) -> bool {
         !self.context.concludes
+            && self.restored_to.is_none()
             && matches!(self.phase, Phase::Running)
             && !self.chain.next_wakeup().is_never()
             && !self.chain.is_firing()

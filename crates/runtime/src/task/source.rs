@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc, sync::atomic::Ordering, time::Instant};
 
+use tidegate_checkpoint::watermarks::Reached;
 use tidegate_core::{
     ErasedBatch, Output, Readiness, SourceOperator, SourceStatus, batch::TARGET_LEN,
     plan::SourceFactory,
@@ -14,7 +15,9 @@ use super::{
     chain::{Chain, ContextFor, LinkSnapshot, Outbox, blame},
     meter::{Meter, Pause},
     own::size,
-    pack, send, send_all,
+    pack,
+    reached::{self, Found},
+    send, send_all,
 };
 use crate::{
     graph::{ChainLink, TaskId},
@@ -74,6 +77,7 @@ pub(crate) struct SourceParts<'a> {
     pub(crate) mailbox: Rc<RefCell<Mailbox>>,
     pub(crate) activator: Activator,
     pub(crate) operator_context: ContextFor<'a>,
+    pub(crate) found: &'a Found,
 }
 
 impl SourceTask {
@@ -88,7 +92,7 @@ impl SourceTask {
             source,
             chain: parts.chain,
             phase: if parts.context.concludes { Phase::Held } else { Phase::Running },
-            outbox: Outbox::default(),
+            outbox: Outbox::restored(parts.found.reached().sent),
             meter: Meter::new(&parts.context.counters, parts.id),
             context: parts.context,
             mailbox: parts.mailbox,
@@ -310,6 +314,8 @@ impl SourceTask {
         let snapshot = self.source.snapshot(barrier)?;
         let mut links = vec![LinkSnapshot { uid, name, keyed: false, snapshot }];
         links.extend(self.chain.snapshot(barrier)?);
+        let reached = Reached { sent: self.outbox.sent, ..Reached::default() };
+        reached::keep(reached, &self.context, &mut links)?;
         let (sync, alignment) = (begin.elapsed(), std::time::Duration::ZERO);
         let snapshot = TaskSnapshot { barrier, links, sync, alignment, finished };
         self.context.report(self.id, TaskReport::Snapshot(snapshot));

@@ -40,6 +40,7 @@ use crate::{
         input::Received,
         operator::{OperatorParts, OperatorTask},
         own::OwnFlow,
+        reached::Found,
         source::{SourceParts, SourceTask},
     },
 };
@@ -118,7 +119,12 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
         } else {
             self.streams.insert(id, stream);
         }
-        let for_operator = |uid: &OperatorUid| self.operator_context(id, uid, &waker);
+        let found = Found::default();
+        let for_operator = |uid: &OperatorUid| {
+            let mut context = self.operator_context(id, uid, &waker)?;
+            found.take_from(&mut context)?;
+            Ok(context)
+        };
         let chain = Chain::new(task.chain, &for_operator);
         let (handle_activator, again) = (activator.clone(), activator.clone());
         let (context, handle_mailbox) = (Rc::clone(&self.context), Rc::clone(&mailbox));
@@ -137,6 +143,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
                     mailbox,
                     activator,
                     operator_context,
+                    found: &found,
                 })
                 .map(|task| Runner::Source(Box::new(task)))
             }
@@ -158,6 +165,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
                     channels: count,
                     batch_types,
                     alignment,
+                    reached: found.reached(),
                 };
                 Ok(Runner::Operator(Box::new(OperatorTask::new(parts))))
             }

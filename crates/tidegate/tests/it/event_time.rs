@@ -26,7 +26,7 @@ const IDLENESS: Duration = Duration::from_millis(50);
 const SILENCE: Duration = Duration::from_millis(300);
 
 /// Tells of each record, whether it is late, and of the timer that it has set for its own time.
-struct Tell;
+pub(crate) struct Tell;
 
 impl KeyedProcess<u8, i64> for Tell {
     type Out = String;
@@ -53,6 +53,11 @@ impl KeyedProcess<u8, i64> for Tell {
     }
 }
 
+/// A job with this parallelism.
+pub(crate) fn at(parallelism: u32) -> Job {
+    Job::new("event-time").default_option("parallelism.default", parallelism)
+}
+
 /// A job over some sources, whose event times are the records themselves.
 fn start<P: KeyedProcess<u8, i64>>(
     sources: &[Fed],
@@ -60,19 +65,17 @@ fn start<P: KeyedProcess<u8, i64>>(
     make: fn() -> P,
 ) -> JobHandle {
     let results = results.clone();
-    start_job(Job::new("event-time"), sources, make, move || results.sink())
+    start_job(at(1), sources, make, move || results.sink())
 }
 
-fn start_job<P: KeyedProcess<u8, i64>, S: Sink<Item = P::Out>>(
+pub(crate) fn start_job<P: KeyedProcess<u8, i64>, S: Sink<Item = P::Out>>(
     job: Job,
     sources: &[Fed],
     make: impl Fn() -> P + Clone + Send + Sync + 'static,
     sink: impl Fn() -> S + Send + Sync + 'static,
 ) -> JobHandle {
     let sources = sources.to_vec();
-    let job = job
-        .default_option("pipeline.auto-watermark-interval", "10 ms")
-        .default_option("parallelism.default", 1);
+    let job = job.default_option("pipeline.auto-watermark-interval", "10 ms");
     let build = move |env: &Env| {
         let timed = sources.iter().zip(0..).map(|(source, index)| {
             let strategy = WatermarkStrategy::monotonous().with_idleness(IDLENESS);
@@ -92,18 +95,18 @@ fn start_job<P: KeyedProcess<u8, i64>, S: Sink<Item = P::Out>>(
 
 /// What has come out so far.
 #[derive(Default)]
-struct Said {
-    results: Collector<String>,
+pub(crate) struct Said {
+    pub(crate) results: Collector<String>,
     lines: Vec<String>,
 }
 
 impl Said {
-    fn all(&mut self) -> &[String] {
+    pub(crate) fn all(&mut self) -> &[String] {
         self.lines.extend(self.results.take());
         &self.lines
     }
 
-    fn wait_for(&mut self, wanted: &str) {
+    pub(crate) fn wait_for(&mut self, wanted: &str) {
         wait_for(wanted, || self.all().iter().any(|line| line == wanted).then_some(()));
     }
 }
@@ -216,7 +219,7 @@ fn checkpoints_are_taken_in_the_midst_of_timers_that_set_others() {
     for ends in [false, true] {
         let (source, mut said) = (Fed::default(), Said::default());
         let dir = folder.path().join(ends.to_string());
-        let (checkpointed, results) = (Job::new("event-time"), said.results.clone());
+        let (checkpointed, results) = (at(1), said.results.clone());
         let checkpointed =
             checkpointed.default_option("execution.checkpointing.dir", dir.display());
         let job = start_job(
@@ -249,7 +252,7 @@ fn a_job_that_is_stopped_in_the_midst_of_timers_goes_on_with_the_next_one() {
     let last = before.all().last().and_then(|line| line.strip_prefix("timer "));
     let last = last.and_then(|time| time.parse::<i64>().ok()).expect("the last was a timer");
 
-    let from = Job::new("event-time").default_option("execution.state-recovery.path", savepoint);
+    let from = at(1).default_option("execution.state-recovery.path", savepoint);
     let (source, results) = (Fed::default(), after.results.clone());
     let make = || Again;
     let job = start_job(from, std::slice::from_ref(&source), make, move || results.sink());
@@ -320,7 +323,7 @@ fn timers_emit_no_more_than_what_comes_behind_can_take() {
     let (source, fired, gate) = (Fed::default(), Arc::<AtomicU64>::default(), Gate::default());
     let (counted, sink) = (Arc::clone(&fired), gate.clone());
     let make = move || Counted(Arc::clone(&counted));
-    let job = Job::new("event-time");
+    let job = at(1);
     let job = start_job(job, std::slice::from_ref(&source), make, move || sink.clone());
     source.feed([0, TIMERS.cast_signed()]);
     wait_for("the first timer", || (fired.load(Ordering::Relaxed) > 0).then_some(()));

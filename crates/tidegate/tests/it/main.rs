@@ -10,6 +10,7 @@ mod damage;
 mod event_time;
 mod evolution;
 mod kill;
+mod late;
 mod moved_output;
 mod overlap;
 mod panics;

@@ -1,14 +1,15 @@
 //! Opens a file, plain or compressed, as a stream of its content.
 //!
 //! The first bytes tell the compression. A name that ends in `.gz` or `.zst` promises it, so that
-//! such a file without them, an empty one too, is corrupt.
+//! such a file without them, an empty one too, is corrupt. Zeros behind the last member of a gzip file
+//! are passed over, as `gzip -d` does: tapes and uploads in blocks leave them.
 
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
 };
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use super::error::FileError;
 
@@ -48,7 +49,7 @@ pub(super) struct Content {
 
 enum Decoder {
     Plain(Counted),
-    Gzip(MultiGzDecoder<Counted>),
+    Gzip(Members),
     Zstd(zstd::Decoder<'static, Counted>),
 }
 
@@ -62,7 +63,7 @@ impl Content {
         let empty = beginning.is_empty();
         let decoder = match compression {
             Compression::Plain => Decoder::Plain(file),
-            Compression::Gzip => Decoder::Gzip(MultiGzDecoder::new(file)),
+            Compression::Gzip => Decoder::Gzip(Members::new(file)),
             Compression::Zstd => Decoder::Zstd(
                 zstd::Decoder::with_buffer(file).map_err(FileError::io("decompress", path))?,
             ),
@@ -114,7 +115,7 @@ impl Content {
     fn file(&self) -> &Counted {
         match &self.decoder {
             Decoder::Plain(file) => file,
-            Decoder::Gzip(decoder) => decoder.get_ref(),
+            Decoder::Gzip(members) => members.file(),
             Decoder::Zstd(decoder) => decoder.get_ref(),
         }
     }
@@ -130,6 +131,58 @@ impl Content {
             uncompressed: self.read,
             source: source.into(),
         }
+    }
+}
+
+/// The members of a gzip file, one behind the other.
+struct Members {
+    /// `None` only from one member to the next.
+    decoder: Option<GzDecoder<Counted>>,
+    /// Whether the last one has been read.
+    ended: bool,
+}
+
+impl Members {
+    fn new(file: Counted) -> Self {
+        Self { decoder: Some(GzDecoder::new(file)), ended: false }
+    }
+
+    fn file(&self) -> &Counted {
+        self.decoder.as_ref().expect("there is a member").get_ref()
+    }
+
+    /// Goes on to the next member, if there is one.
+    fn next(&mut self) -> io::Result<()> {
+        let mut file = self.decoder.take().expect("there is a member").into_inner();
+        let more = skip_zeros(&mut file);
+        self.decoder = Some(GzDecoder::new(file));
+        self.ended = !more?;
+        Ok(())
+    }
+}
+
+/// Tells whether there is anything but zeros.
+fn skip_zeros(file: &mut Counted) -> io::Result<bool> {
+    loop {
+        let bytes = file.fill_buf()?;
+        let (zeros, length) = (bytes.iter().take_while(|byte| **byte == 0).count(), bytes.len());
+        file.consume(zeros);
+        if zeros < length || length == 0 {
+            return Ok(length > 0);
+        }
+    }
+}
+
+impl Read for Members {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while !self.ended {
+            let count = self.decoder.as_mut().expect("there is a member").read(into)?;
+            if count > 0 || into.is_empty() {
+                return Ok(count);
+            }
+            self.next()?;
+        }
+        Ok(0)
     }
 }
 

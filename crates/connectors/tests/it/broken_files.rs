@@ -27,6 +27,28 @@ fn a_truncated_compressed_file_is_an_error_at_every_length() {
 }
 
 #[test]
+fn zeros_behind_a_gzip_member_are_passed_over_and_nothing_else_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lines.txt.gz");
+    let (one, two) = (Compression::Gzip.compress(b"one\n"), Compression::Gzip.compress(b"two\n"));
+    // As many as a block of a tape, and more than is read at once.
+    for zeros in [1, 9, 10_240, 300_000] {
+        let padding = vec![0; zeros];
+        fs::write(&path, [&one[..], &padding].concat()).unwrap();
+        assert_eq!(read_all(&files::text(&path)).unwrap(), ["one"], "{zeros}");
+        fs::write(&path, [&one[..], &padding, &two, &padding].concat()).unwrap();
+        assert_eq!(read_all(&files::text(&path)).unwrap(), ["one", "two"], "{zeros}");
+        for junk in [&b"junk"[..], &two[..two.len() - 1]] {
+            fs::write(&path, [&one[..], &padding, junk].concat()).unwrap();
+            let error = read_all(&files::text(&path)).unwrap_err();
+            assert!(error.contains("is truncated or corrupt at byte"), "{zeros}: {error}");
+        }
+    }
+    fs::write(&path, [0; 512]).unwrap();
+    assert!(read_all(&files::text(&path)).is_err(), "there is no member at all");
+}
+
+#[test]
 fn the_place_in_a_truncated_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lines.txt.zst");

@@ -17,6 +17,7 @@
 pub mod batch;
 pub mod context;
 pub mod duty;
+mod fields;
 pub mod operator;
 pub mod plan;
 pub mod router;
@@ -26,6 +27,7 @@ pub mod source;
 pub use batch::{AnyBatch, Batch, BatchType, Data, ErasedBatch};
 pub use context::{OperatorContext, RestoredKeyed, RestoredList, RestoredState};
 pub use duty::{Duties, Duty};
+pub use fields::{RecordField, record_fields};
 pub use operator::{
     Operator, OperatorSnapshot, Output, PendingLists, Progress, Readiness, SourceOperator,
     SourceProgress, SourceStatus, Wakeup,

@@ -92,6 +92,22 @@ pub enum FileError {
     /// A record is bad and the job wants to fail then.
     #[error("{0}")]
     BadRecord(DeadLetter),
+    /// The first line of a file with a header does not name the fields of the records.
+    #[error(
+        "`{path}` line 1: the header has {found}, and the records are read from {wanted}: it lacks {missing}{hint}"
+    )]
+    Header {
+        /// The file.
+        path: String,
+        /// The names that it has.
+        found: String,
+        /// The names of the fields.
+        wanted: String,
+        /// Those that it lacks.
+        missing: String,
+        /// What may be the reason; begins with a semicolon unless it is empty.
+        hint: String,
+    },
     /// A record does not end.
     #[error("`{path}` line {line}: a record of more than {limit} bytes, is it the right format?")]
     TooLong {
@@ -153,6 +169,7 @@ impl FileError {
             | Self::Pattern { .. }
             | Self::Option(_)
             | Self::BadRecord(_)
+            | Self::Header { .. }
             | Self::TooLong { .. }
             | Self::Encode { .. } => ErrorKind::Invalid,
             Self::Io { .. } => ErrorKind::Unavailable,

@@ -83,13 +83,18 @@ impl Window {
     /// When the file can't be read or is corrupt, or when the window holds
     /// [`MAX_RECORD_BYTES`] already.
     pub fn fill(&mut self) -> Result<bool, FileError> {
-        if self.data().len() >= MAX_RECORD_BYTES {
+        if self.is_full() {
             return Err(self.too_long(self.line()));
         }
         self.make_room();
         let count = self.content.read(&mut self.buffer[self.end..])?;
         self.end += count;
         Ok(count > 0)
+    }
+
+    /// Whether the window holds as much as a record may be long.
+    pub(super) fn is_full(&self) -> bool {
+        self.data().len() >= MAX_RECORD_BYTES
     }
 
     /// The error for a record that does not end.

@@ -56,10 +56,6 @@ fn a_bad_csv_record_is_named_exactly() {
         "`flights.csv` line 2: bad record `UA,5,6`: expected 2 fields, found 3"
     );
     assert_eq!(
-        csv_error(b"carrier,dly\nUA,5\n"),
-        "`flights.csv` line 2: bad record `UA,5`: missing field `delay`"
-    );
-    assert_eq!(
         csv_error(b"carrier,delay\n\xff,5\n"),
         "`flights.csv` line 2 column `carrier`: bad record `\u{fffd}`: invalid utf-8 sequence of 1 bytes from index 0"
     );
@@ -142,4 +138,105 @@ fn a_panic_in_a_record_s_code_fails_the_attempt() {
     let error = read_all(&files::json_lines::<Panics>(&path)).err();
     let expected = format!("the thread that read `{}` has panicked", path.display());
     assert_eq!(error, Some(expected));
+}
+
+/// A quote that is opened on line 3 and closed nowhere.
+const STRAY: &str = "carrier,delay\n5\" pipe,1\n\"open,2\nUA,3\nAA,4\n";
+
+#[test]
+fn a_quote_that_is_never_closed_takes_no_more_than_its_line() {
+    assert_eq!(
+        csv_error(STRAY.as_bytes()),
+        "`flights.csv` line 3: bad record `\"open,2`: a quote is opened here and never closed"
+    );
+    let (_folder, path) = file("flights.csv", STRAY);
+    let skipping = files::csv::<Flight>(&path).on_bad_record(BadRecords::Skip);
+    let good = [flight("5\" pipe", 1), flight("UA", 3), flight("AA", 4)];
+    assert_eq!(read_all(&skipping).expect("it is read"), good);
+    assert_eq!(skipping.skipped().count(), 1);
+    let letters = files::csv::<Flight>(&path).with_dead_letters();
+    let read = read_all(&letters).expect("it is read");
+    let lines = read.iter().map(|parsed| match parsed {
+        Parsed::Good(_) => 0,
+        Parsed::Bad(letter) => letter.line,
+    });
+    assert_eq!(lines.collect::<Vec<_>>(), [0, 3, 0, 0]);
+}
+
+#[test]
+fn text_behind_a_closing_quote_shows_that_another_one_is_missing() {
+    let content = "carrier,delay\n\"open,2\n\"UA\",3\nAA,4\n";
+    assert_eq!(
+        csv_error(content.as_bytes()),
+        "`flights.csv` line 2: bad record `\"open,2`: there is text behind the quote that closes a \
+         field; within a quoted field a quote is doubled"
+    );
+    let (_folder, path) = file("flights.csv", content);
+    let skipping = files::csv::<Flight>(&path).on_bad_record(BadRecords::Skip);
+    assert_eq!(read_all(&skipping).expect("it is read"), [flight("UA", 3), flight("AA", 4)]);
+}
+
+#[test]
+fn a_file_with_a_stray_quote_is_gone_on_with_behind_any_record() {
+    let (_folder, path) = file("flights.csv", STRAY);
+    let source = files::csv::<Flight>(&path).on_bad_record(BadRecords::Skip);
+    let all = read_all(&source).expect("it is read");
+    for count in 0..=all.len() {
+        let mut job = SourceJob::start(&source, 1, &[]).expect("it starts");
+        let mut read = job.read(count, 1).expect("it is read");
+        let lists = job.snapshot();
+        let mut job = SourceJob::start(&source, 1, &lists).expect("it goes on");
+        read.extend(job.read(usize::MAX, 10).expect("it is read"));
+        assert_eq!(read, all, "behind record {count}");
+    }
+}
+
+#[test]
+fn a_header_that_does_not_fit_is_one_error_with_both_lists() {
+    let wanted = "and the records are read from `carrier`, `delay`: it lacks";
+    let of = |header: &str| csv_error(format!("{header}\nUA;5\n").as_bytes());
+    assert_eq!(
+        of("carrier,dly"),
+        format!("`flights.csv` line 1: the header has `carrier`, `dly`, {wanted} `delay`")
+    );
+    assert_eq!(
+        of("carrier;delay"),
+        format!(
+            "`flights.csv` line 1: the header has `carrier;delay`, {wanted} `carrier`, `delay`; is \
+             `;` the delimiter?"
+        )
+    );
+    assert_eq!(
+        of("carrier, delay"),
+        format!(
+            "`flights.csv` line 1: the header has `carrier`, ` delay`, {wanted} `delay`; there are \
+             blanks around the names"
+        )
+    );
+    assert!(of("Carrier,DELAY").ends_with("`delay`; upper and lower case differ"));
+    let utf16 = "carrier,delay\nUA,5\n".encode_utf16().flat_map(u16::to_le_bytes);
+    let utf16 = [0xff, 0xfe].into_iter().chain(utf16).collect::<Vec<_>>();
+    let error = csv_error(&utf16);
+    assert!(error.ends_with("the file looks like UTF-16: convert it to UTF-8"), "{error}");
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Optional {
+    #[serde(alias = "airline")]
+    carrier: Option<String>,
+    #[serde(default)]
+    delay: i32,
+}
+
+#[test]
+fn a_header_may_lack_what_is_optional_but_not_everything() {
+    let read = |content: &str| {
+        let (_folder, path) = file("flights.csv", content);
+        read_all(&files::csv::<Optional>(&path))
+    };
+    let ua = Optional { carrier: Some("UA".into()), delay: 0 };
+    assert_eq!(read("airline,gate\nUA,5\n"), Ok(vec![ua]));
+    assert_eq!(read(""), Ok(vec![]));
+    let error = read("airline;delay\nUA;5\n").expect_err("no field is there");
+    assert!(error.ends_with("it lacks any of them; is `;` the delimiter?"), "{error}");
 }

@@ -3,6 +3,12 @@
 //! `csv_core` cuts the content into fields and `csv` makes records of them through serde; between
 //! the two, this module knows on which line and at which byte each record begins, which the reader
 //! of the `csv` crate does not tell exactly behind blank lines and `\r\n`.
+//!
+//! A record whose [`quotes`] make no sense counts as its first line alone: it is bad, and the lines
+//! behind it are read as if it ended there.
+
+mod header;
+mod quotes;
 
 use std::marker::PhantomData;
 
@@ -11,6 +17,7 @@ use csv_core::ReadRecordResult;
 use serde::de::DeserializeOwned;
 use tidegate_core::Data;
 
+use self::quotes::{Misquoted, Quotes};
 use super::{
     super::{
         error::{DeadLetter, FileError},
@@ -20,10 +27,12 @@ use super::{
 };
 
 /// CSV as RFC 4180 has it: quoted fields may hold delimiters, line ends and doubled quotes. Blank
-/// lines are passed over.
+/// lines are passed over. A quote that is not closed, or that has text behind it, makes a bad record
+/// of its line.
 ///
-/// With a header, fields find their way into a `T` by name; without, by their order. All records
-/// must have as many fields as the header, or as the first record.
+/// With a header, fields find their way into a `T` by name, and a header that lacks one is an error
+/// of the file; without, by their order. All records must have as many fields as the header, or as
+/// the first record.
 #[derive(Debug)]
 pub struct Csv<T> {
     delimiter: u8,
@@ -99,17 +108,26 @@ impl<T: Data> Parser for CsvParser<T> {
     fn begin(&mut self, window: &mut Window) -> Result<u64, FileError> {
         let beginning = window.offset();
         let mut first = ByteRecord::new();
-        self.cutter.next(window, &mut first)?;
+        while let Some(Cut::Misquoted(letter)) = self.cutter.next(window, &mut first)? {
+            if self.header {
+                return Err(FileError::BadRecord(letter));
+            }
+        }
         self.width = first.len();
         if !self.header {
             return Ok(beginning);
         }
+        header::check::<T>(&first, self.delimiter, window.path())?;
         self.names = first;
         Ok(window.offset())
     }
 
     fn next(&mut self, window: &mut Window) -> Result<Option<Parsed<T>>, FileError> {
-        let Some(line) = self.cutter.next(window, &mut self.record)? else { return Ok(None) };
+        let line = match self.cutter.next(window, &mut self.record)? {
+            None => return Ok(None),
+            Some(Cut::Misquoted(letter)) => return Ok(Some(Parsed::Bad(letter))),
+            Some(Cut::Record { line }) => line,
+        };
         Ok(Some(match self.parse() {
             Ok(record) => Parsed::Good(record),
             Err(fault) => Parsed::Bad(DeadLetter {
@@ -170,8 +188,17 @@ impl<T: DeserializeOwned> CsvParser<T> {
     }
 }
 
+/// A record as it was cut out of the content.
+enum Cut {
+    /// It has fields, and begins on this line.
+    Record { line: u64 },
+    /// It has none that could be relied upon.
+    Misquoted(DeadLetter),
+}
+
 /// Cuts the content into records and these into fields.
 struct Cutter {
+    delimiter: u8,
     reader: csv_core::Reader,
     /// The fields' bytes one behind the other, without quotes.
     fields: Vec<u8>,
@@ -183,45 +210,93 @@ struct Cutter {
 
 impl Cutter {
     fn new(delimiter: u8, null_literal: Option<String>) -> Self {
-        let mut reader = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
-        // It drops a byte order mark from the first thing it reads, which is the window's task and
-        // must not happen in the middle of a file: give it a blank line first.
-        reader.read_record(b"\n", &mut [0], &mut [0]);
-        Self { reader, fields: vec![0; 1024], ends: vec![0; 64], null_literal }
+        let reader = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
+        let (fields, ends) = (vec![0; 1024], vec![0; 64]);
+        let mut cutter = Self { delimiter, reader, fields, ends, null_literal };
+        cutter.begin_anew();
+        cutter
     }
 
-    /// Takes the next record out of the window and returns the line on which it begins.
+    /// Has the reader forget what it has read of a record.
+    fn begin_anew(&mut self) {
+        self.reader.reset();
+        // It drops a byte order mark from the first thing it reads, which is the window's task and
+        // must not happen in the middle of a file: give it a blank line first.
+        self.reader.read_record(b"\n", &mut [0], &mut [0]);
+    }
+
+    /// Takes the next record out of the window, `None` at the end of the file.
+    ///
+    /// All of it stays in the window until it is known to be one.
     fn next(
         &mut self,
         window: &mut Window,
         record: &mut ByteRecord,
-    ) -> Result<Option<u64>, FileError> {
+    ) -> Result<Option<Cut>, FileError> {
         skip_line_ends(window)?;
         let line = window.line();
-        let (mut written, mut ended) = (0, 0);
-        loop {
+        let mut quotes = Quotes::new(self.delimiter);
+        let (mut seen, mut written, mut ended) = (0, 0, 0);
+        let is_record = loop {
+            let unseen = &window.data()[seen..];
             let (result, read, wrote, fields) = self.reader.read_record(
-                window.data(),
+                unseen,
                 &mut self.fields[written..],
                 &mut self.ends[ended..],
             );
-            window.consume(read);
+            quotes.look_at(&unseen[..read]);
+            seen += read;
             written += wrote;
             ended += fields;
             match result {
-                ReadRecordResult::Record => break,
-                ReadRecordResult::End => return Ok(None),
-                // At the end of the file the window stays empty, which tells the reader so.
-                ReadRecordResult::InputEmpty => _ = window.fill()?,
-                ReadRecordResult::OutputFull if written >= MAX_RECORD_BYTES => {
-                    return Err(window.too_long(line));
+                ReadRecordResult::Record => break true,
+                ReadRecordResult::End => break false,
+                ReadRecordResult::InputEmpty if quotes.fault() == Some(Misquoted::TextBehind) => {
+                    break true;
                 }
+                ReadRecordResult::InputEmpty if window.is_full() => match quotes.fault() {
+                    Some(_) => break true,
+                    None => return Err(window.too_long(line)),
+                },
+                // At the end of the file there is nothing unseen, which tells the reader so.
+                ReadRecordResult::InputEmpty => _ = window.fill()?,
                 ReadRecordResult::OutputFull => self.fields.resize(self.fields.len() * 2, 0),
                 ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
             }
+        };
+        if let Some(fault) = quotes.fault() {
+            return Ok(Some(self.give_up(window, line, fault)));
         }
+        window.consume(seen);
         self.fill_record(ended, record);
-        Ok(Some(line))
+        Ok(is_record.then_some(Cut::Record { line }))
+    }
+
+    /// Takes a line out of the window that begins a record without an end.
+    fn give_up(&mut self, window: &mut Window, line: u64, fault: Misquoted) -> Cut {
+        self.begin_anew();
+        let message = match fault {
+            Misquoted::Open if window.is_full() => {
+                format!("a quote is opened here and not closed within {MAX_RECORD_BYTES} bytes")
+            }
+            Misquoted::Open => "a quote is opened here and never closed".to_owned(),
+            Misquoted::TextBehind => {
+                "there is text behind the quote that closes a field; within a quoted field a \
+                 quote is doubled"
+                    .to_owned()
+            }
+        };
+        // The window holds the record as far as it was looked at, so a first line without an end is
+        // the rest of the file, or more than fits.
+        let data = window.data();
+        let (text, whole) = match memchr::memchr2(b'\n', b'\r', data) {
+            Some(end) => (end, end + 1),
+            None => (data.len(), data.len()),
+        };
+        let value = String::from_utf8_lossy(&data[..text]).into_owned();
+        let file = window.path().to_owned();
+        window.consume(whole);
+        Cut::Misquoted(DeadLetter { file, line, column: None, value, message })
     }
 
     fn fill_record(&self, fields: usize, record: &mut ByteRecord) {

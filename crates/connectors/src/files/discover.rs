@@ -1,8 +1,13 @@
 //! Finds the files to read.
+//!
+//! A file is read once, as it is when it is found. One that has changed since is told of: what was
+//! appended is not read, and what was replaced is not read again.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use glob::MatchOptions;
@@ -78,36 +83,95 @@ pub(super) enum Emptiness {
     Allowed,
 }
 
-/// Finds the files at `pattern`, in the order of their names. Blocks.
-pub(super) fn discover(pattern: &Path, emptiness: Emptiness) -> Result<Vec<FileSplit>, FileError> {
-    let mut paths = match fs::metadata(pattern) {
-        Ok(metadata) if metadata.is_dir() => files_of(pattern)?,
-        Ok(_) => vec![pattern.to_owned()],
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(FileError::io("look at", pattern.display())(error));
-        }
-        Err(_) => matches_of(pattern, emptiness)?,
-    };
-    if paths.is_empty() && emptiness == Emptiness::Refused {
-        return Err(FileError::NoMatch { pattern: pattern.display().to_string() });
-    }
-    paths.sort();
-    let splits = paths.into_iter().map(split).collect::<Result<Vec<_>, _>>()?;
-    Ok(splits.into_iter().flatten().collect())
+/// Looks for the files at a place, once or again and again.
+pub(super) struct Search {
+    pattern: PathBuf,
+    emptiness: Emptiness,
+    /// What has been found, and what it was like then.
+    found: BTreeMap<String, Look>,
+    /// What has been warned of that could not be read.
+    unreadable: BTreeSet<PathBuf>,
 }
 
-/// The split of a file, `None` if it has been deleted since it was listed.
-fn split(path: PathBuf) -> Result<Option<FileSplit>, FileError> {
-    let length = match fs::metadata(&path) {
-        Ok(metadata) => metadata.len(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(FileError::io("look at", path.display())(error)),
-    };
-    let path = path.into_os_string().into_string().map_err(|path| FileError::Pattern {
-        pattern: path.to_string_lossy().into_owned(),
-        message: "names of files must be UTF-8, since they stand in snapshots".to_owned(),
-    })?;
-    Ok(Some(FileSplit::at_beginning(path, length)))
+/// What a file is like from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Look {
+    length: u64,
+    /// `None` where the file system does not know.
+    modified: Option<SystemTime>,
+}
+
+impl Search {
+    pub(super) fn new(pattern: PathBuf, emptiness: Emptiness) -> Self {
+        Self { pattern, emptiness, found: BTreeMap::new(), unreadable: BTreeSet::new() }
+    }
+
+    /// Finds the files that are there now, in the order of their names. Blocks.
+    pub(super) fn look(&mut self) -> Result<Vec<FileSplit>, FileError> {
+        let (pattern, emptiness) = (self.pattern.as_path(), self.emptiness);
+        let mut paths = match fs::metadata(pattern) {
+            Ok(metadata) if metadata.is_dir() => files_of(pattern)?,
+            Ok(_) => vec![pattern.to_owned()],
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(FileError::io("look at", pattern.display())(error));
+            }
+            Err(_) => matches_of(pattern, emptiness)?,
+        };
+        if paths.is_empty() && emptiness == Emptiness::Refused {
+            return Err(FileError::NoMatch { pattern: pattern.display().to_string() });
+        }
+        paths.sort();
+        let splits =
+            paths.into_iter().map(|path| self.split(path)).collect::<Result<Vec<_>, _>>()?;
+        Ok(splits.into_iter().flatten().collect())
+    }
+
+    /// The split of a file, `None` if it has been deleted since it was listed, or if it can't be
+    /// read and others will come.
+    fn split(&mut self, path: PathBuf) -> Result<Option<FileSplit>, FileError> {
+        let look = match fs::metadata(&path) {
+            Ok(metadata) => Look { length: metadata.len(), modified: metadata.modified().ok() },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(FileError::io("look at", path.display())(error)),
+        };
+        match path.into_os_string().into_string() {
+            Ok(path) => {
+                self.tell_changes(&path, look);
+                Ok(Some(FileSplit::at_beginning(path, look.length)))
+            }
+            Err(name) => self.leave_out(PathBuf::from(name)),
+        }
+    }
+
+    fn tell_changes(&mut self, path: &str, now: Look) {
+        match self.found.insert(path.to_owned(), now) {
+            Some(before) if before.length != now.length => tracing::warn!(
+                file = path,
+                before = before.length,
+                now = now.length,
+                "this file has changed since it was found: what was appended or replaced is not \
+                 read; move files in when they are complete, under new names"
+            ),
+            Some(before) if before.modified != now.modified => tracing::warn!(
+                file = path,
+                "this file was written to since it was found: it is not read again; move files in \
+                 when they are complete, under new names"
+            ),
+            _ => {}
+        }
+    }
+
+    /// A file whose name can't stand in a snapshot.
+    fn leave_out(&mut self, path: PathBuf) -> Result<Option<FileSplit>, FileError> {
+        let error = FileError::Name { path: path.display().to_string() };
+        if self.emptiness == Emptiness::Refused {
+            return Err(error);
+        }
+        if self.unreadable.insert(path) {
+            tracing::warn!("{error}: it is left out");
+        }
+        Ok(None)
+    }
 }
 
 fn files_of(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
@@ -164,6 +228,10 @@ fn is_input(path: &Path) -> bool {
 mod tests {
     use super::*;
 
+    fn discover(pattern: &Path, emptiness: Emptiness) -> Result<Vec<FileSplit>, FileError> {
+        Search::new(pattern.to_owned(), emptiness).look()
+    }
+
     fn names(pattern: &Path) -> Vec<String> {
         let splits = discover(pattern, Emptiness::Refused).expect("there are files");
         let name = |split: &FileSplit| split.path.rsplit('/').next().unwrap().to_owned();
@@ -195,5 +263,47 @@ mod tests {
         let nothing = discover(Path::new("/nowhere/*.csv"), Emptiness::Allowed);
         assert_eq!(nothing.expect("files may come"), []);
         assert!(discover(Path::new("/nowhere/file.csv"), Emptiness::Allowed).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_name_that_is_not_utf_8_is_left_out_where_others_will_come() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("good.txt"), "x").unwrap();
+        let odd = std::ffi::OsStr::from_bytes(b"od\xffd.txt");
+        fs::write(folder.path().join(odd), "x").unwrap();
+        let watched = discover(folder.path(), Emptiness::Allowed).expect("it is left out");
+        assert_eq!(watched.len(), 1);
+        let error = discover(folder.path(), Emptiness::Refused).unwrap_err().to_string();
+        assert!(error.contains("od\u{fffd}d.txt` has a name that is not UTF-8"), "{error}");
+    }
+
+    /// What one look after another says in the log.
+    fn logged(search: &mut Search) -> String {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let writer = log.reopen().unwrap();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false);
+        let subscriber = subscriber.with_writer(std::sync::Mutex::new(writer));
+        tracing::subscriber::with_default(subscriber.finish(), || search.look()).unwrap();
+        fs::read_to_string(log.path()).unwrap()
+    }
+
+    #[test]
+    fn a_file_that_has_changed_since_it_was_found_is_told_of_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        fs::write(&path, "one\n").unwrap();
+        let mut search = Search::new(folder.path().to_owned(), Emptiness::Allowed);
+        assert_eq!(logged(&mut search), "");
+        assert_eq!(logged(&mut search), "", "nothing has changed");
+        fs::write(&path, "one\ntwo\n").unwrap();
+        let told = logged(&mut search);
+        assert!(told.contains("before=4 now=8") && told.contains("a.txt"), "{told}");
+        assert_eq!(logged(&mut search), "");
+        fs::write(&path, "1\n2\n3\n4\n").unwrap();
+        let later = SystemTime::now() + std::time::Duration::from_secs(2);
+        fs::File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
+        assert!(logged(&mut search).contains("was written to since"), "of the same length");
     }
 }

@@ -62,6 +62,14 @@ pub enum FileError {
         /// What is wrong with it.
         message: String,
     },
+    /// A file's name can't stand in a snapshot.
+    #[error(
+        "the file `{path}` has a name that is not UTF-8; rename it, since names stand in snapshots"
+    )]
+    Name {
+        /// The file, with U+FFFD for what is not UTF-8.
+        path: String,
+    },
     /// An option of the source or sink is out of its range.
     #[error("{0}")]
     Option(&'static str),
@@ -167,6 +175,7 @@ impl FileError {
         match self {
             Self::NoMatch { .. }
             | Self::Pattern { .. }
+            | Self::Name { .. }
             | Self::Option(_)
             | Self::BadRecord(_)
             | Self::Header { .. }

@@ -1,13 +1,17 @@
 //! A source of files, as the author of a job sets it up.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures::FutureExt;
 use tidegate_core::{ReaderContext, Source, source::Discovery};
 use tidegate_types::UserResult;
 
 use super::{
-    discover::{Emptiness, FileSplit, discover},
+    discover::{Emptiness, FileSplit, Search},
     error::FileError,
     format::{Format, csv::Csv, dead_letters::DeadLetters},
     pump::{BadRecords, Policy, SkippedRecords},
@@ -130,11 +134,13 @@ impl<F: Format> Source for FileSource<F> {
     type Reader = FileReader<F>;
 
     fn discovery(&self) -> Discovery<FileSplit> {
-        let pattern = self.pattern.clone();
         let emptiness = if self.watch.is_some() { Emptiness::Allowed } else { Emptiness::Refused };
+        let search = Arc::new(Mutex::new(Search::new(self.pattern.clone(), emptiness)));
         Box::new(move || {
-            let pattern = pattern.clone();
-            let found = tokio::task::spawn_blocking(move || discover(&pattern, emptiness));
+            let search = Arc::clone(&search);
+            let found = tokio::task::spawn_blocking(move || {
+                search.lock().unwrap_or_else(PoisonError::into_inner).look()
+            });
             found.map(|found| found?.map_err(FileError::mark)).boxed()
         })
     }

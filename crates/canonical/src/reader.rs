@@ -5,14 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use arrow_array::{Array, RecordBatch, UInt32Array};
 use arrow_schema::Schema;
 use bytes::Bytes;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use tidegate_types::{KeyGroup, KeyGroupRange};
 
 use crate::{
     CanonicalError,
     cell::Cells,
     column::field,
-    table::{BATCH, TableSchema},
+    table::{BATCH, BATCH_BYTES, TableSchema},
 };
 
 /// Reads a table back.
@@ -52,6 +52,18 @@ impl TableReader {
         guarded(|| Ok(ParquetRecordBatchReaderBuilder::try_new(self.file.clone())?))
     }
 
+    /// Reads batches of as many rows as there is room for.
+    fn batch_reader(&self) -> Result<ParquetRecordBatchReader, CanonicalError> {
+        let builder = self.parquet()?;
+        guarded(|| {
+            let groups = builder.metadata().row_groups().iter();
+            let largest = groups.map(|group| group.total_byte_size() / group.num_rows().max(1));
+            let largest = usize::try_from(largest.max().unwrap_or(0)).unwrap_or(0).max(1);
+            let rows = (BATCH_BYTES / largest).clamp(1, BATCH);
+            Ok(builder.with_batch_size(rows).build()?)
+        })
+    }
+
     /// What it holds.
     #[must_use]
     pub fn schema(&self) -> &TableSchema {
@@ -64,8 +76,8 @@ impl TableReader {
     ///
     /// When it can't be read.
     pub fn batches(&self) -> Result<Vec<RecordBatch>, CanonicalError> {
-        let builder = self.parquet()?;
-        guarded(|| Ok(builder.with_batch_size(BATCH).build()?.collect::<Result<Vec<_>, _>>()?))
+        let reader = self.batch_reader()?;
+        guarded(|| Ok(reader.collect::<Result<Vec<_>, _>>()?))
     }
 
     /// How many rows it says it has.
@@ -89,8 +101,7 @@ impl TableReader {
         range: Option<KeyGroupRange>,
         mut take: impl FnMut(KeyGroup, &[u8], &[usize]) -> Result<(), CanonicalError>,
     ) -> Result<(), CanonicalError> {
-        let builder = self.parquet()?;
-        let mut reader = guarded(|| Ok(builder.with_batch_size(BATCH).build()?))?;
+        let mut reader = self.batch_reader()?;
         let (mut bytes, mut ends) = (Vec::new(), Vec::new());
         while let Some(batch) = guarded(|| Ok(reader.next().transpose()?))? {
             let mut columns = batch.columns().iter();

@@ -30,10 +30,15 @@ use crate::{
     column::{Column, field},
 };
 
-/// How many rows become a batch.
+/// How many rows become a batch, unless they are large.
 pub(crate) const BATCH: usize = 16 << 10;
-/// How many rows become a row group, which is what is held in memory while a file is written.
+/// How many bytes of entries, in the native form, become a batch: what is built up in memory, and
+/// far from what the offsets of an Arrow column can tell.
+pub(crate) const BATCH_BYTES: usize = 4 << 20;
+/// How many rows become a row group, unless they are large.
 const ROW_GROUP: usize = 128 << 10;
+/// How many bytes become a row group, which is what is held in memory while a file is written.
+const ROW_GROUP_BYTES: usize = 16 << 20;
 
 /// Stands for a type that nobody has described.
 const UNKNOWN: &str = "?";
@@ -188,7 +193,9 @@ pub struct TableWriter<W: Write + Send> {
     writer: ArrowWriter<W>,
     groups: Vec<u32>,
     columns: Vec<Column>,
+    /// How many rows, and how many bytes of entries, the batch at hand has.
     batch: usize,
+    batch_bytes: usize,
     rows: u64,
 }
 
@@ -207,11 +214,13 @@ impl<W: Write + Send> TableWriter<W> {
             .set_compression(Compression::ZSTD(level))
             .set_dictionary_enabled(false)
             .set_max_row_group_row_count(Some(ROW_GROUP))
+            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
             .set_key_value_metadata(Some(notes.collect()))
             .build();
         let writer = ArrowWriter::try_new(file, Arc::clone(&arrow), Some(properties))?;
         let columns = schema.columns.iter().map(|(_, of)| Column::new(&of.root)).collect();
-        Ok(Self { schema, arrow, writer, groups: Vec::new(), columns, batch: 0, rows: 0 })
+        let groups = Vec::new();
+        Ok(Self { schema, arrow, writer, groups, columns, batch: 0, batch_bytes: 0, rows: 0 })
     }
 
     /// Adds the entries of a block: keys and values one behind the other.
@@ -226,10 +235,11 @@ impl<W: Write + Send> TableWriter<W> {
         mut bytes: &[u8],
     ) -> Result<(), CanonicalError> {
         for _ in 0..entries {
+            let before = bytes.len();
             for (column, (_, of)) in self.columns.iter_mut().zip(&self.schema.columns) {
                 column.append(&mut bytes, &of.definitions)?;
             }
-            self.end_row(group)?;
+            self.end_row(group, before - bytes.len())?;
         }
         if bytes.is_empty() {
             return Ok(());
@@ -256,15 +266,17 @@ impl<W: Write + Send> TableWriter<W> {
                 return Err(CanonicalError::malformed("bytes are left over behind a value"));
             }
         }
-        self.end_row(group)
+        self.end_row(group, parts.iter().map(|part| part.len()).sum())
     }
 
-    fn end_row(&mut self, group: KeyGroup) -> Result<(), CanonicalError> {
+    fn end_row(&mut self, group: KeyGroup, bytes: usize) -> Result<(), CanonicalError> {
         if self.schema.keyed {
             self.groups.push(group.get());
         }
         self.batch += 1;
-        if self.batch == BATCH { self.write_batch() } else { Ok(()) }
+        self.batch_bytes += bytes;
+        let is_full = self.batch == BATCH || self.batch_bytes >= BATCH_BYTES;
+        if is_full { self.write_batch() } else { Ok(()) }
     }
 
     fn write_batch(&mut self) -> Result<(), CanonicalError> {
@@ -272,6 +284,7 @@ impl<W: Write + Send> TableWriter<W> {
             return Ok(());
         }
         self.rows += std::mem::take(&mut self.batch) as u64;
+        self.batch_bytes = 0;
         let mut columns = Vec::<ArrayRef>::with_capacity(self.columns.len() + 1);
         if self.schema.keyed {
             columns.push(Arc::new(UInt32Array::from(std::mem::take(&mut self.groups))));

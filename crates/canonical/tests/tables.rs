@@ -257,3 +257,61 @@ fn a_file_of_another_state_is_refused() {
                     key_group: UInt32, key: UInt8, value: Int64 are expected";
     assert_eq!(error.to_string(), expected);
 }
+
+/// A table of `count` texts of `length` bytes each.
+fn texts(count: u64, length: usize) -> Bytes {
+    let state = StateDescription {
+        id: 0,
+        name: "state".to_owned(),
+        kind: "value".to_owned(),
+        value_type: "String".to_owned(),
+        ttl_ms: None,
+    };
+    let mut file = Vec::new();
+    let mut writer = TableWriter::new(TableSchema::keyed("u64", &state), &mut file).expect("begun");
+    // What can't be compressed away.
+    let mut seed = 1_u64;
+    let mut letter = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b' ' + (seed >> 57) as u8 % 90)
+    };
+    for key in 0..count {
+        let text = (0..length).map(|_| letter()).collect::<String>();
+        let mut entry = Vec::new();
+        codec::encode(&(key, text), &mut entry).expect("encoded");
+        writer.add_entries(KeyGroup(0), 1, &entry).expect("added");
+    }
+    assert_eq!(writer.finish().expect("written"), count);
+    file.into()
+}
+
+#[test]
+fn large_values_come_in_small_batches_and_row_groups() {
+    let file = texts(300, 140_000);
+    let state = StateDescription {
+        id: 0,
+        name: "state".to_owned(),
+        kind: "value".to_owned(),
+        value_type: "String".to_owned(),
+        ttl_ms: None,
+    };
+    let reader =
+        TableReader::open(TableSchema::keyed("u64", &state), file.clone()).expect("opened");
+    let batches = reader.batches().expect("read");
+    let most = batches.iter().map(|batch| batch.num_rows()).max().unwrap_or(0);
+    assert!(most * 140_000 < 8 << 20, "a batch of {most} rows");
+    assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 300);
+    let metadata = parquet::file::metadata::ParquetMetaDataReader::new().parse_and_finish(&file);
+    let groups = metadata.expect("it is Parquet").row_groups().to_vec();
+    let largest = groups.iter().map(|group| group.total_byte_size()).max().unwrap_or(0);
+    assert!(largest < 32 << 20, "a row group of {largest} bytes is held in memory");
+    let mut rows = 0;
+    reader
+        .for_each(None, |_, bytes, ends| {
+            rows += 1;
+            assert!(bytes.len() > 140_000 && ends.len() == 2);
+            Ok(())
+        })
+        .expect("read");
+    assert_eq!(rows, 300);
+}

@@ -48,7 +48,7 @@ fn busy(what: &str) -> ProgressBar {
 /// Reads a snapshot whole, and checks its files.
 async fn read(path: &str) -> anyhow::Result<(Manifest, LoadedSnapshot)> {
     let location = SnapshotLocation::parse(path)?;
-    let manifest = location.load().await?;
+    let manifest = location.load_named().await?;
     let line = busy(&format!("reading {} of {path}", HumanBytes(manifest.state_bytes())));
     let loaded = location.read_all(&manifest).await?;
     line.finish_and_clear();
@@ -125,7 +125,22 @@ async fn ls(matches: &ArgMatches) -> Done {
 }
 
 /// Prints rows in columns as wide as they need to be.
+/// How many characters of a cell a table shows; `--json` and `--csv` show all of it.
+const SHOWN: usize = 200;
+
+/// A cell as a table shows it.
+fn shortened(cell: String) -> String {
+    match cell.char_indices().nth(SHOWN) {
+        Some((end, _)) => {
+            let hidden = cell[end..].chars().count();
+            format!("{}… ({hidden} more)", &cell[..end])
+        }
+        None => cell,
+    }
+}
+
 fn print_table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) {
+    let rows = rows.into_iter().map(|row| row.map(shortened)).collect::<Vec<_>>();
     let head = head.map(str::to_owned);
     let width = |column: usize| {
         let all = std::iter::once(&head).chain(&rows);
@@ -235,4 +250,19 @@ async fn verify(matches: &ArgMatches) -> Done {
     }
     println!("{path} is whole: {files} files, {} states.", checked.len());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_cell_is_shown_cut() {
+        assert_eq!(shortened("short".to_owned()), "short");
+        assert_eq!(shortened("é".repeat(SHOWN)), "é".repeat(SHOWN));
+        let large = "é".repeat(70_000);
+        assert_eq!(shortened(large), format!("{}… (69800 more)", "é".repeat(SHOWN)));
+        // A width of more than 65,535 is none for `format!`.
+        print_table(["value"], vec![["x".repeat(70_000)]]);
+    }
 }

@@ -20,7 +20,7 @@ use tidegate_snapshot::{
         SegmentLocation, SegmentRef, SnapshotForm, SubtaskManifest, TableManifest,
     },
     segment::{ItemType, KeyedSegmentReader, KeyedSegmentWriter, ListSegment, ListState},
-    store::{LoadedSnapshot, table_file},
+    store::LoadedSnapshot,
     wire::{Walk, skip},
 };
 use tidegate_types::{
@@ -29,6 +29,7 @@ use tidegate_types::{
 
 use crate::{
     CanonicalError,
+    paths::{escaped, table_path},
     reader::TableReader,
     table::{TableSchema, TableWriter},
 };
@@ -499,26 +500,4 @@ fn tables_of(
         }
     }
     Ok(tables)
-}
-
-/// The path of a table: `token` tells attempts apart.
-#[must_use]
-pub fn table_path(uid: &OperatorUid, state: &str, subtask: SubtaskIndex, token: u64) -> String {
-    format!("{}/{}/{}", escaped(uid.as_str()), escaped(state), table_file(subtask, token))
-}
-
-/// A name that every store takes, and in which nothing has a meaning of its own.
-fn escaped(name: &str) -> String {
-    let mut plain = String::new();
-    for (place, byte) in name.bytes().enumerate() {
-        let keeps = byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'_')
-            || (byte == b'.' && place > 0);
-        if keeps {
-            plain.push(char::from(byte));
-        } else {
-            plain.push_str(&format!("+{byte:02X}"));
-        }
-    }
-    plain
 }

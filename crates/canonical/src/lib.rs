@@ -18,6 +18,7 @@
 //! | `sink` | keyed state, as it is encoded, into tables |
 //! | [`inspect`] | what is in a snapshot of either form |
 //! | [`json`] | values as people read them |
+//! | `paths` | what the files are called |
 //! | [`convert`] | whole snapshots, from one form to the other |
 
 mod cell;
@@ -26,9 +27,11 @@ pub mod convert;
 mod error;
 pub mod inspect;
 pub mod json;
+mod paths;
 pub mod reader;
 mod sink;
 pub mod table;
 
 pub use error::CanonicalError;
+pub use paths::table_path;
 pub use sink::TableSink;

@@ -12,8 +12,9 @@ use std::{
 use bytes::Bytes;
 use tidegate_canonical::{
     TableSink,
-    convert::{items_of, table_path},
+    convert::items_of,
     table::{TableSchema, TableWriter},
+    table_path,
 };
 use tidegate_checkpoint::protocol::OperatorAck;
 use tidegate_snapshot::{

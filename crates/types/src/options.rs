@@ -7,11 +7,12 @@
 //! ```
 //!
 //! Where a key is given more than once, `-D` comes before the environment, and that before the
-//! file. An unknown key is a warning that names the nearest known one; a known key with a bad value
-//! is an error before anything starts.
+//! file. An unknown key is a warning that names the one that was meant, or says that it is one of
+//! Flink's; a known key with a bad value is an error before anything starts.
 
 mod cluster;
 mod configuration;
+mod flink;
 mod job;
 mod keys;
 mod parse;

@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use clap::ArgMatches;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
+use tidegate_types::options::{Configuration, Origin};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Done, Failure, absolute, client, field, printed_json, text};
@@ -32,6 +33,18 @@ fn request(matches: &ArgMatches) -> Result<Value, Failure> {
         body["parallelism"] = json!(super::parallelism(count)?);
     }
     Ok(body)
+}
+
+/// Says at once which options do nothing: the job's own log, where they are told too, is far away.
+fn warn_of_options(options: &Value) {
+    let mut configuration = Configuration::default();
+    for (key, value) in options.as_object().into_iter().flatten() {
+        let origin = Origin::CommandLine { option: "-D".to_owned() };
+        configuration.set(key, value.as_str().unwrap_or_default(), origin);
+    }
+    for warning in configuration.warnings() {
+        eprintln!("warning: {}", warning.message);
+    }
 }
 
 /// Asks the binary itself what a restore would do: the cluster has nothing to do with it.
@@ -64,6 +77,7 @@ pub(super) async fn run(matches: &ArgMatches) -> Done {
     }
     let client = client(matches)?;
     let mut body = request(matches)?;
+    warn_of_options(&body["flinkConfiguration"]);
     if let Some(path) = text(matches, "fromSavepoint") {
         body["savepointPath"] = json!(absolute(path));
     }

@@ -4,8 +4,14 @@ use std::{collections::BTreeMap, fmt};
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 
-use super::keys::{ConfigOption, all};
+use super::{
+    flink::is_flinks,
+    keys::{ConfigOption, all},
+};
 use crate::error::ErrorKind;
+
+/// How many letters a key may differ from an option to be a slip of the hand.
+const NEAR: usize = 3;
 
 /// The beginning of the names of environment variables that are options.
 const ENVIRONMENT_PREFIX: &str = "TIDEGATE_";
@@ -208,17 +214,29 @@ impl Configuration {
         self.entries.iter().map(value).collect()
     }
 
-    /// The keys that no option has, each with the nearest that one has.
+    /// The keys that no option has, each with what was probably meant: an option of nearly that
+    /// name, or one of Flink's that is not here.
     #[must_use]
     pub fn warnings(&self) -> Vec<Warning> {
         let unknown = self.entries.iter().filter(|(key, _)| !is_known(key));
         let warning = |(key, entry): (&String, &Entry)| {
-            let nearest =
-                all().iter().map(|option| (strsim::jaro_winkler(key, option.key), option));
-            let nearest = nearest.max_by(|(a, _), (b, _)| a.total_cmp(b));
-            let hint = nearest
-                .map_or(String::new(), |(_, option)| format!("; did you mean {}?", option.key));
-            Warning { message: format!("unknown option {key} (from {}){hint}", entry.origin) }
+            let origin = &entry.origin;
+            Warning {
+                message: match likely(key) {
+                    Likely::Option(option) => {
+                        format!(
+                            "unknown option {key} (from {origin}); did you mean {}?",
+                            option.key
+                        )
+                    }
+                    Likely::Flinks => format!(
+                        "option {key} (from {origin}) is Flink's and not here yet: it does nothing"
+                    ),
+                    Likely::Nothing => {
+                        format!("unknown option {key} (from {origin}): it does nothing")
+                    }
+                },
+            }
         };
         unknown.map(warning).collect()
     }
@@ -246,6 +264,27 @@ impl Configuration {
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>, OptionError> {
         if self.is_set(option.key) { self.get(option, parse).map(Some) } else { Ok(None) }
+    }
+}
+
+/// What is likely meant by a key that no option has.
+enum Likely {
+    /// An option of nearly that name.
+    Option(&'static ConfigOption),
+    /// One of Flink's.
+    Flinks,
+    Nothing,
+}
+
+fn likely(key: &str) -> Likely {
+    // A slip of the hand changes a letter or two of a name; other names that share their beginning
+    // are as near as that by other measures.
+    let distance = |option: &ConfigOption| strsim::damerau_levenshtein(key, option.key);
+    let nearest = all().iter().min_by_key(|option| distance(option));
+    match nearest.filter(|option| distance(option) <= NEAR) {
+        Some(option) => Likely::Option(option),
+        None if is_flinks(key) => Likely::Flinks,
+        None => Likely::Nothing,
     }
 }
 

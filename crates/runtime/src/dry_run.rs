@@ -70,7 +70,7 @@ async fn look(spec: &JobSpec) -> Result<DryRun, JobError> {
                        with --from-savepoint";
         JobError::new(ErrorKind::Invalid, message)
     })?;
-    let manifest = location.load().await?;
+    let manifest = location.load_named().await?;
     let mut outcome = DryRun {
         from: location.to_string(),
         parallelism: spec.settings.parallelism.get(),

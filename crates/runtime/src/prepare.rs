@@ -272,7 +272,7 @@ async fn decide(
     recorded: &[Recorded],
 ) -> Result<Decided, JobError> {
     let candidates = start::Candidates::of(spec, stores, recorded).await?;
-    let start = candidates.choose(spec, stores)?;
+    let start = candidates.choose(spec, stores).await?;
     let starts_fresh = start.is_none();
     let found = match start {
         Some(start) => {
@@ -340,7 +340,7 @@ async fn restore_from(
     plan: &JobPlan,
     listed: &[ListedSnapshot],
 ) -> Result<Found, JobError> {
-    let manifest = start.location.load().await?;
+    let manifest = start.location.load_named().await?;
     let (restored, _) = plan_for(&start.location, &manifest, spec, plan, true)?;
     let snapshot = completed(&start.location, &manifest);
     if !start.claim {

@@ -52,7 +52,7 @@ impl Savepoint {
     pub fn open(path: &str) -> Result<Self> {
         let (manifest, loaded) = block_on(async {
             let location = SnapshotLocation::parse(path)?;
-            let manifest = location.load().await?;
+            let manifest = location.load_named().await?;
             let loaded = location.read_all(&manifest).await?;
             Ok::<_, Error>((manifest, loaded))
         })??;

@@ -23,6 +23,14 @@ pub enum SnapshotError {
         /// The folder.
         path: String,
     },
+    /// The folder is no snapshot, and holds some.
+    #[error("'{path}' is no snapshot, but holds some; name one of them: {found}")]
+    Holds {
+        /// The folder.
+        path: String,
+        /// The newest snapshot of each job in it.
+        found: String,
+    },
     /// A file that `_metadata` names is not there.
     #[error("the snapshot's file '{path}' is missing")]
     Missing {
@@ -93,9 +101,10 @@ impl SnapshotError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoSuchFolder { .. } | Self::NoMetadata { .. } | Self::Another { .. } => {
-                ErrorKind::Invalid
-            }
+            Self::NoSuchFolder { .. }
+            | Self::NoMetadata { .. }
+            | Self::Holds { .. }
+            | Self::Another { .. } => ErrorKind::Invalid,
             Self::Version { .. } => ErrorKind::Incompatible,
             Self::Missing { .. }
             | Self::Length { .. }

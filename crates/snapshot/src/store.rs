@@ -9,6 +9,7 @@
 //! what). On a local disk a write that a crash cut short leaves a staged file, which `object_store`
 //! hides from its listings; it goes by the name that it was to have.
 
+mod below;
 mod delete;
 mod files;
 mod location;
@@ -20,6 +21,7 @@ use std::fmt;
 use tidegate_storage::{Place, StoreError};
 use tidegate_types::{CheckpointId, JobId};
 
+pub use below::{Newest, newest_below};
 pub use delete::{DeletionProof, Leftover, Unfinished, delete_snapshot};
 pub use location::{LoadedSnapshot, SnapshotLocation};
 pub use names::{state_file, table_file};

@@ -7,7 +7,7 @@
 use tidegate_snapshot::{
     SnapshotError,
     manifest::SnapshotKind,
-    store::{ListedSnapshot, SnapshotLocation},
+    store::{ListedSnapshot, Newest, SnapshotLocation, newest_below},
 };
 use tidegate_storage::log::{self, Recorded, RecordedKind};
 use tidegate_types::{CheckpointId, ErrorKind, error::chain, options::ClaimMode};
@@ -26,7 +26,7 @@ pub(crate) async fn locate_start(
 ) -> Result<Option<SnapshotLocation>, JobError> {
     let recorded = log::read(&stores.log(settings)).await.map_err(JobError::from)?;
     let candidates = Candidates::of(settings, stores, &recorded).await?;
-    Ok(candidates.choose(settings, stores)?.map(|start| start.location))
+    Ok(candidates.choose(settings, stores).await?.map(|start| start.location))
 }
 
 /// The snapshot to start from.
@@ -79,7 +79,7 @@ impl<'a> Candidates<'a> {
     /// # Errors
     ///
     /// When it is not there.
-    pub(super) fn choose(
+    pub(super) async fn choose(
         &self,
         spec: &JobSettings,
         stores: &Stores,
@@ -99,7 +99,9 @@ impl<'a> Candidates<'a> {
             None if self.has_log => None,
             None => self.newest_without_log(),
         };
-        let (location, is_checkpoint) = latest.ok_or_else(|| nothing_found(spec, stores))?;
+        let Some((location, is_checkpoint)) = latest else {
+            return Err(nothing_found(spec, stores).await);
+        };
         // The job's own checkpoint is its own again, unless somebody says otherwise.
         let claim = match recovery.claim_mode {
             Some(mode) => mode == ClaimMode::Claim,
@@ -141,13 +143,35 @@ async fn refuse_strangers(
     Ok(())
 }
 
-fn nothing_found(spec: &JobSettings, stores: &Stores) -> JobError {
-    let message = format!(
-        "there is no checkpoint or savepoint of job {} (`{}`) in {}: start without \
-         --from-savepoint if it has never completed one",
+/// There is no latest snapshot; whose there are in its folder is told instead.
+async fn nothing_found(spec: &JobSettings, stores: &Stores) -> JobError {
+    let nothing = format!(
+        "there is no checkpoint or savepoint of job {} (`{}`) in {}",
         spec.id, spec.name, stores.checkpoints
     );
-    JobError::new(ErrorKind::Invalid, message)
+    // What lies there is a help, and no more: the store may be unable to tell.
+    let others = newest_below(stores.checkpoints.place()).await.unwrap_or_default();
+    let (same, others): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|found| found.name == spec.name);
+    let listed =
+        |found: &[Newest]| found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let advice = match (&same[..], &others[..]) {
+        ([], []) => "start without --from-savepoint if it has never completed one".to_owned(),
+        ([], others) => format!(
+            "there are those of other jobs: {}; start without --from-savepoint if it has never \
+             completed one",
+            listed(others)
+        ),
+        ([one], _) => format!(
+            "there is {one}, which has the same name: name the snapshot by its path, or go on as \
+             that job under its id (--job-id {}, or `jobId` in a request)",
+            one.job
+        ),
+        (several, _) => {
+            format!("jobs of the same name have some: {}; name one by its path", listed(several))
+        }
+    };
+    JobError::new(ErrorKind::Invalid, format!("{nothing}: {advice}"))
 }
 
 /// The savepoints of a job, as far as they are known.

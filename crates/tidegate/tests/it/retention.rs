@@ -170,3 +170,36 @@ fn latest_with_nothing_there_says_what_to_do() {
     assert!(message.starts_with("there is no checkpoint or savepoint of job "), "{message}");
     assert!(message.ends_with("start without --from-savepoint if it has never completed one"));
 }
+
+#[test]
+fn a_folder_of_snapshots_that_is_named_as_one_says_which_it_holds() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = [
+        OFTEN,
+        "-Dexecution.checkpointing.externalized-checkpoint-retention=RETAIN_ON_CANCELLATION",
+    ];
+    let running = start(folder.path(), &options, Some(SLOW), &Collector::default());
+    let running = running.expect("it starts");
+    wait_for_checkpoints(&running, 2);
+    running.cancel();
+    running.wait_blocking().expect("a cancelled job has not failed");
+    let newest = left(folder.path()).pop().expect("it is retained");
+    let of_job = newest.parent().expect("the job's folder");
+    let refused = |from: &Path, more: &[&str]| {
+        let from = format!("--from-savepoint={}", from.display());
+        let options = [&[from.as_str()], more].concat();
+        let started = start(folder.path(), &options, None, &Collector::default());
+        let error = started.err().expect("it is no snapshot");
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+        error.to_string()
+    };
+    for from in [of_job, of_job.parent().expect("that of all jobs")] {
+        let expected =
+            format!("is no snapshot, but holds some; name one of them: '{}'", newest.display());
+        let message = refused(from, &[]);
+        assert!(message.contains(&expected) && message.contains("(`counting`)"), "{message}");
+    }
+    let message = refused(Path::new("latest"), &["--job-id=0123456789abcdef0123456789abcdef"]);
+    let expected = format!("there is '{}' of job ", newest.display());
+    assert!(message.contains(&expected) && message.contains("has the same name"), "{message}");
+}

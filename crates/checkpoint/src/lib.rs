@@ -3,8 +3,8 @@
 //!
 //! ```text
 //!                    Command (trigger, completed, aborted, finish)
-//!   [coordinator] ------------------------------------------------> processes: [alignment] per task
-//!        ^  |     <------------------------------------------------
+//!   [coordinator] ------------------------------------------------> processes: [gathering]
+//!        ^  |     <------------------------------------------------  tasks: [alignment]
 //!        |  |        Report (acknowledged, declined, ended, committed, failed)
 //!        |  +--Action--> whoever drives it: send, write a manifest, delete a snapshot, …
 //!        +-----Event---- what came of it
@@ -14,7 +14,7 @@
 //!
 //! 1. The coordinator triggers it at every process ([`protocol::Command::Trigger`]).
 //! 2. Sources emit the barrier; each task aligns ([`alignment`]) and hands out references.
-//! 3. Each process writes its one file and acknowledges.
+//! 3. Each process gathers them, writes its one file and acknowledges ([`gathering`]).
 //! 4. When all have, the manifest is written, last and at once. Only now does the snapshot exist.
 //! 5. [`protocol::Command::Completed`]: two-phase sinks commit. What the new one subsumes is
 //!    deleted. Of a savepoint there is no more to say than that it is over
@@ -37,13 +37,16 @@
 
 pub mod alignment;
 pub mod coordinator;
+pub mod gathering;
 pub mod protocol;
 pub mod restart;
 pub mod restore;
+pub mod task;
 pub mod watermarks;
 
 pub use alignment::{Alignment, Decision};
 pub use coordinator::{Action, CompletedSnapshot, Coordinator, CoordinatorConfig, Event};
+pub use gathering::Gathering;
 pub use protocol::{Command, Report};
 pub use restart::{RestartDecision, RestartStrategy};
 pub use restore::{PlannedOperator, Program, RestoreError, RestorePlan, plan_restore};

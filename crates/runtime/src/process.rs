@@ -1,12 +1,14 @@
 //! One process of an attempt: its workers, and the parts of snapshots that they hand out.
 //!
 //! ```text
-//!   coordinator --Command--> [process] --WorkerCommand--> workers
-//!               <--Report---           <--TaskReport-----
+//!   coordinator --Command--> [process] --TaskCommand--> workers
+//!               <--Report---           <--TaskReport---
 //!                               |
 //!                               +-- encode (blocking pool) --> assemble --> one file --> Acknowledged
 //!                               +-- duties, commits: what sinks have begun, run to the end
 //! ```
+//!
+//! What follows from what is decided in [`tidegate_checkpoint::gathering`]; here it is carried out.
 //!
 //! # Invariants
 //!
@@ -24,15 +26,16 @@ mod canonical;
 mod encode;
 mod encoders;
 mod network;
+mod progress;
 mod threads;
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-};
+use std::time::Instant;
 
 use futures::FutureExt;
-use tidegate_checkpoint::protocol::{Command, Failure, OperatorAck, ProcessAck, Report};
+use tidegate_checkpoint::{
+    gathering::{self, Gathering, Target},
+    protocol::{Command, Failure, ProcessAck, Report},
+};
 use tidegate_core::Duty;
 use tidegate_snapshot::{
     manifest::SnapshotForm,
@@ -40,12 +43,13 @@ use tidegate_snapshot::{
 };
 use tidegate_storage::{Places, StoreError};
 use tidegate_types::{
-    CheckpointId, Clock, ErrorKind, MaxParallelism, OperatorUid, ProcessIndex, SnapshotFigures,
-    SubtaskIndex, Timestamp, UserResult, error::chain,
+    CheckpointId, ErrorKind, MaxParallelism, OperatorUid, ProcessIndex, SubtaskIndex, UserResult,
+    error::chain,
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
 pub(crate) use self::network::Network;
+pub(crate) use self::progress::Progress;
 pub(crate) use self::threads::{Workers, WorkersSpec, start_workers};
 use self::{
     canonical::CanonicalTarget,
@@ -55,7 +59,6 @@ use self::{
 use crate::{
     graph::TaskId,
     task::{TaskError, TaskReport, TaskSnapshot, caught_async},
-    worker::WorkerCommand,
 };
 
 /// What a process is told about itself.
@@ -70,42 +73,20 @@ pub(crate) struct ProcessSpec {
     pub(crate) places: Places,
 }
 
-/// A snapshot whose parts are coming in.
-///
-/// Parts may come before the trigger does: when all sources of this process have ended, barriers
-/// come from other processes alone.
-struct Collecting {
-    /// Where it goes and in which form, once the trigger has said so.
-    target: Option<(String, SnapshotForm)>,
-    begun: std::time::Instant,
-    /// Parts that have come before the trigger.
-    waiting: Vec<(usize, TaskSnapshot)>,
-    /// How many parts are being encoded, and maybe written.
-    encoding: usize,
-    parts: Vec<EncodedPart>,
-    /// Why nothing will come of it; said once nothing is being written any more.
-    given_up: Option<String>,
+/// A task's part of a snapshot, and since when it is the process's.
+struct Part {
+    subtask: SubtaskIndex,
+    snapshot: TaskSnapshot,
+    since: Instant,
 }
 
-impl Default for Collecting {
-    fn default() -> Self {
-        Self {
-            target: None,
-            begun: std::time::Instant::now(),
-            waiting: Vec::new(),
-            encoding: 0,
-            parts: Vec::new(),
-            given_up: None,
-        }
-    }
-}
+type Event = gathering::Event<Part, EncodedPart>;
+type Action = gathering::Action<Part, EncodedPart>;
 
 /// What the process's own jobs on Tokio come back with.
 enum Done {
-    /// A part has been encoded.
-    Encoded(CheckpointId, Result<EncodedPart, EncodeFailure>),
-    /// The file has been written, or not.
-    Acknowledge(Report),
+    /// Something of a snapshot has been encoded or written, or not.
+    Gathered(Event),
     /// A sink has committed, or not.
     Committed(CheckpointId, Outcome),
     /// An operator has brought to its end what it had begun, or not.
@@ -129,10 +110,10 @@ struct Outcome {
     result: UserResult<()>,
 }
 
-async fn run_to_end(uid: OperatorUid, worker: usize, duty: Duty) -> Outcome {
+async fn run_to_end(uid: OperatorUid, subtask: SubtaskIndex, duty: Duty) -> Outcome {
     let Duty { what, work } = duty;
     let result = caught_async(work).await;
-    Outcome { uid, subtask: SubtaskIndex(worker as u32), what, result }
+    Outcome { uid, subtask, what, result }
 }
 
 /// One process of an attempt.
@@ -143,52 +124,8 @@ pub(crate) struct Process {
     reports: mpsc::UnboundedSender<Report>,
     jobs: JoinSet<Done>,
     encoders: Encoders,
-    collecting: BTreeMap<CheckpointId, Collecting>,
-    highest_trigger: Option<CheckpointId>,
-    /// By completed snapshot, how many answers of tasks and how many commits are awaited.
-    committing: BTreeMap<CheckpointId, (usize, usize)>,
-    ended: HashSet<(TaskId, usize)>,
+    gathering: Gathering<Part, EncodedPart>,
     progress: Progress,
-}
-
-/// How far a process has come, for others to see. Cheap to clone.
-#[derive(Clone)]
-pub(crate) struct Progress {
-    clock: Arc<dyn Clock>,
-    first_record: Arc<OnceLock<Timestamp>>,
-    snapshots: Arc<Mutex<BTreeMap<CheckpointId, SnapshotFigures>>>,
-}
-
-impl Progress {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, first_record: Arc::default(), snapshots: Arc::default() }
-    }
-
-    /// When the first record had passed through all operators.
-    pub(crate) fn first_record(&self) -> Option<Timestamp> {
-        self.first_record.get().copied()
-    }
-
-    /// The snapshots that are being taken.
-    pub(crate) fn snapshots(&self) -> Vec<SnapshotFigures> {
-        self.lock().values().copied().collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<CheckpointId, SnapshotFigures>> {
-        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn encoded(&self, checkpoint: CheckpointId, part: &EncodedPart) {
-        let mut snapshots = self.lock();
-        let none = SnapshotFigures { checkpoint, subtasks: 0, bytes: 0 };
-        let figures = snapshots.entry(checkpoint).or_insert(none);
-        figures.subtasks += 1;
-        figures.bytes += part.bytes();
-    }
-
-    fn ended(&self, checkpoint: CheckpointId) {
-        self.lock().remove(&checkpoint);
-    }
 }
 
 impl Process {
@@ -199,17 +136,15 @@ impl Process {
         reports: mpsc::UnboundedSender<Report>,
         progress: Progress,
     ) -> Self {
+        let subtasks = spec.tasks * workers.count();
         Self {
+            gathering: Gathering::new(spec.process, subtasks),
             spec,
             workers,
             task_reports,
             reports,
             jobs: JoinSet::new(),
             encoders: Encoders::new(),
-            collecting: BTreeMap::new(),
-            highest_trigger: None,
-            committing: BTreeMap::new(),
-            ended: HashSet::new(),
             progress,
         }
     }
@@ -244,10 +179,6 @@ impl Process {
         while self.jobs.join_next().await.is_some() {}
     }
 
-    fn subtasks(&self) -> usize {
-        self.spec.tasks * self.workers.count()
-    }
-
     fn report(&self, report: Report) {
         // Without a coordinator the command channel ends too, and with it this process.
         let _ = self.reports.send(report);
@@ -260,149 +191,85 @@ impl Process {
     }
 
     fn on_command(&mut self, command: Command) {
-        match command {
+        self.step(match command {
             Command::Trigger { barrier, target, form } => {
-                let checkpoint = barrier.checkpoint;
-                self.highest_trigger = self.highest_trigger.max(Some(checkpoint));
-                let collecting = self.collecting.entry(checkpoint).or_default();
-                collecting.target = Some((target, form));
-                let waiting = std::mem::take(&mut collecting.waiting);
-                self.workers.send(WorkerCommand::Trigger(barrier));
-                for (worker, snapshot) in waiting {
-                    self.on_snapshot(worker, snapshot);
-                }
+                Event::Triggered { barrier, target: Target { folder: target, form } }
             }
             Command::Completed { checkpoint } => {
                 self.progress.ended(checkpoint);
-                self.committing.insert(checkpoint, (self.subtasks(), 0));
-                self.workers.send(WorkerCommand::Completed(checkpoint));
+                Event::Completed(checkpoint)
             }
-            Command::SavepointCompleted { checkpoint } => self.progress.ended(checkpoint),
+            Command::SavepointCompleted { checkpoint } => {
+                self.progress.ended(checkpoint);
+                Event::SavepointCompleted(checkpoint)
+            }
             Command::Aborted { checkpoint } => {
                 self.progress.ended(checkpoint);
-                self.workers.send(WorkerCommand::Aborted(checkpoint));
-                self.give_up(checkpoint, "aborted".to_owned());
+                Event::Aborted(checkpoint)
             }
-            Command::Finish | Command::Cancel => {}
+            Command::Finish | Command::Cancel => return,
+        });
+    }
+
+    fn step(&mut self, event: Event) {
+        for action in self.gathering.step(event) {
+            match action {
+                Action::Tell(command) => self.workers.send(command),
+                Action::Encode { checkpoint, target, part } => {
+                    self.encode(checkpoint, &target, part);
+                }
+                Action::Write { checkpoint, target, parts } => {
+                    self.write(checkpoint, &target, parts);
+                }
+                Action::Report(report) => self.report(report),
+            }
         }
     }
 
     fn on_task_report(&mut self, task: TaskId, worker: usize, report: TaskReport) {
+        let subtask = SubtaskIndex(worker as u32);
         match report {
-            TaskReport::Snapshot(snapshot) => self.on_snapshot(worker, snapshot),
-            TaskReport::InputEnded => self.on_input_ended(task, worker),
+            TaskReport::Snapshot(snapshot) => {
+                let (checkpoint, since) = (snapshot.barrier.checkpoint, Instant::now());
+                self.step(Event::Part(checkpoint, Part { subtask, snapshot, since }));
+            }
+            TaskReport::InputEnded => self.step(Event::InputEnded(task.0, subtask)),
             TaskReport::Commits(checkpoint, commits) => {
+                self.step(Event::Commits(checkpoint, commits.len()));
                 for (uid, work) in commits {
-                    if let Some((_, running)) = self.committing.get_mut(&checkpoint) {
-                        *running += 1;
-                    }
-                    let commit = run_to_end(uid, worker, Duty { what: "commit", work });
+                    let commit = run_to_end(uid, subtask, Duty { what: "commit", work });
                     self.jobs.spawn(commit.map(move |end| Done::Committed(checkpoint, end)));
                 }
-                if let Some((answers, _)) = self.committing.get_mut(&checkpoint) {
-                    *answers -= 1;
-                }
-                self.check_committed(checkpoint);
             }
             TaskReport::Duty(uid, duty) => {
-                self.jobs.spawn(run_to_end(uid, worker, duty).map(Done::Duty));
+                self.jobs.spawn(run_to_end(uid, subtask, duty).map(Done::Duty));
             }
-            TaskReport::Failed(error) => self.on_task_failed(worker, error),
-            TaskReport::FirstRecord => {
-                // Every worker tells of its own; the first counts.
-                let _ = self.progress.first_record.set(self.progress.clock.now());
-            }
+            TaskReport::Failed(error) => self.on_task_failed(subtask, error),
+            TaskReport::FirstRecord => self.progress.first_record_has_left(),
         }
     }
 
-    fn on_task_failed(&self, worker: usize, error: TaskError) {
+    fn on_task_failed(&self, subtask: SubtaskIndex, error: TaskError) {
         let TaskError { kind, uid, message } = error;
-        let subtask = SubtaskIndex(worker as u32);
         let failure = Failure { kind, message, uid, subtask: Some(subtask) };
         self.report(Report::Failed { process: self.spec.process, failure });
     }
 
-    fn on_input_ended(&mut self, task: TaskId, worker: usize) {
-        self.ended.insert((task, worker));
-        let process = self.spec.process;
-        if self.ended.len() == self.subtasks() {
-            self.report(Report::InputsEnded { process });
-        } else if self.ended.len() == 1 {
-            self.report(Report::SubtaskEnded { process });
-        }
-    }
-
-    fn on_snapshot(&mut self, worker: usize, snapshot: TaskSnapshot) {
-        let checkpoint = snapshot.barrier.checkpoint;
-        if self.is_over(checkpoint) {
-            return;
-        }
-        let collecting = self.collecting.entry(checkpoint).or_default();
-        let Some((target, form)) = &collecting.target else {
-            collecting.waiting.push((worker, snapshot));
-            return;
-        };
-        collecting.encoding += 1;
-        let location = match form {
-            SnapshotForm::Native => None,
-            SnapshotForm::Canonical => Some(target.clone()),
-        };
-        let canonical = location.map(|target| {
-            let location = self.location(&target).map_err(|error| chain(&error))?;
-            Ok::<_, String>(CanonicalTarget { location, token: self.spec.attempt_token })
-        });
-        let max_parallelism = self.spec.max_parallelism;
-        let (subtask, encoders) = (SubtaskIndex(worker as u32), self.encoders.clone());
-        self.jobs.spawn(async move {
-            let part = match canonical.transpose() {
-                Ok(target) => {
-                    encode_part(subtask, max_parallelism, snapshot, target, encoders).await
-                }
-                Err(reason) => Err(EncodeFailure::Declined(reason)),
-            };
-            Done::Encoded(checkpoint, part)
-        });
-    }
-
-    /// Whether a snapshot has been triggered, and is not collected any more.
-    fn is_over(&self, checkpoint: CheckpointId) -> bool {
-        self.highest_trigger >= Some(checkpoint) && !self.collecting.contains_key(&checkpoint)
-    }
-
-    /// Nothing will come of a snapshot. The answer tells that nothing of this process will be written
-    /// for it any more, so it waits for what is being written.
-    fn give_up(&mut self, checkpoint: CheckpointId, reason: String) {
-        let Some(collecting) = self.collecting.get_mut(&checkpoint) else { return };
-        collecting.given_up.get_or_insert(reason);
-        collecting.waiting.clear();
-        collecting.parts.clear();
-        self.answer_if_quiet(checkpoint);
-    }
-
-    fn answer_if_quiet(&mut self, checkpoint: CheckpointId) {
-        let quiet = |collecting: &Collecting| {
-            (collecting.encoding == 0).then(|| collecting.given_up.clone()).flatten()
-        };
-        if let Some(reason) = self.collecting.get(&checkpoint).and_then(quiet) {
-            self.collecting.remove(&checkpoint);
-            let process = self.spec.process;
-            self.report(Report::Declined { checkpoint, process, reason });
-        }
-    }
-
     fn on_done(&mut self, done: Done) {
         match done {
-            Done::Encoded(checkpoint, part) => self.on_encoded(checkpoint, part),
-            Done::Acknowledge(report) => self.report(report),
+            Done::Gathered(event) => {
+                if let Event::Encoded(checkpoint, part) = &event
+                    && self.gathering.is_gathering(*checkpoint)
+                {
+                    self.progress.encoded(*checkpoint, part.bytes());
+                }
+                self.step(event);
+            }
             Done::Duty(outcome) => _ = self.check_outcome(outcome),
             Done::Committed(checkpoint, outcome) => {
-                if !self.check_outcome(outcome) {
-                    return;
+                if self.check_outcome(outcome) {
+                    self.step(Event::CommitDone(checkpoint));
                 }
-                if let Some((_, running)) = self.committing.get_mut(&checkpoint) {
-                    *running -= 1;
-                }
-                self.check_committed(checkpoint);
             }
         }
     }
@@ -417,46 +284,31 @@ impl Process {
         false
     }
 
-    fn check_committed(&mut self, checkpoint: CheckpointId) {
-        if self.committing.get(&checkpoint) == Some(&(0, 0)) {
-            self.committing.remove(&checkpoint);
-            let process = self.spec.process;
-            self.report(Report::Committed { checkpoint, process });
-        }
+    fn encode(&mut self, checkpoint: CheckpointId, target: &Target, part: Part) {
+        let canonical = (target.form == SnapshotForm::Canonical).then(|| {
+            let location = self.location(target).map_err(|error| chain(&error))?;
+            Ok::<_, String>(CanonicalTarget { location, token: self.spec.attempt_token })
+        });
+        let (max_parallelism, encoders) = (self.spec.max_parallelism, self.encoders.clone());
+        self.jobs.spawn(async move {
+            let encoded = match canonical.transpose() {
+                Ok(target) => encode_part(part, max_parallelism, target, encoders).await,
+                Err(reason) => Err(EncodeFailure::Declined(reason)),
+            };
+            Done::Gathered(match encoded {
+                Ok(part) => Event::Encoded(checkpoint, part),
+                Err(EncodeFailure::Declined(reason)) => Event::NotEncoded(checkpoint, reason),
+                Err(EncodeFailure::Unprepared) => Event::Unprepared(checkpoint),
+            })
+        });
     }
 
-    fn on_encoded(&mut self, checkpoint: CheckpointId, part: Result<EncodedPart, EncodeFailure>) {
-        let Some(collecting) = self.collecting.get_mut(&checkpoint) else { return };
-        collecting.encoding -= 1;
-        match part {
-            Ok(_) if collecting.given_up.is_some() => self.answer_if_quiet(checkpoint),
-            Ok(part) => {
-                self.progress.encoded(checkpoint, &part);
-                collecting.parts.push(part);
-                self.write_if_whole(checkpoint);
-            }
-            Err(EncodeFailure::Declined(reason)) => self.give_up(checkpoint, reason),
-            Err(EncodeFailure::Unprepared) => {}
-        }
-    }
-
-    /// Goes on to write once all parts are there and it is known where to.
-    fn write_if_whole(&mut self, checkpoint: CheckpointId) {
-        let Some(collecting) = self.collecting.get(&checkpoint) else { return };
-        if collecting.parts.len() == self.subtasks()
-            && let Some((target, _)) = collecting.target.clone()
-            && let Some(collecting) = self.collecting.remove(&checkpoint)
-        {
-            self.write(checkpoint, &target, collecting);
-        }
-    }
-
-    /// Writes the process's file and acknowledges.
-    fn write(&mut self, checkpoint: CheckpointId, target: &str, collecting: Collecting) {
+    /// Writes the process's file.
+    fn write(&mut self, checkpoint: CheckpointId, target: &Target, parts: Vec<EncodedPart>) {
         let process = self.spec.process;
         let location = self.location(target);
         let name = state_file(process, self.spec.attempt_token);
-        let assembled = assemble(collecting.parts, &name, self.spec.inline_threshold);
+        let assembled = assemble(parts, &name, self.spec.inline_threshold);
         self.jobs.spawn(async move {
             let written = async {
                 let location = location.map_err(|error| chain(&error))?;
@@ -465,23 +317,17 @@ impl Process {
                     let entry = location.write_file(&name, chunks, crc32c).await;
                     files.insert(name, entry.map_err(|error| chain(&error))?);
                 }
-                Ok::<_, String>(files)
+                let operators = assembled.operators.into_iter().map(|(since, mut operator)| {
+                    operator.stats.async_us = since.elapsed().as_micros() as u64;
+                    operator
+                });
+                Ok(ProcessAck { checkpoint, process, operators: operators.collect(), files })
             };
-            Done::Acknowledge(match written.await {
-                Ok(files) => {
-                    let mut operators: Vec<OperatorAck> = assembled.operators;
-                    let async_us = collecting.begun.elapsed().as_micros() as u64;
-                    for operator in &mut operators {
-                        operator.stats.async_us = async_us - operator.stats.sync_us.min(async_us);
-                    }
-                    Report::Acknowledged(ProcessAck { checkpoint, process, operators, files })
-                }
-                Err(reason) => Report::Declined { checkpoint, process, reason },
-            })
+            Done::Gathered(Event::Written(checkpoint, written.await))
         });
     }
 
-    fn location(&self, target: &str) -> Result<SnapshotLocation, StoreError> {
-        SnapshotLocation::find(&self.spec.places, target)
+    fn location(&self, target: &Target) -> Result<SnapshotLocation, StoreError> {
+        SnapshotLocation::find(&self.spec.places, &target.folder)
     }
 }

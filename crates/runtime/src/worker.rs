@@ -18,9 +18,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidegate_types::{
-    AttemptId, Barrier, CheckpointId, Clock, JobId, MaxParallelism, Parallelism, Superseded,
-};
+use tidegate_checkpoint::task::TaskCommand;
+use tidegate_types::{AttemptId, Clock, JobId, MaxParallelism, Parallelism, Superseded};
 use timely::{dataflow::ProbeHandle, progress::frontier::AntichainRef, worker::Worker};
 use tokio::sync::mpsc as tokio_mpsc;
 
@@ -36,17 +35,6 @@ pub(crate) use self::build::plan_of;
 
 /// The longest time that a worker sleeps without looking around.
 const LONGEST_PARK: Duration = Duration::from_millis(100);
-
-/// What a process tells its workers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum WorkerCommand {
-    /// Take a snapshot.
-    Trigger(Barrier),
-    /// A snapshot is complete.
-    Completed(CheckpointId),
-    /// A snapshot never will be.
-    Aborted(CheckpointId),
-}
 
 /// What all workers of a process share.
 pub(crate) struct WorkerSpec {
@@ -75,7 +63,7 @@ pub(crate) struct WorkerSpec {
 
 /// What belongs to one worker alone.
 pub(crate) struct WorkerSeat {
-    pub(crate) commands: mpsc::Receiver<WorkerCommand>,
+    pub(crate) commands: mpsc::Receiver<TaskCommand>,
     pub(crate) counters: Arc<WorkerCounters>,
     /// Where the worker leaves a waker for itself.
     pub(crate) waker: mpsc::Sender<Waker>,
@@ -144,13 +132,13 @@ impl Dataflow {
     }
 
     /// Puts a command into the mailbox of every task that it concerns.
-    fn deliver(&self, command: WorkerCommand) {
+    fn deliver(&self, command: TaskCommand) {
         for task in &self.tasks {
             let mut mailbox = task.mailbox.borrow_mut();
             match command {
-                WorkerCommand::Trigger(barrier) => mailbox.triggers.push_back(barrier),
-                WorkerCommand::Completed(checkpoint) => mailbox.completed.push_back(checkpoint),
-                WorkerCommand::Aborted(checkpoint) => mailbox.aborted.push_back(checkpoint),
+                TaskCommand::Trigger(barrier) => mailbox.triggers.push_back(barrier),
+                TaskCommand::Completed(checkpoint) => mailbox.completed.push_back(checkpoint),
+                TaskCommand::Aborted(checkpoint) => mailbox.aborted.push_back(checkpoint),
             }
             task.activator.activate();
         }

@@ -1,6 +1,6 @@
 //! Encodes what tasks hand out, and lays it into one file.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use bytes::Bytes;
 use tidegate_checkpoint::protocol::{OperatorAck, SubtaskStats};
@@ -17,7 +17,7 @@ use tidegate_types::{
 };
 
 use super::{
-    EncodeFailure,
+    EncodeFailure, Part,
     canonical::{CanonicalTarget, Tables},
     encoders::Encoders,
 };
@@ -43,6 +43,8 @@ impl Encoded {
 /// An operator's part, encoded and not laid out yet.
 struct EncodedOperator {
     ack: OperatorAck,
+    /// When the process has got it.
+    since: Instant,
     keyed: Option<(KeyGroupRange, Encoded)>,
     lists: Option<(Vec<ListSummary>, Encoded)>,
     /// All of it instead, in canonical form: written already.
@@ -68,13 +70,13 @@ impl EncodedPart {
 }
 
 /// Encodes a task's part off the worker's thread; in canonical form, if there is a `target` for that.
-pub(crate) async fn encode_part(
-    subtask: SubtaskIndex,
+pub(super) async fn encode_part(
+    part: Part,
     max_parallelism: MaxParallelism,
-    snapshot: TaskSnapshot,
     target: Option<CanonicalTarget>,
     encoders: Encoders,
 ) -> Result<EncodedPart, EncodeFailure> {
+    let Part { subtask, snapshot, since } = part;
     let TaskSnapshot { links, sync, alignment, finished, .. } = snapshot;
     let stats = SubtaskStats {
         sync_us: sync.as_micros() as u64,
@@ -87,7 +89,9 @@ pub(crate) async fn encode_part(
         let has_uid = !link.uid.is_generated();
         if has_uid || !link.snapshot.is_empty() || operators.is_empty() {
             let ack = acknowledgement(&link, subtask, max_parallelism, finished, stats);
-            operators.push(encode_operator(ack, link.snapshot, target.as_ref(), &encoders).await?);
+            let encoded =
+                encode_operator(ack, since, link.snapshot, target.as_ref(), &encoders).await?;
+            operators.push(encoded);
         }
     }
     Ok(EncodedPart { operators })
@@ -121,6 +125,7 @@ fn acknowledgement(
 
 async fn encode_operator(
     ack: OperatorAck,
+    since: Instant,
     snapshot: OperatorSnapshot,
     target: Option<&CanonicalTarget>,
     encoders: &Encoders,
@@ -151,12 +156,12 @@ async fn encode_operator(
     if let Some(target) = target {
         let written = target.write_lists(&ack, &states, encoders).await;
         tables.add(written.map_err(|problem| declined(&uid, &problem))?);
-        return Ok(EncodedOperator { ack, keyed, lists: None, tables });
+        return Ok(EncodedOperator { ack, since, keyed, lists: None, tables });
     }
     let summaries = states.iter().map(ListSummary::of).collect::<Vec<_>>();
     let lists = (!states.is_empty())
         .then(|| (summaries, Encoded::new(vec![ListSegment { states }.encode().into()])));
-    Ok(EncodedOperator { ack, keyed, lists, tables })
+    Ok(EncodedOperator { ack, since, keyed, lists, tables })
 }
 
 fn declined(uid: &OperatorUid, problem: &str) -> EncodeFailure {
@@ -165,7 +170,8 @@ fn declined(uid: &OperatorUid, problem: &str) -> EncodeFailure {
 
 /// All parts of a process, laid out.
 pub(crate) struct Assembled {
-    pub(crate) operators: Vec<OperatorAck>,
+    /// Each with when the process has got it.
+    pub(crate) operators: Vec<(Instant, OperatorAck)>,
     /// The file's chunks and the checksum of the whole, if there is anything to write.
     pub(crate) file: Option<(Vec<Bytes>, u32)>,
     /// Files that have been written already.
@@ -204,7 +210,7 @@ impl Layout<'_> {
 pub(crate) fn assemble(parts: Vec<EncodedPart>, name: &str, inline_threshold: u64) -> Assembled {
     let mut layout = Layout { name, inline_threshold, chunks: Vec::new(), offset: 0, crc32c: 0 };
     let (mut operators, mut files) = (Vec::new(), BTreeMap::new());
-    for EncodedOperator { mut ack, keyed, lists, tables } in
+    for EncodedOperator { mut ack, since, keyed, lists, tables } in
         parts.into_iter().flat_map(|part| part.operators)
     {
         if let Some((groups, encoded)) = keyed {
@@ -220,7 +226,7 @@ pub(crate) fn assemble(parts: Vec<EncodedPart>, name: &str, inline_threshold: u6
         ack.stats.bytes += tables.bytes();
         files.extend(tables.files);
         ack.subtask.tables = tables.tables;
-        operators.push(ack);
+        operators.push((since, ack));
     }
     let file = (!layout.chunks.is_empty()).then_some((layout.chunks, layout.crc32c));
     Assembled { operators, file, tables: files }

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use tidegate_checkpoint::task::TaskCommand;
 use tidegate_types::{ErrorKind, SubtaskIndex};
 use timely::{
     CommunicationConfig, WorkerConfig,
@@ -27,7 +28,7 @@ use super::network::Network;
 use crate::{
     graph::TaskId,
     task::{TaskError, TaskReport, meter::WorkerCounters},
-    worker::{self, WorkerCommand, WorkerSeat, WorkerSpec},
+    worker::{self, WorkerSeat, WorkerSpec},
 };
 
 /// For how long processes wait for each other at the start.
@@ -46,7 +47,7 @@ pub(crate) struct WorkersSpec {
 
 /// One worker as its process sees it.
 struct WorkerLink {
-    commands: mpsc::Sender<WorkerCommand>,
+    commands: mpsc::Sender<TaskCommand>,
     waker: mpsc::Receiver<Waker>,
     known: Option<Waker>,
 }
@@ -65,7 +66,7 @@ impl Workers {
     }
 
     /// Tells every worker.
-    pub(crate) fn send(&mut self, command: WorkerCommand) {
+    pub(crate) fn send(&mut self, command: TaskCommand) {
         for link in &mut self.links {
             // A worker that is gone has reported why, or is being closed.
             let _ = link.commands.send(command);

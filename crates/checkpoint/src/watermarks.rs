@@ -23,7 +23,7 @@
 //!   so it takes up the greatest watermark of its idle channels, so that what is due by then fires.
 //! - INV-FINAL: the final watermark ([`EventTime::MAX`]) comes when all channels have ended, and not
 //!   because some have ended while others are idle.
-//! - INV-KEPT: what a task was told, and what it has told others, is in snapshots ([`Reached`]), so
+//! - INV-LATE: what a task was told, and what it has told others, is in snapshots ([`Reached`]), so
 //!   that a record which is late without a restore is late after one.
 
 mod reached;
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn inv_kept_a_restored_task_goes_on_from_where_it_was() {
+    fn inv_late_a_restored_task_goes_on_from_where_it_was() {
         let mut marks = Watermarks::restored(2, EventTime(5));
         assert_eq!(marks.current(), EventTime(5), "before anybody has said anything");
         assert_eq!(marks.on_watermark(0, EventTime(9)), NOTHING);

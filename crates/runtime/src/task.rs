@@ -43,6 +43,7 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
+use tidegate_checkpoint::task::TaskCommand;
 use tidegate_core::{Duty, plan::OperatorError};
 use tidegate_types::{
     Barrier, BoxError, CheckpointId, Clock, ErrorKind, OperatorUid, UserResult, error::chain,
@@ -161,16 +162,8 @@ pub(crate) struct TaskSnapshot {
     pub(crate) finished: bool,
 }
 
-/// What the coordinator wants of a task.
-#[derive(Default)]
-pub(crate) struct Mailbox {
-    /// Snapshots that have been triggered; sources emit their barriers.
-    pub(crate) triggers: VecDeque<Barrier>,
-    /// Snapshots that are complete.
-    pub(crate) completed: VecDeque<CheckpointId>,
-    /// Snapshots that never will be.
-    pub(crate) aborted: VecDeque<CheckpointId>,
-}
+/// What a task was told and has not heard of yet.
+pub(crate) type Mailbox = VecDeque<TaskCommand>;
 
 /// A task as its worker's loop sees it.
 pub(crate) struct TaskHandle {

@@ -131,15 +131,10 @@ impl Dataflow {
         }
     }
 
-    /// Puts a command into the mailbox of every task that it concerns.
+    /// Puts a command into the mailbox of every task.
     fn deliver(&self, command: TaskCommand) {
         for task in &self.tasks {
-            let mut mailbox = task.mailbox.borrow_mut();
-            match command {
-                TaskCommand::Trigger(barrier) => mailbox.triggers.push_back(barrier),
-                TaskCommand::Completed(checkpoint) => mailbox.completed.push_back(checkpoint),
-                TaskCommand::Aborted(checkpoint) => mailbox.aborted.push_back(checkpoint),
-            }
+            task.mailbox.borrow_mut().push_back(command);
             task.activator.activate();
         }
     }

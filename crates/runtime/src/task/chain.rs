@@ -10,13 +10,12 @@
 use std::collections::VecDeque;
 
 use futures::future::BoxFuture;
+use tidegate_checkpoint::task::Firing;
 use tidegate_core::{
     ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, Progress, Readiness, Wakeup,
     plan::{OperatorError, OperatorFactory},
 };
-use tidegate_types::{
-    Barrier, BarrierKind, BoxError, CheckpointId, EventTime, Now, OperatorUid, UserResult,
-};
+use tidegate_types::{Barrier, BoxError, CheckpointId, EventTime, Now, OperatorUid, UserResult};
 
 use super::TaskError;
 use crate::graph::ChainLink;
@@ -113,16 +112,11 @@ impl Chain {
         self.links.iter().any(|link| !link.waiting.is_empty())
     }
 
-    fn holds_records(&self) -> bool {
+    /// What is left to do of what watermarks have set off.
+    pub(crate) fn firing(&self) -> Firing {
         let mut waiting = self.links.iter().flat_map(|link| &link.waiting);
-        waiting.any(|item| matches!(item, Emitted::Batch(_)))
-    }
-
-    /// Whether what waits has to be done before a snapshot: records are in nobody's state, and a
-    /// drain has all timers fire before its savepoint.
-    pub(crate) fn must_fire_before(&self, barrier: Barrier) -> bool {
-        let drains = barrier.kind == BarrierKind::StopWithSavepoint { drain: true };
-        (drains && self.is_firing()) || self.holds_records()
+        let records = waiting.any(|item| matches!(item, Emitted::Batch(_)));
+        Firing { any: self.is_firing(), records }
     }
 
     /// Goes on with what watermarks have set off: the last operator that is busy first, since the

@@ -1,13 +1,22 @@
 //! A task that has inputs.
+//!
+//! In which order it does what is decided in [`tidegate_checkpoint::task::operator`]; here packets
+//! are taken in and operators called.
 
-use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Instant};
+mod wakeups;
+
+use std::{cell::RefCell, rc::Rc, time::Instant};
 
 use tidegate_checkpoint::{
-    alignment::{Alignment, Decision},
+    alignment::Guarantee,
+    task::{
+        TaskCommand,
+        operator::{Flushed, OperatorTask as Phases, Turn},
+    },
     watermarks::{Advance, Reached, Status, Watermarks},
 };
 use tidegate_core::{BatchType, Readiness};
-use tidegate_types::{Barrier, BarrierKind, CheckpointId, EventTime, UserResult};
+use tidegate_types::{Barrier, EventTime, UserResult};
 use timely::{
     dataflow::operators::{Capability, InputCapability},
     scheduling::Activator,
@@ -27,29 +36,12 @@ use crate::{
     round::Round,
 };
 
-/// Where a task stands.
-enum Phase {
-    /// It takes in packets.
-    Running,
-    /// The last barrier has come; what precedes it is handed on. The capability is that of the
-    /// packet that completed the alignment, `None` once all inputs have ended.
-    Flushing { barrier: Barrier, capability: Option<InputCapability<Round>> },
-    /// It holds still behind the barrier of a stop-with-savepoint: what timers would emit from here
-    /// on belongs to no snapshot any more. All inputs may have ended, the capability is there then.
-    Stopped { checkpoint: CheckpointId, ending: Option<InputCapability<Round>> },
-    /// All inputs have ended; what is buffered is handed on.
-    Ending { capability: InputCapability<Round> },
-    /// Everything is handed on; only snapshots are still taken.
-    Ended,
-}
-
 /// The operators of one task that has inputs.
 pub(crate) struct OperatorTask {
     id: TaskId,
     chain: Chain,
-    phase: Phase,
+    phases: Phases<InputCapability<Round>>,
     inbox: Inbox,
-    alignment: Alignment,
     /// When the first barrier of the pending snapshot came.
     aligning_since: Option<Instant>,
     last_alignment: std::time::Duration,
@@ -64,12 +56,6 @@ pub(crate) struct OperatorTask {
     outbox: Outbox,
     meter: Meter,
     batch_types: Vec<BatchType>,
-    open_channels: usize,
-    ended_channels: Vec<bool>,
-    /// Triggers of which this task has heard and whose barriers have not come (yet).
-    triggers: VecDeque<Barrier>,
-    /// Snapshots that never will be, of which this task may still see the barriers.
-    aborted: VecDeque<CheckpointId>,
     context: Rc<WorkerContext>,
     mailbox: Rc<RefCell<Mailbox>>,
     alarm: Alarm,
@@ -86,9 +72,9 @@ pub(crate) struct OperatorParts {
     pub(crate) own: Option<OwnFlow>,
     pub(crate) channels: usize,
     pub(crate) batch_types: Vec<BatchType>,
-    pub(crate) alignment: Alignment,
     /// Where it goes on.
     pub(crate) reached: Reached,
+    pub(crate) guarantee: Guarantee,
 }
 
 impl OperatorTask {
@@ -97,9 +83,8 @@ impl OperatorTask {
         Self {
             id: parts.id,
             chain: parts.chain,
-            phase: Phase::Running,
+            phases: Phases::new(parts.channels, parts.guarantee),
             inbox: Inbox::default(),
-            alignment: parts.alignment,
             aligning_since: None,
             last_alignment: std::time::Duration::ZERO,
             watermarks: Watermarks::restored(parts.channels, received),
@@ -111,10 +96,6 @@ impl OperatorTask {
             outbox: Outbox::restored(sent),
             meter: Meter::new(&parts.context.counters, parts.id),
             batch_types: parts.batch_types,
-            open_channels: parts.channels,
-            ended_channels: vec![false; parts.channels],
-            triggers: VecDeque::new(),
-            aborted: VecDeque::new(),
             context: parts.context,
             mailbox: parts.mailbox,
             alarm: Alarm::new(parts.activator),
@@ -165,28 +146,23 @@ impl OperatorTask {
 
     /// Does one thing; tells whether there may be another.
     fn step(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
-        match &mut self.phase {
-            Phase::Running => self.on_running(session),
-            Phase::Flushing { barrier, .. } => {
-                let barrier = *barrier;
-                self.on_flushing(barrier, session)
+        match self.phases.turn() {
+            Turn::TakeIn => self.on_running(session),
+            Turn::Flush => self.on_flushing(session),
+            Turn::HoldStill => {
+                self.meter.pause(Pause::Idle);
+                Ok(false)
             }
-            Phase::Stopped { checkpoint, .. } => {
-                let checkpoint = *checkpoint;
-                Ok(self.on_stopped(checkpoint))
-            }
-            Phase::Ending { .. } => self.on_ending(session),
-            Phase::Ended => Ok(self.on_ended()),
         }
     }
 
     fn take_mail(&mut self) {
-        let Mailbox { triggers, completed, aborted } = self.mailbox.take();
-        self.triggers.extend(triggers);
-        self.aborted.extend(aborted);
-        for checkpoint in completed {
-            let commits = self.chain.on_completed(checkpoint);
-            self.context.report(self.id, TaskReport::Commits(checkpoint, commits));
+        for command in self.mailbox.take() {
+            self.phases.on_command(command);
+            if let TaskCommand::Completed(checkpoint) = command {
+                let commits = self.chain.on_completed(checkpoint);
+                self.context.report(self.id, TaskReport::Commits(checkpoint, commits));
+            }
         }
     }
 
@@ -202,8 +178,8 @@ impl OperatorTask {
             return self.on_firing(session);
         }
         self.holding = None;
-        let alignment = &self.alignment;
-        let Some(packet) = self.inbox.next(|channel| alignment.is_blocked(channel)) else {
+        let phases = &self.phases;
+        let Some(packet) = self.inbox.next(|channel| phases.is_blocked(channel)) else {
             self.meter.pause(Pause::Idle);
             return Ok(false);
         };
@@ -227,8 +203,8 @@ impl OperatorTask {
     /// record need not wait for the rest: barriers above all, since the rest is in the operators'
     /// state; later watermarks, and the end, queue up behind it in the chain.
     fn on_firing(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
-        let alignment = &self.alignment;
-        match self.inbox.next_control(|channel| alignment.is_blocked(channel)) {
+        let phases = &self.phases;
+        match self.inbox.next_control(|channel| phases.is_blocked(channel)) {
             Some(packet) => {
                 self.on_packet(packet, session)?;
                 Ok(true)
@@ -308,18 +284,16 @@ impl OperatorTask {
 
     fn on_barrier(&mut self, channel: usize, barrier: Barrier, capability: InputCapability<Round>) {
         self.aligning_since.get_or_insert_with(Instant::now);
-        let decision = self.alignment.on_barrier(channel, barrier);
+        if self.phases.on_barrier(channel, barrier, capability) {
+            self.is_aligned();
+        }
         // A newer barrier may have given an older snapshot up, whose channels are free then.
         self.inbox.take_up();
-        self.follow(decision, Some(capability));
     }
 
-    fn follow(&mut self, decision: Decision, capability: Option<InputCapability<Round>>) {
-        if let Decision::Snapshot(barrier) = decision {
-            let since = self.aligning_since.take();
-            self.last_alignment = since.map(|since| since.elapsed()).unwrap_or_default();
-            self.phase = Phase::Flushing { barrier, capability };
-        }
+    fn is_aligned(&mut self) {
+        let since = self.aligning_since.take();
+        self.last_alignment = since.map(|since| since.elapsed()).unwrap_or_default();
     }
 
     fn on_channel_end(
@@ -328,64 +302,35 @@ impl OperatorTask {
         capability: InputCapability<Round>,
         session: &mut Session<'_>,
     ) -> UserResult<()> {
-        self.ended_channels[channel] = true;
-        self.open_channels -= 1;
-        let last = self.open_channels == 0;
         let advance = self.watermarks.on_end(channel);
         self.on_advance(advance)?;
         send_all(&mut self.outbox, &self.meter, &self.context, session, &capability);
-        let decision = self.alignment.on_end(channel);
-        let snapshots = matches!(decision, Decision::Snapshot(_));
-        if snapshots {
-            self.follow(decision, Some(capability));
-        } else if last {
-            self.phase = Phase::Ending { capability };
+        if self.phases.on_channel_end(channel, capability) {
+            self.is_aligned();
         }
         Ok(())
     }
 
-    fn on_flushing(&mut self, barrier: Barrier, session: &mut Session<'_>) -> UserResult<bool> {
+    fn on_flushing(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
         let readiness = self.chain.poll_flushed()?;
         if !self.is_ready(readiness) {
             return Ok(false);
         }
-        if self.chain.must_fire_before(barrier) {
-            return self.fire(session);
-        }
-        let ended = self.open_channels == 0;
-        let phase = std::mem::replace(&mut self.phase, Phase::Ended);
-        let Phase::Flushing { capability, .. } = phase else { return Ok(false) };
-        self.snapshot(barrier, capability.is_none())?;
-        self.triggers.retain(|trigger| trigger.checkpoint > barrier.checkpoint);
-        self.aborted.retain(|aborted| *aborted >= barrier.checkpoint);
-        self.inbox.take_up();
-        if let Some(capability) = capability {
-            send(Body::Control(Control::Barrier(barrier)), &self.context, session, &capability);
-            self.phase = match self.alignment.after_snapshot() {
-                Decision::Snapshot(barrier) => {
-                    Phase::Flushing { barrier, capability: Some(capability) }
+        match self.phases.on_flushed(self.chain.firing()) {
+            Flushed::Fire => return self.fire(session),
+            Flushed::Again => {}
+            Flushed::Snapshot { barrier, finished } => {
+                self.snapshot(barrier, finished)?;
+                if let Some(capability) = self.phases.capability() {
+                    let body = Body::Control(Control::Barrier(barrier));
+                    send(body, &self.context, session, capability);
                 }
-                Decision::Wait => {
-                    let ending = ended.then_some(capability);
-                    match barrier.kind {
-                        BarrierKind::StopWithSavepoint { .. } => {
-                            Phase::Stopped { checkpoint: barrier.checkpoint, ending }
-                        }
-                        _ => running(ending),
-                    }
-                }
-            };
+                self.phases.on_snapshot();
+                self.inbox.take_up();
+            }
+            Flushed::End => self.end(session)?,
         }
         Ok(true)
-    }
-
-    fn on_stopped(&mut self, checkpoint: CheckpointId) -> bool {
-        self.meter.pause(Pause::Idle);
-        let is_aborted = self.aborted.contains(&checkpoint);
-        if is_aborted && let Phase::Stopped { ending, .. } = &mut self.phase {
-            self.phase = running(ending.take());
-        }
-        is_aborted
     }
 
     fn snapshot(&mut self, barrier: Barrier, finished: bool) -> UserResult<()> {
@@ -399,99 +344,17 @@ impl OperatorTask {
         Ok(())
     }
 
-    fn on_ending(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
-        let readiness = self.chain.poll_flushed()?;
-        if !self.is_ready(readiness) {
-            return Ok(false);
-        }
-        let is_firing = self.chain.is_firing();
-        let trigger = if is_firing { self.next_trigger() } else { None };
-        if is_firing && trigger.is_none() {
-            return self.fire(session);
-        }
-        let Phase::Ending { capability } = std::mem::replace(&mut self.phase, Phase::Ended) else {
-            return Ok(false);
-        };
-        if let Some(barrier) = trigger {
-            // All channels have ended, but there is more to come of this task, so that those behind
-            // it wait for its barrier.
-            self.phase = Phase::Flushing { barrier, capability: Some(capability) };
-            return Ok(true);
-        }
-        // The final watermark has come with the end of the last channel.
+    /// The final watermark has come with the end of the last channel.
+    fn end(&mut self, session: &mut Session<'_>) -> UserResult<()> {
         self.chain.on_end(&mut self.outbox)?;
-        send_all(&mut self.outbox, &self.meter, &self.context, session, &capability);
-        send(Body::Control(Control::End), &self.context, session, &capability);
+        if let Some(capability) = self.phases.capability() {
+            send_all(&mut self.outbox, &self.meter, &self.context, session, capability);
+            send(Body::Control(Control::End), &self.context, session, capability);
+        }
+        self.phases.on_end_sent();
         (self.holding, self.own) = (None, None);
         self.context.report(self.id, TaskReport::InputEnded);
-        Ok(true)
-    }
-
-    /// Nobody sends barriers any more: the triggers themselves ask for snapshots.
-    fn on_ended(&mut self) -> bool {
-        self.meter.pause(Pause::Idle);
-        if let Some(barrier) = self.next_trigger() {
-            self.phase = Phase::Flushing { barrier, capability: None };
-            return true;
-        }
-        false
-    }
-
-    /// The next snapshot that nobody sends a barrier for.
-    fn next_trigger(&mut self) -> Option<Barrier> {
-        while let Some(barrier) = self.triggers.pop_front() {
-            if let Decision::Snapshot(barrier) = self.alignment.on_trigger(barrier) {
-                return Some(barrier);
-            }
-        }
-        None
-    }
-
-    /// Wakes operators whose time has come. Tells whether that had to wait for something, upon which
-    /// the task will have a turn.
-    fn fire_wakeups(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
-        if !self.may_wake() {
-            return Ok(false);
-        }
-        let now = self.context.clock.both();
-        if !self.chain.next_wakeup().is_due(now) {
-            return Ok(false);
-        }
-        if self.chain.poll_ready()? != Readiness::Ready {
-            return Ok(true);
-        }
-        let Some(own) = &mut self.own else { return Ok(true) };
-        if !own.may_emit() {
-            return Ok(true);
-        }
-        self.chain.on_wakeup(now, &mut self.outbox)?;
-        own.send(&mut self.outbox, &self.meter, &self.context, session);
-        own.pause();
-        Ok(false)
-    }
-
-    /// Whether operators may be woken: not in the middle of a snapshot, and not while they are busy
-    /// with a watermark. The timers of a job that concludes belong to its savepoint.
-    fn may_wake(&self) -> bool {
-        !self.context.concludes
-            && self.restored_to.is_none()
-            && matches!(self.phase, Phase::Running)
-            && !self.chain.next_wakeup().is_never()
-            && !self.chain.is_firing()
-    }
-
-    /// Sees to it that operators are woken when they want to.
-    fn set_alarm(&mut self, is_blocked: bool) {
-        if !self.may_wake() {
-            return;
-        }
-        let (wakeup, now) = (self.chain.next_wakeup(), self.context.clock.both());
-        if is_blocked && wakeup.is_due(now) {
-            return;
-        }
-        if let Some(wait) = wakeup.wait(now) {
-            self.alarm.set(wait, Instant::now());
-        }
+        Ok(())
     }
 
     /// Tells whether the chain is ready, and else sees to it that the task has another turn.
@@ -501,9 +364,4 @@ impl OperatorTask {
         }
         readiness == Readiness::Ready
     }
-}
-
-/// How a task goes on: with its inputs, or if they have ended with what is left to do.
-fn running(ending: Option<InputCapability<Round>>) -> Phase {
-    ending.map_or(Phase::Running, |capability| Phase::Ending { capability })
 }

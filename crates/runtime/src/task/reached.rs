@@ -1,4 +1,4 @@
-//! The watermarks of a task in snapshots (INV-KEPT of [`tidegate_checkpoint::watermarks`]).
+//! The watermarks of a task in snapshots (INV-LATE of [`tidegate_checkpoint::watermarks`]).
 
 use std::cell::Cell;
 

@@ -1,13 +1,22 @@
 //! A task that begins with a source.
+//!
+//! In which order it does what is decided in [`tidegate_checkpoint::task::source`]; here the source
+//! and its operators are called.
 
 use std::{cell::RefCell, rc::Rc, sync::atomic::Ordering, time::Instant};
 
-use tidegate_checkpoint::watermarks::Reached;
+use tidegate_checkpoint::{
+    task::{
+        TaskCommand,
+        source::{Flushed, SourceTask as Phases, Turn},
+    },
+    watermarks::Reached,
+};
 use tidegate_core::{
     ErasedBatch, Output, Readiness, SourceOperator, SourceStatus, batch::TARGET_LEN,
     plan::SourceFactory,
 };
-use tidegate_types::{Barrier, BarrierKind, CheckpointId, EventTime, OperatorUid, UserResult};
+use tidegate_types::{Barrier, CheckpointId, EventTime, OperatorUid, UserResult};
 use timely::{dataflow::operators::Capability, scheduling::Activator};
 
 use super::{
@@ -25,33 +34,6 @@ use crate::{
     round::{Lane, Round},
 };
 
-/// Where a source task stands.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Phase {
-    /// It emits.
-    Running,
-    /// It has emitted all that precedes this barrier and hands it on.
-    Flushing { barrier: Barrier, then: After, drained: bool },
-    /// It holds still behind the barrier of a stop-with-savepoint.
-    Stopped { checkpoint: CheckpointId },
-    /// It holds still from its beginning to its end: the job concludes.
-    Held,
-    /// The source has ended; what is buffered behind it is handed on, then the final watermark
-    /// (`drained`), and what that sets off.
-    Ending { drained: bool },
-    /// Everything is handed on.
-    Ended,
-}
-
-/// Where a source task goes on after a snapshot.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum After {
-    Running,
-    /// What the final watermark has set off is not all done.
-    Ending,
-    Ended,
-}
-
 /// The source of one task and its operators.
 pub(crate) struct SourceTask {
     id: TaskId,
@@ -59,7 +41,7 @@ pub(crate) struct SourceTask {
     name: String,
     source: Box<dyn SourceOperator>,
     chain: Chain,
-    phase: Phase,
+    phases: Phases,
     outbox: Outbox,
     meter: Meter,
     context: Rc<WorkerContext>,
@@ -91,7 +73,7 @@ impl SourceTask {
             name,
             source,
             chain: parts.chain,
-            phase: if parts.context.concludes { Phase::Held } else { Phase::Running },
+            phases: Phases::new(parts.context.concludes),
             outbox: Outbox::restored(parts.found.reached().sent),
             meter: Meter::new(&parts.context.counters, parts.id),
             context: parts.context,
@@ -127,17 +109,16 @@ impl SourceTask {
     fn run_slice(&mut self, begun: Instant, session: &mut Session<'_>) -> UserResult<bool> {
         let slice = Slice::begin(begun);
         self.follow_round();
-        self.take_completions();
+        self.take_mail();
         let again = loop {
-            let go_on = match self.phase {
-                Phase::Running => self.on_running(session)?,
-                Phase::Flushing { barrier, then, drained } => {
-                    self.on_flushing(barrier, then, drained, session)?
+            let go_on = match self.phases.turn() {
+                Turn::Emit => self.on_running(session)?,
+                Turn::Flush => self.on_flushing(session)?,
+                Turn::HoldStill => self.hold_still(),
+                Turn::Rest => {
+                    self.meter.pause(Pause::Idle);
+                    false
                 }
-                Phase::Stopped { checkpoint } => self.on_stopped(checkpoint),
-                Phase::Held => self.hold_still(),
-                Phase::Ending { drained } => self.on_ending(drained, session)?,
-                Phase::Ended => self.on_ended(),
             };
             if !go_on {
                 break false;
@@ -160,24 +141,22 @@ impl SourceTask {
         }
     }
 
-    fn take_completions(&mut self) {
-        loop {
-            let next = self.mailbox.borrow_mut().completed.pop_front();
-            let Some(checkpoint) = next else { break };
-            let own = self.source.on_completed(checkpoint).map(|commit| (self.uid.clone(), commit));
-            let commits = own.into_iter().chain(self.chain.on_completed(checkpoint)).collect();
-            self.context.report(self.id, TaskReport::Commits(checkpoint, commits));
+    fn take_mail(&mut self) {
+        for command in self.mailbox.take() {
+            self.phases.on_command(command);
+            if let TaskCommand::Completed(checkpoint) = command {
+                self.on_completed(checkpoint);
+            }
         }
     }
 
+    fn on_completed(&mut self, checkpoint: CheckpointId) {
+        let own = self.source.on_completed(checkpoint).map(|commit| (self.uid.clone(), commit));
+        let commits = own.into_iter().chain(self.chain.on_completed(checkpoint)).collect();
+        self.context.report(self.id, TaskReport::Commits(checkpoint, commits));
+    }
+
     fn on_running(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
-        let trigger = self.mailbox.borrow_mut().triggers.pop_front();
-        if let Some(barrier) = trigger {
-            self.mailbox.borrow_mut().aborted.retain(|id| *id >= barrier.checkpoint);
-            let then = After::Running;
-            self.phase = Phase::Flushing { barrier, then, drained: false };
-            return Ok(true);
-        }
         let readiness = self.chain.poll_ready()?;
         if !self.is_ready(readiness) {
             return Ok(false);
@@ -252,7 +231,7 @@ impl SourceTask {
         match status {
             SourceStatus::More => return Ok(true),
             SourceStatus::Ended => {
-                self.phase = Phase::Ending { drained: false };
+                self.phases.on_source_end();
                 return Ok(true);
             }
             SourceStatus::Wait(time) => self.alarm.set(time, Instant::now()),
@@ -272,39 +251,28 @@ impl SourceTask {
         self.follow_round();
     }
 
-    fn on_flushing(
-        &mut self,
-        barrier: Barrier,
-        then: After,
-        drained: bool,
-        session: &mut Session<'_>,
-    ) -> UserResult<bool> {
+    fn on_flushing(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
         let readiness = self.chain.poll_flushed()?;
         if !self.is_ready(readiness) {
             return Ok(false);
         }
-        if barrier.kind == (BarrierKind::StopWithSavepoint { drain: true }) && !drained {
-            // What the final watermark sets off belongs before the barrier too.
-            self.chain.on_watermark(EventTime::MAX, &mut self.outbox)?;
-            self.emit(session);
-            self.phase = Phase::Flushing { barrier, then, drained: true };
-            return Ok(true);
-        }
-        if self.chain.must_fire_before(barrier) {
-            return self.fire(session);
-        }
-        self.snapshot(barrier, then == After::Ended)?;
-        if let Some(capability) = &self.capability {
-            send(Body::Control(Control::Barrier(barrier)), &self.context, session, capability);
-        }
-        self.phase = match (then, barrier.kind) {
-            (After::Ended, _) => Phase::Ended,
-            (_, BarrierKind::StopWithSavepoint { .. }) => {
-                Phase::Stopped { checkpoint: barrier.checkpoint }
+        match self.phases.on_flushed(self.chain.firing()) {
+            Flushed::FinalWatermark => {
+                self.chain.on_watermark(EventTime::MAX, &mut self.outbox)?;
+                self.emit(session);
             }
-            (After::Running, _) => Phase::Running,
-            (After::Ending, _) => Phase::Ending { drained: true },
-        };
+            Flushed::Fire => return self.fire(session),
+            Flushed::Again => {}
+            Flushed::Snapshot { barrier, finished } => {
+                self.snapshot(barrier, finished)?;
+                if let Some(capability) = &self.capability {
+                    let body = Body::Control(Control::Barrier(barrier));
+                    send(body, &self.context, session, capability);
+                }
+                self.phases.on_snapshot();
+            }
+            Flushed::End => self.end(session)?,
+        }
         Ok(true)
     }
 
@@ -329,58 +297,16 @@ impl SourceTask {
         false
     }
 
-    fn on_stopped(&mut self, checkpoint: CheckpointId) -> bool {
-        self.hold_still();
-        let aborted = self.mailbox.borrow_mut().aborted.contains(&checkpoint);
-        if aborted {
-            self.phase = Phase::Running;
-        }
-        aborted
-    }
-
-    fn on_ending(&mut self, drained: bool, session: &mut Session<'_>) -> UserResult<bool> {
-        let readiness = self.chain.poll_flushed()?;
-        if !self.is_ready(readiness) {
-            return Ok(false);
-        }
-        if !drained {
-            self.chain.on_watermark(EventTime::MAX, &mut self.outbox)?;
-            self.emit(session);
-            self.phase = Phase::Ending { drained: true };
-            return Ok(true);
-        }
-        if self.chain.is_firing() {
-            return self.fire_or_snapshot(session);
-        }
+    fn end(&mut self, session: &mut Session<'_>) -> UserResult<()> {
         self.chain.on_end(&mut self.outbox)?;
         self.emit(session);
         if let Some(capability) = self.capability.take() {
             send(Body::Control(Control::End), &self.context, session, &capability);
         }
         self.context.flow.borrow_mut().pause();
-        self.phase = Phase::Ended;
+        self.phases.on_end_sent();
         self.context.report(self.id, TaskReport::InputEnded);
-        Ok(true)
-    }
-
-    /// Timers that the end sets off keep no snapshot waiting.
-    fn fire_or_snapshot(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
-        let trigger = self.mailbox.borrow_mut().triggers.pop_front();
-        let Some(barrier) = trigger else { return self.fire(session) };
-        self.phase = Phase::Flushing { barrier, then: After::Ending, drained: true };
-        Ok(true)
-    }
-
-    fn on_ended(&mut self) -> bool {
-        self.meter.pause(Pause::Idle);
-        let trigger = self.mailbox.borrow_mut().triggers.pop_front();
-        match trigger {
-            Some(barrier) => {
-                self.phase = Phase::Flushing { barrier, then: After::Ended, drained: true };
-                true
-            }
-            None => false,
-        }
+        Ok(())
     }
 
     /// Tells whether the chain is ready, and else sees to it that the task has another turn.

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc, task::Waker, time::Instant};
 
-use tidegate_checkpoint::alignment::{Alignment, Guarantee};
+use tidegate_checkpoint::alignment::Guarantee;
 use tidegate_core::{
     Duties, OperatorContext, Partitioning, Plan,
     plan::{RouterContext, SharedPlan},
@@ -154,7 +154,6 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
                     Guarantee::AtLeastOnce
                 };
                 let count = channels.iter().sum();
-                let alignment = Alignment::new(count, guarantee);
                 let parts = OperatorParts {
                     id,
                     chain,
@@ -164,7 +163,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
                     own: parts_own,
                     channels: count,
                     batch_types,
-                    alignment,
+                    guarantee,
                     reached: found.reached(),
                 };
                 Ok(Runner::Operator(Box::new(OperatorTask::new(parts))))

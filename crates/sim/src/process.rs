@@ -1,9 +1,12 @@
-//! One process of an attempt: puts the parts of its subtasks into one file and acknowledges.
+//! One process of an attempt: the shipped gathering decides, here its file is made up.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use tidegate_checkpoint::protocol::{OperatorAck, ProcessAck, Report, SubtaskStats};
+use tidegate_checkpoint::{
+    gathering::{self, Gathering},
+    protocol::{OperatorAck, ProcessAck, SubtaskStats},
+};
 use tidegate_snapshot::{
     manifest::{
         FileEntry, InlineBytes, KeyedManifest, ListSummary, ListsManifest, SegmentLocation,
@@ -27,13 +30,10 @@ pub(crate) struct TaskId {
     pub(crate) subtask: SubtaskIndex,
 }
 
-/// A snapshot whose parts are coming in. The parts may come ahead of the trigger.
-#[derive(Default)]
-struct Collecting {
-    folder: Option<String>,
-    has_failed: bool,
-    parts: Vec<(TaskId, Part)>,
-}
+/// What a process is told.
+pub(crate) type Event = gathering::Event<(TaskId, Part), (TaskId, Part)>;
+/// What it does.
+pub(crate) type Action = gathering::Action<(TaskId, Part), (TaskId, Part)>;
 
 /// A file that is being written, and what is said once it is.
 pub(crate) struct Write {
@@ -47,16 +47,11 @@ pub(crate) struct Write {
 pub(crate) struct Process {
     pub(crate) index: ProcessIndex,
     pub(crate) is_alive: bool,
-    /// How many subtasks it has.
-    subtasks: usize,
     run: u64,
     max_parallelism: MaxParallelism,
     inline_threshold: usize,
-    collecting: BTreeMap<CheckpointId, Collecting>,
+    pub(crate) gathering: Gathering<(TaskId, Part), (TaskId, Part)>,
     pub(crate) writing: BTreeMap<CheckpointId, Write>,
-    /// How many of its sink's subtasks have not committed yet.
-    pub(crate) committing: BTreeMap<CheckpointId, usize>,
-    ended: usize,
     pub(crate) reports: Link,
     pub(crate) commands: Link,
 }
@@ -72,70 +67,23 @@ impl Process {
         Self {
             index,
             is_alive: true,
-            subtasks,
             run,
             max_parallelism,
             inline_threshold,
-            collecting: BTreeMap::new(),
+            gathering: Gathering::new(index, subtasks),
             writing: BTreeMap::new(),
-            committing: BTreeMap::new(),
-            ended: 0,
             reports: Link::default(),
             commands: Link::default(),
         }
     }
 
-    /// How many of its subtasks are the sink's.
-    pub(crate) fn sinks(&self) -> usize {
-        self.subtasks / UIDS.len()
-    }
-
-    /// Returns whether there is something to write now.
-    pub(crate) fn on_trigger(&mut self, checkpoint: CheckpointId, folder: String) -> bool {
-        self.collecting.entry(checkpoint).or_default().folder = Some(folder);
-        self.assemble(checkpoint)
-    }
-
-    /// Returns whether there is something to write now.
-    pub(crate) fn on_part(&mut self, checkpoint: CheckpointId, id: TaskId, part: Part) -> bool {
-        self.collecting.entry(checkpoint).or_default().parts.push((id, part));
-        self.assemble(checkpoint)
-    }
-
-    /// A part can't be encoded.
-    pub(crate) fn on_bad_part(&mut self, checkpoint: CheckpointId) -> Option<Report> {
-        let collecting = self.collecting.entry(checkpoint).or_default();
-        let is_first = !std::mem::replace(&mut collecting.has_failed, true);
-        let (process, reason) = (self.index, "a part can't be encoded".to_owned());
-        is_first.then_some(Report::Declined { checkpoint, process, reason })
-    }
-
-    /// Returns what is to be reported.
-    pub(crate) fn on_task_ended(&mut self) -> Option<Report> {
-        self.ended += 1;
-        let process = self.index;
-        if self.ended == self.subtasks {
-            Some(Report::InputsEnded { process })
-        } else {
-            (self.ended == 1).then_some(Report::SubtaskEnded { process })
-        }
-    }
-
-    /// One of its sink's subtasks has committed; returns whether all have.
-    pub(crate) fn on_committed(&mut self, checkpoint: CheckpointId) -> bool {
-        let open = self.committing.get_mut(&checkpoint).expect("a commit is under way");
-        *open -= 1;
-        *open == 0
-    }
-
-    fn assemble(&mut self, checkpoint: CheckpointId) -> bool {
-        let collecting = &self.collecting[&checkpoint];
-        let is_whole = collecting.parts.len() == self.subtasks && !collecting.has_failed;
-        if !is_whole || collecting.folder.is_none() {
-            return false;
-        }
-        let Collecting { folder, parts, .. } =
-            self.collecting.remove(&checkpoint).expect("it is there");
+    /// Begins to write the parts of all subtasks.
+    pub(crate) fn write(
+        &mut self,
+        checkpoint: CheckpointId,
+        folder: String,
+        parts: Vec<(TaskId, Part)>,
+    ) {
         let name = format!("state-{}-{}", self.index, self.run);
         let mut file = FileBuilder { name: &name, threshold: self.inline_threshold, bytes: vec![] };
         let operators = parts
@@ -147,9 +95,7 @@ impl Process {
         let file = (!bytes.is_empty()).then_some((name.clone(), bytes));
         let files = file.iter().map(|(name, _)| (name.clone(), entry)).collect();
         let ack = ProcessAck { checkpoint, process: self.index, operators, files };
-        let folder = folder.expect("it was checked");
         self.writing.insert(checkpoint, Write { folder, file, ack });
-        true
     }
 }
 

@@ -4,16 +4,22 @@
 //!   [source] --records, by key group--> [sum] --outputs, in turn--> [sink]      p subtasks each
 //! ```
 //!
-//! A task with inputs does what those of the runtime do: it consumes packets in the order of their
-//! arrival, sets aside those of blocked channels, and snapshots and forwards a barrier at one
-//! point between two packets.
+//! What comes next is decided by the shipped phases. What the runtime's drivers do is done here in the
+//! same order: packets are consumed as they arrive, those of blocked channels are set aside and taken
+//! up after every barrier.
 
 mod operator;
 mod source;
 
 use std::collections::VecDeque;
 
-use tidegate_checkpoint::alignment::{Alignment, Decision, Guarantee};
+use tidegate_checkpoint::{
+    alignment::Guarantee,
+    task::{
+        Firing, TaskCommand,
+        operator::{Flushed, OperatorTask, Turn},
+    },
+};
 use tidegate_snapshot::segment::ListState;
 use tidegate_types::{Barrier, CheckpointId, KeyGroupRange};
 
@@ -58,7 +64,7 @@ pub(crate) enum Effect {
     Send(u32, Packet),
     /// Send it to all of them.
     Broadcast(Packet),
-    /// Encode it, and hand it to the process.
+    /// Hand it to the process.
     Snapshot(CheckpointId, Part),
     /// Tell the process that all input is consumed.
     Ended,
@@ -67,15 +73,11 @@ pub(crate) enum Effect {
 /// A subtask of an operator that has inputs.
 pub(crate) struct Task {
     pub(crate) operator: Operator,
-    alignment: Alignment,
+    phases: OperatorTask<()>,
     inbox: VecDeque<(usize, Packet)>,
     aside: VecDeque<(usize, Packet)>,
-    open_channels: usize,
-    has_ended: bool,
     /// Whether it takes packets in; the sink does not before it has recovered.
     is_ready: bool,
-    /// Triggers of which it has heard and whose barriers have not come (yet).
-    triggers: VecDeque<Barrier>,
 }
 
 impl Task {
@@ -83,23 +85,20 @@ impl Task {
         Self {
             is_ready: !operator.recovers_first(),
             operator,
-            alignment: Alignment::new(channels, guarantee),
+            phases: OperatorTask::new(channels, guarantee),
             inbox: VecDeque::new(),
             aside: VecDeque::new(),
-            open_channels: channels,
-            has_ended: false,
-            triggers: VecDeque::new(),
         }
     }
 
     pub(crate) fn receive(&mut self, channel: usize, packet: Packet) -> Vec<Effect> {
         self.inbox.push_back((channel, packet));
-        self.consume()
+        self.run()
     }
 
-    pub(crate) fn on_trigger(&mut self, barrier: Barrier) -> Vec<Effect> {
-        self.triggers.push_back(barrier);
-        self.consume()
+    pub(crate) fn on_command(&mut self, command: TaskCommand) -> Vec<Effect> {
+        self.phases.on_command(command);
+        self.run()
     }
 
     /// Whether what was restored is committed: nothing else is before that.
@@ -109,62 +108,70 @@ impl Task {
 
     pub(crate) fn on_recovered(&mut self) -> Vec<Effect> {
         self.is_ready = true;
-        self.consume()
+        self.run()
     }
 
-    fn consume(&mut self) -> Vec<Effect> {
+    fn run(&mut self) -> Vec<Effect> {
         let mut effects = Vec::new();
-        while self.is_ready
-            && let Some((channel, packet)) = self.inbox.pop_front()
-        {
-            if self.alignment.is_blocked(channel) {
-                self.aside.push_back((channel, packet));
-            } else {
-                self.on_packet(channel, packet, &mut effects);
-            }
-        }
-        // Nobody sends barriers any more: the triggers themselves ask for snapshots.
-        while self.has_ended
-            && let Some(barrier) = self.triggers.pop_front()
-        {
-            if let Decision::Snapshot(barrier) = self.alignment.on_trigger(barrier) {
-                self.snapshot(barrier, &mut effects);
+        while self.is_ready {
+            match self.phases.turn() {
+                Turn::TakeIn => {
+                    let Some((channel, packet)) = self.next() else { break };
+                    self.on_packet(channel, packet, &mut effects);
+                }
+                Turn::Flush => self.flush(&mut effects),
+                Turn::HoldStill => break,
             }
         }
         effects
     }
 
-    fn on_packet(&mut self, channel: usize, packet: Packet, effects: &mut Vec<Effect>) {
-        let decision = match packet {
-            Packet::Barrier(barrier) => self.alignment.on_barrier(channel, barrier),
-            Packet::End => {
-                self.open_channels -= 1;
-                self.alignment.on_end(channel)
+    /// The next packet of a channel that is not blocked; those of blocked ones are set aside.
+    fn next(&mut self) -> Option<(usize, Packet)> {
+        while let Some((channel, packet)) = self.inbox.pop_front() {
+            if !self.phases.is_blocked(channel) {
+                return Some((channel, packet));
             }
-            data => return self.operator.on_data(data, effects),
-        };
-        self.follow(decision, effects);
-        // What was set aside comes before what arrived later.
+            self.aside.push_back((channel, packet));
+        }
+        None
+    }
+
+    fn on_packet(&mut self, channel: usize, packet: Packet, effects: &mut Vec<Effect>) {
+        match packet {
+            Packet::Barrier(barrier) => {
+                self.phases.on_barrier(channel, barrier, ());
+                self.take_up();
+            }
+            Packet::End => _ = self.phases.on_channel_end(channel, ()),
+            data => self.operator.on_data(data, effects),
+        }
+    }
+
+    /// Nothing is buffered here, and there are no timers.
+    fn flush(&mut self, effects: &mut Vec<Effect>) {
+        match self.phases.on_flushed(Firing::default()) {
+            Flushed::Fire | Flushed::Again => {}
+            Flushed::Snapshot { barrier, finished } => {
+                let part = self.operator.snapshot(barrier.checkpoint);
+                effects.push(Effect::Snapshot(barrier.checkpoint, Part { finished, ..part }));
+                if self.phases.capability().is_some() {
+                    effects.push(Effect::Broadcast(Packet::Barrier(barrier)));
+                }
+                self.phases.on_snapshot();
+                self.take_up();
+            }
+            Flushed::End => {
+                effects.push(Effect::Broadcast(Packet::End));
+                effects.push(Effect::Ended);
+                self.phases.on_end_sent();
+            }
+        }
+    }
+
+    /// What was set aside comes before what arrived later.
+    fn take_up(&mut self) {
         self.aside.append(&mut self.inbox);
         std::mem::swap(&mut self.aside, &mut self.inbox);
-        if self.open_channels == 0 && !self.has_ended {
-            self.has_ended = true;
-            effects.push(Effect::Broadcast(Packet::End));
-            effects.push(Effect::Ended);
-        }
-    }
-
-    fn follow(&mut self, mut decision: Decision, effects: &mut Vec<Effect>) {
-        while let Decision::Snapshot(barrier) = decision {
-            self.snapshot(barrier, effects);
-            effects.push(Effect::Broadcast(Packet::Barrier(barrier)));
-            decision = self.alignment.after_snapshot();
-        }
-    }
-
-    fn snapshot(&mut self, barrier: Barrier, effects: &mut Vec<Effect>) {
-        self.triggers.retain(|trigger| trigger.checkpoint > barrier.checkpoint);
-        let part = Part { finished: self.has_ended, ..self.operator.snapshot(barrier.checkpoint) };
-        effects.push(Effect::Snapshot(barrier.checkpoint, part));
     }
 }

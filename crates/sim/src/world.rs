@@ -1,7 +1,7 @@
 //! The simulated world: who is alive, what is under way, and what happens next.
 //!
 //! ```text
-//!   [manager: the real coordinator] <--messages--> [run: processes, tasks with the real alignment]
+//!   [manager: the real coordinator] <--messages--> [run: the real gathering, phases, alignment]
 //!                 |                                               |
 //!                 +-------------> [store] <-----------------------+-----> [outside] (what the sink
 //!                                                                          has written)
@@ -28,15 +28,16 @@ use rand::RngExt;
 use tidegate_checkpoint::{
     coordinator::{AfterSavepoint, Wish},
     protocol::{Command, Report},
+    task::TaskCommand,
 };
-use tidegate_types::{Barrier, CheckpointId};
+use tidegate_types::CheckpointId;
 
 pub(crate) use self::{life::Life, run::Run};
 use crate::{
     process::TaskId,
     scenario::{Scenario, one_of},
     schedule::Schedule,
-    store::{Outside, Store, Transaction},
+    store::{Output, Outside, Store, Transaction},
     task::{Packet, Part},
 };
 
@@ -85,17 +86,15 @@ pub(crate) enum Work {
         process: usize,
         command: Command,
     },
-    /// A trigger reaches a task.
-    Trigger(TaskId, Barrier),
-    /// The end of a snapshot that failed reaches a task.
-    Aborted(TaskId, CheckpointId),
-    /// The completion of a snapshot reaches a task.
-    Completed(TaskId, CheckpointId),
+    /// What a process tells a task reaches it.
+    Told(TaskId, TaskCommand),
     Packet {
         to: TaskId,
         channel: usize,
         packet: Packet,
     },
+    /// What the sink has prepared is staged.
+    Staged(TaskId, Transaction, Vec<Output>),
     Encoded(TaskId, CheckpointId, Box<Part>),
     FileIsWritten {
         process: usize,

@@ -1,40 +1,33 @@
 //! A subtask of the source.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use rand::RngExt;
+use tidegate_checkpoint::task::{
+    Firing, TaskCommand,
+    source::{Flushed, SourceTask, Turn},
+};
 use tidegate_snapshot::{
     codec,
     segment::{ItemType, ListState, Redistribution},
 };
-use tidegate_types::{
-    Barrier, BarrierKind, CheckpointId, KeyHash, MaxParallelism, Parallelism, SubtaskIndex,
-};
+use tidegate_types::{KeyHash, MaxParallelism, Parallelism, SubtaskIndex};
 
 use super::{Effect, Packet, Part, Record, Restored};
 use crate::scenario::Random;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Running,
-    /// It holds still behind the barrier of a stop-with-savepoint.
-    Stopped(CheckpointId),
-    Ended,
-}
-
 /// Reads some of the splits, each in its order.
 pub(crate) struct Source {
-    phase: Phase,
+    phases: SourceTask,
+    has_ended: bool,
     parallelism: Parallelism,
     max_parallelism: MaxParallelism,
     /// Splits, and the place of the next record in each.
     positions: Vec<(u32, u64)>,
-    triggers: VecDeque<Barrier>,
 }
 
 impl Source {
-    /// Splits are handed out in turn at first, and later as the snapshot's list is split.
+    /// Splits are handed out in turn at first, and later as the snapshot's list is split. If the job
+    /// `concludes` it emits nothing.
     ///
     /// # Errors
     ///
@@ -45,6 +38,7 @@ impl Source {
         max_parallelism: MaxParallelism,
         splits: u32,
         restored: Option<Restored>,
+        concludes: bool,
     ) -> Result<Self, String> {
         let positions = match restored {
             Some(restored) => restored.items()?,
@@ -53,26 +47,26 @@ impl Source {
                 (0..splits).filter(own).map(|split| (split, 0)).collect()
             }
         };
-        let (phase, triggers) = (Phase::Running, VecDeque::new());
-        Ok(Self { phase, parallelism, max_parallelism, positions, triggers })
+        let (phases, has_ended) = (SourceTask::new(concludes), false);
+        Ok(Self { phases, has_ended, parallelism, max_parallelism, positions })
     }
 
     /// Whether it will never emit again.
     pub(crate) fn has_ended(&self) -> bool {
-        self.phase == Phase::Ended
+        self.has_ended
     }
 
     /// Emits a few records.
     pub(crate) fn poll(&mut self, splits: &[Vec<(u64, i64)>], random: &mut Random) -> Vec<Effect> {
-        if self.phase != Phase::Running {
+        if self.phases.turn() != Turn::Emit {
             return Vec::new();
         }
         let rest = |(split, next): &(u32, u64)| splits[*split as usize].len() as u64 - next;
         let open = (0..self.positions.len()).filter(|index| rest(&self.positions[*index]) > 0);
         let open = open.collect::<Vec<_>>();
         if open.is_empty() {
-            self.phase = Phase::Ended;
-            return vec![Effect::Broadcast(Packet::End), Effect::Ended];
+            self.phases.on_source_end();
+            return self.run();
         }
         let index = open[random.random_range(0..open.len())];
         let count = random.random_range(1..6).min(rest(&self.positions[index]));
@@ -89,37 +83,36 @@ impl Source {
         batches.map(|(owner, batch)| Effect::Send(owner, Packet::Records(batch))).collect()
     }
 
-    pub(crate) fn on_trigger(&mut self, barrier: Barrier) -> Vec<Effect> {
-        self.triggers.push_back(barrier);
-        self.follow_triggers()
+    pub(crate) fn on_command(&mut self, command: TaskCommand) -> Vec<Effect> {
+        self.phases.on_command(command);
+        self.run()
     }
 
-    /// A snapshot will never be complete.
-    pub(crate) fn on_aborted(&mut self, checkpoint: CheckpointId) -> Vec<Effect> {
-        if self.phase == Phase::Stopped(checkpoint) {
-            self.phase = Phase::Running;
-        }
-        self.follow_triggers()
-    }
-
-    fn follow_triggers(&mut self) -> Vec<Effect> {
+    /// Nothing is buffered here, and there are no watermarks.
+    fn run(&mut self) -> Vec<Effect> {
         let mut effects = Vec::new();
-        while !matches!(self.phase, Phase::Stopped(_))
-            && let Some(barrier) = self.triggers.pop_front()
-        {
-            effects.push(Effect::Snapshot(barrier.checkpoint, self.snapshot()));
-            if self.has_ended() {
-                continue;
-            }
-            effects.push(Effect::Broadcast(Packet::Barrier(barrier)));
-            if matches!(barrier.kind, BarrierKind::StopWithSavepoint { .. }) {
-                self.phase = Phase::Stopped(barrier.checkpoint);
+        while self.phases.turn() == Turn::Flush {
+            match self.phases.on_flushed(Firing::default()) {
+                Flushed::FinalWatermark | Flushed::Fire | Flushed::Again => {}
+                Flushed::Snapshot { barrier, finished } => {
+                    effects.push(Effect::Snapshot(barrier.checkpoint, self.snapshot(finished)));
+                    if !finished {
+                        effects.push(Effect::Broadcast(Packet::Barrier(barrier)));
+                    }
+                    self.phases.on_snapshot();
+                }
+                Flushed::End => {
+                    self.has_ended = true;
+                    effects.push(Effect::Broadcast(Packet::End));
+                    effects.push(Effect::Ended);
+                    self.phases.on_end_sent();
+                }
             }
         }
         effects
     }
 
-    fn snapshot(&self) -> Part {
+    fn snapshot(&self, finished: bool) -> Part {
         let items = self.positions.iter().map(|position| {
             let mut bytes = Vec::new();
             codec::encode(position, &mut bytes).expect("a position is plain numbers");
@@ -132,6 +125,6 @@ impl Source {
             item_type: ItemType::Unknown,
             items: items.collect(),
         });
-        Part { finished: self.has_ended(), list, ..Part::default() }
+        Part { finished, list, ..Part::default() }
     }
 }

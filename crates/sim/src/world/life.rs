@@ -183,7 +183,7 @@ impl World {
         self.schedule.note(|| format!("ATTEMPT {attempt}: {parallelism} subtasks from {point:?}"));
         let loaded = point.map(|point| self.store.load(&point.location)).transpose();
         let Some(loaded) = self.demand_ok(loaded) else { return };
-        let run = self.restore(attempt, parallelism, processes, loaded.as_ref());
+        let run = self.restore(attempt, parallelism, processes, loaded.as_ref(), concludes);
         let Some((run, restored)) = self.demand_ok(run) else { return };
         self.run = Some(run);
         self.set_going(parallelism, concludes, restored);
@@ -197,6 +197,7 @@ impl World {
         parallelism: Parallelism,
         processes: u32,
         loaded: Option<&Loaded>,
+        concludes: bool,
     ) -> Result<(Run, Vec<Transaction>), String> {
         self.runs += 1;
         let (id, max_parallelism) = (self.runs, self.scenario.max_parallelism);
@@ -209,7 +210,9 @@ impl World {
         let (mut sources, mut sums, mut sinks) = (Vec::new(), Vec::new(), Vec::new());
         for (index, subtask) in parallelism.subtasks().enumerate() {
             let share = restored(0, index);
-            sources.push(Source::new(subtask, parallelism, max_parallelism, splits, share)?);
+            let source =
+                Source::new(subtask, parallelism, max_parallelism, splits, share, concludes);
+            sources.push(source?);
             let share = restored(1, index);
             sums.push(Operator::sum(subtask, parallelism, max_parallelism, share.as_ref())?);
             sinks.push(Operator::sink(subtask, id));

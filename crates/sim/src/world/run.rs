@@ -3,14 +3,16 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use rand::RngExt;
-use tidegate_checkpoint::protocol::{Command, Failure, Report};
-use tidegate_types::{
-    AttemptId, Barrier, CheckpointId, ErrorKind, Parallelism, ProcessIndex, SubtaskIndex,
+use tidegate_checkpoint::{
+    gathering::Target,
+    protocol::{Command, Failure, Report},
+    task::TaskCommand,
 };
+use tidegate_types::{AttemptId, CheckpointId, ErrorKind, Parallelism, ProcessIndex, SubtaskIndex};
 
 use super::{Errand, Happening, Work, World};
 use crate::{
-    process::{Process, TaskId},
+    process::{Action, Event, Process, TaskId},
     schedule::{Fate, Link},
     store::Transaction,
     task::{Effect, Packet, Part, Source, Task},
@@ -72,10 +74,9 @@ impl World {
     pub(super) fn on_work(&mut self, work: Work) {
         let process = match &work {
             Work::Poll(task)
-            | Work::Trigger(task, _)
-            | Work::Aborted(task, _)
-            | Work::Completed(task, _)
+            | Work::Told(task, _)
             | Work::Packet { to: task, .. }
+            | Work::Staged(task, ..)
             | Work::Encoded(task, ..)
             | Work::Commit { task, .. } => self.running().process_of(*task),
             Work::Command { process, .. } | Work::FileIsWritten { process, .. } => *process,
@@ -87,17 +88,13 @@ impl World {
         match work {
             Work::Poll(task) => self.poll(task),
             Work::Command { process, command } => self.on_command(process, command),
-            Work::Trigger(task, barrier) => self.on_trigger(task, barrier),
-            Work::Aborted(task, checkpoint) => {
-                let source = &mut self.running().sources[task.subtask.get() as usize];
-                let effects = source.on_aborted(checkpoint);
-                self.carry_out(task, effects);
-            }
-            Work::Completed(task, checkpoint) => self.on_completed(task, checkpoint),
+            Work::Told(task, command) => self.on_told(task, command),
             Work::Packet { to, channel, packet } => {
                 let effects = self.running().task(to).receive(channel, packet);
                 self.carry_out(to, effects);
             }
+            // Prepared data stays prepared whatever becomes of the snapshot.
+            Work::Staged(_, transaction, outputs) => self.outside.stage(transaction, outputs),
             Work::Encoded(task, checkpoint, part) => self.on_encoded(task, checkpoint, *part),
             Work::FileIsWritten { process, checkpoint } => self.on_written(process, checkpoint),
             Work::Commit { task, checkpoint, transactions } => {
@@ -119,13 +116,16 @@ impl World {
         self.carry_out(task, effects);
     }
 
-    fn on_trigger(&mut self, task: TaskId, barrier: Barrier) {
+    fn on_told(&mut self, task: TaskId, command: TaskCommand) {
         let effects = if task.operator == SOURCE {
-            self.running().sources[task.subtask.get() as usize].on_trigger(barrier)
+            self.running().sources[task.subtask.get() as usize].on_command(command)
         } else {
-            self.running().task(task).on_trigger(barrier)
+            self.running().task(task).on_command(command)
         };
         self.carry_out(task, effects);
+        if let TaskCommand::Completed(checkpoint) = command {
+            self.on_completed(task, checkpoint);
+        }
     }
 
     fn carry_out(&mut self, task: TaskId, effects: Vec<Effect>) {
@@ -137,18 +137,43 @@ impl World {
                         self.send(task, to, packet.clone());
                     }
                 }
-                Effect::Snapshot(checkpoint, part) => {
-                    let run = self.run.as_mut().expect("work is done for the run that runs");
-                    let link = run.encoders.entry(task).or_default();
-                    let arrival = link.arrival(&mut self.schedule, &self.scenario.store);
-                    let work = Work::Encoded(task, checkpoint, Box::new(part));
-                    self.schedule.at(arrival, Happening::Work { run: run.id, work });
+                Effect::Snapshot(checkpoint, mut part) => {
+                    if let Some((transaction, outputs)) = part.staged.take() {
+                        self.encoder_does(task, Work::Staged(task, transaction, outputs));
+                    }
+                    let process = self.running().process_of(task);
+                    self.gather(process, Event::Part(checkpoint, (task, part)));
                 }
                 Effect::Ended => {
                     let process = self.running().process_of(task);
-                    let report = self.running().processes[process].on_task_ended();
-                    report.into_iter().for_each(|report| self.report(process, report));
+                    self.gather(process, Event::InputEnded(task.operator, task.subtask));
                 }
+            }
+        }
+    }
+
+    /// Has something done off the task's thread, behind what was begun there before.
+    fn encoder_does(&mut self, task: TaskId, work: Work) {
+        let run = self.run.as_mut().expect("work is done for the run that runs");
+        let link = run.encoders.entry(task).or_default();
+        let arrival = link.arrival(&mut self.schedule, &self.scenario.store);
+        self.schedule.at(arrival, Happening::Work { run: run.id, work });
+    }
+
+    /// Tells a process of something, and does what it wants done.
+    fn gather(&mut self, process: usize, event: Event) {
+        for action in self.running().processes[process].gathering.step(event) {
+            match action {
+                Action::Tell(command) => self.tell(process, command),
+                Action::Encode { checkpoint, part: (task, part), .. } => {
+                    self.encoder_does(task, Work::Encoded(task, checkpoint, Box::new(part)));
+                }
+                Action::Write { checkpoint, target, parts } => {
+                    self.running().processes[process].write(checkpoint, target.folder, parts);
+                    let micros = self.schedule.latency(&self.scenario.store);
+                    self.later(micros, Work::FileIsWritten { process, checkpoint });
+                }
+                Action::Report(report) => self.report(process, report),
             }
         }
     }
@@ -184,67 +209,43 @@ impl World {
     }
 
     fn on_command(&mut self, process: usize, command: Command) {
-        match command {
-            Command::Trigger { barrier, target, .. } => {
-                let checkpoint = barrier.checkpoint;
-                if self.running().processes[process].on_trigger(checkpoint, target) {
-                    self.write(process, checkpoint);
-                }
-                self.mail(process, |task| Some(Work::Trigger(task, barrier)));
+        let event = match command {
+            Command::Trigger { barrier, target, form } => {
+                Event::Triggered { barrier, target: Target { folder: target, form } }
             }
-            Command::Completed { checkpoint } => {
-                let process_state = &mut self.running().processes[process];
-                let sinks = process_state.sinks();
-                process_state.committing.insert(checkpoint, sinks);
-                self.mail(process, |task| {
-                    (task.operator == SINK).then_some(Work::Completed(task, checkpoint))
-                });
-            }
-            Command::Aborted { checkpoint } => self.mail(process, |task| {
-                (task.operator == SOURCE).then_some(Work::Aborted(task, checkpoint))
-            }),
-            Command::SavepointCompleted { .. } => {}
+            Command::Completed { checkpoint } => Event::Completed(checkpoint),
+            Command::SavepointCompleted { checkpoint } => Event::SavepointCompleted(checkpoint),
+            Command::Aborted { checkpoint } => Event::Aborted(checkpoint),
             Command::Finish => {
                 let index = ProcessIndex(process as u32);
                 self.report(process, Report::Closed { process: index });
                 self.running().processes[process].is_alive = false;
+                return;
             }
             // The manager ends the run.
-            Command::Cancel => {}
-        }
+            Command::Cancel => return,
+        };
+        self.gather(process, event);
     }
 
     /// Puts something into the mailboxes of a process's tasks.
-    fn mail(&mut self, process: usize, work: impl Fn(TaskId) -> Option<Work>) {
+    fn tell(&mut self, process: usize, command: TaskCommand) {
         let run = self.run.as_mut().expect("work is done for the run that runs");
         for task in run.tasks_of(process) {
-            if let Some(work) = work(task) {
-                let link = run.mail.entry(task).or_default();
-                let arrival = link.arrival(&mut self.schedule, &MAIL);
-                self.schedule.at(arrival, Happening::Work { run: run.id, work });
-            }
+            let arrival = run.mail.entry(task).or_default().arrival(&mut self.schedule, &MAIL);
+            let work = Work::Told(task, command);
+            self.schedule.at(arrival, Happening::Work { run: run.id, work });
         }
     }
 
-    fn on_encoded(&mut self, task: TaskId, checkpoint: CheckpointId, mut part: Part) {
-        if let Some((transaction, outputs)) = part.staged.take() {
-            // Prepared data stays prepared whatever becomes of the snapshot.
-            self.outside.stage(transaction, outputs);
-        }
-        let fails = self.schedule.fails_to_encode();
-        let index = self.running().process_of(task);
-        let process = &mut self.running().processes[index];
-        if fails {
-            let report = process.on_bad_part(checkpoint);
-            report.into_iter().for_each(|report| self.report(index, report));
-        } else if process.on_part(checkpoint, task, part) {
-            self.write(index, checkpoint);
-        }
-    }
-
-    fn write(&mut self, process: usize, checkpoint: CheckpointId) {
-        let micros = self.schedule.latency(&self.scenario.store);
-        self.later(micros, Work::FileIsWritten { process, checkpoint });
+    fn on_encoded(&mut self, task: TaskId, checkpoint: CheckpointId, part: Part) {
+        let process = self.running().process_of(task);
+        let event = if self.schedule.fails_to_encode() {
+            Event::NotEncoded(checkpoint, "a part can't be encoded".to_owned())
+        } else {
+            Event::Encoded(checkpoint, (task, part))
+        };
+        self.gather(process, event);
     }
 
     fn on_written(&mut self, process: usize, checkpoint: CheckpointId) {
@@ -256,20 +257,22 @@ impl World {
         {
             self.store.write_file(&write.folder, &name, bytes);
         }
-        let (index, reason) = (ProcessIndex(process as u32), "the store failed".to_owned());
-        self.report(
-            process,
-            match fate {
-                Fate::Success => Report::Acknowledged(write.ack),
-                _ => Report::Declined { checkpoint, process: index, reason },
-            },
-        );
+        let result = match fate {
+            Fate::Success => Ok(write.ack),
+            _ => Err("the store failed".to_owned()),
+        };
+        self.gather(process, Event::Written(checkpoint, result));
     }
 
     fn on_completed(&mut self, task: TaskId, checkpoint: CheckpointId) {
-        let transactions = self.running().task(task).operator.on_completed(checkpoint);
-        let micros = self.schedule.latency(&self.scenario.store);
-        self.later(micros, Work::Commit { task, checkpoint, transactions });
+        let process = self.running().process_of(task);
+        let commits = usize::from(task.operator == SINK);
+        self.gather(process, Event::Commits(checkpoint, commits));
+        if task.operator == SINK {
+            let transactions = self.running().task(task).operator.on_completed(checkpoint);
+            let micros = self.schedule.latency(&self.scenario.store);
+            self.later(micros, Work::Commit { task, checkpoint, transactions });
+        }
     }
 
     fn on_commit(&mut self, task: TaskId, checkpoint: CheckpointId, transactions: &[Transaction]) {
@@ -285,10 +288,7 @@ impl World {
             return;
         }
         self.running().task(task).operator.on_committed(transactions);
-        if self.running().processes[process].on_committed(checkpoint) {
-            let index = ProcessIndex(process as u32);
-            self.report(process, Report::Committed { checkpoint, process: index });
-        }
+        self.gather(process, Event::CommitDone(checkpoint));
     }
 
     /// Commits, or fails the attempt.

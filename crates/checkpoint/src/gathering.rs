@@ -1,28 +1,30 @@
 //! The parts that one process hands out, snapshot by snapshot: `event -> actions`.
 //!
 //! ```text
-//!             trigger               all encoded          written                 completed
-//!   [early] ----------> [gathering] -----------> [writing] ------> [acknowledged] --------> [committing]
-//!      ^ part               |                        |                   |                       |
-//!                           | aborted, or            | aborted           | aborted, or a         | all answers
-//!                           | not encoded            |                   | savepoint completed   | and commits
-//!                           v                        v                   v                       v
-//!                        [given up] <----------------+                 (over)                Committed
-//!                           |
-//!                           +-- nothing is encoded or written any more --> Declined
+//!   [early] ---------> [gathering] -----------> [writing] -------> [acknowledged]
+//!     ^ part  trigger      |       all encoded      |      written      |       |
+//!                          | aborted, or a part     | aborted           |       | completed
+//!                          | could not be encoded   |                   |       v
+//!                          v                        |                   |  [committing]
+//!                      [given up] <-----------------+        aborted, or a      |
+//!                          |                           savepoint completed      | all commits
+//!                          | nothing is encoded or written any more     |       | are done
+//!                          v                                            v       v
+//!                       Declined                                      (over)  Committed
 //! ```
 //!
 //! # Protocol
 //!
-//! The driver feeds every [`Event`] to [`Gathering::step`] and carries out the [`Action`]s in order.
-//! Triggers come in the order of their ids, and ahead of whatever else is said of a snapshot. Parts
-//! may come before the trigger does: when all sources of a process have ended, barriers come from
-//! other processes alone. What a part is, and what is made of it, the driver knows.
+//! The driver feeds every [`Event`] to [`Gathering::step`] and carries out the [`Action`]s in
+//! order. Triggers come in the order of their ids, and ahead of whatever else is said of a
+//! snapshot. Parts may come before the trigger does: when all sources of a process have ended,
+//! barriers come from other processes alone. What a part is, and what is made of it, the driver
+//! knows.
 //!
 //! # Invariants
 //!
-//! - INV-ANSWER: a snapshot that was triggered is acknowledged or declined once, and never both; not
-//!   at all only if the attempt fails over it ([`Event::Unprepared`]).
+//! - INV-ANSWER: a snapshot that was triggered is acknowledged or declined once, and never both;
+//!   not at all only if the attempt fails over it ([`Event::Unprepared`]).
 //! - INV-STILL: when it is declined nothing of it is being encoded or written, and nothing will be:
 //!   whoever is told so may delete what there is.
 //! - INV-KEPT: parts that come before the trigger are kept until it comes, and no longer than until
@@ -54,8 +56,8 @@ pub struct Target {
     pub form: SnapshotForm,
 }
 
-/// What a process is told: by the coordinator, by its tasks, and by what it has begun itself. `P` is
-/// a part as a task hands it out, `E` what it is encoded into.
+/// What a process is told: by the coordinator, by its tasks, and by what it has begun itself. `P`
+/// is a part as a task hands it out, `E` what it is encoded into.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event<P, E> {
     /// A snapshot is to be taken.
@@ -77,8 +79,8 @@ pub enum Event<P, E> {
     Encoded(CheckpointId, E),
     /// A part could not be encoded, for this reason.
     NotEncoded(CheckpointId, String),
-    /// A part could not be encoded, since what an operator prepares for it has failed. That fails the
-    /// attempt, which says why; the snapshot is not answered before it does.
+    /// A part could not be encoded, since what an operator prepares for it has failed. That fails
+    /// the attempt, which says why; the snapshot is not answered before it does.
     Unprepared(CheckpointId),
     /// The process's file has been written, or could not be.
     Written(CheckpointId, Result<ProcessAck, String>),
@@ -140,8 +142,8 @@ pub struct Gathering<P, E> {
     process: ProcessIndex,
     subtasks: usize,
     snapshots: BTreeMap<CheckpointId, Stage<P, E>>,
-    /// The highest id that the coordinator has spoken of. Whatever is lower, and not in `snapshots`,
-    /// is over.
+    /// The highest id that the coordinator has spoken of. Whatever is lower, and not in
+    /// `snapshots`, is over.
     highest: Option<CheckpointId>,
     ended: BTreeSet<(usize, SubtaskIndex)>,
 }
@@ -191,7 +193,8 @@ impl<P, E> Gathering<P, E> {
         actions
     }
 
-    /// Takes note that the coordinator has spoken of a snapshot; tells whether it is the first time.
+    /// Takes note that the coordinator has spoken of a snapshot; tells whether it is the first
+    /// time.
     fn is_news(&mut self, checkpoint: CheckpointId) -> bool {
         let is_news = self.highest < Some(checkpoint);
         if is_news {

@@ -13,7 +13,8 @@
 //! # Protocol of one checkpoint
 //!
 //! 1. The coordinator triggers it at every process ([`protocol::Command::Trigger`]).
-//! 2. Sources emit the barrier; each task aligns ([`task`], [`alignment`]) and hands out references.
+//! 2. Sources emit the barrier; each task aligns ([`task`], [`alignment`]) and hands out
+//!    references.
 //! 3. Each process gathers them, writes its one file and acknowledges ([`gathering`]).
 //! 4. When all have, the manifest is written, last and at once. Only now does the snapshot exist.
 //! 5. [`protocol::Command::Completed`]: two-phase sinks commit. What the new one subsumes is

@@ -4,9 +4,9 @@
 //!   process --TaskCommand--> [source]   --barriers, end--> [operator] --barriers, end--> …
 //! ```
 //!
-//! Both are asked what comes next (`turn`), and told what came of it. What to do with a barrier and an
-//! end is decided here; records, watermarks and the right to send are the driver's. Nothing here is
-//! done per record, or per batch.
+//! Both are asked what comes next (`turn`), and told what came of it. What to do with a barrier and
+//! an end is decided here; records, watermarks and the right to send are the driver's. Nothing here
+//! is done per record, or per batch.
 
 pub mod operator;
 pub mod source;
@@ -33,8 +33,8 @@ pub struct Firing {
     pub records: bool,
 }
 
-/// Whether what is left to do has to be done before a snapshot: records are in nobody's state, and a
-/// drain has all timers fire before its savepoint. Otherwise it is in the operators' state.
+/// Whether what is left to do has to be done before a snapshot: records are in nobody's state, and
+/// a drain has all timers fire before its savepoint. Otherwise it is in the operators' state.
 fn must_fire_before(barrier: Barrier, firing: Firing) -> bool {
     let drains = barrier.kind == BarrierKind::StopWithSavepoint { drain: true };
     (drains && firing.any) || firing.records

@@ -1,8 +1,8 @@
 //! The gathering of a process's parts under random interleavings.
 //!
 //! [`Model`] plays the coordinator, the tasks, and what the process has begun: encodings, writes,
-//! commits. It keeps to the protocol, apart from what is said twice or too late, holds the gathering
-//! to its invariants after each step, and in the end has everything come to its end.
+//! commits. It keeps to the protocol, apart from what is said twice or too late, holds the
+//! gathering to its invariants after each step, and in the end has everything come to its end.
 
 use std::collections::{BTreeMap, BTreeSet};
 

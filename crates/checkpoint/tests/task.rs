@@ -1,8 +1,8 @@
 //! The phases of source and operator tasks under random interleavings.
 //!
-//! [`Model`] plays a small job, `sources --> operator --> log`, its coordinator, and the mail between
-//! them: who hears of what, when, and who has its turn, is drawn. It holds both kinds of tasks to their
-//! invariants after each step, and in the end has everything come to its end.
+//! [`Model`] plays a small job, `sources --> operator --> log`, its coordinator, and the mail
+//! between them: who hears of what, when, and who has its turn, is drawn. It holds both kinds of
+//! tasks to their invariants after each step, and in the end has everything come to its end.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},

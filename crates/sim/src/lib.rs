@@ -1,11 +1,12 @@
 //! A seeded simulation of the Tidegate coordinator, its workers and a faulty store.
 //!
-//! The coordinator, the gathering of a process's parts, the phases of tasks and their alignment, the
-//! restore plan, the restart strategy and the formats are the real ones; operators, threads, network,
-//! store, users and time are simulated. A seed stands for a job, its settings, and everything that
-//! goes wrong: slow and failing writes (also such that happened and reported failure), crashes of
-//! processes, kills of everything, restarts at another parallelism, savepoints, stops, cancellations.
-//! After some time all goes well, and the job has to come to its end.
+//! The coordinator, the gathering of a process's parts, the phases of tasks and their alignment,
+//! the restore plan, the restart strategy and the formats are the real ones; operators, threads,
+//! network, store, users and time are simulated. A seed stands for a job, its settings, and
+//! everything that goes wrong: slow and failing writes (also such that happened and reported
+//! failure), crashes of processes, kills of everything, restarts at another parallelism,
+//! savepoints, stops, cancellations. After some time all goes well, and the job has to come to its
+//! end.
 //!
 //! # Promise
 //!

@@ -4,9 +4,9 @@
 //!   [source] --records, by key group--> [sum] --outputs, in turn--> [sink]      p subtasks each
 //! ```
 //!
-//! What comes next is decided by the shipped phases. What the runtime's drivers do is done here in the
-//! same order: packets are consumed as they arrive, those of blocked channels are set aside and taken
-//! up after every barrier.
+//! What comes next is decided by the shipped phases. What the runtime's drivers do is done here in
+//! the same order: packets are consumed as they arrive, those of blocked channels are set aside and
+//! taken up after every barrier.
 
 mod operator;
 mod source;

@@ -12,15 +12,15 @@
 //!   [ended] <---------------------------------------> [flushing]
 //! ```
 //!
-//! `C` is the right to emit that a packet came with (a capability, in Timely's words); it is kept for
-//! as long as something is to be sent with it, and no longer.
+//! `C` is the right to emit that a packet came with (a capability, in Timely's words); it is kept
+//! for as long as something is to be sent with it, and no longer.
 //!
 //! # Protocol
 //!
-//! The driver asks [`OperatorTask::turn`] what comes next, and comes back with what came of it. While
-//! it is to take packets in, it tells of barriers and ends; records and watermarks are its own
-//! business. Packets of blocked channels ([`OperatorTask::is_blocked`]) it sets aside, and takes up
-//! after every barrier.
+//! The driver asks [`OperatorTask::turn`] what comes next, and comes back with what came of it.
+//! While it is to take packets in, it tells of barriers and ends; records and watermarks are its
+//! own business. Packets of blocked channels ([`OperatorTask::is_blocked`]) it sets aside, and
+//! takes up after every barrier.
 //!
 //! # Invariants
 //!
@@ -60,7 +60,8 @@ enum Phase<C> {
 pub enum Turn {
     /// Take in a packet, or have operators emit by themselves.
     TakeIn,
-    /// Have operators hand on what they buffer, and ask [`OperatorTask::on_flushed`] when they have.
+    /// Have operators hand on what they buffer, and ask [`OperatorTask::on_flushed`] when they
+    /// have.
     Flush,
     /// Nothing, until there is another command.
     HoldStill,
@@ -114,7 +115,8 @@ impl<C> OperatorTask<C> {
         self.alignment.is_blocked(channel)
     }
 
-    /// Whether operators may emit by themselves: not in the middle of a snapshot, nor behind the end.
+    /// Whether operators may emit by themselves: not in the middle of a snapshot, nor behind the
+    /// end.
     #[inline]
     #[must_use]
     pub fn is_running(&self) -> bool {
@@ -189,8 +191,8 @@ impl<C> OperatorTask<C> {
         }
     }
 
-    /// All channels have ended, but there is more to come of this task, so that those behind it wait
-    /// for its barriers.
+    /// All channels have ended, but there is more to come of this task, so that those behind it
+    /// wait for its barriers.
     fn fire_or_snapshot(&mut self) -> Flushed {
         let Some(barrier) = self.next_trigger() else { return Flushed::Fire };
         if let Phase::Ending { capability } = std::mem::replace(&mut self.phase, Phase::Ended) {
@@ -278,7 +280,8 @@ mod tests {
         OperatorTask::new(channels, guarantee)
     }
 
-    /// Flushes, and snapshots if that is what follows; tells for which id, and with which capability.
+    /// Flushes, and snapshots if that is what follows; tells for which id, and with which
+    /// capability.
     fn snapshot(task: &mut OperatorTask<&'static str>) -> (u64, Option<&'static str>) {
         assert_eq!(task.turn(), Turn::Flush);
         let flushed = task.on_flushed(Firing::default());

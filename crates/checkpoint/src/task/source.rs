@@ -13,17 +13,17 @@
 //!
 //! # Protocol
 //!
-//! The driver asks [`SourceTask::turn`] what comes next, and comes back with what came of it. It keeps
-//! the right to emit, until the end is sent.
+//! The driver asks [`SourceTask::turn`] what comes next, and comes back with what came of it. It
+//! keeps the right to emit, until the end is sent.
 //!
 //! # Invariants
 //!
 //! - INV-CUT: between what precedes a barrier and its snapshot nothing is emitted but what that has
 //!   set off.
-//! - INV-TRIGGER: every trigger is followed by one snapshot, in their order, and its barrier is sent
-//!   once with it, unless the end was sent before.
-//! - INV-STOPPED: behind the barrier of a stop-with-savepoint nothing is emitted until the savepoint
-//!   is given up.
+//! - INV-TRIGGER: every trigger is followed by one snapshot, in their order, and its barrier is
+//!   sent once with it, unless the end was sent before.
+//! - INV-STOPPED: behind the barrier of a stop-with-savepoint nothing is emitted until the
+//!   savepoint is given up.
 //! - INV-DRAIN: the final watermark comes once: ahead of the end, or of the savepoint of a drain.
 
 use std::collections::VecDeque;

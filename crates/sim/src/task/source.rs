@@ -26,8 +26,8 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Splits are handed out in turn at first, and later as the snapshot's list is split. If the job
-    /// `concludes` it emits nothing.
+    /// Splits are handed out in turn at first, and later as the snapshot's list is split. If the
+    /// job `concludes` it emits nothing.
     ///
     /// # Errors
     ///

@@ -8,8 +8,8 @@ use tidegate_types::UserResult;
 use super::{OperatorTask, Session};
 
 impl OperatorTask {
-    /// Wakes operators whose time has come. Tells whether that had to wait for something, upon which
-    /// the task will have a turn.
+    /// Wakes operators whose time has come. Tells whether that had to wait for something, upon
+    /// which the task will have a turn.
     pub(super) fn fire_wakeups(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
         if !self.may_wake() {
             return Ok(false);

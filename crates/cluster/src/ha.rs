@@ -16,7 +16,10 @@ use std::{collections::BTreeMap, path::Path};
 
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tidegate_storage::{Place, Records, StoreError};
+use tidegate_storage::{
+    Place, Records, StoreError,
+    log::{JobLog, LogError},
+};
 use tidegate_types::{CheckpointId, JobId};
 use tokio::{io::AsyncReadExt, sync::mpsc};
 use tracing::warn;
@@ -49,11 +52,21 @@ pub enum HaError {
         source: std::io::Error,
     },
     /// Another JobManager has taken over.
-    #[error("another JobManager, of epoch {epoch}, has taken over")]
+    #[error("another JobManager has taken over: {by}")]
     Fenced {
-        /// Its epoch.
-        epoch: u64,
+        /// What a person calls it.
+        by: String,
     },
+}
+
+impl From<LogError> for HaError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Fenced { by } => Self::Fenced { by },
+            LogError::Unavailable(error) => Self::Store(error),
+            LogError::Damaged { name, source } => Self::Damaged { name, source },
+        }
+    }
 }
 
 /// A job as it is to be submitted again.
@@ -79,15 +92,15 @@ pub struct StoredJob {
 pub struct HaStore {
     store: Place,
     cluster: String,
-    epoch: u64,
+    leadership: JobLog,
 }
 
 /// Names that sort as their numbers do.
-pub(crate) fn name_of(number: u64) -> String {
+fn name_of(number: u64) -> String {
     format!("{number:020}")
 }
 
-pub(crate) fn numbers(names: &[String]) -> impl DoubleEndedIterator<Item = u64> {
+fn numbers(names: &[String]) -> impl Iterator<Item = u64> {
     names.iter().filter_map(|name| name.parse().ok())
 }
 
@@ -112,13 +125,13 @@ async fn send(mut file: tokio::fs::File, chunks: mpsc::Sender<Bytes>) -> std::io
 
 impl HaStore {
     /// Of the JobManager of this epoch.
-    pub(crate) fn new(store: Place, cluster: String, epoch: u64) -> Self {
-        Self { store, cluster, epoch }
+    pub(crate) fn new(store: Place, cluster: String, leadership: JobLog) -> Self {
+        Self { store, cluster, leadership }
     }
 
     /// The epoch, which is the rank of its runs in the logs of jobs.
     pub(crate) fn epoch(&self) -> u64 {
-        self.epoch
+        self.leadership.taken_over()
     }
 
     fn records(&self, below: &str) -> Records {
@@ -127,9 +140,7 @@ impl HaStore {
 
     /// Whether no other JobManager has come since.
     async fn check_leadership(&self) -> Result<(), HaError> {
-        let names = self.records("leader").names().await?;
-        let newest = numbers(&names).max().unwrap_or(self.epoch);
-        if newest > self.epoch { Err(HaError::Fenced { epoch: newest }) } else { Ok(()) }
+        Ok(self.leadership.check().await?)
     }
 
     /// Keeps a job, and its binary; tells whether there was none with this id.

@@ -8,7 +8,7 @@ use tidegate_protocol::{
 use tidegate_types::{error::chain, time::SystemClock};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::{
     artifacts::{ArtifactError, ArtifactStore},
@@ -124,12 +124,8 @@ impl JobManager {
     pub async fn end(&self) {
         self.dispatcher.suspend_all(self.leadership.is_none()).await;
         if let Some(leadership) = &self.leadership {
-            match leadership.end().await {
-                Ok(()) => info!("the jobs are left to the next JobManager"),
-                Err(error) => {
-                    warn!(error = chain(&error), "the next JobManager has to wait for some time");
-                }
-            }
+            leadership.end().await;
+            info!("the jobs are left to the next JobManager");
         }
     }
 }

@@ -150,6 +150,7 @@ pub struct JobLog {
     superseded: Arc<BTreeSet<RunToken>>,
     with_savepoints: Arc<BTreeSet<RunToken>>,
     end: Arc<Mutex<End>>,
+    taken_over: u64,
     kept: u64,
 }
 
@@ -233,8 +234,10 @@ async fn take_over_keeping(
             with_savepoints: Arc::new(entries.with_savepoints()),
             run: Arc::new(run),
             end: Arc::new(Mutex::new(end)),
+            taken_over: last,
             kept,
         };
+        log.forget_old(&mut *log.end.lock().await).await;
         return Ok((log, entries.snapshots()));
     }
 }
@@ -268,6 +271,32 @@ impl JobLog {
     #[must_use]
     pub fn run(&self) -> &Run {
         &self.run
+    }
+
+    /// The number of the entry by which this run has taken over: later runs have higher ones.
+    #[must_use]
+    pub fn taken_over(&self) -> u64 {
+        self.taken_over
+    }
+
+    /// Whether no other run has taken over.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Fenced`] if one has.
+    pub async fn check(&self) -> Result<(), LogError> {
+        let end = self.end.lock().await;
+        let names = self.records.names().await?;
+        if numbers(&names).max() <= Some(end.last) {
+            return Ok(());
+        }
+        // An append of its own may have got no answer.
+        match Entries::read(&self.records).await?.newest() {
+            Some((_, newest)) if !newest.is_of(&self.run) => {
+                Err(LogError::Fenced { by: newest.by() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The runs that this one has superseded, as far as the log remembers them: what carries their

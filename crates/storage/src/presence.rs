@@ -1,54 +1,55 @@
-//! Whether another run of a job lives: whoever starts one is refused then, or waits to find out.
+//! Whether somebody else lives who holds the same: another run of a job, or another JobManager.
+//! Whoever comes is refused then, or waits.
 //!
 //! ```text
-//!   <folder>/lock               on a local disk: locked by the run's process
-//!   <folder>/<token>-<number>   elsewhere: a run's newest sign of life, and who it is
+//!   <folder>/lock               on a local disk: locked by the process that holds it
+//!   <folder>/<token>-<number>   a holder's newest sign of life, and who it is
 //! ```
 //!
 //! # Protocol
 //!
-//! On a local disk the kernel tells: a run holds a lock, which is let go with its process, however
-//! that ends. Elsewhere a run leaves a sign of life every [`PresenceOptions::period`]. Whoever finds
-//! signs watches them for [`PresenceOptions::silence`], by its own monotonic clock: if they change,
-//! their run lives; if not, it counts as dead. A run that ends in order takes its signs away.
+//! A holder leaves a sign of life every [`PresenceOptions::period`]. Whoever finds signs watches them
+//! for [`PresenceOptions::silence`], by its own monotonic clock: if they change, their holder lives; if
+//! not, it counts as dead. No times of two machines are ever compared, and a watch in which the store
+//! could not be read begins anew. A holder that ends in order takes its signs away.
+//!
+//! On a local disk it holds a lock too, which the kernel lets go with its process, however that ends.
+//! A lock that is held is its holder's life; one that is free is its death if the same kernel had given
+//! it. Where several machines share a disk the locks of another one may not be seen here, and signs
+//! have to do.
 //!
 //! # Failure
 //!
-//! A run that is taken for dead and is not does no harm: nothing that it does counts without an
-//! entry in the job's log, where its successor stands ([`crate::log`]). So this decides only who
-//! waits for whom, and no clock decides what is safe.
+//! Who is taken for dead and is not does no harm: nothing that it does counts without an entry in a
+//! log, where its successor stands ([`crate::log`]). So this decides only who waits for whom, and no
+//! clock and no lock decides what is safe.
 
-use std::{
-    collections::BTreeMap,
-    fs::{File, Metadata, TryLockError},
-    io::Write,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-    time::Duration,
+mod lock;
+mod signs;
+
+use std::time::Duration;
+
+use tidegate_types::error::chain;
+use tokio::time::{Instant, sleep};
+use tracing::warn;
+
+use self::{
+    lock::{Found, Hold},
+    signs::Signs,
 };
+use crate::{Place, StoreError, log::Run};
 
-use tokio::{
-    task::{AbortHandle, JoinHandle},
-    time::{Instant, sleep},
-};
-use tracing::{debug, warn};
+/// How often it is looked at most whether somebody has gone.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often who waits says so.
+const TELL: Duration = Duration::from_secs(10);
 
-use crate::{
-    Place, Records, StoreError,
-    log::{Run, RunToken},
-};
-
-/// The name of the lock's file.
-const LOCK: &str = "lock";
-/// How often a run that has taken over tries to get the lock of the one before it.
-const RETRY: Duration = Duration::from_secs(1);
-
-/// How a run shows that it lives, and finds out whether others do.
+/// How a holder shows that it lives, and finds out whether others do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PresenceOptions {
     /// How often a sign of life is left.
     pub period: Duration,
-    /// After how much silence another run counts as dead.
+    /// After how much silence another one counts as dead.
     pub silence: Duration,
     /// Whether to take over from one that lives.
     pub take_over: bool,
@@ -61,52 +62,27 @@ impl Default for PresenceOptions {
     }
 }
 
-/// Why a run may not start.
+/// Why somebody may not start.
 #[derive(Debug, thiserror::Error)]
 pub enum PresenceError {
     /// The store does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Another run of the job lives.
-    #[error("another run of this job is alive: {by}")]
+    /// Another one lives.
+    #[error("{by} is alive")]
     Alive {
         /// What a person calls it.
         by: String,
     },
 }
 
-/// That a run lives, for others to see, until this is dropped.
+/// That somebody lives, for others to see, until this is dropped.
 #[derive(Debug)]
-pub struct Presence(Kept);
-
-#[derive(Debug)]
-enum Kept {
-    /// In memory there is nobody else.
-    Alone,
-    /// The lock, or who tries to get it.
-    Locked {
-        path: PathBuf,
-        hold: Hold,
-    },
-    Signs {
-        records: Records,
-        token: RunToken,
-        signs: JoinHandle<()>,
-    },
-}
-
-#[derive(Debug)]
-enum Hold {
-    Lock { _file: File },
-    Waiting(AbortHandle),
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        if let Self::Waiting(waiting) = self {
-            waiting.abort();
-        }
-    }
+pub struct Presence {
+    /// `None` where there are no locks.
+    lock: Option<Hold>,
+    /// `None` in memory, where there is nobody else.
+    signs: Option<Signs>,
 }
 
 impl Presence {
@@ -120,37 +96,99 @@ impl Presence {
         run: &Run,
         options: PresenceOptions,
     ) -> Result<Self, PresenceError> {
-        if folder.address().memory().is_some() {
-            return Ok(Self(Kept::Alone));
-        }
-        match folder.local() {
-            Some(local) => claim_lock(local, run, options.take_over).map(Self),
-            None => claim_signs(folder, run, options).await.map(Self),
+        Self::try_claim(folder, run, options, &mut Telling::default()).await
+    }
+
+    /// The same, and waits for as long as another one is alive.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer at all. One that stops doing so is waited for.
+    pub async fn claim_in_turn(
+        folder: &Place,
+        run: &Run,
+        options: PresenceOptions,
+    ) -> Result<Self, StoreError> {
+        let (mut telling, mut has_answered) = (Telling::default(), false);
+        loop {
+            match Self::try_claim(folder, run, options, &mut telling).await {
+                Ok(presence) => return Ok(presence),
+                Err(PresenceError::Alive { by }) => {
+                    has_answered = true;
+                    telling.tell(folder, &by, options);
+                }
+                Err(PresenceError::Store(error)) if !has_answered => return Err(error),
+                Err(PresenceError::Store(error)) => {
+                    warn!(%folder, error = chain(&error), "who is alive? looking again");
+                }
+            }
+            sleep(LOOK.min(options.period)).await;
         }
     }
 
-    /// The run ends in order: nobody has to wait for it. With `forget` nothing is left of it.
-    pub async fn leave(self, forget: bool) {
-        let (records, token, signs) = match self.0 {
-            Kept::Signs { records, token, signs } => (records, token, signs),
-            Kept::Locked { path, hold: hold @ Hold::Lock { .. } } if forget => {
-                // While it is held: whoever has opened it meanwhile finds that it is not there any more.
-                let removed = std::fs::remove_file(&path);
-                debug!(?path, ?removed, "the job's lock");
-                drop(hold);
-                // Another run may have begun.
-                let _ = path.parent().map(std::fs::remove_dir);
-                return;
-            }
-            Kept::Alone | Kept::Locked { .. } => return,
-        };
-        signs.abort();
-        for name in records.names().await.unwrap_or_default() {
-            if sign_of(&name).is_some_and(|(owner, _)| owner == token) {
-                // Whoever comes next waits a little longer if it stays.
-                let _ = records.remove(&name).await;
-            }
+    async fn try_claim(
+        folder: &Place,
+        run: &Run,
+        options: PresenceOptions,
+        telling: &mut Telling,
+    ) -> Result<Self, PresenceError> {
+        if folder.address().memory().is_some() {
+            return Ok(Self { lock: None, signs: None });
         }
+        let lock = folder.local().map(lock::look);
+        let is_certain = match &lock {
+            Some(Found::Held { by }) if !options.take_over => {
+                return Err(PresenceError::Alive { by: by.clone() });
+            }
+            Some(Found::Free(free)) => free.was_given_by_this_kernel(),
+            Some(Found::Held { .. } | Found::Unusable) | None => false,
+        };
+        let records = folder.records("");
+        let before = signs::others(&records, run.token).await?;
+        if let Some(by) = before.first(&records).await
+            && !is_certain
+            && !options.take_over
+        {
+            telling.tell(folder, &by, options);
+            signs::watch(&records, run.token, &before, options).await?;
+        }
+        let lock = match (lock, folder.local()) {
+            (Some(Found::Free(free)), _) => Some(free.hold(run)),
+            (Some(Found::Held { .. }), Some(folder)) => Some(Hold::when_free(folder, run)),
+            _ => None,
+        };
+        before.forget(&records).await;
+        let signs = Some(Signs::begin(records, run, options.period).await?);
+        Ok(Self { lock, signs })
+    }
+
+    /// Ends in order: nobody has to wait. With `forget` nothing is left.
+    pub async fn leave(self, forget: bool) {
+        if let Some(signs) = self.signs {
+            signs.remove().await;
+        }
+        if let Some(lock) = self.lock {
+            lock.leave(forget);
+        }
+    }
+}
+
+/// Says for whom somebody waits, and not too often.
+#[derive(Default)]
+struct Telling(Option<Instant>);
+
+impl Telling {
+    fn tell(&mut self, folder: &Place, by: &str, options: PresenceOptions) {
+        if self.0.is_some_and(|told| told.elapsed() < TELL) {
+            return;
+        }
+        self.0 = Some(Instant::now());
+        let silence = options.silence;
+        warn!(
+            %folder,
+            "{by} was alive: waiting for its end; it counts as dead after {silence:?} of silence, and \
+             --take-over takes over at once"
+        );
     }
 }
 
@@ -158,243 +196,8 @@ impl Presence {
 /// can tell at once.
 #[must_use]
 pub fn holder(folder: &Place) -> Option<String> {
-    let path = folder.local()?.join(LOCK);
-    let file = File::open(&path).ok()?;
-    match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => Some(named(&path)),
-        _ => None,
-    }
-}
-
-/// What a person calls who holds a lock.
-fn named(path: &Path) -> String {
-    let name = std::fs::read_to_string(path).unwrap_or_default();
-    if name.is_empty() { "its name can't be read".to_owned() } else { name }
-}
-
-fn claim_lock(folder: &Path, run: &Run, take_over: bool) -> Result<Kept, PresenceError> {
-    let path = folder.join(LOCK);
-    let file = match open(&path) {
-        Ok(file) => file,
-        Err(error) => {
-            debug!(%error, ?path, "the job's lock can't be used");
-            return Ok(Kept::Alone);
-        }
-    };
-    match lock(&path, file, run) {
-        Ok(lock) => Ok(Kept::Locked { path, hold: Hold::Lock { _file: lock } }),
-        Err(TryLockError::WouldBlock) if take_over => {
-            let (lock_path, run) = (path.clone(), run.clone());
-            let waiting = tokio::spawn(async move {
-                loop {
-                    sleep(RETRY).await;
-                    if let Ok(file) = open(&lock_path)
-                        && let Ok(lock) = lock(&lock_path, file, &run)
-                    {
-                        // Held until this is aborted.
-                        let _held = lock;
-                        std::future::pending::<()>().await;
-                    }
-                }
-            });
-            Ok(Kept::Locked { path, hold: Hold::Waiting(waiting.abort_handle()) })
-        }
-        Err(TryLockError::WouldBlock) => Err(PresenceError::Alive { by: named(&path) }),
-        Err(TryLockError::Error(error)) => {
-            debug!(%error, ?path, "the job's lock can't be used");
-            Ok(Kept::Alone)
-        }
-    }
-}
-
-/// Whether a file is the one that bears that name now.
-fn is_at(path: &Path, file: &File) -> bool {
-    let identity = |metadata: std::io::Result<Metadata>| {
-        metadata.map(|metadata| (metadata.dev(), metadata.ino())).ok()
-    };
-    identity(file.metadata()) == identity(std::fs::metadata(path))
-}
-
-fn open(path: &Path) -> std::io::Result<File> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    File::options().create(true).truncate(false).read(true).write(true).open(path)
-}
-
-/// Locks the file, and writes into it who has.
-fn lock(path: &Path, mut file: File, run: &Run) -> Result<File, TryLockError> {
-    file.try_lock()?;
-    // Somebody may have ended and taken it away since it was opened: that lock is worth nothing.
-    while !is_at(path, &file) {
-        file = open(path).map_err(TryLockError::Error)?;
-        file.try_lock()?;
-    }
-    let named = file.set_len(0).and_then(|()| file.write_all(run.name.as_bytes()));
-    if let Err(error) = named {
-        debug!(%error, ?path, "the lock does not say who holds it");
-    }
-    Ok(file)
-}
-
-/// The run that has left a sign, and which of its signs that is.
-fn sign_of(name: &str) -> Option<(RunToken, u64)> {
-    let (token, number) = name.split_once('-')?;
-    Some((RunToken(u64::from_str_radix(token, 16).ok()?), number.parse().ok()?))
-}
-
-/// The newest sign of each other run, and its name.
-async fn others(
-    records: &Records,
-    own: RunToken,
-) -> Result<BTreeMap<RunToken, (u64, String)>, StoreError> {
-    let mut newest = BTreeMap::new();
-    for name in records.names().await? {
-        if let Some((token, number)) = sign_of(&name).filter(|(token, _)| *token != own) {
-            newest.insert(token, (number, name));
-        }
-    }
-    Ok(newest)
-}
-
-async fn claim_signs(
-    folder: &Place,
-    run: &Run,
-    options: PresenceOptions,
-) -> Result<Kept, PresenceError> {
-    let records = folder.records("");
-    let before = others(&records, run.token).await?;
-    if !options.take_over {
-        watch(&records, run.token, &before, options).await?;
-    }
-    for (_, name) in before.values() {
-        // One that stays makes somebody wait in vain, and no more.
-        let _ = records.remove(name).await;
-    }
-    leave_sign(&records, run, 0).await?;
-    let (signs, token) =
-        (tokio::spawn(leave_signs(records.clone(), run.clone(), options)), run.token);
-    Ok(Kept::Signs { records, token, signs })
-}
-
-/// Waits until every other run has been silent for long enough.
-async fn watch(
-    records: &Records,
-    own: RunToken,
-    before: &BTreeMap<RunToken, (u64, String)>,
-    options: PresenceOptions,
-) -> Result<(), PresenceError> {
-    let PresenceOptions { period, silence, .. } = options;
-    let Some((_, name)) = before.values().next() else { return Ok(()) };
-    let by = by(records, name).await;
-    warn!(run = by, "another run of this job was alive: waiting {silence:?} to see whether it is");
-    let until = Instant::now() + silence;
-    while Instant::now() < until {
-        sleep(period.min(RETRY)).await;
-        let now = others(records, own).await?;
-        if now.is_empty() {
-            return Ok(());
-        }
-        let newer = |(token, (number, _)): &(&RunToken, &(u64, String))| {
-            before.get(token).is_none_or(|(seen, _)| seen < number)
-        };
-        if let Some((_, (_, name))) = now.iter().find(newer) {
-            return Err(PresenceError::Alive { by: self::by(records, name).await });
-        }
-    }
-    Ok(())
-}
-
-async fn by(records: &Records, name: &str) -> String {
-    let read = records.read(name).await.ok().flatten();
-    read.map_or_else(|| name.to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
-}
-
-async fn leave_sign(records: &Records, run: &Run, number: u64) -> Result<(), StoreError> {
-    // Names that sort as their numbers do.
-    let name = |number: u64| format!("{}-{number:020}", run.token);
-    records.create(&name(number), run.name.clone().into()).await?;
-    match number.checked_sub(1) {
-        Some(before) => records.remove(&name(before)).await,
-        None => Ok(()),
-    }
-}
-
-async fn leave_signs(records: Records, run: Run, options: PresenceOptions) {
-    for number in 1.. {
-        sleep(options.period).await;
-        if let Err(error) = leave_sign(&records, &run, number).await {
-            warn!(%error, "this run could not show that it is alive");
-        }
-    }
+    lock::holder(folder.local()?)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn run(token: u64) -> Run {
-        Run { token: RunToken(token), rank: 0, name: format!("host {token}") }
-    }
-
-    fn quick() -> PresenceOptions {
-        let (period, silence) = (Duration::from_millis(5), Duration::from_millis(60));
-        PresenceOptions { period, silence, take_over: false }
-    }
-
-    fn alive(result: Result<Presence, PresenceError>) -> String {
-        match result {
-            Err(PresenceError::Alive { by }) => by,
-            other => panic!("it is alive: {other:?}"),
-        }
-    }
-
-    #[tokio::test]
-    async fn on_a_local_disk_the_kernel_tells_who_lives() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let place = Place::open(&folder.path().display().to_string()).expect("it opens");
-        let claim = |token, take_over| {
-            let (place, options) = (place.clone(), PresenceOptions { take_over, ..quick() });
-            async move { Presence::claim(&place, &run(token), options).await }
-        };
-        assert_eq!(holder(&place), None);
-        let first = claim(1, false).await.expect("nobody is there");
-        assert_eq!(holder(&place).as_deref(), Some("host 1"));
-        assert_eq!(alive(claim(2, false).await), "host 1");
-        let second = claim(2, true).await.expect("it takes over");
-        first.leave(true).await;
-        // As soon as the first is gone, the second holds the lock.
-        let third = loop {
-            match claim(3, false).await {
-                Err(PresenceError::Alive { by }) => break by,
-                Ok(too_early) => drop(too_early),
-                Err(error) => panic!("{error}"),
-            }
-            sleep(Duration::from_millis(10)).await;
-        };
-        assert_eq!(third, "host 2");
-        drop(second);
-        tokio::task::yield_now().await;
-        while claim(4, false).await.is_err() {
-            sleep(Duration::from_millis(1)).await;
-        }
-    }
-
-    #[tokio::test]
-    async fn elsewhere_signs_of_life_tell() {
-        let place = Place::open("memory://presence").expect("it opens");
-        let claim = |token| {
-            let place = place.clone();
-            async move { claim_signs(&place, &run(token), quick()).await.map(Presence) }
-        };
-        let first = claim(1).await.expect("nobody is there");
-        assert_eq!(alive(claim(2).await), "host 1");
-        first.leave(false).await;
-        let begun = Instant::now();
-        let second = claim(2).await.expect("it has left");
-        assert!(begun.elapsed() < quick().silence, "nobody has to wait for it");
-        let Presence(Kept::Signs { signs, .. }) = &second else { panic!("not by signs") };
-        signs.abort();
-        claim(3).await.expect("it is silent");
-    }
-}
+mod tests;

@@ -1,0 +1,96 @@
+use super::*;
+use crate::log::RunToken;
+
+fn run(token: u64) -> Run {
+    Run { token: RunToken(token), rank: 0, name: format!("host {token}") }
+}
+
+fn quick() -> PresenceOptions {
+    let (period, silence) = (Duration::from_millis(5), Duration::from_millis(60));
+    PresenceOptions { period, silence, take_over: false }
+}
+
+/// Whoever goes on has another reason than that.
+fn never_silent() -> PresenceOptions {
+    PresenceOptions { silence: Duration::from_secs(3600), ..quick() }
+}
+
+fn alive(result: Result<Presence, PresenceError>) -> String {
+    match result {
+        Err(PresenceError::Alive { by }) => by,
+        other => panic!("it is alive: {other:?}"),
+    }
+}
+
+fn local() -> (tempfile::TempDir, Place) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = Place::open(&folder.path().display().to_string()).expect("it opens");
+    (folder, place)
+}
+
+/// As a run of another machine finds the lock of one of this.
+fn forget_kernel(folder: &tempfile::TempDir) {
+    let path = folder.path().join("lock");
+    let text = std::fs::read_to_string(&path).expect("it is there");
+    let name = text.lines().next().expect("it is named").to_owned();
+    std::fs::write(&path, format!("{name}\nanother kernel\n")).expect("the test's own");
+}
+
+#[tokio::test]
+async fn on_a_local_disk_the_kernel_tells_who_lives() {
+    let (_folder, place) = local();
+    let claim = |token, take_over| {
+        let (place, options) = (place.clone(), PresenceOptions { take_over, ..never_silent() });
+        async move { Presence::claim(&place, &run(token), options).await }
+    };
+    assert_eq!(holder(&place), None);
+    let first = claim(1, false).await.expect("nobody is there");
+    assert_eq!(holder(&place).as_deref(), Some("host 1"));
+    assert_eq!(alive(claim(2, false).await), "host 1");
+    let second = claim(2, true).await.expect("it takes over");
+    first.leave(true).await;
+    // As soon as the first is gone, the second holds the lock.
+    while holder(&place).as_deref() != Some("host 2") {
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(alive(claim(3, false).await), "host 2");
+    // As its process would have been ended, without a word.
+    drop(second);
+    while claim(4, false).await.is_err() {
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_lock_of_another_machine_tells_nothing_and_signs_of_life_do() {
+    let (folder, place) = local();
+    let claim = |token, options| {
+        let place = place.clone();
+        async move { Presence::claim(&place, &run(token), options).await }
+    };
+    let Presence { lock, signs } = claim(1, quick()).await.expect("nobody is there");
+    drop(lock);
+    forget_kernel(&folder);
+    assert_eq!(alive(claim(2, never_silent()).await), "host 1");
+    assert_eq!(alive(claim(2, never_silent()).await), "host 1", "who was refused is no holder");
+    drop(signs);
+    // A sign may have been on its way.
+    let second = Presence::claim_in_turn(&place, &run(2), quick()).await.expect("it is silent");
+    second.leave(false).await;
+    forget_kernel(&folder);
+    claim(3, never_silent()).await.expect("nobody has to wait for who has left");
+}
+
+#[tokio::test]
+async fn who_waits_for_its_turn_gets_it_when_the_other_has_gone() {
+    let (_folder, place) = local();
+    let first = Presence::claim(&place, &run(1), quick()).await.expect("nobody is there");
+    let (second_run, options) = (run(2), never_silent());
+    let waiting = Presence::claim_in_turn(&place, &second_run, options);
+    tokio::pin!(waiting);
+    let too_early = tokio::time::timeout(Duration::from_millis(50), &mut waiting).await;
+    assert!(too_early.is_err(), "another one is alive");
+    first.leave(false).await;
+    let _second = waiting.await.expect("the store answers");
+    assert_eq!(holder(&place).as_deref(), Some("host 2"));
+}

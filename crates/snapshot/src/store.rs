@@ -76,13 +76,6 @@ impl SnapshotStore {
         if create_subdir { self.0.folder(&job.to_string()) } else { self.0.clone() }
     }
 
-    /// Where the log of a job lies (`tidegate_storage::log`): beside its checkpoints, in a folder
-    /// of its own even where jobs share theirs.
-    #[must_use]
-    pub fn log(&self, job: JobId) -> Place {
-        self.0.folder(&format!("{job}/log"))
-    }
-
     /// The folder of a checkpoint.
     #[must_use]
     pub fn checkpoint(

@@ -413,20 +413,21 @@ async fn a_snapshot_that_could_not_be_restored_is_never_complete() {
 }
 
 #[tokio::test]
-async fn the_log_of_a_job_lies_beside_its_checkpoints_and_stays_when_they_go() {
+async fn the_log_of_a_job_stays_when_the_checkpoints_beside_it_go() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = SnapshotStore::open(folder.path().to_str().expect("utf-8")).expect("opens");
-    let run = log::Run { token: log::RunToken(1), rank: 0, name: "here".to_owned() };
-    let (taken, _) = log::take_over(&store.log(job()), run).await.expect("taken");
     for subdir in [true, false] {
+        let log = store.job_folder(job(), subdir).folder("log");
+        let run = log::Run { token: log::RunToken(1), rank: 0, name: "here".to_owned() };
+        let (taken, _) = log::take_over(&log, run).await.expect("taken");
         let location = store.checkpoint(job(), CheckpointId(1), subdir);
         written(&location).await;
         let listed = store.list(job(), subdir).await.expect("lists");
         assert_eq!(listed.iter().map(|found| found.id.get()).collect::<Vec<_>>(), [1]);
         delete(&location).await;
         assert!(store.list(job(), subdir).await.expect("lists").is_empty());
+        let (checkpoint, location) = (CheckpointId(1), "chk-1".to_owned());
+        let kind = log::RecordedKind::Checkpoint;
+        taken.append(log::Recorded { checkpoint, location, kind }).await.expect("its log is there");
     }
-    let (checkpoint, location) = (CheckpointId(1), "chk-1".to_owned());
-    let kind = log::RecordedKind::Checkpoint;
-    taken.append(log::Recorded { checkpoint, location, kind }).await.expect("its log is there");
 }

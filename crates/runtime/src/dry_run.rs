@@ -19,7 +19,7 @@ use crate::{
     describe::JobPlan,
     fit,
     job::io_runtime,
-    prepare::{RestorePoint, check_plan, locate_start, open_stores, plan_for, read},
+    prepare::{RestorePoint, Rewind, check_plan, locate_start, open_stores, plan_for, read},
     restore::RestoredJob,
     worker::plan_of,
 };
@@ -35,6 +35,8 @@ pub struct DryRun {
     pub max_parallelism: Option<u32>,
     /// What would become of each state.
     pub states: Vec<StateOutcome>,
+    /// What would be written again.
+    pub rewind: Option<Rewind>,
     /// Why the job would not start.
     pub refused: Vec<String>,
 }
@@ -65,7 +67,7 @@ pub fn dry_run(spec: &JobSpec) -> Result<DryRun, JobError> {
 async fn look(spec: &JobSpec) -> Result<DryRun, JobError> {
     let plan = check_plan(spec)?;
     let stores = open_stores(&spec.settings)?;
-    let location = locate_start(&spec.settings, &stores).await?.ok_or_else(|| {
+    let (location, recorded) = locate_start(&spec.settings, &stores).await?.ok_or_else(|| {
         let message = "--dry-run tells what a restore would do: name the savepoint or checkpoint \
                        with --from-savepoint";
         JobError::new(ErrorKind::Invalid, message)
@@ -76,6 +78,7 @@ async fn look(spec: &JobSpec) -> Result<DryRun, JobError> {
         parallelism: spec.settings.parallelism.get(),
         max_parallelism: None,
         states: outcomes(&location, &manifest, &plan).await?,
+        rewind: Rewind::of(&location, &manifest, (&spec.settings, &plan), &stores, &recorded).await,
         refused: Vec::new(),
     };
     match decode(spec, &plan, &location, &manifest).await {
@@ -216,6 +219,9 @@ impl fmt::Display for DryRun {
                     }
                 }
             }
+        }
+        if let Some(rewind) = &self.rewind {
+            writeln!(f, "{rewind}")?;
         }
         for reason in &self.refused {
             writeln!(f, "refused: {reason}")?;

@@ -39,7 +39,7 @@ pub use job::{
     start, start_master, verify_snapshot,
 };
 pub use master::{AttemptStart, Attempts, RunningAttempt};
-pub use prepare::RestorePoint;
+pub use prepare::{RestorePoint, Rewind};
 pub use seat::{
     CONFIGURATION_VARIABLE, DESCRIBE_VARIABLE, PARENT_VARIABLE, PROCESS_VARIABLE, ProcessSeat,
 };

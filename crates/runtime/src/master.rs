@@ -164,8 +164,9 @@ impl JobMaster {
         stats: SharedStats,
         requests: mpsc::UnboundedReceiver<Request>,
     ) -> Self {
-        let Prepared { settings, plan, stores, config, next_id, owned, foreign, beginning } =
+        let Prepared { settings, plan, stores, config, next_id, owned, foreign, rewind, beginning } =
             prepared;
+        stats.update(|stats| stats.rewind = rewind);
         let master = Self {
             coordinator: Coordinator::new(config, next_id, owned, foreign),
             restart: RestartStrategy::new(settings.options.restart.clone()),

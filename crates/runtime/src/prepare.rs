@@ -8,6 +8,7 @@
 //! meanwhile it decides anew. Only now are leftovers its own to delete: those of the runs that it has
 //! superseded there.
 
+mod rewind;
 mod start;
 mod sweep;
 
@@ -32,6 +33,7 @@ use tidegate_types::{
 };
 use tracing::warn;
 
+pub use self::rewind::Rewind;
 use self::start::Start;
 pub(crate) use self::{start::locate_start, sweep::tidy};
 use crate::{
@@ -55,6 +57,8 @@ pub(crate) struct Prepared {
     pub(crate) owned: Vec<CompletedSnapshot>,
     /// The snapshot that it starts from without claiming it.
     pub(crate) foreign: Option<CompletedSnapshot>,
+    /// What of it will be written again.
+    pub(crate) rewind: Option<Rewind>,
     pub(crate) beginning: Beginning,
 }
 
@@ -98,6 +102,7 @@ pub(crate) fn recovered(
         next_id: recorded.first().map_or(CheckpointId(1), |newest| newest.checkpoint.next()),
         owned: owned.collect(),
         foreign,
+        rewind: None,
         settings: spec,
         plan,
         stores,
@@ -235,7 +240,7 @@ pub(crate) async fn prepare(
     if starts_fresh {
         sweep::tell_unused(&listed, &spec);
     }
-    let Found { restored, owned, foreign } = found;
+    let Found { restored, owned, foreign, rewind } = found;
     let latest = restored.from.as_ref().map(|(id, _)| *id).max(highest);
     let prepared = Prepared {
         config: coordinator_config(&spec),
@@ -245,6 +250,7 @@ pub(crate) async fn prepare(
         stores,
         owned,
         foreign,
+        rewind,
         beginning: Beginning::At(restored),
     };
     Ok((prepared, claim.tenure(log)))
@@ -276,8 +282,11 @@ async fn decide(
     let starts_fresh = start.is_none();
     let found = match start {
         Some(start) => {
-            let found = restore_from(start, spec, plan, &candidates.listed).await?;
-            tell_rewind(&found.restored, spec, plan, recorded);
+            let found =
+                restore_from(start, spec, plan, stores, (&candidates.listed, recorded)).await?;
+            if let Some(rewind) = &found.rewind {
+                warn!(job = %spec.id, location = ?found.restored.from, "{rewind}");
+            }
             attempts.check(&found.restored).await?;
             found
         }
@@ -306,6 +315,7 @@ struct Found {
     restored: RestorePoint,
     owned: Vec<CompletedSnapshot>,
     foreign: Option<CompletedSnapshot>,
+    rewind: Option<Rewind>,
 }
 
 impl Found {
@@ -313,24 +323,7 @@ impl Found {
         let default = || MaxParallelism::default_for(spec.parallelism);
         let max_parallelism = spec.max_parallelism.unwrap_or_else(default);
         let restored = RestorePoint { max_parallelism, from: None };
-        Self { restored, owned: Vec::new(), foreign: None }
-    }
-}
-
-/// Says loudly that a job goes back behind what its sinks have committed: that is for its owner to
-/// want, and what follows is written again.
-fn tell_rewind(point: &RestorePoint, spec: &JobSettings, plan: &JobPlan, recorded: &[Recorded]) {
-    let Some((start, location)) = &point.from else { return };
-    let is_later = |found: &&Recorded| found.is_needed() && found.checkpoint > *start;
-    let is_own = recorded.iter().any(|found| found.location == *location);
-    let later = recorded.iter().filter(is_later).count();
-    let sinks = plan.committing().map(|uid| uid.as_str()).collect::<Vec<_>>().join(", ");
-    if is_own && later > 0 && !sinks.is_empty() {
-        warn!(
-            job = %spec.id, location, later, sinks,
-            "going back behind later snapshots of this job: what these sinks have committed with \
-             them will be written again; --from-savepoint latest goes on from the newest"
-        );
+        Self { restored, owned: Vec::new(), foreign: None, rewind: None }
     }
 }
 
@@ -338,17 +331,19 @@ async fn restore_from(
     start: Start,
     spec: &JobSettings,
     plan: &JobPlan,
-    listed: &[ListedSnapshot],
+    stores: &Stores,
+    (listed, recorded): (&[ListedSnapshot], &[Recorded]),
 ) -> Result<Found, JobError> {
     let manifest = start.location.load_named().await?;
     let (restored, _) = plan_for(&start.location, &manifest, spec, plan, true)?;
     let snapshot = completed(&start.location, &manifest);
+    let rewind = Rewind::of(&start.location, &manifest, (spec, plan), stores, recorded).await;
     if !start.claim {
-        return Ok(Found { restored, owned: Vec::new(), foreign: Some(snapshot) });
+        return Ok(Found { restored, owned: Vec::new(), foreign: Some(snapshot), rewind });
     }
     let mut owned = older_of(spec, &manifest, listed).await?;
     owned.push(CompletedSnapshot { kind: BarrierKind::Checkpoint, ..snapshot });
-    Ok(Found { restored, owned, foreign: None })
+    Ok(Found { restored, owned, foreign: None, rewind })
 }
 
 /// Older checkpoints in the job's own folder that a crash kept from being deleted: with a snapshot

@@ -13,7 +13,10 @@ use tidegate_types::{
     SubtaskFigures, SubtaskIndex, SubtaskRates, Timestamp,
 };
 
-use crate::api::{JobSettings, JobStatus};
+use crate::{
+    api::{JobSettings, JobStatus},
+    prepare::Rewind,
+};
 
 /// Why an attempt failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,6 +145,8 @@ pub struct JobStats {
     pub first_record: Option<Timestamp>,
     /// The snapshot it has been restored from, if any.
     pub restored: Option<(CheckpointId, String)>,
+    /// What this run writes again, since it was started behind what the job had committed.
+    pub rewind: Option<Rewind>,
     /// Where the snapshots lie that it holds: what it may go on from, and what it retains.
     pub held: Vec<String>,
     /// Every completed snapshot, oldest first; the latest thousand of them.
@@ -189,6 +194,7 @@ impl SharedStats {
             attempt_started: now,
             first_record: None,
             restored: None,
+            rewind: None,
             held: Vec::new(),
             completed: Vec::new(),
             parts: BTreeMap::new(),

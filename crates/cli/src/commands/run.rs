@@ -91,6 +91,9 @@ pub(super) async fn run(matches: &ArgMatches) -> Done {
     let jar = client.upload(Path::new(binary)).await?;
     let answer = client.post(&format!("/jars/{jar}/run"), &body).await?;
     let job = field(&answer, "jobid")?.to_owned();
+    if let Some(rewind) = answer["rewind"].as_str() {
+        eprintln!("{rewind}");
+    }
     if matches.get_flag("detached") {
         if !printed_json(matches, &answer) {
             println!("Job has been submitted with JobID {job}");

@@ -206,6 +206,9 @@ pub(super) struct Submitted {
     #[serde(rename = "applicationId")]
     #[schemars(with = "HexId")]
     application_id: String,
+    /// What it writes again, if it was started behind what it had committed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rewind: Option<String>,
 }
 
 pub(super) async fn run(
@@ -215,7 +218,9 @@ pub(super) async fn run(
 ) -> ApiResult<Submitted> {
     let request: RunRequest = body(&bytes, "JarRunRequestBody")?;
     let id = api.dispatcher.submit(request.submission(&api, &jar)?).await?;
-    Ok(Answer::ok(Submitted { jobid: id.to_string(), application_id: id.to_string() }))
+    let rewind = api.dispatcher.job(id).and_then(|job| job.stats.rewind);
+    let rewind = rewind.map(|rewind| rewind.to_string());
+    Ok(Answer::ok(Submitted { jobid: id.to_string(), application_id: id.to_string(), rewind }))
 }
 
 pub(super) async fn plan(

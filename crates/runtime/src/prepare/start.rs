@@ -15,7 +15,8 @@ use tracing::warn;
 
 use super::{JobError, JobSettings, Stores, newest_of};
 
-/// Where the snapshot lies that a job would start from, if it is to start from one.
+/// Where the snapshot lies that a job would start from, if it is to start from one, and what the job's
+/// log knows.
 ///
 /// # Errors
 ///
@@ -23,10 +24,11 @@ use super::{JobError, JobSettings, Stores, newest_of};
 pub(crate) async fn locate_start(
     settings: &JobSettings,
     stores: &Stores,
-) -> Result<Option<SnapshotLocation>, JobError> {
+) -> Result<Option<(SnapshotLocation, Vec<Recorded>)>, JobError> {
     let recorded = log::read(&stores.log(settings)).await.map_err(JobError::from)?;
     let candidates = Candidates::of(settings, stores, &recorded).await?;
-    Ok(candidates.choose(settings, stores).await?.map(|start| start.location))
+    let location = candidates.choose(settings, stores).await?.map(|start| start.location);
+    Ok(location.map(|location| (location, recorded)))
 }
 
 /// The snapshot to start from.

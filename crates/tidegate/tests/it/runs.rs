@@ -126,6 +126,64 @@ fn a_checkpoint_that_the_log_does_not_know_was_never_complete() {
     assert_counted_once(&results);
 }
 
+const RETAIN_ALL: &str = "-Dexecution.checkpointing.num-retained=1000";
+
+#[test]
+fn a_start_behind_what_was_committed_tells_what_will_be_written_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = Collector::default();
+    let options = [OFTEN, RETAIN, RETAIN_ALL];
+    let first = start(folder.path(), &options, Some(SLOW), &results).expect("it starts");
+    wait_for_checkpoints(&first, 4);
+    first.cancel();
+    let completed = first.wait_blocking().expect("a cancelled job has not failed").stats.completed;
+    let begin = |from: &str| {
+        let from = format!("--from-savepoint={from}");
+        let second = start(folder.path(), &[&from, RETAIN, RETAIN_ALL], Some(SLOW), &results);
+        let second = second.expect("it starts");
+        let rewind = second.stats().rewind;
+        second.cancel();
+        second.wait_blocking().expect("a cancelled job has not failed");
+        rewind
+    };
+    assert_eq!(begin("latest"), None);
+    let rewind = begin(&completed[1].path).expect("it goes back");
+    assert_eq!((rewind.from, rewind.later), (completed[1].id, completed.len() - 2));
+    assert_eq!(rewind.sinks, ["counts".into()]);
+    assert!(rewind.until.is_some_and(|until| until > rewind.since), "{rewind:?}");
+}
+
+#[test]
+fn a_dry_run_tells_what_would_be_written_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = folder.path().join("out");
+    let of = |options: &[&str]| {
+        let all = [&format!("--out={}", output.display()), OFTEN, RETAIN_ALL];
+        all.into_iter().chain(options.iter().copied()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let log = folder.path().join("log");
+    let running = Process::start(flights(), &of(&["--rate=60000"]), &log);
+    let complete = || {
+        let mut all = checkpoints(&output.join("checkpoints"));
+        all.retain(|path| is_complete(path));
+        all
+    };
+    wait_for("checkpoints", || (complete().len() >= 3).then_some(()));
+    running.kill();
+    let would_say = |from: &str| {
+        let from = format!("--from-savepoint={from}");
+        let mut dry_run = std::process::Command::new(flights());
+        let output = dry_run.args(of(&["--dry-run", &from])).output().expect("it starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("it speaks UTF-8")
+    };
+    let again = "will be written again by `";
+    assert!(!would_say("latest").contains(again));
+    let oldest = complete().into_iter().find(|path| name(path) == "chk-1").expect("it is retained");
+    let said = would_say(&oldest.display().to_string());
+    assert!(said.contains("going back to snapshot 1, behind ") && said.contains(again), "{said}");
+}
+
 /// As a JobManager does it that stood still while another took its job over.
 #[test]
 fn a_manifest_that_somebody_else_writes_costs_no_attempt() {

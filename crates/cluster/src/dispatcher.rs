@@ -1,7 +1,9 @@
 //! All jobs of a JobManager: takes them in, keeps what is told of them, hands out holds on them
 //! (Flink's Dispatcher).
 
+mod error;
 mod recover;
+mod rescale;
 mod submit;
 mod views;
 
@@ -15,21 +17,19 @@ use std::{
 use tidegate_runtime::{
     HeldSnapshot, JobDescription, JobError, JobHandle, JobResult, JobStatus, dispose_savepoint,
 };
-use tidegate_types::{
-    Clock, ErrorKind, JobId, MaxParallelism, Parallelism, Timestamp, error::chain,
-    options::JobOptions,
-};
+use tidegate_types::{Clock, ErrorKind, JobId, Timestamp, error::chain, options::JobOptions};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-pub use self::views::{
-    Cancellation, JobView, ProcessPlace, Submission, TaskManagerId, TaskManagerView,
+pub use self::{
+    error::{RescaleError, SubmitError},
+    views::{Cancellation, JobView, ProcessPlace, Submission, TaskManagerId, TaskManagerView},
 };
 use crate::{
     artifacts::{ArtifactError, ArtifactStore},
     attempts::Places,
-    describe::{DescribeError, describe},
-    ha::{HaError, HaStore},
+    describe::describe,
+    ha::HaStore,
     resources::Resources,
     scheduler::Requirements,
 };
@@ -39,78 +39,6 @@ const ENDED_JOBS: usize = 1000;
 
 /// How long the processes of a job may take to end behind its last checkpoint.
 const END_PATIENCE: Duration = Duration::from_secs(5);
-
-/// Why a job was not taken in.
-#[derive(Debug, thiserror::Error)]
-pub enum SubmitError {
-    /// There is no such binary.
-    #[error("there is no binary {hash}: upload it first")]
-    NoArtifact {
-        /// Its content hash.
-        hash: String,
-    },
-    /// Its binary does not say what it is.
-    #[error(transparent)]
-    Describe(#[from] DescribeError),
-    /// A job with this id is there already.
-    #[error("job {id} has been submitted before, and has not ended")]
-    Duplicate {
-        /// The id.
-        id: JobId,
-    },
-    /// It can't start.
-    #[error(transparent)]
-    Job(#[from] JobError),
-    /// What is to outlive the JobManager can't be kept.
-    #[error(transparent)]
-    Ha(#[from] HaError),
-    /// Its binary can't be kept.
-    #[error(transparent)]
-    Artifact(#[from] ArtifactError),
-}
-
-impl SubmitError {
-    /// What to do about it.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::NoArtifact { .. } | Self::Describe(_) | Self::Duplicate { .. } => {
-                ErrorKind::Invalid
-            }
-            Self::Job(error) => error.kind(),
-            Self::Ha(HaError::Fenced { .. }) => ErrorKind::Fenced,
-            Self::Ha(_) | Self::Artifact(_) => ErrorKind::Unavailable,
-        }
-    }
-}
-
-/// Why a job is not rescaled.
-#[derive(Debug, thiserror::Error)]
-pub enum RescaleError {
-    /// There is no such job.
-    #[error("Job {0} not found")]
-    NoJob(JobId),
-    /// It has ended.
-    #[error("job {0} has ended ({1:?}), and can't be rescaled")]
-    Ended(JobId, JobStatus),
-    /// It has too few key groups.
-    #[error(
-        "parallelism {wanted} is above the job's max parallelism {most}, which can't be changed \
-         while it runs"
-    )]
-    TooMany {
-        /// What was asked for.
-        wanted: Parallelism,
-        /// How many key groups there are.
-        most: MaxParallelism,
-    },
-    /// The bounds are the wrong way round.
-    #[error("the lower bound {} is above the upper bound {}", .0.lower, .0.upper)]
-    Bounds(Requirements),
-    /// What is to outlive the JobManager can't be kept.
-    #[error(transparent)]
-    Ha(#[from] HaError),
-}
 
 /// What a JobManager is set up with.
 #[derive(Clone, Debug)]
@@ -328,34 +256,6 @@ impl Dispatcher {
         let running = |(_, job): &(&JobId, &Job)| job.end.is_none();
         let all = self.lock().iter().filter(running).map(suspend).collect::<Vec<_>>();
         futures::future::join_all(all).await;
-    }
-
-    /// Changes how many subtasks a job may have. It goes on with as many as before until there are
-    /// slots for what is wanted now, and then rescales behind a checkpoint.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such job, or it can't have so many.
-    pub async fn rescale(&self, id: JobId, wanted: Requirements) -> Result<(), RescaleError> {
-        let view = self.job(id).ok_or(RescaleError::NoJob(id))?;
-        if view.status.is_terminal() {
-            return Err(RescaleError::Ended(id, view.status));
-        }
-        let most = view.stats.max_parallelism;
-        if wanted.upper.get() > most.get() {
-            return Err(RescaleError::TooMany { wanted: wanted.upper, most });
-        }
-        if wanted.lower > wanted.upper {
-            return Err(RescaleError::Bounds(wanted));
-        }
-        if let Some(ha) = &self.0.ha {
-            ha.put_requirements(id, wanted).await?;
-        }
-        if let Some(job) = self.lock().get(&id) {
-            info!(job = %id, lower = %wanted.lower, upper = %wanted.upper, "rescaling is asked for");
-            job.requirements.send_replace(wanted);
-        }
-        Ok(())
     }
 
     /// Deletes a snapshot, unless a job that has not ended may still need it.

@@ -5,22 +5,22 @@ mod error;
 mod recover;
 mod rescale;
 mod submit;
+mod transitions;
 mod views;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tidegate_runtime::{
-    HeldSnapshot, JobDescription, JobError, JobHandle, JobResult, JobStatus, dispose_savepoint,
-};
+use tidegate_runtime::{JobDescription, JobError, JobHandle, JobResult, JobStatus};
 use tidegate_types::{Clock, ErrorKind, JobId, Timestamp, error::chain, options::JobOptions};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
+use self::transitions::Transitions;
 pub use self::{
     error::{RescaleError, SubmitError},
     views::{Cancellation, JobView, ProcessPlace, Submission, TaskManagerId, TaskManagerView},
@@ -74,20 +74,8 @@ struct Inner {
     jobs: Mutex<BTreeMap<JobId, Job>>,
     /// The binaries of jobs that have not ended.
     in_use: Mutex<BTreeMap<JobId, String>>,
-    /// The ids under which jobs are being started.
-    starting: Mutex<BTreeSet<JobId>>,
-}
-
-/// The right to start a job under an id, which nobody else has until this is dropped.
-struct Reservation {
-    dispatcher: Dispatcher,
-    id: JobId,
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        self.dispatcher.starting().remove(&self.id);
-    }
+    /// The jobs that are being started, and the snapshots that are being deleted.
+    transitions: Mutex<Transitions>,
 }
 
 impl Dispatcher {
@@ -100,8 +88,17 @@ impl Dispatcher {
         ha: Option<HaStore>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (jobs, in_use, starting) = Default::default();
-        Self(Arc::new(Inner { options, artifacts, resources, ha, clock, jobs, in_use, starting }))
+        let (jobs, in_use, transitions) = Default::default();
+        Self(Arc::new(Inner {
+            options,
+            artifacts,
+            resources,
+            ha,
+            clock,
+            jobs,
+            in_use,
+            transitions,
+        }))
     }
 
     /// The binaries that have been uploaded.
@@ -258,27 +255,6 @@ impl Dispatcher {
         futures::future::join_all(all).await;
     }
 
-    /// Deletes a snapshot, unless a job that has not ended may still need it.
-    ///
-    /// # Errors
-    ///
-    /// When there is none, a job holds it, or it can't be deleted.
-    pub async fn dispose(&self, path: &str) -> Result<(), JobError> {
-        let held = self.held();
-        dispose_savepoint(path, &held).await
-    }
-
-    fn held(&self) -> Vec<HeldSnapshot> {
-        let jobs = self.lock();
-        let running = jobs.iter().filter(|(_, job)| job.end.is_none());
-        let of = |(id, job): (&JobId, &Job)| {
-            let (job, name) = (job.handle.stats().held, job.description.name.clone());
-            let held = move |location| HeldSnapshot { job: *id, name: name.clone(), location };
-            job.into_iter().map(held).collect::<Vec<_>>()
-        };
-        running.flat_map(of).collect()
-    }
-
     /// What the TaskManagers have in their logs, and who they are.
     #[must_use]
     pub fn resources(&self) -> &Resources {
@@ -295,20 +271,6 @@ impl Dispatcher {
     #[must_use]
     pub fn slots(&self) -> (u32, u32) {
         self.0.resources.slot_counts()
-    }
-
-    /// Reserves an id under which no job runs or is being started.
-    fn reserve(&self, id: JobId) -> Result<Reservation, SubmitError> {
-        // Both locks at once: a job that has been started passes from one to the other.
-        let (jobs, mut starting) = (self.lock(), self.starting());
-        if jobs.get(&id).is_some_and(|job| job.end.is_none()) || !starting.insert(id) {
-            return Err(SubmitError::Duplicate { id });
-        }
-        Ok(Reservation { dispatcher: self.clone(), id })
-    }
-
-    fn starting(&self) -> MutexGuard<'_, BTreeSet<JobId>> {
-        self.0.starting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<JobId, Job>> {

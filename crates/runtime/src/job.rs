@@ -26,7 +26,7 @@ use crate::{
     embedded::{EmbeddedAttempts, LocalProgram},
     follow::Follower,
     master::{Attempts, JobMaster},
-    prepare::{check_plan, newest_of, open_stores, prepare, recovered},
+    prepare::{check_plan, locate_start, newest_of, open_stores, prepare, recovered},
     seat::ProcessSeat,
     stats::SharedStats,
     tenure::{Claim, Runner},
@@ -204,8 +204,8 @@ pub struct HeldSnapshot {
     pub job: JobId,
     /// Its name.
     pub name: String,
-    /// Where the snapshot lies.
-    pub location: String,
+    /// Where the snapshot lies; any of the job's own if it is not known yet which.
+    pub location: Option<String>,
 }
 
 /// That a person wants a snapshot to go, and no job holds it.
@@ -214,10 +214,15 @@ struct Disposal {
 }
 
 impl Disposal {
-    fn of(location: &SnapshotLocation, held: &[HeldSnapshot]) -> Result<Self, JobError> {
+    fn of(
+        location: &SnapshotLocation,
+        job: JobId,
+        held: &[HeldSnapshot],
+    ) -> Result<Self, JobError> {
         let address = location.place().address();
-        let is_it = |held: &&HeldSnapshot| {
-            Address::parse(&held.location).is_ok_and(|other| other == *address)
+        let is_it = |held: &&HeldSnapshot| match &held.location {
+            Some(other) => Address::parse(other).is_ok_and(|other| other == *address),
+            None => held.job == job,
         };
         match held.iter().find(is_it) {
             None => Ok(Self { location: location.to_string() }),
@@ -251,8 +256,9 @@ impl DeletionProof for Disposal {
 pub async fn dispose_savepoint(path: &str, held: &[HeldSnapshot]) -> Result<(), JobError> {
     let location = SnapshotLocation::parse(path)?;
     // Nothing is deleted that is no snapshot.
-    location.load().await?;
-    Ok(delete_snapshot(&Places::default(), &Disposal::of(&location, held)?).await?)
+    let manifest = location.load().await?;
+    let disposal = Disposal::of(&location, manifest.job.id, held)?;
+    Ok(delete_snapshot(&Places::default(), &disposal).await?)
 }
 
 /// The master of a job that runs in this process.
@@ -331,6 +337,19 @@ pub async fn recover_master(
     let concludes = newest.kind == RecordedKind::FinalSavepoint;
     set_going(if concludes { master.concluding() } else { master }, end);
     Ok(handle)
+}
+
+/// Where the snapshot lies that a job is to start from, if it is to start from one.
+///
+/// # Errors
+///
+/// When it can't be found.
+pub async fn start_location(settings: &JobSettings) -> Result<Option<String>, JobError> {
+    if settings.options.recovery.path.is_none() {
+        return Ok(None);
+    }
+    let start = locate_start(settings, &open_stores(settings)?).await?;
+    Ok(start.map(|(location, _)| location.to_string()))
 }
 
 /// The newest snapshot in a job's log that it would go on from.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use tidegate_runtime::{
     Attempts, JobDescription, JobError, JobHandle, JobSettings, Runner, newest_recorded,
-    recover_master, start_master,
+    recover_master, start_location, start_master,
 };
 use tidegate_storage::absolute;
 use tidegate_types::{
@@ -43,9 +43,12 @@ impl Dispatcher {
     /// What is wrong with it; nothing has been started then.
     pub async fn submit(&self, submission: Submission) -> Result<JobId, SubmitError> {
         let id = submission.job_id.unwrap_or_else(|| JobId(rand::random()));
-        let _reserved = self.reserve(id)?;
+        let reserved = self.reserve(id)?;
         let started = self.now();
         let described = self.described(id, &submission).await?;
+        if let Some(location) = start_location(&described.settings).await? {
+            reserved.start_from(&described.description.name, &location)?;
+        }
         let Some(ha) = &self.0.ha else {
             let requirements = Requirements::of(&described.options);
             self.start(described, submission, started, requirements).await?;

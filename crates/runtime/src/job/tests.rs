@@ -28,16 +28,21 @@ async fn a_snapshot_that_a_job_holds_is_not_disposed_of() {
         files: BTreeMap::new(),
     };
     location.commit(&manifest).await.expect("committed");
-    let held = HeldSnapshot { job, name, location: path.clone() };
+    let held = HeldSnapshot { job, name, location: Some(path.clone()) };
+    let any = HeldSnapshot { location: None, ..held.clone() };
     let texts = [path.clone(), format!("file:{path}/"), format!("{path}/_metadata")];
     for text in &texts {
-        let error = dispose_savepoint(text, std::slice::from_ref(&held)).await.expect_err("held");
-        assert_eq!(error.kind(), ErrorKind::Invalid);
-        assert!(error.to_string().contains(&job.to_string()), "{error}");
-        assert!(location.exists().await.expect("answers"));
+        for held in [&held, &any] {
+            let error =
+                dispose_savepoint(text, std::slice::from_ref(held)).await.expect_err("held");
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            assert!(error.to_string().contains(&job.to_string()), "{error}");
+            assert!(location.exists().await.expect("answers"));
+        }
     }
-    let other = HeldSnapshot { location: format!("{path}0"), ..held };
-    dispose_savepoint(&texts[1], &[other]).await.expect("nobody holds it");
+    let others = HeldSnapshot { job: JobId::from_name("another"), ..any };
+    let other = HeldSnapshot { location: Some(format!("{path}0")), ..held };
+    dispose_savepoint(&texts[1], &[other, others]).await.expect("nobody holds it");
     assert!(!std::path::Path::new(&path).exists());
     let error = dispose_savepoint(&path, &[]).await.expect_err("it is gone");
     assert_eq!(error.kind(), ErrorKind::Invalid);

@@ -3,6 +3,7 @@
 //! ```text
 //!   <folder>/<sha-256>/binary     the file, executable
 //!   <folder>/<sha-256>/name       what it was called when it was uploaded; gone if it was forgotten
+//!   <folder>/incoming-<random>/   on its way
 //! ```
 //!
 //! # Invariants
@@ -23,6 +24,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// How much of a file is read at once, in bytes.
 const CHUNK: usize = 256 << 10;
+/// How the name of a folder begins whose binary is on its way.
+const INCOMING: &str = "incoming-";
 
 /// A binary that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +92,23 @@ impl ArtifactStore {
         Ok(Self { folder })
     }
 
+    /// Deletes what was on its way when an earlier process ended: nobody else may be using the folder.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be deleted.
+    pub fn sweep(&self) -> Result<(), ArtifactError> {
+        let entries = std::fs::read_dir(&self.folder).map_err(io_error("list", &self.folder))?;
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if entry.file_name().to_string_lossy().starts_with(INCOMING) {
+                tracing::info!(?path, "deleting a binary that never came in whole");
+                std::fs::remove_dir_all(&path).map_err(io_error("delete", &path))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Keeps a file of at most `limit` bytes. One that is there already stays as it is.
     ///
     /// # Errors
@@ -100,7 +120,7 @@ impl ArtifactStore {
         content: &mut (impl AsyncRead + Unpin),
         limit: u64,
     ) -> Result<Artifact, ArtifactError> {
-        let staged = self.folder.join(format!("incoming-{:016x}", rand::random::<u64>()));
+        let staged = self.folder.join(format!("{INCOMING}{:016x}", rand::random::<u64>()));
         let kept = self.keep(name, content, limit, &staged).await;
         if kept.is_err() {
             // What is left is never taken for an artifact.
@@ -271,6 +291,24 @@ mod tests {
         assert!(store.path(&hash).is_some());
         let again = store.add("other", &mut b"abc".as_slice(), 3).await.expect("kept");
         assert_eq!(again.name, "other");
+    }
+
+    #[tokio::test]
+    async fn what_never_came_in_whole_is_swept_and_what_did_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = ArtifactStore::open(folder.path()).expect("opens");
+        let whole = store.add("job", &mut b"abc".as_slice(), 3).await.expect("kept");
+        let (mut reader, _never_closed) = tokio::io::duplex(1);
+        let receiving = store.add("job", &mut reader, 3);
+        let unheard = std::time::Duration::from_millis(50);
+        // As a process that is ended leaves it: what would clear up does not run.
+        let mut receiving = Box::pin(receiving);
+        assert!(tokio::time::timeout(unheard, &mut receiving).await.is_err());
+        std::mem::forget(receiving);
+        assert_eq!(std::fs::read_dir(folder.path()).expect("reads").count(), 2);
+        store.sweep().expect("it is the test's own");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("reads").count(), 1);
+        assert_eq!(store.list(), [whole]);
     }
 
     #[tokio::test]

@@ -65,6 +65,8 @@ impl JobManager {
         let JobManagerOptions { folder, configuration, secret, heartbeat, leadership } = options;
         let clock = Arc::new(SystemClock);
         let artifacts = ArtifactStore::open(folder.join("artifacts"))?;
+        // Whoever comes here leads, or is alone.
+        artifacts.sweep()?;
         let resources = Resources::new(artifacts.clone(), heartbeat, clock.clone());
         let options = DispatcherOptions { folder, configuration };
         let ha = leadership.as_ref().map(Leadership::store);

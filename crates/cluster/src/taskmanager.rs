@@ -17,6 +17,7 @@
 
 mod leftovers;
 mod logs;
+mod output;
 mod process;
 
 use std::{
@@ -39,6 +40,7 @@ use tracing::{info, warn};
 
 use self::{
     leftovers::{OwnFolder, tidy_binaries, tidy_logs},
+    output::older,
     process::{Ended, ProcessHome, run},
 };
 use crate::artifacts::{ArtifactError, ArtifactStore};
@@ -276,7 +278,8 @@ impl Connection {
 
     /// Deletes what processes that have ended have left and nobody needs any more.
     fn tidy_up(&self) {
-        let logs = self.running.keys().map(|key| self.home.log_of(key)).collect::<BTreeSet<_>>();
+        let logs = self.running.keys().map(|key| self.home.log_of(key));
+        let logs = logs.flat_map(|log| [older(&log), log]).collect::<BTreeSet<_>>();
         let binaries = self.running.values().map(|running| running.artifact.clone());
         let binaries = binaries.collect::<BTreeSet<_>>();
         // Here and now, so that no process is started between the look and the deletion.

@@ -26,6 +26,7 @@ mod canonical;
 mod encode;
 mod encoders;
 mod network;
+mod patience;
 mod progress;
 mod threads;
 
@@ -47,6 +48,7 @@ use tidegate_types::{
     error::chain,
 };
 use tokio::{sync::mpsc, task::JoinSet};
+use tracing::warn;
 
 pub(crate) use self::network::Network;
 pub(crate) use self::progress::Progress;
@@ -55,6 +57,7 @@ use self::{
     canonical::CanonicalTarget,
     encode::{EncodedPart, assemble, encode_part},
     encoders::Encoders,
+    patience::{LONG, telling_after},
 };
 use crate::{
     graph::TaskId,
@@ -112,7 +115,9 @@ struct Outcome {
 
 async fn run_to_end(uid: OperatorUid, subtask: SubtaskIndex, duty: Duty) -> Outcome {
     let Duty { what, work } = duty;
-    let result = caught_async(work).await;
+    let tell =
+        || warn!(operator = %uid, %subtask, "it takes more than {LONG:?} to {what}; waiting on");
+    let result = telling_after(LONG, caught_async(work), tell).await;
     Outcome { uid, subtask, what, result }
 }
 

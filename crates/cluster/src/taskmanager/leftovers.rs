@@ -4,7 +4,8 @@
 //!   <dir>/taskmanager-<id>/
 //!     lock          locked by the TaskManager whose folder it is, for as long as it lives
 //!     artifacts/    binaries: those in use, and a few that were so last
-//!     log/          of each process; of those that have ended the newest few (env.log.max)
+//!     log/          of each process, in two files of bounded size; of those that have ended the
+//!                   newest few (env.log.max)
 //! ```
 //!
 //! A TaskManager tidies up in its own folder when a process has ended, and beside it, in the folders

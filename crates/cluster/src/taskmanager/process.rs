@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
+    time::Duration,
 };
 
 use tidegate_protocol::{
@@ -18,10 +19,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::output::{self, LOG_BYTES};
 use crate::{artifacts::ArtifactStore, program::spawn};
 
 /// How much of a process's log goes to the JobManager when it ends, in bytes.
 const TAIL: u64 = 4000;
+/// How long what a process has said last may take to its log, once it has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What processes are started with, the same for all.
 #[derive(Clone)]
@@ -76,9 +80,8 @@ impl ProcessHome {
         let failed = |what: &str, error: &dyn std::fmt::Display| format!("cannot {what}: {error}");
         std::fs::create_dir_all(&self.logs)
             .map_err(|error| failed("create the log folder", &error))?;
-        let output = std::fs::File::options().create(true).append(true).open(log);
-        let output = output.map_err(|error| failed("write the log", &error))?;
-        let errors = output.try_clone().map_err(|error| failed("write the log", &error))?;
+        let (ends, said) =
+            output::open(log, LOG_BYTES).await.map_err(|error| failed("write the log", &error))?;
         let seat = serde_json::to_string(&self.seat(request)?);
         let configuration = serde_json::to_string(&request.configuration);
         let json = |error: serde_json::Error| failed("tell the process what it is", &error);
@@ -88,11 +91,12 @@ impl ProcessHome {
             .env(PROCESS_VARIABLE, seat.map_err(json)?)
             .env(CONFIGURATION_VARIABLE, configuration.map_err(json)?)
             .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(errors)
+            .stdout(ends.output)
+            .stderr(ends.errors)
             .kill_on_drop(true);
         let started = spawn(command).await;
         let mut child = started.map_err(|error| failed("start the job's binary", &error))?;
+        let mut passing_on = tokio::spawn(said.pass_on());
         let key = &request.key;
         info!(job = %key.job, attempt = %key.attempt, process = %key.process, pid = child.id(), "process started");
         let waited = tokio::select! {
@@ -103,6 +107,8 @@ impl ProcessHome {
                 child.wait().await
             }
         };
+        // What it has started itself may still hold the pipe: that goes on being passed on.
+        let _ = tokio::time::timeout(LAST_WORDS, &mut passing_on).await;
         waited.map_err(|error| failed("wait for the process", &error))
     }
 

@@ -14,7 +14,6 @@ mod attempts;
 mod damage;
 mod farewell;
 mod handover;
-mod leftovers;
 mod tell;
 mod under_way;
 
@@ -34,7 +33,7 @@ use tidegate_snapshot::store::SnapshotStore;
 use tidegate_storage::log::Recorded;
 use tidegate_types::{
     AttemptId, CheckpointId, Clock, ErrorKind, MaxParallelism, Parallelism, ProcessIndex,
-    error::chain,
+    Superseded, error::chain,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -46,7 +45,6 @@ pub use self::attempts::{AttemptStart, Attempts, RunningAttempt};
 use self::{
     farewell::{Farewell, Leave},
     handover::{Handover, Step},
-    leftovers::Lineage,
     tell::Sample,
     under_way::UnderWay,
 };
@@ -143,8 +141,6 @@ pub(crate) struct JobMaster {
     under_way: BTreeMap<CheckpointId, UnderWay>,
     replies: HashMap<RequestId, Reply>,
     next_request: u64,
-    /// What its attempts have left behind.
-    lineage: Lineage,
     /// Where the savepoint lies that the job was stopped with.
     stopped_with: Option<String>,
     farewell: Farewell,
@@ -189,7 +185,6 @@ impl JobMaster {
             under_way: BTreeMap::new(),
             replies: HashMap::new(),
             next_request: 0,
-            lineage: Lineage::default(),
             stopped_with: None,
             farewell: Farewell::No,
             attempt: AttemptId(0),
@@ -537,7 +532,9 @@ impl JobMaster {
         let (attempt, token) = (self.attempt, self.tenure.attempt_token(self.attempt));
         self.token = token;
         let concludes = self.coordinator.is_concluding();
-        let superseded = self.lineage.begin(token, self.tenure.superseded());
+        let log = self.tenure.log();
+        log.restored(restored.from.as_ref().map(|(id, path)| (*id, path.as_str()))).await;
+        let superseded = Superseded::Runs { runs: self.tenure.superseded(), but: log.held().await };
         let start = AttemptStart { attempt, token, restored, concludes, superseded };
         self.unless_cancelled(|attempts| attempts.start(start)).await
     }

@@ -178,8 +178,8 @@ impl Tenure {
         self.log.run().token.of_attempt(attempt.get())
     }
 
-    /// The runs whose output an attempt of this run may delete that is prepared and not committed:
-    /// those that it has superseded, as long as no savepoint can hold any of that, and its own.
+    /// The runs whose output an attempt of this run may delete that is prepared and not committed, but
+    /// for what savepoints hold: those that it has superseded, and its own.
     pub(crate) fn superseded(&self) -> BTreeSet<RunToken> {
         let superseded = self.log.superseded().difference(self.log.with_savepoints());
         superseded.copied().chain([self.log.run().token]).collect()

@@ -32,6 +32,9 @@
 //!   an entry counts as long as the one behind it agrees, from the newest back.
 //! - INV-NEWEST: a job goes on from the highest id in the log that is no mere savepoint, not from
 //!   the entry that was appended last: snapshots become durable in any order.
+//! - INV-HELD: what sinks have prepared for a savepoint is the savepoint's until it is committed, by a
+//!   later checkpoint of the same attempt, or by a checkpoint of an attempt that was restored from the
+//!   savepoint. The newest entry names every such savepoint, however long ago it was completed.
 //!
 //! # Failure
 //!
@@ -56,7 +59,7 @@ pub use tidegate_types::RunToken;
 use tokio::sync::Mutex;
 
 use self::entries::{Entries, Entry, numbers};
-use crate::{Place, Records, StoreError};
+use crate::{Address, Place, Records, StoreError};
 
 /// How many entries are kept, and more if that is needed to go on.
 const KEPT: u64 = 100;
@@ -96,6 +99,10 @@ pub struct Recorded {
     /// What it is for.
     #[serde(default)]
     pub kind: RecordedKind,
+    /// The token of the attempt that has taken it, which the names of all files carry that its sinks
+    /// have prepared. Earlier versions do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u64>,
 }
 
 /// The proof that a snapshot is complete: it stands in its job's log. Only an append makes one.
@@ -163,6 +170,10 @@ struct End {
     needed: Option<(CheckpointId, u64)>,
     /// What this run has completed of late.
     own: BTreeMap<u64, Recorded>,
+    /// The savepoints that may hold what is not committed.
+    held: Vec<Recorded>,
+    /// What the running attempt was restored from.
+    restored: Option<(CheckpointId, Address)>,
 }
 
 impl End {
@@ -170,9 +181,30 @@ impl End {
         self.own.iter().find(|(_, own)| *own == snapshot).map(|(number, _)| *number)
     }
 
-    fn advance(&mut self, number: u64, recorded: Option<Recorded>) {
+    /// The savepoints that may hold what is not committed, once this snapshot is complete: INV-HELD.
+    fn held_behind(&self, done: &Recorded) -> Vec<Recorded> {
+        let is_restored = |held: &Recorded| {
+            self.restored.as_ref().is_some_and(|(id, address)| {
+                held.checkpoint == *id
+                    && Address::parse(&held.location).is_ok_and(|held| held == *address)
+            })
+        };
+        let is_earlier =
+            |held: &Recorded| held.attempt == done.attempt && held.checkpoint < done.checkpoint;
+        let mut held = self.held.clone();
+        if done.is_needed() {
+            held.retain(|held| !is_earlier(held) && !is_restored(held));
+        }
+        if done.kind != RecordedKind::Checkpoint {
+            held.push(done.clone());
+        }
+        held
+    }
+
+    fn advance(&mut self, number: u64, own: Entry) {
         self.last = number;
-        if let Some(recorded) = recorded {
+        self.held = own.held().to_vec();
+        if let Some(recorded) = own.into_snapshot() {
             if recorded.is_needed() {
                 self.needed = self.needed.max(Some((recorded.checkpoint, number)));
             }
@@ -215,7 +247,7 @@ async fn take_over_keeping(
             newest => {
                 let next = newest.map_or(0, |(last, _)| last) + 1;
                 let behind = newest.map(|(_, newest)| newest.run());
-                let mine = Entry::take_over(&run, behind);
+                let mine = Entry::take_over(&run, behind, entries.held().to_vec());
                 if !records.create(&Entry::name(next), mine.to_json()).await? {
                     continue;
                 }
@@ -227,7 +259,8 @@ async fn take_over_keeping(
             records.remove(&Entry::name(last)).await?;
             continue;
         }
-        let end = End { last, needed: entries.needed(), own: BTreeMap::new() };
+        let (needed, held) = (entries.needed(), entries.held().to_vec());
+        let end = End { last, needed, own: BTreeMap::new(), held, restored: None };
         let log = JobLog {
             records,
             superseded: Arc::new(entries.others(run.token)),
@@ -306,8 +339,22 @@ impl JobLog {
         &self.superseded
     }
 
-    /// Those runs, and this one's, that had completed a savepoint when the job was taken over. What
-    /// they have prepared and not committed may be the savepoint's.
+    /// The attempts whose output that is prepared and not committed a savepoint holds: nobody's
+    /// leftovers, by their tokens (INV-HELD).
+    pub async fn held(&self) -> BTreeSet<u64> {
+        self.end.lock().await.held.iter().filter_map(|held| held.attempt).collect()
+    }
+
+    /// An attempt of this run begins, restored from there: once it completes a checkpoint, what that
+    /// snapshot holds is committed.
+    pub async fn restored(&self, from: Option<(CheckpointId, &str)>) {
+        let from = from.and_then(|(id, path)| Some((id, Address::parse(path).ok()?)));
+        self.end.lock().await.restored = from;
+    }
+
+    /// The superseded runs, and this one's, that had completed a savepoint without saying in which
+    /// attempt, as earlier versions did. What they have prepared and not committed may be the
+    /// savepoint's.
     #[must_use]
     pub fn with_savepoints(&self) -> &BTreeSet<RunToken> {
         &self.with_savepoints
@@ -326,12 +373,13 @@ impl JobLog {
                 return Ok(Completion { number, recorded: snapshot });
             }
             let number = end.last + 1;
-            let mine = Entry::completed(&self.run, snapshot.clone());
+            let held = end.held_behind(&snapshot);
+            let mine = Entry::completed(&self.run, snapshot.clone(), held);
             let created = self.records.create(&Entry::name(number), mine.to_json()).await?;
             // What is there already may be this run's own, of an append that got no answer.
             let own = if created { mine } else { self.own_entry(number).await? };
             self.check_newest(number, created).await?;
-            end.advance(number, own.into_snapshot());
+            end.advance(number, own);
             self.forget_old(&mut end).await;
         }
     }

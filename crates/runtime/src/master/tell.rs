@@ -78,7 +78,6 @@ impl JobMaster {
         let (job, now) = (self.settings.id, self.clock.now());
         match outcome {
             CheckpointOutcome::Completed { snapshot, duration, sync_max, alignment_max } => {
-                self.lineage.completed(&snapshot);
                 if matches!(snapshot.kind, BarrierKind::StopWithSavepoint { .. }) {
                     self.stopped_with = Some(snapshot.location.clone());
                 }

@@ -49,7 +49,8 @@ impl UnderWay {
             SnapshotKind::Savepoint => RecordedKind::Savepoint,
             SnapshotKind::FinalSavepoint => RecordedKind::FinalSavepoint,
         };
-        Recorded { checkpoint, location: self.unfinished.location().to_string(), kind }
+        let location = self.unfinished.location().to_string();
+        Recorded { checkpoint, location, kind, attempt: Some(self.unfinished.token()) }
     }
 
     /// Keeps what was measured of its parts.

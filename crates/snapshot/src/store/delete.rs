@@ -92,6 +92,12 @@ impl Unfinished {
         &self.location
     }
 
+    /// The token of the attempt that has begun it.
+    #[must_use]
+    pub fn token(&self) -> u64 {
+        self.token
+    }
+
     /// Deletes what was written for it, by the names that carry the attempt's token. If somebody
     /// has completed a snapshot there, it stays whole.
     ///

@@ -428,6 +428,9 @@ async fn the_log_of_a_job_stays_when_the_checkpoints_beside_it_go() {
         assert!(store.list(job(), subdir).await.expect("lists").is_empty());
         let (checkpoint, location) = (CheckpointId(1), "chk-1".to_owned());
         let kind = log::RecordedKind::Checkpoint;
-        taken.append(log::Recorded { checkpoint, location, kind }).await.expect("its log is there");
+        taken
+            .append(log::Recorded { checkpoint, location, kind, attempt: None })
+            .await
+            .expect("its log is there");
     }
 }

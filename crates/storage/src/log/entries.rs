@@ -28,6 +28,9 @@ pub(super) struct Entry {
     /// Whose entry stands in front of it, if there is one and the writer says so.
     #[serde(default)]
     behind: Option<RunToken>,
+    /// The savepoints that may hold what is prepared and not committed, as of this entry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    held: Vec<Recorded>,
     /// The snapshot that is complete; none if the job is taken over.
     #[serde(alias = "snapshot")]
     completed: Option<Recorded>,
@@ -39,14 +42,14 @@ impl Entry {
         format!("{number:020}")
     }
 
-    pub(super) fn take_over(run: &Run, behind: Option<RunToken>) -> Self {
+    pub(super) fn take_over(run: &Run, behind: Option<RunToken>, held: Vec<Recorded>) -> Self {
         let Run { token, rank, name } = run.clone();
-        Self { run: token, rank, name, behind, completed: None }
+        Self { run: token, rank, name, behind, held, completed: None }
     }
 
     /// Behind the run's own take-over, or its own completions.
-    pub(super) fn completed(run: &Run, snapshot: Recorded) -> Self {
-        Self { completed: Some(snapshot), ..Self::take_over(run, Some(run.token)) }
+    pub(super) fn completed(run: &Run, snapshot: Recorded, held: Vec<Recorded>) -> Self {
+        Self { completed: Some(snapshot), ..Self::take_over(run, Some(run.token), held) }
     }
 
     pub(super) fn to_json(&self) -> Bytes {
@@ -81,6 +84,10 @@ impl Entry {
             (name, 0) => format!("{name} (run {})", self.run),
             (name, rank) => format!("{name} of epoch {rank}"),
         }
+    }
+
+    pub(super) fn held(&self) -> &[Recorded] {
+        &self.held
     }
 
     pub(super) fn into_snapshot(self) -> Option<Recorded> {
@@ -138,10 +145,17 @@ impl Entries {
         runs.filter(|run| *run != own && *run != RunToken::default()).collect()
     }
 
-    /// The runs that have completed a savepoint.
+    /// The savepoints that may hold what is prepared and not committed.
+    pub(super) fn held(&self) -> &[Recorded] {
+        self.newest().map_or(&[], |(_, newest)| newest.held())
+    }
+
+    /// The runs that have completed a savepoint in an attempt that nobody knows.
     pub(super) fn with_savepoints(&self) -> BTreeSet<RunToken> {
         let is_savepoint = |entry: &&Entry| {
-            entry.completed.as_ref().is_some_and(|done| done.kind == RecordedKind::Savepoint)
+            let completed = entry.completed.as_ref();
+            completed
+                .is_some_and(|done| done.kind == RecordedKind::Savepoint && done.attempt.is_none())
         };
         self.0.values().filter(is_savepoint).map(|entry| entry.run).collect()
     }

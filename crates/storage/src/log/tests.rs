@@ -27,7 +27,7 @@ fn checkpoint(id: u64) -> Recorded {
 }
 
 fn recorded(id: u64, kind: RecordedKind) -> Recorded {
-    Recorded { checkpoint: CheckpointId(id), location: format!("/chk-{id}"), kind }
+    Recorded { checkpoint: CheckpointId(id), location: format!("/chk-{id}"), kind, attempt: None }
 }
 
 fn ids(snapshots: &[Recorded]) -> Vec<u64> {
@@ -124,6 +124,39 @@ async fn what_a_job_goes_on_from_is_kept_however_many_savepoints_follow() {
 }
 
 #[tokio::test]
+async fn inv_held_what_a_savepoint_holds_is_known_until_it_is_committed_however_long_that_takes() {
+    let place = place("log-held");
+    let of = |id, kind, attempt| Recorded { attempt: Some(attempt), ..recorded(id, kind) };
+    let chk = |id, attempt| of(id, RecordedKind::Checkpoint, attempt);
+    let held = async |log: &JobLog| log.held().await.into_iter().collect::<Vec<_>>();
+    let (log, _) = take_over_keeping(&place, run(1), 3).await.expect("taken");
+    log.append(of(2, RecordedKind::Savepoint, 0x11)).await.expect("the only one");
+    assert_eq!(held(&log).await, [0x11]);
+    // One that was under way before commits nothing of it, and neither does another attempt.
+    log.append(chk(1, 0x11)).await.expect("the only one");
+    for id in 3..20 {
+        log.append(chk(id, 0x12)).await.expect("the only one");
+    }
+    log.append(of(20, RecordedKind::Savepoint, 0x12)).await.expect("the only one");
+    assert_eq!(held(&log).await, [0x11, 0x12]);
+    log.append(chk(21, 0x12)).await.expect("the only one");
+    let before = held(&log).await;
+    assert_eq!(before, [0x11]);
+    // The next run knows it, though the entry of the savepoint is long gone.
+    let (log, _) = take_over_keeping(&place, run(2), 3).await.expect("taken");
+    assert_eq!(held(&log).await, before);
+    assert!(log.with_savepoints().is_empty());
+    log.restored(Some((CheckpointId(2), "/elsewhere/chk-2"))).await;
+    log.append(chk(22, 0x21)).await.expect("the only one");
+    assert_eq!(held(&log).await, before, "it was restored from another one");
+    log.restored(Some((CheckpointId(2), "file:///chk-2"))).await;
+    log.append(chk(23, 0x22)).await.expect("the only one");
+    assert_eq!(held(&log).await, [0; 0]);
+    log.append(of(24, RecordedKind::FinalSavepoint, 0x22)).await.expect("the only one");
+    assert_eq!(held(&log).await, [0x22]);
+}
+
+#[tokio::test]
 async fn inv_order_who_was_taken_over_from_completes_nothing_more() {
     let place = place("log-fenced");
     let (old, _) = take_over_keeping(&place, run(1), 3).await.expect("taken");
@@ -153,7 +186,7 @@ async fn an_entry_in_front_of_the_oldest_that_counts_is_none() {
     let names = place.records("").names().await.expect("lists");
     assert_eq!(names.first(), Some(&Entry::name(3)));
     // As the zombie writes it before it looks.
-    let stale = Entry::completed(zombie.run(), checkpoint(1000)).to_json();
+    let stale = Entry::completed(zombie.run(), checkpoint(1000), Vec::new()).to_json();
     assert!(place.records("").create(&Entry::name(2), stale).await.expect("written"));
     assert_eq!(ids(&read(&place).await.expect("reads")), [1]);
 }
@@ -243,7 +276,7 @@ fn an_entry_of_an_earlier_version_is_read() {
     let entry = serde_json::from_str::<Entry>(old).expect("it is one");
     assert!(entry.by().contains("epoch 3"));
     assert_eq!(entry.into_snapshot(), Some(checkpoint(7)));
-    let new = Entry::completed(&run(0xab), recorded(7, RecordedKind::FinalSavepoint));
+    let new = Entry::completed(&run(0xab), recorded(7, RecordedKind::FinalSavepoint), Vec::new());
     let text = String::from_utf8(new.to_json().to_vec()).expect("text");
     assert_eq!(
         text,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   <high-availability.storageDir>/<cluster id>/
-//!     leader, alive            who is JobManager: see [`crate::leader`]
+//!     leader, alive, sequence  who is JobManager: see [`crate::leader`]
 //!     jobs/<job id>            the submission; gone when the job has ended
 //!     binaries/<sha-256>       the binary it was submitted with
 //!     requirements/<job id>/<number>   how many subtasks it may have, once that was changed
@@ -10,7 +10,7 @@
 //!
 //! Every record is written once, create-if-absent. Which snapshots of a job are complete, and who may
 //! complete more, stands in the job's own log beside its checkpoints ([`tidegate_storage::log`]), where
-//! a JobManager's epoch is the rank of its runs.
+//! the JobManager's sequence and epoch are the rank of its runs.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -18,7 +18,7 @@ use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tidegate_storage::{
     Place, Records, StoreError,
-    log::{JobLog, LogError},
+    log::{JobLog, LogError, Rank},
 };
 use tidegate_types::{CheckpointId, JobId};
 use tokio::{io::AsyncReadExt, sync::mpsc};
@@ -93,6 +93,7 @@ pub struct HaStore {
     store: Place,
     cluster: String,
     leadership: JobLog,
+    sequence: u64,
 }
 
 /// Names that sort as their numbers do.
@@ -125,13 +126,13 @@ async fn send(mut file: tokio::fs::File, chunks: mpsc::Sender<Bytes>) -> std::io
 
 impl HaStore {
     /// Of the JobManager of this epoch.
-    pub(crate) fn new(store: Place, cluster: String, leadership: JobLog) -> Self {
-        Self { store, cluster, leadership }
+    pub(crate) fn new(store: Place, cluster: String, leadership: JobLog, sequence: u64) -> Self {
+        Self { store, cluster, leadership, sequence }
     }
 
-    /// The epoch, which is the rank of its runs in the logs of jobs.
-    pub(crate) fn epoch(&self) -> u64 {
-        self.leadership.taken_over()
+    /// The rank of its runs in the logs of jobs.
+    pub(crate) fn rank(&self) -> Rank {
+        Rank { sequence: self.sequence, epoch: self.leadership.taken_over() }
     }
 
     fn records(&self, below: &str) -> Records {

@@ -4,6 +4,7 @@
 //!   <high-availability.storageDir>/<cluster id>/
 //!     leader/<epoch>    who was JobManager from that epoch on
 //!     alive/            which one lives
+//!     sequence          tells these epochs from all others: they are compared with each other only
 //! ```
 //!
 //! # Protocol
@@ -41,6 +42,9 @@ use crate::ha::HaStore;
 
 /// How often a leader looks at most whether a later epoch has come.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// The record that tells a sequence of JobManagers from others.
+const SEQUENCE: &str = "sequence";
 
 /// Why a JobManager does not lead.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +84,7 @@ pub struct Leadership {
     store: Place,
     cluster: String,
     log: JobLog,
+    sequence: u64,
     look: Duration,
     /// `None` once it has said that it ends.
     presence: Mutex<Option<Presence>>,
@@ -98,22 +103,23 @@ impl Leadership {
     ) -> Result<Self, LeaderError> {
         let (store, cluster) = (Place::open(storage_dir)?, cluster.trim_matches('/').to_owned());
         let LeaderOptions { name, retry_period, lease_duration, take_over } = options.clone();
-        let run = Run { token: RunToken::of(rand::random()), rank: 0, name };
+        let run = Run { token: RunToken::of(rand::random()), rank: None, name };
         let options = PresenceOptions { period: retry_period, silence: lease_duration, take_over };
         let folder = store.folder(&cluster);
         let presence = Presence::claim_in_turn(&folder.folder("alive"), &run, options).await?;
         let (log, _) = log::take_over(&folder.folder("leader"), run.clone())
             .await
             .map_err(LeaderError::Log)?;
+        let sequence = sequence_of(&folder).await?;
         info!(epoch = log.taken_over(), storage_dir, name = run.name, "JobManager of a new epoch");
         let (look, presence) = (LOOK.min(retry_period), Mutex::new(Some(presence)));
-        Ok(Self { store, cluster, log, look, presence })
+        Ok(Self { store, cluster, log, sequence, look, presence })
     }
 
     /// What the JobManager of this epoch keeps.
     #[must_use]
     pub fn store(&self) -> HaStore {
-        HaStore::new(self.store.clone(), self.cluster.clone(), self.log.clone())
+        HaStore::new(self.store.clone(), self.cluster.clone(), self.log.clone(), self.sequence)
     }
 
     /// Looks until another JobManager has taken over, and tells which.
@@ -147,6 +153,25 @@ impl Leadership {
         if let Some(presence) = presence {
             presence.leave(false).await;
         }
+    }
+}
+
+/// The number of the sequence of JobManagers whose folder this is, chosen by the first.
+async fn sequence_of(folder: &Place) -> Result<u64, StoreError> {
+    let records = folder.records("");
+    loop {
+        let found = records.read(SEQUENCE).await?;
+        let number = found.as_deref().and_then(|text| std::str::from_utf8(text).ok());
+        if let Some(number) = number.and_then(|text| u64::from_str_radix(text, 16).ok()) {
+            return Ok(number);
+        }
+        if found.is_some() {
+            // Whoever had the number is gone: with another one, its runs are those of strangers.
+            warn!(%folder, "the record '{SEQUENCE}' is damaged, and written anew");
+            records.remove(SEQUENCE).await?;
+        }
+        let number = format!("{:016x}", rand::random::<u64>());
+        records.create(SEQUENCE, number.into()).await?;
     }
 }
 

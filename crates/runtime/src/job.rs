@@ -329,6 +329,8 @@ pub async fn recover_master(
     let (log, mut recorded) = claim.take_over().await?;
     recorded.retain(|snapshot| Some(snapshot.checkpoint) > behind);
     let Some(newest) = newest_of(&recorded).cloned() else {
+        // It claims the job anew.
+        drop(claim);
         return start_master(settings, plan, attempts, runner, clock).await;
     };
     let (handle, stats, requests, end) = hold(&settings, clock.as_ref());

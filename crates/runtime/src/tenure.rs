@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tidegate_storage::{
     Address, Place,
-    log::{self, JobLog, LogError, Recorded, Run},
+    log::{self, JobLog, LogError, Rank, Recorded, Run},
     presence::{self, Presence, PresenceError, PresenceOptions},
 };
 use tidegate_types::{AttemptId, ErrorKind, RunToken, error::chain};
@@ -34,10 +34,10 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub struct Runner {
     /// What a person calls it.
     pub name: String,
-    /// Nobody takes over from who has a higher rank: a JobManager's epoch, and 0 else.
-    pub rank: u64,
-    /// How it shows that it lives; `None` for a JobManager, which does so for all of its jobs.
-    pub presence: Option<PresenceOptions>,
+    /// Nobody takes over from a later JobManager of the same sequence. `None` for who is of none.
+    pub rank: Option<Rank>,
+    /// How it shows that it lives.
+    pub presence: PresenceOptions,
 }
 
 impl Runner {
@@ -45,8 +45,8 @@ impl Runner {
     #[must_use]
     pub fn this_process(take_over: bool) -> Self {
         let name = format!("process {} on {}", std::process::id(), host());
-        let presence = Some(PresenceOptions { take_over, ..PresenceOptions::default() });
-        Self { name, rank: 0, presence }
+        let presence = PresenceOptions { take_over, ..PresenceOptions::default() };
+        Self { name, rank: None, presence }
     }
 }
 
@@ -87,7 +87,7 @@ pub fn running(settings: &JobSettings) -> Option<String> {
 
 /// That no other run of a job was seen alive.
 pub(crate) struct Claim {
-    presence: Option<Presence>,
+    presence: Presence,
     log: Place,
     run: Run,
 }
@@ -105,14 +105,9 @@ impl Claim {
     ) -> Result<Self, JobError> {
         let Runner { name, rank, presence } = runner.clone();
         let run = Run { token: RunToken::of(rand::random()), rank, name };
-        let presence = match presence {
-            Some(options) => {
-                let folder = stores.job_folder(spec).folder(PRESENCE);
-                let claimed = Presence::claim(&folder, &run, options).await;
-                Some(claimed.map_err(|error| refused(spec, stores, &error))?)
-            }
-            None => None,
-        };
+        let folder = stores.job_folder(spec).folder(PRESENCE);
+        let claimed = Presence::claim(&folder, &run, presence).await;
+        let presence = claimed.map_err(|error| refused(spec, stores, &error))?;
         Ok(Self { presence, log: stores.log(spec), run })
     }
 
@@ -129,7 +124,7 @@ impl Claim {
     ///
     /// # Errors
     ///
-    /// When the log can't be written, or belongs to somebody of a higher rank.
+    /// When the log can't be written, or belongs to a later JobManager.
     pub(crate) async fn take_over(&self) -> Result<(JobLog, Vec<Recorded>), JobError> {
         for _ in 0..RETRIES {
             match log::take_over(&self.log, self.run.clone()).await {
@@ -155,7 +150,7 @@ fn refused(spec: &JobSettings, stores: &Stores, error: &PresenceError) -> JobErr
             ErrorKind::Fenced,
             format!(
                 "job {} (`{}`) is running already: {by} has its checkpoints in {}; stop that one, \
-                 or take the job over from it with --take-over",
+                 or take the job over from it with --take-over (execution.take-over)",
                 spec.id, spec.name, stores.checkpoints
             ),
         ),
@@ -164,7 +159,7 @@ fn refused(spec: &JobSettings, stores: &Stores, error: &PresenceError) -> JobErr
 
 /// A run's hold on its job, until the run ends.
 pub(crate) struct Tenure {
-    presence: Option<Presence>,
+    presence: Presence,
     log: JobLog,
 }
 
@@ -190,8 +185,6 @@ impl Tenure {
         if forget && let Err(error) = self.log.forget().await {
             warn!(run = self.log.run().name, error = chain(&error), "the job's log stays");
         }
-        if let Some(presence) = self.presence {
-            presence.leave(forget).await;
-        }
+        self.presence.leave(forget).await;
     }
 }

@@ -64,14 +64,24 @@ use crate::{Address, Place, Records, StoreError};
 /// How many entries are kept, and more if that is needed to go on.
 const KEPT: u64 = 100;
 
+/// Which JobManager a run is of, where each takes the jobs of the one before it over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rank {
+    /// The sequence of JobManagers, by a number chosen at random. Ranks of two sequences say nothing of
+    /// each other.
+    pub sequence: u64,
+    /// Which one of it: later ones have higher epochs.
+    pub epoch: u64,
+}
+
 /// One execution of a job's program, from its start to its end, over all attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
     /// Chosen at random: no other run has it.
     pub token: RunToken,
-    /// Nobody takes over from a run of a higher rank: a JobManager's epoch, and 0 where nobody is
+    /// Nobody takes over from a run of a later JobManager of its own sequence. `None` where nobody is
     /// appointed.
-    pub rank: u64,
+    pub rank: Option<Rank>,
     /// What a person calls it: host and process.
     pub name: String,
 }
@@ -224,7 +234,7 @@ impl End {
 ///
 /// # Errors
 ///
-/// [`LogError::Fenced`] if a run of a higher rank has it, [`LogError::Damaged`] for an entry that
+/// [`LogError::Fenced`] if a run of a later JobManager of the same sequence has it, [`LogError::Damaged`] for an entry that
 /// counts and can't be read. After [`LogError::Unavailable`] the same run may try again.
 pub async fn take_over(folder: &Place, run: Run) -> Result<(JobLog, Vec<Recorded>), LogError> {
     take_over_keeping(folder, run, KEPT).await

@@ -18,6 +18,9 @@
 //! it. Where several machines share a disk the locks of another one may not be seen here, and signs
 //! have to do.
 //!
+//! Of JobManagers of one sequence each takes over from the one before it ([`Run::rank`]): runs of the same
+//! sequence do not wait for each other.
+//!
 //! # Failure
 //!
 //! Who is taken for dead and is not does no harm: nothing that it does counts without an entry in a
@@ -137,20 +140,22 @@ impl Presence {
         }
         let lock = folder.local().map(lock::look);
         let is_certain = match &lock {
-            Some(Found::Held { by }) if !options.take_over => {
+            Some(Found::Held { by, sequence })
+                if !options.take_over && !is_of_sequence(run, *sequence) =>
+            {
                 return Err(PresenceError::Alive { by: by.clone() });
             }
             Some(Found::Free(free)) => free.was_given_by_this_kernel(),
             Some(Found::Held { .. } | Found::Unusable) | None => false,
         };
         let records = folder.records("");
-        let before = signs::others(&records, run.token).await?;
-        if let Some(by) = before.first(&records).await
+        let before = signs::others(&records, run).await?;
+        if let Some(by) = before.first_of_others(&records).await
             && !is_certain
             && !options.take_over
         {
             telling.tell(folder, &by, options);
-            signs::watch(&records, run.token, &before, options).await?;
+            signs::watch(&records, run, &before, options).await?;
         }
         let lock = match (lock, folder.local()) {
             (Some(Found::Free(free)), _) => Some(free.hold(run)),
@@ -171,6 +176,11 @@ impl Presence {
             lock.leave(forget);
         }
     }
+}
+
+/// Whether a run takes over from those of that sequence without waiting.
+fn is_of_sequence(run: &Run, sequence: Option<u64>) -> bool {
+    sequence.is_some() && sequence == run.rank.map(|rank| rank.sequence)
 }
 
 /// Says for whom somebody waits, and not too often.

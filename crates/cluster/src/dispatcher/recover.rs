@@ -38,7 +38,7 @@ impl Dispatcher {
             let _reserved = self.reserve(id)?;
             if let Err(error) = self.recover_job(ha, id, &stored).await {
                 error!(job = %id, error = chain(&error), "the job can't be recovered now");
-                if error.kind() != ErrorKind::Fenced {
+                if !is_over(&error) {
                     self.keep_trying(id, stored, &error)?;
                 }
             }
@@ -108,7 +108,7 @@ impl Dispatcher {
             match self.recover_job(ha, id, &stored).await {
                 // What is listed now is the job itself.
                 Ok(()) => return,
-                Err(error) if error.kind() == ErrorKind::Fenced => return,
+                Err(error) if is_over(&error) => return,
                 Err(error) => {
                     warn!(job = %id, error = chain(&error), "the job can't be recovered yet");
                     held_up.because(&JobError::caused_by(error.kind(), &error));
@@ -150,6 +150,11 @@ impl Dispatcher {
         };
         Ok((job, held_up))
     }
+}
+
+/// Whether another JobManager has taken over. Another run of the job is another matter: it may end.
+fn is_over(error: &SubmitError) -> bool {
+    matches!(error, SubmitError::Ha(HaError::Fenced { .. }))
 }
 
 fn artifact_of(stored: &Result<StoredJob, HaError>) -> &str {

@@ -120,8 +120,8 @@ impl Dispatcher {
     ) -> Result<(), SubmitError> {
         let (attempts, program) = self.attempts(&described, &submission, requirements);
         let (settings, plan) = (described.settings.clone(), described.description.plan.clone());
-        let clock = Arc::clone(&self.0.clock);
-        let handle = start_master(settings, plan, attempts, &self.runner(), clock).await?;
+        let (clock, runner) = (Arc::clone(&self.0.clock), self.runner(&described.options));
+        let handle = start_master(settings, plan, attempts, &runner, clock).await?;
         self.started(described, submission.artifact, started, program, handle);
         Ok(())
     }
@@ -138,7 +138,7 @@ impl Dispatcher {
         let (attempts, program) = self.attempts(&described, &submission, requirements);
         let (settings, plan) = (described.settings.clone(), described.description.plan.clone());
         let (clock, started) = (Arc::clone(&self.0.clock), Timestamp(stored.submitted_ms));
-        let runner = self.runner();
+        let runner = self.runner(&described.options);
         let recovered =
             recover_master(settings, plan, attempts, &runner, stored.behind, clock).await?;
         self.started(described, submission.artifact, started, program, recovered);
@@ -146,10 +146,10 @@ impl Dispatcher {
     }
 
     /// As whom this JobManager runs jobs.
-    fn runner(&self) -> Runner {
-        let rank = self.0.ha.as_ref().map_or(0, HaStore::epoch);
-        let name = format!("the JobManager in {}", Runner::this_process(false).name);
-        Runner { name, rank, presence: None }
+    fn runner(&self, options: &JobOptions) -> Runner {
+        let runner = Runner::this_process(options.recovery.take_over);
+        let name = format!("the JobManager in {}", runner.name);
+        Runner { name, rank: self.0.ha.as_ref().map(HaStore::rank), ..runner }
     }
 
     fn attempts(

@@ -80,3 +80,16 @@ async fn what_earlier_versions_have_written_counts() {
     }
     assert_eq!(epoch(&gain(&place, &named("the next")).await), 3);
 }
+
+#[tokio::test]
+async fn epochs_of_one_folder_are_of_one_sequence_and_those_of_another_are_not() {
+    let ((place, _folder), (other, _other)) = (tempfile(), tempfile());
+    let first = gain(&place, &named("first")).await.store().rank();
+    let second = gain(&place, &named("second")).await.store().rank();
+    assert_eq!((second.sequence, second.epoch), (first.sequence, 2));
+    let record = std::path::Path::new(&place).join("test").join(SEQUENCE);
+    std::fs::write(record, "no number").expect("the folder is the test's own");
+    for rank in [gain(&place, &named("third")).await, gain(&other, &named("a stranger")).await] {
+        assert_ne!(rank.store().rank().sequence, first.sequence);
+    }
+}

@@ -418,7 +418,7 @@ async fn the_log_of_a_job_stays_when_the_checkpoints_beside_it_go() {
     let store = SnapshotStore::open(folder.path().to_str().expect("utf-8")).expect("opens");
     for subdir in [true, false] {
         let log = store.job_folder(job(), subdir).folder("log");
-        let run = log::Run { token: log::RunToken(1), rank: 0, name: "here".to_owned() };
+        let run = log::Run { token: log::RunToken(1), rank: None, name: "here".to_owned() };
         let (taken, _) = log::take_over(&log, run).await.expect("taken");
         let location = store.checkpoint(job(), CheckpointId(1), subdir);
         written(&location).await;

@@ -7,7 +7,7 @@ use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tidegate_types::CheckpointId;
 
-use super::{LogError, Recorded, RecordedKind, Run, RunToken};
+use super::{LogError, Rank, Recorded, RecordedKind, Run, RunToken};
 use crate::Records;
 
 /// How many entries are read at once.
@@ -19,9 +19,12 @@ pub(super) struct Entry {
     /// Who writes it.
     #[serde(default)]
     run: RunToken,
-    /// Its rank.
+    /// The epoch of its JobManager, 0 if it has none.
     #[serde(default, alias = "epoch")]
     rank: u64,
+    /// In which sequence of JobManagers. Earlier versions do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sequence: Option<u64>,
     /// Its name.
     #[serde(default)]
     name: String,
@@ -44,7 +47,8 @@ impl Entry {
 
     pub(super) fn take_over(run: &Run, behind: Option<RunToken>, held: Vec<Recorded>) -> Self {
         let Run { token, rank, name } = run.clone();
-        Self { run: token, rank, name, behind, held, completed: None }
+        let (sequence, rank) = (rank.map(|rank| rank.sequence), rank.map_or(0, |rank| rank.epoch));
+        Self { run: token, rank, sequence, name, behind, held, completed: None }
     }
 
     /// Behind the run's own take-over, or its own completions.
@@ -70,7 +74,7 @@ impl Entry {
     }
 
     pub(super) fn is_of(&self, run: &Run) -> bool {
-        (self.run, self.rank) == (run.token, run.rank)
+        self.run == run.token
     }
 
     pub(super) fn is_take_over_of(&self, run: &Run) -> bool {
@@ -134,9 +138,11 @@ impl Entries {
         self.0.last_key_value().map(|(number, entry)| (*number, entry))
     }
 
-    /// Who has a higher rank than this.
-    pub(super) fn above(&self, rank: u64) -> Option<String> {
-        self.0.values().rev().find(|entry| entry.rank > rank).map(Entry::by)
+    /// Who is of a later JobManager of the same sequence.
+    pub(super) fn above(&self, rank: Option<Rank>) -> Option<String> {
+        let Rank { sequence, epoch } = rank?;
+        let is_above = |entry: &&Entry| entry.sequence == Some(sequence) && entry.rank > epoch;
+        self.0.values().rev().find(is_above).map(Entry::by)
     }
 
     /// The runs but this one.

@@ -19,7 +19,7 @@ fn place(name: &str) -> Place {
 }
 
 fn run(token: u64) -> Run {
-    Run { token: RunToken(token), rank: 0, name: format!("host {token}") }
+    Run { token: RunToken(token), rank: None, name: format!("host {token}") }
 }
 
 fn checkpoint(id: u64) -> Recorded {
@@ -205,14 +205,18 @@ async fn a_log_that_was_deleted_fences_too() {
 }
 
 #[tokio::test]
-async fn nobody_takes_over_from_a_higher_rank() {
+async fn nobody_takes_over_from_a_later_jobmanager_of_its_own_sequence() {
     let place = place("log-rank");
-    let epoch = |rank| Run { rank, ..run(rank) };
-    take_over(&place, epoch(2)).await.expect("taken");
-    let refused = take_over(&place, epoch(1)).await.expect_err("a later one is there");
+    let of = |sequence, epoch| Run { rank: Some(Rank { sequence, epoch }), ..run(epoch) };
+    take_over(&place, of(7, 2)).await.expect("taken");
+    let refused = take_over(&place, of(7, 1)).await.expect_err("a later one is there");
     assert!(matches!(refused, LogError::Fenced { .. }), "{refused}");
-    take_over(&place, epoch(2)).await.expect("the same");
-    take_over(&place, epoch(3)).await.expect("a later one");
+    take_over(&place, of(7, 2)).await.expect("the same");
+    take_over(&place, of(7, 3)).await.expect("a later one");
+    take_over(&place, of(8, 1)).await.expect("of another sequence");
+    take_over(&place, run(9)).await.expect("of none");
+    let refused = take_over(&place, of(7, 1)).await.expect_err("a later one is there");
+    assert!(matches!(refused, LogError::Fenced { .. }), "{refused}");
 }
 
 #[tokio::test]

@@ -13,7 +13,8 @@ use tracing::debug;
 use super::LOOK;
 use crate::log::Run;
 
-/// The name of the lock's file. Its lines: who has it, and under which kernel.
+/// The name of the lock's file. Its lines: who has it, under which kernel, and of which sequence of
+/// JobManagers.
 const LOCK: &str = "lock";
 
 /// What became of an attempt to get a lock.
@@ -24,6 +25,8 @@ pub(super) enum Found {
     Held {
         /// What a person calls it.
         by: String,
+        /// Which JobManagers it is of.
+        sequence: Option<u64>,
     },
     /// As on some file systems.
     Unusable,
@@ -69,7 +72,11 @@ pub(super) fn look(folder: &Path) -> Found {
             };
             Found::Free(Free { path, file, kernel })
         }
-        Err(TryLockError::WouldBlock) => Found::Held { by: named(&path) },
+        Err(TryLockError::WouldBlock) => {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let sequence = text.lines().nth(2).and_then(|line| line.parse().ok());
+            Found::Held { by: named(&path), sequence }
+        }
         Err(TryLockError::Error(error)) => {
             debug!(%error, ?path, "the lock can't be used");
             Found::Unusable
@@ -175,7 +182,8 @@ fn lock(path: &Path) -> Result<File, TryLockError> {
 }
 
 fn sign(path: &Path, file: &mut File, run: &Run) {
-    let text = format!("{}\n{}\n", run.name, kernel().unwrap_or_default());
+    let sequence = run.rank.map(|rank| rank.sequence.to_string()).unwrap_or_default();
+    let text = format!("{}\n{}\n{sequence}\n", run.name, kernel().unwrap_or_default());
     let mut write = || -> std::io::Result<()> {
         file.set_len(0)?;
         file.rewind()?;

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::{LOOK, PresenceError, PresenceOptions};
+use super::{LOOK, PresenceError, PresenceOptions, is_of_sequence};
 use crate::{
     Records, StoreError,
     log::{Run, RunToken},
@@ -48,7 +48,7 @@ impl Signs {
         // One that is just being left would stay behind; if its task has panicked there is none.
         let _ = self.leaving.await;
         for name in self.records.names().await.unwrap_or_default() {
-            if sign_of(&name).is_some_and(|(owner, _)| owner == self.token) {
+            if sign_of(&name).is_some_and(|(owner, ..)| owner == self.token) {
                 // Whoever comes next waits a little longer if it stays.
                 let _ = self.records.remove(&name).await;
             }
@@ -56,31 +56,41 @@ impl Signs {
     }
 }
 
-/// The newest sign of each other holder: its number, and its name.
-pub(super) struct Others(BTreeMap<RunToken, (u64, String)>);
+/// The newest sign of each other holder.
+pub(super) struct Others(BTreeMap<RunToken, Sign>);
+
+struct Sign {
+    name: String,
+    number: u64,
+    /// Whether its holder is of the same sequence of JobManagers.
+    is_own: bool,
+}
 
 impl Others {
-    /// What a person calls one of them, if there is any.
-    pub(super) async fn first(&self, records: &Records) -> Option<String> {
-        let (_, name) = self.0.values().next()?;
-        Some(by(records, name).await)
+    /// What a person calls one of them, if there is any that is to be waited for.
+    pub(super) async fn first_of_others(&self, records: &Records) -> Option<String> {
+        let sign = self.0.values().find(|sign| !sign.is_own)?;
+        Some(by(records, &sign.name).await)
     }
 
     /// Takes them away.
     pub(super) async fn forget(&self, records: &Records) {
-        for (_, name) in self.0.values() {
+        for sign in self.0.values() {
             // One that stays makes somebody wait in vain, and no more.
-            let _ = records.remove(name).await;
+            let _ = records.remove(&sign.name).await;
         }
     }
 }
 
 /// The signs of all but one.
-pub(super) async fn others(records: &Records, own: RunToken) -> Result<Others, StoreError> {
+pub(super) async fn others(records: &Records, own: &Run) -> Result<Others, StoreError> {
     let mut newest = BTreeMap::new();
     for name in records.names().await? {
-        if let Some((token, number)) = sign_of(&name).filter(|(token, _)| *token != own) {
-            newest.insert(token, (number, name));
+        if let Some((token, sequence, number)) = sign_of(&name)
+            && token != own.token
+        {
+            let is_own = is_of_sequence(own, sequence);
+            newest.insert(token, Sign { name, number, is_own });
         }
     }
     Ok(Others(newest))
@@ -93,7 +103,7 @@ pub(super) async fn others(records: &Records, own: RunToken) -> Result<Others, S
 /// [`PresenceError::Alive`] as soon as one has left a new sign.
 pub(super) async fn watch(
     records: &Records,
-    own: RunToken,
+    own: &Run,
     before: &Others,
     options: PresenceOptions,
 ) -> Result<(), PresenceError> {
@@ -101,24 +111,31 @@ pub(super) async fn watch(
     let until = Instant::now() + silence;
     while Instant::now() < until {
         sleep(period.min(LOOK)).await;
-        let Others(now) = others(records, own).await?;
+        let Others(mut now) = others(records, own).await?;
+        now.retain(|_, sign| !sign.is_own);
         if now.is_empty() {
             return Ok(());
         }
-        let newer = |(token, (number, _)): &(&RunToken, &(u64, String))| {
-            before.0.get(token).is_none_or(|(seen, _)| seen < number)
+        let newer = |(token, sign): &(&RunToken, &Sign)| {
+            before.0.get(token).is_none_or(|seen| seen.number < sign.number)
         };
-        if let Some((_, (_, name))) = now.iter().find(newer) {
-            return Err(PresenceError::Alive { by: by(records, name).await });
+        if let Some((_, sign)) = now.iter().find(newer) {
+            return Err(PresenceError::Alive { by: by(records, &sign.name).await });
         }
     }
     Ok(())
 }
 
-/// The holder that has left a sign, and which of its signs that is.
-fn sign_of(name: &str) -> Option<(RunToken, u64)> {
-    let (token, number) = name.split_once('-')?;
-    Some((RunToken(u64::from_str_radix(token, 16).ok()?), number.parse().ok()?))
+/// The holder that has left a sign, the sequence of JobManagers that it is of, and which of its signs
+/// that is.
+fn sign_of(name: &str) -> Option<(RunToken, Option<u64>, u64)> {
+    let (who, number) = name.split_once('-')?;
+    let (token, sequence) = match who.split_once('.') {
+        Some((token, sequence)) => (token, Some(u64::from_str_radix(sequence, 16).ok()?)),
+        None => (who, None),
+    };
+    let token = RunToken(u64::from_str_radix(token, 16).ok()?);
+    Some((token, sequence, number.parse().ok()?))
 }
 
 async fn by(records: &Records, name: &str) -> String {
@@ -128,7 +145,8 @@ async fn by(records: &Records, name: &str) -> String {
 
 async fn leave_sign(records: &Records, run: &Run, number: u64) -> Result<(), StoreError> {
     // Names that sort as their numbers do.
-    let name = |number: u64| format!("{}-{number:020}", run.token);
+    let sequence = run.rank.map(|rank| format!(".{:016x}", rank.sequence)).unwrap_or_default();
+    let name = |number: u64| format!("{}{sequence}-{number:020}", run.token);
     records.create(&name(number), run.name.clone().into()).await?;
     match number.checked_sub(1) {
         Some(before) => records.remove(&name(before)).await,

@@ -1,8 +1,8 @@
 use super::*;
-use crate::log::RunToken;
+use crate::log::{Rank, RunToken};
 
 fn run(token: u64) -> Run {
-    Run { token: RunToken(token), rank: 0, name: format!("host {token}") }
+    Run { token: RunToken(token), rank: None, name: format!("host {token}") }
 }
 
 fn quick() -> PresenceOptions {
@@ -93,4 +93,30 @@ async fn who_waits_for_its_turn_gets_it_when_the_other_has_gone() {
     first.leave(false).await;
     let _second = waiting.await.expect("the store answers");
     assert_eq!(holder(&place).as_deref(), Some("host 2"));
+}
+
+#[tokio::test]
+async fn jobmanagers_of_one_sequence_do_not_wait_for_each_other_and_those_of_two_do() {
+    let (folder, place) = local();
+    let claim = |token, sequence| {
+        let rank = Some(Rank { sequence, epoch: token });
+        let (place, run) = (place.clone(), Run { rank, ..run(token) });
+        async move { Presence::claim(&place, &run, never_silent()).await }
+    };
+    let first = claim(1, 7).await.expect("nobody is there");
+    assert_eq!(alive(claim(2, 8).await), "host 1");
+    let second = claim(3, 7).await.expect("the next one of the same");
+    first.leave(true).await;
+    while holder(&place).as_deref() != Some("host 3") {
+        sleep(Duration::from_millis(10)).await;
+    }
+    // By signs of life too.
+    let Presence { lock, signs: _signs } = second;
+    drop(lock);
+    while holder(&place).is_some() {
+        sleep(Duration::from_millis(1)).await;
+    }
+    forget_kernel(&folder);
+    assert_eq!(alive(claim(4, 8).await), "host 3");
+    claim(5, 7).await.expect("the next one of the same");
 }

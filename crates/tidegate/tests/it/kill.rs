@@ -162,7 +162,7 @@ fn what_the_store_was_writing_when_it_was_killed_is_swept() {
     let dir = format!("-Dexecution.checkpointing.dir={}", folder.path().display());
     // The run that was killed is one that the job's log knows.
     let log = Place::open(&own.join("log").display().to_string()).expect("it opens");
-    let run = Run { token: RunToken::of(0xab_0000), rank: 0, name: "killed".to_owned() };
+    let run = Run { token: RunToken::of(0xab_0000), rank: None, name: "killed".to_owned() };
     let killed = run.token.of_attempt(3);
     block_on(log::take_over(&log, run)).expect("it is the first");
     let (left, strange) = (own.join("chk-7"), own.join("chk-8"));

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use tidegate_runtime::JobStatus;
 use tidegate_testing::{
-    folders::{checkpoints, is_complete, name},
+    folders::{checkpoints, forge_later, is_complete},
     process::flights,
 };
 use tidegate_types::JobId;
@@ -62,17 +62,6 @@ async fn a_damaged_record_holds_no_other_job_up() {
     assert!(damaged.exists(), "it is left to whoever can mend it");
 }
 
-/// A copy of a checkpoint under the next number, as a JobManager could have left it that was taken
-/// over from before it had recorded it.
-fn forge_next(latest: &Path) {
-    let number = name(latest).trim_start_matches("chk-").parse::<u64>().expect("a number");
-    let forged = latest.with_file_name(format!("chk-{}", number + 1_000));
-    fs::create_dir(&forged).expect("the folder is the test's own");
-    for file in fs::read_dir(latest).expect("it is there").flatten() {
-        fs::copy(file.path(), forged.join(file.file_name())).expect("there is room");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_checkpoint_that_was_never_recorded_is_not_gone_on_from() {
     let site = Site::new();
@@ -82,7 +71,7 @@ async fn a_checkpoint_that_was_never_recorded_is_not_gone_on_from() {
     cluster.kill_jobmanager();
     let all = checkpoints(&site.path().join("out/checkpoints"));
     let latest = all.iter().rfind(|folder| is_complete(folder)).expect("some are complete");
-    forge_next(latest);
+    forge_later(latest);
     cluster.restart_jobmanager().await;
     wait_until_recovered(&cluster, id).await;
     let view = cluster.wait_for_status(id, JobStatus::Finished).await;

@@ -10,19 +10,15 @@ use std::{
     },
 };
 
-use futures::{FutureExt, future::BoxFuture};
-use tidegate::{
-    CheckpointId, JobStatus, Result, SnapshotForm,
-    collect::{Collector, ExactlyOnceCollectSink, ExactlyOnceCollectWriter, Uncommitted},
-    connector::{
-        Batch, CommitOutcome, Readiness, SinkContext, SinkWriter, TwoPhaseSink, TwoPhaseWriter,
-    },
-    prelude::*,
-};
+use tidegate::{JobStatus, Result, SnapshotForm, collect::Collector, prelude::*};
 use tidegate_testing::{folders::is_complete, wait_for};
 
-use crate::support::counting::{
-    Counted, KEYS, SLOW, assert_counted_once, count, finish, job, numbers, start, wait_for_records,
+use crate::support::{
+    counting::{
+        Counted, KEYS, RECORDS, SLOW, assert_counted_once, count, finish, job, numbers, start,
+        start_totals, wait_for_records,
+    },
+    wrapped::{Before, Wrapped},
 };
 
 /// Exists, and nothing can be written into it.
@@ -114,45 +110,11 @@ fn a_store_that_is_away_is_a_matter_for_the_restart_strategy() {
     assert_counted_once(&results);
 }
 
-/// Counts by key, and tells when event time ends.
-struct Total(ValueState<u64>);
-
-impl KeyedProcess<u64, u64> for Total {
-    type Out = u64;
-
-    fn on_record(
-        &mut self,
-        _number: u64,
-        context: &mut ProcessContext<'_, u64, u64>,
-    ) -> Result<()> {
-        context.set_event_timer(tidegate::EventTime::MAX);
-        self.0.modify_or(|| 0, |total| *total += 1);
-        Ok(())
-    }
-
-    fn on_timer(
-        &mut self,
-        _timer: Timer,
-        context: &mut ProcessContext<'_, u64, u64>,
-    ) -> Result<()> {
-        context.emit(self.0.take().unwrap_or_default());
-        Ok(())
-    }
-}
-
 #[test]
 fn a_drain_that_fails_leaves_no_trace_in_the_results() {
     let folder = tempfile::tempdir().expect("a folder");
-    let results = Collector::<u64>::default();
-    let sink = results.clone();
-    let running = job(folder.path()).start(RESTARTS, move |env| {
-        numbers(env, Some(SLOW))
-            .key_by(|number: &u64| number % KEYS)
-            .process("total", |states| Ok(Total(states.value("total")?)))
-            .sink("totals", sink.exactly_once_sink());
-        Ok(())
-    });
-    let running = running.expect("it starts");
+    let results = Collector::default();
+    let running = start_totals(folder.path(), &RESTARTS, Some(SLOW), &results);
     wait_for_records(&running);
     running.checkpoint_blocking().expect("it is taken");
     let drained = running.stop_with_savepoint_blocking(Some(UNWRITABLE.to_owned()), true);
@@ -160,7 +122,7 @@ fn a_drain_that_fails_leaves_no_trace_in_the_results() {
     finish(&running);
     let totals = results.take();
     assert_eq!(totals.len() as u64, KEYS, "timers have fired twice, or never");
-    assert_eq!(totals.iter().sum::<u64>(), crate::support::counting::RECORDS);
+    assert_eq!(totals.iter().sum::<u64>(), RECORDS);
     assert_eq!(running.stats().restarts, 1, "it goes back once");
 }
 
@@ -178,54 +140,10 @@ fn a_cancel_with_savepoint_that_fails_leaves_no_mark_on_a_later_stop() {
     assert_eq!(result.status, JobStatus::Finished);
 }
 
-/// A sink whose commits fail once each time they are asked to.
-struct Failing {
-    sink: ExactlyOnceCollectSink<Counted>,
-    trouble: Trouble,
-}
-
-struct FailingWriter(ExactlyOnceCollectWriter<Counted>);
-
-impl TwoPhaseSink for Failing {
-    type Item = Counted;
-    type Committable = Uncommitted<Counted>;
-    type Writer = FailingWriter;
-
-    fn writer(&self, context: SinkContext) -> Result<FailingWriter> {
-        self.sink.writer(context).map(FailingWriter)
-    }
-
-    fn commit(
-        &self,
-        committables: Vec<Uncommitted<Counted>>,
-    ) -> BoxFuture<'static, Result<Vec<CommitOutcome>>> {
-        match self.trouble.maybe() {
-            Ok(()) => self.sink.commit(committables),
-            Err(error) => async { Err(error) }.boxed(),
-        }
-    }
-
-    fn recover(&self, context: SinkContext) -> BoxFuture<'static, Result<()>> {
-        self.sink.recover(context)
-    }
-}
-
-impl SinkWriter for FailingWriter {
-    type Item = Counted;
-
-    fn write(&mut self, batch: &mut Batch<Counted>) -> Result<Readiness> {
-        self.0.write(batch)
-    }
-}
-
-impl TwoPhaseWriter for FailingWriter {
-    type Committable = Uncommitted<Counted>;
-
-    fn prepare(
-        &mut self,
-        checkpoint: CheckpointId,
-    ) -> BoxFuture<'static, Result<Vec<Uncommitted<Counted>>>> {
-        self.0.prepare(checkpoint)
+/// Commits fail once each time they are asked to.
+impl Before for Trouble {
+    fn commit(&self) -> Result<()> {
+        self.maybe()
     }
 }
 
@@ -238,7 +156,7 @@ fn inv_conclude_a_failure_behind_the_final_savepoint_is_followed_by_its_commit_a
         numbers(env, Some(SLOW))
             .key_by(|number: &u64| number % KEYS)
             .aggregate("count", Count)
-            .sink("counts", Failing { sink: sink.exactly_once_sink(), trouble: fails.clone() });
+            .sink("counts", Wrapped::around(&sink, &fails));
         Ok(())
     });
     let running = running.expect("it starts");

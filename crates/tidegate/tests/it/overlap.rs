@@ -6,19 +6,15 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use tidegate::{
-    CheckpointId, Result,
-    collect::{Collector, ExactlyOnceCollectSink, ExactlyOnceCollectWriter, Uncommitted},
-    connector::{
-        Batch, CommitOutcome, Readiness, SinkContext, SinkWriter, TwoPhaseSink, TwoPhaseWriter,
-    },
-    prelude::*,
-};
+use tidegate::{CheckpointId, Result, collect::Collector, prelude::*};
 use tokio::sync::watch;
 
 use tidegate_testing::wait_for;
 
-use crate::support::counting::{Counted, KEYS, SLOW, assert_counted_once, finish, job, numbers};
+use crate::support::{
+    counting::{KEYS, SLOW, assert_counted_once, finish, job, numbers},
+    wrapped::{Before, Wrapped},
+};
 
 const ALLOWED: usize = 3;
 
@@ -40,59 +36,14 @@ impl Gate {
     }
 }
 
-/// A sink that takes its time to prepare.
-struct Slow {
-    sink: ExactlyOnceCollectSink<Counted>,
-    gate: Gate,
-}
-
-struct SlowWriter {
-    writer: ExactlyOnceCollectWriter<Counted>,
-    gate: Gate,
-}
-
-impl TwoPhaseSink for Slow {
-    type Item = Counted;
-    type Committable = Uncommitted<Counted>;
-    type Writer = SlowWriter;
-
-    fn writer(&self, context: SinkContext) -> Result<SlowWriter> {
-        Ok(SlowWriter { writer: self.sink.writer(context)?, gate: self.gate.clone() })
-    }
-
-    fn commit(
-        &self,
-        committables: Vec<Uncommitted<Counted>>,
-    ) -> BoxFuture<'static, Result<Vec<CommitOutcome>>> {
-        self.sink.commit(committables)
-    }
-
-    fn recover(&self, context: SinkContext) -> BoxFuture<'static, Result<()>> {
-        self.sink.recover(context)
-    }
-}
-
-impl SinkWriter for SlowWriter {
-    type Item = Counted;
-
-    fn write(&mut self, batch: &mut Batch<Counted>) -> Result<Readiness> {
-        self.writer.write(batch)
-    }
-}
-
-impl TwoPhaseWriter for SlowWriter {
-    type Committable = Uncommitted<Counted>;
-
-    fn prepare(
-        &mut self,
-        checkpoint: CheckpointId,
-    ) -> BoxFuture<'static, Result<Vec<Uncommitted<Counted>>>> {
-        let prepared = self.writer.prepare(checkpoint);
-        let (gate, mut open) = (self.gate.clone(), self.gate.open.subscribe());
-        gate.waiting.lock().expect("nobody panics with it").insert(checkpoint.0);
+/// Preparing takes its time.
+impl Before for Gate {
+    fn prepared(&self, checkpoint: CheckpointId) -> BoxFuture<'static, Result<()>> {
+        let mut open = self.open.subscribe();
+        self.waiting.lock().expect("nobody panics with it").insert(checkpoint.0);
         async move {
             open.wait_for(|open| *open).await?;
-            prepared.await
+            Ok(())
         }
         .boxed()
     }
@@ -109,7 +60,7 @@ fn as_many_checkpoints_are_under_way_as_are_allowed() {
         numbers(env, Some(SLOW))
             .key_by(|number: &u64| number % KEYS)
             .aggregate("count", Count)
-            .sink("counts", Slow { sink: sink.exactly_once_sink(), gate: shut.clone() });
+            .sink("counts", Wrapped::around(&sink, &shut));
         Ok(())
     });
     let running = running.expect("it starts");

@@ -9,20 +9,13 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use serde::{Deserialize, Serialize, Serializer};
-use tidegate::{
-    CheckpointId, ErrorKind, JobHandle,
-    collect::{Collector, ExactlyOnceCollectSink, ExactlyOnceCollectWriter, Uncommitted},
-    connector::{
-        Batch, CommitOutcome, Readiness, SinkContext, SinkWriter, TwoPhaseSink, TwoPhaseWriter,
-    },
-    files,
-    prelude::*,
-};
+use tidegate::{CheckpointId, ErrorKind, JobHandle, collect::Collector, files, prelude::*};
 
 use tidegate_testing::{folders::lines, wait_for};
 
-use crate::support::counting::{
-    Counted, KEYS, RECORDS, SLOW, assert_counted_once, finish, job, numbers,
+use crate::support::{
+    counting::{Counted, KEYS, RECORDS, SLOW, assert_counted_once, finish, job, numbers},
+    wrapped::{Before, Wrapped},
 };
 
 /// A place that is there and takes no file, not even from root.
@@ -173,56 +166,11 @@ enum Fault {
     Panics,
 }
 
-/// A sink that can't prepare anything.
-struct Broken {
-    sink: ExactlyOnceCollectSink<u64>,
-    fault: Fault,
-}
-
-struct BrokenWriter {
-    writer: ExactlyOnceCollectWriter<u64>,
-    fault: Fault,
-}
-
-impl TwoPhaseSink for Broken {
-    type Item = u64;
-    type Committable = Uncommitted<u64>;
-    type Writer = BrokenWriter;
-
-    fn writer(&self, context: SinkContext) -> tidegate::Result<BrokenWriter> {
-        Ok(BrokenWriter { writer: self.sink.writer(context)?, fault: self.fault })
-    }
-
-    fn commit(
-        &self,
-        committables: Vec<Uncommitted<u64>>,
-    ) -> BoxFuture<'static, tidegate::Result<Vec<CommitOutcome>>> {
-        self.sink.commit(committables)
-    }
-
-    fn recover(&self, context: SinkContext) -> BoxFuture<'static, tidegate::Result<()>> {
-        self.sink.recover(context)
-    }
-}
-
-impl SinkWriter for BrokenWriter {
-    type Item = u64;
-
-    fn write(&mut self, batch: &mut Batch<u64>) -> tidegate::Result<Readiness> {
-        self.writer.write(batch)
-    }
-}
-
-impl TwoPhaseWriter for BrokenWriter {
-    type Committable = Uncommitted<u64>;
-
-    fn prepare(
-        &mut self,
-        _: CheckpointId,
-    ) -> BoxFuture<'static, tidegate::Result<Vec<Uncommitted<u64>>>> {
-        match self.fault {
-            Fault::Fails => async { Err("the disk is full".into()) }.boxed(),
-            Fault::Panics => async { panic!("no such disk") }.boxed(),
+impl Before for Fault {
+    fn prepared(&self, _: CheckpointId) -> BoxFuture<'static, tidegate::Result<()>> {
+        match self {
+            Self::Fails => async { Err("the disk is full".into()) }.boxed(),
+            Self::Panics => async { panic!("no such disk") }.boxed(),
         }
     }
 }
@@ -232,10 +180,10 @@ fn a_sink_that_can_t_prepare_fails_the_attempt_and_is_named() {
     for (fault, said) in
         [(Fault::Fails, "the disk is full"), (Fault::Panics, "panicked: no such disk")]
     {
-        let results = Collector::default();
+        let results = Collector::<u64>::default();
         let running = Job::new("broken").try_run(["--parallelism=1"], move |env| {
-            let sink = results.exactly_once_sink();
-            env.from_collection("numbers", vec![1]).sink("broken", Broken { sink, fault });
+            let broken = Wrapped::around(&results, &fault);
+            env.from_collection("numbers", vec![1]).sink("broken", broken);
             Ok(())
         });
         let error = running.expect_err("there is no restart strategy");

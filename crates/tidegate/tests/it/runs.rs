@@ -7,7 +7,7 @@ use tidegate::{CheckpointId, ErrorKind, collect::Collector, prelude::*};
 use tidegate_snapshot::manifest::Manifest;
 use tidegate_testing::{
     flights::Results,
-    folders::{checkpoints, entries, is_complete, name},
+    folders::{checkpoints, entries, forge_later, is_complete, name},
     process::{Process, flights},
     wait_for,
 };
@@ -88,16 +88,6 @@ fn a_second_process_ends_with_a_code_of_its_own_and_the_first_one_s_results_are_
     assert!(Results::written_to(&output) == Results::expected(), "other results");
 }
 
-/// A copy of a checkpoint under a later number.
-fn forge(latest: &Path) {
-    let number = name(latest).trim_start_matches("chk-").parse::<u64>().expect("a number");
-    let forged = latest.with_file_name(format!("chk-{}", number + 1_000));
-    fs::create_dir(&forged).expect("the folder is the test's own");
-    for file in fs::read_dir(latest).expect("it is there").flatten() {
-        fs::copy(file.path(), forged.join(file.file_name())).expect("there is room");
-    }
-}
-
 #[test]
 fn a_checkpoint_that_the_log_does_not_know_was_never_complete() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -108,7 +98,7 @@ fn a_checkpoint_that_the_log_does_not_know_was_never_complete() {
     first.wait_blocking().expect("a cancelled job has not failed");
     let left = checkpoints(&folder.path().join("checkpoints"));
     let latest = left.iter().rfind(|folder| is_complete(folder)).expect("it is retained");
-    forge(latest);
+    forge_later(latest);
     // One that a killed run has written, as far as anybody can see.
     let number = name(latest).trim_start_matches("chk-").parse::<u64>().expect("a number");
     let whole = latest.with_file_name(format!("chk-{}", number + 500));

@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use tidegate::{EventTime, collect::Collector, prelude::*};
+use tidegate::{collect::Collector, prelude::*};
 
 use tidegate_testing::{
     flights::Results,
@@ -12,7 +12,7 @@ use tidegate_testing::{
 };
 
 use crate::support::counting::{
-    KEYS, RECORDS, SLOW, assert_counted_once, finish, job, numbers, start, stop, wait_for_records,
+    KEYS, RECORDS, SLOW, assert_counted_once, finish, start, start_totals, stop, wait_for_records,
 };
 
 #[test]
@@ -108,56 +108,13 @@ fn sigusr1_takes_a_savepoint() {
     assert!(Results::written_to(&output) == Results::expected(), "other results");
 }
 
-/// Counts by key, and tells only when event time ends.
-struct Total(ValueState<u64>);
-
-impl KeyedProcess<u64, u64> for Total {
-    type Out = u64;
-
-    fn on_record(
-        &mut self,
-        _number: u64,
-        context: &mut ProcessContext<'_, u64, u64>,
-    ) -> tidegate::Result<()> {
-        context.set_event_timer(EventTime::MAX);
-        self.0.modify_or(|| 0, |total| *total += 1);
-        Ok(())
-    }
-
-    fn on_timer(
-        &mut self,
-        _timer: Timer,
-        context: &mut ProcessContext<'_, u64, u64>,
-    ) -> tidegate::Result<()> {
-        context.emit(self.0.take().unwrap_or_default());
-        Ok(())
-    }
-}
-
-fn totals(
-    folder: &std::path::Path,
-    options: &[&str],
-    rate: Option<u64>,
-    results: &Collector<u64>,
-) -> JobHandle {
-    let sink = results.clone();
-    let started = job(folder).start(options.iter().copied(), move |env| {
-        numbers(env, rate)
-            .key_by(|number: &u64| number % KEYS)
-            .process("total", |states| Ok(Total(states.value("total")?)))
-            .sink("totals", sink.exactly_once_sink());
-        Ok(())
-    });
-    started.expect("the job starts")
-}
-
 #[test]
 fn a_job_that_is_stopped_keeps_its_timers_for_later() {
     let folder = tempfile::tempdir().expect("a folder");
     let results = Collector::default();
-    let savepoint = stop(&totals(folder.path(), &[], Some(SLOW), &results));
+    let savepoint = stop(&start_totals(folder.path(), &[], Some(SLOW), &results));
     assert!(results.is_empty(), "timers have fired");
-    finish(&totals(folder.path(), &["-p4", "--from-savepoint", &savepoint], None, &results));
+    finish(&start_totals(folder.path(), &["-p4", "--from-savepoint", &savepoint], None, &results));
     let totals = results.take();
     assert_eq!(totals.len() as u64, KEYS);
     assert_eq!(totals.iter().sum::<u64>(), RECORDS);
@@ -167,7 +124,7 @@ fn a_job_that_is_stopped_keeps_its_timers_for_later() {
 fn a_job_that_is_drained_fires_its_timers_first() {
     let folder = tempfile::tempdir().expect("a folder");
     let results = Collector::default();
-    let running = totals(folder.path(), &[], Some(SLOW), &results);
+    let running = start_totals(folder.path(), &[], Some(SLOW), &results);
     wait_for_records(&running);
     running.stop_with_savepoint_blocking(None, true).expect("the savepoint is taken");
     let records = finish(&running).stats.records;

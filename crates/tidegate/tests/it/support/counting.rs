@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use tidegate::{JobStatus, SnapshotForm, collect::Collector, generator::Generator, prelude::*};
+use tidegate::{
+    EventTime, JobStatus, SnapshotForm, collect::Collector, generator::Generator, prelude::*,
+};
 
 use tidegate_testing::wait_for;
 
@@ -61,6 +63,50 @@ pub(crate) fn start(
         count(&numbers(env, rate), &results);
         Ok(())
     })
+}
+
+/// Counts by key, and tells when event time ends.
+struct Total(ValueState<u64>);
+
+impl KeyedProcess<u64, u64> for Total {
+    type Out = u64;
+
+    fn on_record(
+        &mut self,
+        _number: u64,
+        context: &mut ProcessContext<'_, u64, u64>,
+    ) -> tidegate::Result<()> {
+        context.set_event_timer(EventTime::MAX);
+        self.0.modify_or(|| 0, |total| *total += 1);
+        Ok(())
+    }
+
+    fn on_timer(
+        &mut self,
+        _timer: Timer,
+        context: &mut ProcessContext<'_, u64, u64>,
+    ) -> tidegate::Result<()> {
+        context.emit(self.0.take().unwrap_or_default());
+        Ok(())
+    }
+}
+
+/// Starts a job that tells how many numbers each key has had when event time ends.
+pub(crate) fn start_totals(
+    folder: &Path,
+    options: &[&str],
+    rate: Option<u64>,
+    results: &Collector<u64>,
+) -> JobHandle {
+    let sink = results.clone();
+    let started = job(folder).start(options.iter().copied(), move |env| {
+        numbers(env, rate)
+            .key_by(|number: &u64| number % KEYS)
+            .process("total", |states| Ok(Total(states.value("total")?)))
+            .sink("totals", sink.exactly_once_sink());
+        Ok(())
+    });
+    started.expect("the job starts")
 }
 
 /// Waits for the job's good end.

@@ -14,6 +14,9 @@ mod attempts;
 mod damage;
 mod farewell;
 mod handover;
+mod requests;
+mod restart;
+mod start;
 mod tell;
 mod under_way;
 
@@ -23,35 +26,23 @@ use std::{
     time::Duration,
 };
 
-use futures::{FutureExt, future::BoxFuture};
 use tidegate_checkpoint::{
-    Coordinator, Event, RestartDecision, RestartStrategy,
-    coordinator::{EndStatus, RequestId, SnapshotRequest, Wish},
+    Coordinator, Event, RestartStrategy,
+    coordinator::{EndStatus, RequestId},
     protocol::{Failure, Report},
 };
-use tidegate_snapshot::store::SnapshotStore;
-use tidegate_storage::log::Recorded;
 use tidegate_types::{
     AttemptId, CheckpointId, Clock, ErrorKind, MaxParallelism, Parallelism, ProcessIndex,
-    Superseded, error::chain,
 };
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::JoinSet,
-};
-use tracing::{error, info, warn};
+use tokio::{sync::mpsc, task::JoinSet};
+use tracing::{error, info};
 
 pub use self::attempts::{AttemptStart, Attempts, RunningAttempt};
-use self::{
-    farewell::{Farewell, Leave},
-    handover::{Handover, Step},
-    tell::Sample,
-    under_way::UnderWay,
-};
+use self::{farewell::Farewell, handover::Handover, tell::Sample, under_way::UnderWay};
 use crate::{
     api::{JobError, JobResult, JobSettings, JobStatus, Reply, Request},
     describe::JobPlan,
-    prepare::{Beginning, Prepared, RestorePoint, Stores, restore_point_at, tidy},
+    prepare::{Beginning, Prepared, Stores},
     stats::{Location, SharedStats},
     tenure::Tenure,
 };
@@ -264,78 +255,6 @@ impl JobMaster {
         JobResult { status, savepoint: self.stopped_with.take(), stats: self.stats.get() }
     }
 
-    /// Decides whether another attempt follows, and waits for its time; `None` if it does.
-    async fn after_failure(
-        &mut self,
-        failure: Failure,
-        location: Option<Location>,
-    ) -> Option<Result<JobResult, JobError>> {
-        let failure = self.look_for_damage(failure).await;
-        self.remember(&failure, location);
-        let message = describe(&failure);
-        // Processes are the unit of isolation: who started them starts them again.
-        if !failure.kind.is_retryable() || !self.attempts.can_restart() {
-            return Some(Err(JobError::new(failure.kind, message)));
-        }
-        let jitter = rand::random::<f64>();
-        match self.restart.decide(self.clock.monotonic(), jitter) {
-            RestartDecision::GiveUp { reason } => {
-                let message = format!("{message} (no restart: {reason})");
-                Some(Err(JobError::new(failure.kind, message)))
-            }
-            RestartDecision::After(delay) => {
-                let (job, attempt) = (self.settings.id, self.attempt);
-                warn!(%job, %attempt, error = message, "the attempt has failed; the next follows in {delay:.1?}");
-                self.restarting();
-                self.wait_for_restart(delay).await
-            }
-        }
-    }
-
-    fn restarting(&self) {
-        self.set_status(JobStatus::Restarting);
-        self.stats.update(|stats| {
-            stats.restarts += 1;
-            stats.records = 0;
-            stats.first_record = None;
-        });
-    }
-
-    /// An attempt could not go on: the next one follows at once, whatever the restart strategy says.
-    fn after_giving_way(&mut self, message: String) {
-        warn!(job = %self.settings.id, attempt = %self.attempt, message, "going back");
-        let kind = ErrorKind::Unavailable;
-        self.remember(&Failure { kind, message, uid: None, subtask: None }, None);
-        self.attempt = self.attempt.next();
-        self.restarting();
-    }
-
-    /// An attempt has given way: the next one has another parallelism.
-    fn after_handover(&mut self, reason: &str) {
-        info!(job = %self.settings.id, attempt = %self.attempt, reason, "rescaling");
-        self.attempt = self.attempt.next();
-        self.set_status(JobStatus::Restarting);
-        self.stats.update(|stats| stats.rescales += 1);
-    }
-
-    async fn wait_for_restart(&mut self, delay: Duration) -> Option<Result<JobResult, JobError>> {
-        let restart = tokio::time::sleep(delay);
-        tokio::pin!(restart);
-        loop {
-            tokio::select! {
-                () = &mut restart => return None,
-                Some(request) = self.requests.recv() => match request {
-                    Request::Cancel => return Some(Ok(self.ended(EndStatus::Canceled))),
-                    Request::Suspend { .. } => return Some(Ok(self.ended(EndStatus::Suspended))),
-                    Request::Snapshot { reply, .. } => {
-                        // Who has given up waiting needs no answer.
-                        let _ = reply.send(Err("the job is restarting".to_owned()));
-                    }
-                },
-            }
-        }
-    }
-
     async fn run_attempt(&mut self) -> AttemptEnd {
         self.stats.update(|stats| {
             stats.attempt_started = self.clock.now();
@@ -417,168 +336,9 @@ impl JobMaster {
         self.collect_stats(attempt);
     }
 
-    /// Does what follows for a job that has to end and go on later.
-    fn leave(&mut self, leave: &Leave, attempt: &mut Attempt) -> Option<Event> {
-        match leave {
-            Leave::Ask if self.coordinator.is_ending() => {
-                self.farewell.postpone();
-                None
-            }
-            Leave::Ask => {
-                let (reply, answer) = oneshot::channel();
-                self.farewell.asked(answer);
-                self.on_request(Request::Snapshot { wish: Wish::Checkpoint, reply })
-            }
-            Leave::Complete => {
-                let newest = self.coordinator.restore_point().map(|point| point.id);
-                self.farewell.complete(newest.unwrap_or_default());
-                None
-            }
-            Leave::End(waited_for) => {
-                warn!(job = %self.settings.id, waited_for, "the job ends without a last checkpoint");
-                attempt.end.get_or_insert(AttemptEnd::Suspended);
-                None
-            }
-        }
-    }
-
     fn until_deadline(&self) -> Duration {
         let deadline = self.coordinator.next_deadline();
         deadline.map_or(Duration::from_secs(3600), |time| time.since(self.clock.monotonic()))
-    }
-
-    /// Does what follows for an attempt that has to give way.
-    fn hand_over(
-        &mut self,
-        step: Step,
-        handover: &mut Handover,
-        attempt: &mut Attempt,
-    ) -> Option<Event> {
-        match step {
-            Step::Wait => None,
-            Step::GiveWay { reason } | Step::Ask { reason, .. } if self.coordinator.is_ending() => {
-                handover.postpone(reason, 0);
-                None
-            }
-            Step::GiveWay { reason } => {
-                attempt.end.get_or_insert(AttemptEnd::Outdated(reason));
-                None
-            }
-            Step::Ask { reason, failures } => {
-                let (reply, answer) = oneshot::channel();
-                handover.asked(reason, failures, answer);
-                self.on_request(Request::Snapshot { wish: Wish::Checkpoint, reply })
-            }
-        }
-    }
-
-    fn on_request(&mut self, request: Request) -> Option<Event> {
-        let (wish, reply) = match request {
-            Request::Cancel => {
-                self.set_status(JobStatus::Cancelling);
-                return Some(Event::CancelRequested);
-            }
-            Request::Suspend { within } => {
-                // What only this process has in memory nobody goes on from.
-                let is_kept = self.settings.options.checkpointing.dir.is_some();
-                self.farewell = Farewell::begin(if is_kept { within } else { Duration::ZERO });
-                return None;
-            }
-            Request::Snapshot { wish, reply } => (wish, reply),
-        };
-        if let Wish::Savepoint { target, .. } = &wish
-            && let Err(reason) = self.savepoint_store(target.as_deref())
-        {
-            // Who has given up waiting needs no answer.
-            let _ = reply.send(Err(reason));
-            return None;
-        }
-        let id = RequestId(self.next_request);
-        self.next_request += 1;
-        self.replies.insert(id, reply);
-        Some(Event::Requested(SnapshotRequest { id, wish }))
-    }
-
-    fn savepoint_store(&self, target: Option<&str>) -> Result<SnapshotStore, String> {
-        match (target, &self.stores.savepoints) {
-            (Some(target), _) => SnapshotStore::open(target).map_err(|error| chain(&error)),
-            (None, Some(store)) => Ok(store.clone()),
-            (None, None) => Err("no folder for the savepoint: name one, or set \
-                                 execution.checkpointing.savepoint-dir"
-                .to_owned()),
-        }
-    }
-
-    /// Starts the next attempt, unless the job is cancelled meanwhile. Finding out what it takes
-    /// over is part of it: a store that does not answer is a matter for the restart strategy.
-    async fn start_attempt(&mut self) -> Result<RunningAttempt, AttemptEnd> {
-        let restored = match self.beginning.take() {
-            Some(Beginning::At(restored)) => restored,
-            Some(Beginning::Recovered(recorded)) => {
-                let known = recorded.clone();
-                // As long as it has not been done, it is done first.
-                self.beginning = Some(Beginning::Recovered(recorded));
-                self.tidy_up(known).await?;
-                self.beginning = None;
-                self.find_restored().await?
-            }
-            None => self.find_restored().await?,
-        };
-        self.max_parallelism = restored.max_parallelism;
-        self.stats.update(|stats| {
-            stats.restored = restored.from.clone();
-            stats.max_parallelism = restored.max_parallelism;
-        });
-        let (attempt, token) = (self.attempt, self.tenure.attempt_token(self.attempt));
-        self.token = token;
-        let concludes = self.coordinator.is_concluding();
-        let log = self.tenure.log();
-        log.restored(restored.from.as_ref().map(|(id, path)| (*id, path.as_str()))).await;
-        let superseded = Superseded::Runs { runs: self.tenure.superseded(), but: log.held().await };
-        let start = AttemptStart { attempt, token, restored, concludes, superseded };
-        self.unless_cancelled(|attempts| attempts.start(start)).await
-    }
-
-    /// Does what there is to do before a job that was recovered goes on.
-    async fn tidy_up(&mut self, recorded: Vec<Recorded>) -> Result<(), AttemptEnd> {
-        let (stores, settings) = (self.stores.clone(), self.settings.clone());
-        let superseded = self.tenure.log().superseded().clone();
-        let tidied = tidy(stores, settings, recorded, superseded);
-        let highest = self.unless_cancelled(|_| tidied.boxed()).await?;
-        if let Some(highest) = highest {
-            self.coordinator.skip_to(highest.next());
-        }
-        Ok(())
-    }
-
-    /// What the coordinator's restore point is.
-    async fn find_restored(&mut self) -> Result<RestorePoint, AttemptEnd> {
-        let (settings, plan) = (self.settings.clone(), self.plan.clone());
-        let point = self.coordinator.restore_point();
-        let location = point.map(|point| self.location_of(&point.location));
-        let location = location.transpose().map_err(JobError::from)?;
-        let found = restore_point_at(location, self.max_parallelism, settings, plan);
-        self.unless_cancelled(|_| found.boxed()).await
-    }
-
-    /// Waits for something that an attempt begins with, unless the job is cancelled meanwhile.
-    async fn unless_cancelled<'a, T>(
-        &'a mut self,
-        work: impl FnOnce(&'a mut dyn Attempts) -> BoxFuture<'a, Result<T, JobError>>,
-    ) -> Result<T, AttemptEnd> {
-        let Self { attempts, requests, waiting, .. } = self;
-        let mut work = work(attempts.as_mut());
-        loop {
-            tokio::select! {
-                done = &mut work => return done.map_err(AttemptEnd::from),
-                Some(request) = requests.recv() => match request {
-                    Request::Cancel => return Err(AttemptEnd::Canceled),
-                    Request::Suspend { .. } => return Err(AttemptEnd::Suspended),
-                    // Whoever asks for a snapshot of a job that is being started waits for it.
-                    request => waiting.push(request),
-                },
-            }
-        }
     }
 
     /// Ends what is left of an attempt, and clears up which snapshot is the latest.

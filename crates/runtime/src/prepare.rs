@@ -8,42 +8,36 @@
 //! meanwhile it decides anew. Only now are leftovers its own to delete: those of the runs that it has
 //! superseded there.
 
+mod check;
+mod restore;
 mod rewind;
 mod start;
+mod stores;
 mod sweep;
 
-use std::ops::Range;
-
-use tidegate_canonical::convert::{Wanted, native_view, to_native};
-use tidegate_checkpoint::{
-    CompletedSnapshot, CoordinatorConfig,
-    restore::{PlannedOperator, Program, RestorePlan, plan_restore},
-};
+use tidegate_checkpoint::{CompletedSnapshot, CoordinatorConfig};
 use tidegate_snapshot::{
-    SnapshotError,
     manifest::{Manifest, SnapshotKind},
-    store::{ListedSnapshot, SnapshotLocation, SnapshotStore},
+    store::{ListedSnapshot, SnapshotLocation},
 };
-use tidegate_storage::{
-    Place, Places, StoreError,
-    log::{Recorded, RecordedKind},
-};
-use tidegate_types::{
-    BarrierKind, CheckpointId, ErrorKind, MaxParallelism, Parallelism, error::chain,
-};
+use tidegate_storage::log::{Recorded, RecordedKind};
+use tidegate_types::{BarrierKind, CheckpointId, ErrorKind, MaxParallelism};
 use tracing::warn;
 
-pub use self::rewind::Rewind;
 use self::start::Start;
-pub(crate) use self::{start::locate_start, sweep::tidy};
+pub(crate) use self::{
+    check::check_plan,
+    restore::{plan_for, read, restore_point_at},
+    start::locate_start,
+    stores::{Stores, open_stores},
+    sweep::tidy,
+};
+pub use self::{restore::RestorePoint, rewind::Rewind};
 use crate::{
-    api::{JobError, JobSettings, JobSpec},
+    api::{JobError, JobSettings},
     describe::JobPlan,
-    fit, graph,
     master::Attempts,
-    restore::RestoredJob,
     tenure::{Claim, Runner, Tenure},
-    worker::plan_of,
 };
 
 /// A job that can start.
@@ -108,98 +102,6 @@ pub(crate) fn recovered(
         stores,
         beginning: Beginning::Recovered(recorded),
     }
-}
-
-/// What an attempt takes over: a snapshot that fits the program, or nothing.
-#[derive(Clone, Debug)]
-pub struct RestorePoint {
-    /// How many key groups the job has.
-    pub max_parallelism: MaxParallelism,
-    /// The snapshot's id, and where it lies.
-    pub from: Option<(CheckpointId, String)>,
-}
-
-/// Where snapshots go.
-#[derive(Clone)]
-pub(crate) struct Stores {
-    pub(crate) checkpoints: SnapshotStore,
-    pub(crate) savepoints: Option<SnapshotStore>,
-}
-
-impl From<StoreError> for JobError {
-    fn from(error: StoreError) -> Self {
-        Self::caused_by(error.kind(), &error)
-    }
-}
-
-impl From<SnapshotError> for JobError {
-    fn from(error: SnapshotError) -> Self {
-        Self::caused_by(error.kind(), &error)
-    }
-}
-
-/// Builds the plan once, and checks it.
-///
-/// # Errors
-///
-/// What is wrong with it.
-pub(crate) fn check_plan(spec: &JobSpec) -> Result<JobPlan, JobError> {
-    let plan = plan_of(&spec.build).map_err(|error| {
-        JobError::new(ErrorKind::Invalid, format!("the job can't be built: {}", error.message))
-    })?;
-    plan.validate().map_err(|error| JobError::caused_by(error.kind(), &error))?;
-    check_parallelism(spec)?;
-    let fingerprint = plan.fingerprint();
-    JobPlan::of(graph::tasks(plan), fingerprint).map_err(|error| {
-        JobError::new(ErrorKind::Invalid, format!("the job can't be built: {}", chain(&*error)))
-    })
-}
-
-fn check_parallelism(spec: &JobSpec) -> Result<(), JobError> {
-    let invalid = |message: String| Err(JobError::new(ErrorKind::Invalid, message));
-    let parallelism = spec.settings.parallelism;
-    if let Some(max) = spec.settings.max_parallelism.filter(|max| max.get() < parallelism.get()) {
-        return invalid(format!("parallelism {parallelism} is above max parallelism {max}"));
-    }
-    match &spec.cluster {
-        Some(cluster) if !parallelism.get().is_multiple_of(cluster.addresses.len() as u32) => {
-            let processes = cluster.addresses.len();
-            invalid(format!(
-                "parallelism {parallelism} can't be spread evenly over {processes} processes"
-            ))
-        }
-        Some(cluster) if cluster.process as usize >= cluster.addresses.len() => {
-            let (index, count) = (cluster.process, cluster.addresses.len());
-            invalid(format!("process index {index} is not below the number of addresses, {count}"))
-        }
-        _ => Ok(()),
-    }
-}
-
-impl Stores {
-    /// The folder of what is the job's and no snapshot.
-    pub(crate) fn job_folder(&self, spec: &JobSettings) -> Place {
-        self.checkpoints.job_folder(spec.id, spec.options.checkpointing.create_subdir)
-    }
-
-    /// From where every location's text is found.
-    pub(crate) fn places(&self) -> Places {
-        let stores = [Some(&self.checkpoints), self.savepoints.as_ref()];
-        Places::new(stores.into_iter().flatten().map(|store| store.place().clone()))
-    }
-}
-
-/// Opens the stores that the options name.
-///
-/// # Errors
-///
-/// When an address is not one.
-pub(crate) fn open_stores(spec: &JobSettings) -> Result<Stores, JobError> {
-    let options = &spec.options.checkpointing;
-    let in_memory = || format!("memory://{}", spec.id);
-    let checkpoints = SnapshotStore::open(&options.dir.clone().unwrap_or_else(in_memory))?;
-    let savepoints = options.savepoint_dir.as_deref().map(SnapshotStore::open).transpose()?;
-    Ok(Stores { checkpoints, savepoints })
 }
 
 /// How often a start is decided anew because another run has completed something meanwhile.
@@ -374,97 +276,4 @@ fn completed(location: &SnapshotLocation, manifest: &Manifest) -> CompletedSnaps
     };
     let (id, bytes) = (manifest.checkpoint, manifest.state_bytes());
     CompletedSnapshot { id, kind, location: location.to_string(), bytes }
-}
-
-/// What an attempt takes over from a snapshot of which its master knows that it was complete: not
-/// finding it is no different from not reaching the store, and may pass.
-///
-/// # Errors
-///
-/// When it can't be read now, is damaged, or does not fit the program.
-pub(crate) async fn restore_point_at(
-    location: Option<SnapshotLocation>,
-    max_parallelism: MaxParallelism,
-    settings: JobSettings,
-    plan: JobPlan,
-) -> Result<RestorePoint, JobError> {
-    let Some(location) = location else { return Ok(RestorePoint { max_parallelism, from: None }) };
-    let manifest = location.load().await.map_err(|error| gone(&location, error))?;
-    plan_for(&location, &manifest, &settings, &plan, false).map(|(point, _)| point)
-}
-
-/// A snapshot that was complete and is not there.
-fn gone(location: &SnapshotLocation, error: SnapshotError) -> JobError {
-    match error {
-        SnapshotError::NoSuchFolder { .. } | SnapshotError::NoMetadata { .. } => JobError::new(
-            ErrorKind::Unavailable,
-            format!(
-                "the snapshot to go on from, '{location}', was complete and is not there now: its \
-                 store is away, or somebody has moved it; put it back, or cancel the job and start \
-                 it from another one"
-            ),
-        ),
-        error => error.into(),
-    }
-}
-
-/// Plans who takes over what of a snapshot; says once, with `warn`, what is left behind.
-///
-/// # Errors
-///
-/// When it does not fit the program.
-pub(crate) fn plan_for(
-    location: &SnapshotLocation,
-    manifest: &Manifest,
-    settings: &JobSettings,
-    plan: &JobPlan,
-    warn: bool,
-) -> Result<(RestorePoint, RestorePlan), JobError> {
-    let rekeyed = fit::check(manifest, plan)?;
-    let operators = plan.operators().map(|operator| PlannedOperator {
-        uid: operator.uid.clone(),
-        name: operator.name.clone(),
-        rekeyed: rekeyed.contains(&operator.uid),
-    });
-    let program = Program {
-        operators: &operators.collect::<Vec<_>>(),
-        parallelism: settings.parallelism,
-        max_parallelism: settings.max_parallelism,
-        allow_non_restored_state: settings.options.recovery.allow_non_restored_state,
-    };
-    let wanted = Wanted { max_parallelism: settings.max_parallelism, ..Wanted::default() };
-    let restore = plan_restore(&native_view(manifest, &wanted), &program)
-        .map_err(|error| JobError::caused_by(error.kind(), &error))?;
-    for uid in restore.left_behind.iter().filter(|_| warn) {
-        warn!(job = %settings.id, operator = %uid, "its state is left behind: the program has no such operator");
-    }
-    let from = Some((manifest.checkpoint, location.to_string()));
-    Ok((RestorePoint { max_parallelism: restore.max_parallelism, from }, restore))
-}
-
-/// Reads a snapshot whole and checks it; of one in canonical form what is for `subtasks`, of so many,
-/// is brought into the native one.
-///
-/// # Errors
-///
-/// When it is damaged, or does not fit the program.
-pub(crate) async fn read(
-    location: &SnapshotLocation,
-    settings: &JobSettings,
-    plan: &JobPlan,
-    subtasks: Option<(Parallelism, Range<u32>)>,
-) -> Result<RestoredJob, JobError> {
-    let manifest = location.load().await.map_err(|error| gone(location, error))?;
-    plan_for(location, &manifest, settings, plan, false)?;
-    let rekeyed = fit::check(&manifest, plan)?;
-    let loaded = location.read_all(&manifest).await?;
-    let wanted = Wanted { max_parallelism: settings.max_parallelism, subtasks, rekeyed };
-    let converted = tokio::task::spawn_blocking(move || to_native(&manifest, loaded, &wanted));
-    let converted = converted.await.map_err(|error| {
-        JobError::new(ErrorKind::Internal, format!("reading the snapshot panicked: {error}"))
-    })?;
-    let (manifest, loaded) =
-        converted.map_err(|error| JobError::caused_by(ErrorKind::Corrupt, &error))?;
-    let (_, restore) = plan_for(location, &manifest, settings, plan, false)?;
-    Ok(RestoredJob::new(manifest.checkpoint, restore, loaded))
 }

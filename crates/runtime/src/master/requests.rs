@@ -1,0 +1,108 @@
+//! What others want of a job: snapshots, its end, an end for now, another parallelism.
+
+use std::time::Duration;
+
+use tidegate_checkpoint::{
+    Event,
+    coordinator::{RequestId, SnapshotRequest, Wish},
+};
+use tidegate_snapshot::store::SnapshotStore;
+use tidegate_types::error::chain;
+use tokio::sync::oneshot;
+use tracing::warn;
+
+use super::{
+    Attempt, AttemptEnd, JobMaster,
+    farewell::{Farewell, Leave},
+    handover::{Handover, Step},
+};
+use crate::api::{JobStatus, Request};
+
+impl JobMaster {
+    /// Does what follows for a job that has to end and go on later.
+    pub(super) fn leave(&mut self, leave: &Leave, attempt: &mut Attempt) -> Option<Event> {
+        match leave {
+            Leave::Ask if self.coordinator.is_ending() => {
+                self.farewell.postpone();
+                None
+            }
+            Leave::Ask => {
+                let (reply, answer) = oneshot::channel();
+                self.farewell.asked(answer);
+                self.on_request(Request::Snapshot { wish: Wish::Checkpoint, reply })
+            }
+            Leave::Complete => {
+                let newest = self.coordinator.restore_point().map(|point| point.id);
+                self.farewell.complete(newest.unwrap_or_default());
+                None
+            }
+            Leave::End(waited_for) => {
+                warn!(job = %self.settings.id, waited_for, "the job ends without a last checkpoint");
+                attempt.end.get_or_insert(AttemptEnd::Suspended);
+                None
+            }
+        }
+    }
+
+    /// Does what follows for an attempt that has to give way.
+    pub(super) fn hand_over(
+        &mut self,
+        step: Step,
+        handover: &mut Handover,
+        attempt: &mut Attempt,
+    ) -> Option<Event> {
+        match step {
+            Step::Wait => None,
+            Step::GiveWay { reason } | Step::Ask { reason, .. } if self.coordinator.is_ending() => {
+                handover.postpone(reason, 0);
+                None
+            }
+            Step::GiveWay { reason } => {
+                attempt.end.get_or_insert(AttemptEnd::Outdated(reason));
+                None
+            }
+            Step::Ask { reason, failures } => {
+                let (reply, answer) = oneshot::channel();
+                handover.asked(reason, failures, answer);
+                self.on_request(Request::Snapshot { wish: Wish::Checkpoint, reply })
+            }
+        }
+    }
+
+    pub(super) fn on_request(&mut self, request: Request) -> Option<Event> {
+        let (wish, reply) = match request {
+            Request::Cancel => {
+                self.set_status(JobStatus::Cancelling);
+                return Some(Event::CancelRequested);
+            }
+            Request::Suspend { within } => {
+                // What only this process has in memory nobody goes on from.
+                let is_kept = self.settings.options.checkpointing.dir.is_some();
+                self.farewell = Farewell::begin(if is_kept { within } else { Duration::ZERO });
+                return None;
+            }
+            Request::Snapshot { wish, reply } => (wish, reply),
+        };
+        if let Wish::Savepoint { target, .. } = &wish
+            && let Err(reason) = self.savepoint_store(target.as_deref())
+        {
+            // Who has given up waiting needs no answer.
+            let _ = reply.send(Err(reason));
+            return None;
+        }
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        self.replies.insert(id, reply);
+        Some(Event::Requested(SnapshotRequest { id, wish }))
+    }
+
+    pub(super) fn savepoint_store(&self, target: Option<&str>) -> Result<SnapshotStore, String> {
+        match (target, &self.stores.savepoints) {
+            (Some(target), _) => SnapshotStore::open(target).map_err(|error| chain(&error)),
+            (None, Some(store)) => Ok(store.clone()),
+            (None, None) => Err("no folder for the savepoint: name one, or set \
+                                 execution.checkpointing.savepoint-dir"
+                .to_owned()),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Whether a job can be built at all.
+
+use tidegate_types::{ErrorKind, error::chain};
+
+use crate::{
+    api::{JobError, JobSpec},
+    describe::JobPlan,
+    graph,
+    worker::plan_of,
+};
+
+/// Builds the plan once, and checks it.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub(crate) fn check_plan(spec: &JobSpec) -> Result<JobPlan, JobError> {
+    let plan = plan_of(&spec.build).map_err(|error| {
+        JobError::new(ErrorKind::Invalid, format!("the job can't be built: {}", error.message))
+    })?;
+    plan.validate().map_err(|error| JobError::caused_by(error.kind(), &error))?;
+    check_parallelism(spec)?;
+    let fingerprint = plan.fingerprint();
+    JobPlan::of(graph::tasks(plan), fingerprint).map_err(|error| {
+        JobError::new(ErrorKind::Invalid, format!("the job can't be built: {}", chain(&*error)))
+    })
+}
+
+fn check_parallelism(spec: &JobSpec) -> Result<(), JobError> {
+    let invalid = |message: String| Err(JobError::new(ErrorKind::Invalid, message));
+    let parallelism = spec.settings.parallelism;
+    if let Some(max) = spec.settings.max_parallelism.filter(|max| max.get() < parallelism.get()) {
+        return invalid(format!("parallelism {parallelism} is above max parallelism {max}"));
+    }
+    match &spec.cluster {
+        Some(cluster) if !parallelism.get().is_multiple_of(cluster.addresses.len() as u32) => {
+            let processes = cluster.addresses.len();
+            invalid(format!(
+                "parallelism {parallelism} can't be spread evenly over {processes} processes"
+            ))
+        }
+        Some(cluster) if cluster.process as usize >= cluster.addresses.len() => {
+            let (index, count) = (cluster.process, cluster.addresses.len());
+            invalid(format!("process index {index} is not below the number of addresses, {count}"))
+        }
+        _ => Ok(()),
+    }
+}

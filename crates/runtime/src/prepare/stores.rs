@@ -1,0 +1,51 @@
+//! Where a job's snapshots go.
+
+use tidegate_snapshot::{SnapshotError, store::SnapshotStore};
+use tidegate_storage::{Place, Places, StoreError};
+
+use super::{JobError, JobSettings};
+
+/// Where snapshots go.
+#[derive(Clone)]
+pub(crate) struct Stores {
+    pub(crate) checkpoints: SnapshotStore,
+    pub(crate) savepoints: Option<SnapshotStore>,
+}
+
+impl From<StoreError> for JobError {
+    fn from(error: StoreError) -> Self {
+        Self::caused_by(error.kind(), &error)
+    }
+}
+
+impl From<SnapshotError> for JobError {
+    fn from(error: SnapshotError) -> Self {
+        Self::caused_by(error.kind(), &error)
+    }
+}
+
+impl Stores {
+    /// The folder of what is the job's and no snapshot.
+    pub(crate) fn job_folder(&self, spec: &JobSettings) -> Place {
+        self.checkpoints.job_folder(spec.id, spec.options.checkpointing.create_subdir)
+    }
+
+    /// From where every location's text is found.
+    pub(crate) fn places(&self) -> Places {
+        let stores = [Some(&self.checkpoints), self.savepoints.as_ref()];
+        Places::new(stores.into_iter().flatten().map(|store| store.place().clone()))
+    }
+}
+
+/// Opens the stores that the options name.
+///
+/// # Errors
+///
+/// When an address is not one.
+pub(crate) fn open_stores(spec: &JobSettings) -> Result<Stores, JobError> {
+    let options = &spec.options.checkpointing;
+    let in_memory = || format!("memory://{}", spec.id);
+    let checkpoints = SnapshotStore::open(&options.dir.clone().unwrap_or_else(in_memory))?;
+    let savepoints = options.savepoint_dir.as_deref().map(SnapshotStore::open).transpose()?;
+    Ok(Stores { checkpoints, savepoints })
+}

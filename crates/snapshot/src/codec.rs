@@ -1,15 +1,25 @@
 //! The native form of one value: postcard, whose wire format is specified and stable.
 //!
 //! The only place that names it. Measured against bitcode in `bench/codec.md`.
+//!
+//! # Invariants
+//!
+//! - INV-ALL-FIELDS: a struct writes all of its fields, since the form has no names to tell which are
+//!   there: one that leaves some out is refused when it does so.
+
+mod write;
 
 use serde::{Serialize, de::DeserializeOwned};
+
+use self::write::Writer;
+pub use self::write::{EncodeError, Unwatched, Watch};
 
 /// A value that can't be written, or bytes that are not one.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CodecError {
     /// The value's own `Serialize`, or the form, does not allow it.
     #[error("the value can't be encoded")]
-    Encode(#[source] postcard::Error),
+    Encode(#[source] EncodeError),
     /// The bytes are not such a value.
     #[error("the bytes are not a value of the expected type")]
     Decode(#[source] postcard::Error),
@@ -22,16 +32,33 @@ pub enum CodecError {
         /// How many.
         count: usize,
     },
+    /// What was written of a value can't be read back as it.
+    #[error("{0}")]
+    Unreadable(String),
 }
 
 /// Appends `value` to `out`.
 ///
 /// # Errors
 ///
-/// What the value's own `Serialize` reports.
+/// What the value's own `Serialize` reports, and when it leaves a field out (INV-ALL-FIELDS).
 #[inline]
 pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
-    postcard::serialize_with_flavor(value, Append { out }).map_err(CodecError::Encode)
+    encode_watched(value, out, &mut Unwatched)
+}
+
+/// As [`encode`], and tells `watch` of what is in the value.
+///
+/// # Errors
+///
+/// As [`encode`].
+#[inline]
+pub fn encode_watched<T: Serialize + ?Sized>(
+    value: &T,
+    out: &mut Vec<u8>,
+    watch: &mut impl Watch,
+) -> Result<(), CodecError> {
+    value.serialize(&mut Writer::new(out, watch)).map_err(CodecError::Encode)
 }
 
 /// Takes one value from the front of `bytes`.
@@ -56,35 +83,5 @@ pub fn decode_exact<T: DeserializeOwned>(mut bytes: &[u8]) -> Result<T, CodecErr
     if bytes.is_empty() { Ok(value) } else { Err(CodecError::LeftOver { count: bytes.len() }) }
 }
 
-/// Up to here bytes are appended one by one: for a number, which most values are, calling the
-/// function that copies memory takes longer than what it does.
-const SHORT: usize = 10;
-
-/// Writes behind what is there already, without a buffer in between.
-struct Append<'a> {
-    out: &'a mut Vec<u8>,
-}
-
-impl postcard::ser_flavors::Flavor for Append<'_> {
-    type Output = ();
-
-    #[inline]
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.out.push(byte);
-        Ok(())
-    }
-
-    #[inline]
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        if bytes.len() <= SHORT {
-            bytes.iter().for_each(|byte| self.out.push(*byte));
-        } else {
-            self.out.extend_from_slice(bytes);
-        }
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
-}
+#[cfg(test)]
+mod tests;

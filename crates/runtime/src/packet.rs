@@ -13,7 +13,7 @@
 use std::cell::OnceCell;
 
 use tidegate_core::{BatchType, ErasedBatch};
-use tidegate_types::{Barrier, BarrierKind, CheckpointId, EventTime};
+use tidegate_types::{Barrier, BarrierKind, CheckpointId, ErrorKind, EventTime, error::chain};
 use timely::{Accountable, bytes::arc::Bytes, dataflow::channels::ContainerBytes};
 
 /// What splits a stream, orders it, or ends it.
@@ -76,7 +76,9 @@ impl Packet {
         match &self.body {
             Body::Batch(batch) => self.wire.get_or_init(|| match batch.encode() {
                 Ok(bytes) => bytes,
-                Err(error) => panic!("a record can't be encoded for the network: {error}"),
+                // Timely asks, and takes no error.
+                Err(error) => ErrorKind::Invalid
+                    .throw(format!("a record can't be sent to another process: {}", chain(&error))),
             }),
             Body::Encoded(_, bytes) => bytes,
             Body::Empty | Body::Control(_) => &[],
@@ -94,8 +96,12 @@ pub(crate) fn decoded(
     batch_type: &BatchType,
 ) -> Result<ErasedBatch, tidegate_types::BoxError> {
     batch_type.decode(bytes).map_err(|error| {
-        format!("a batch of {} that came over the network can't be read: {error}", batch_type.name)
-            .into()
+        // The next attempt would be sent the same.
+        ErrorKind::Invalid.mark(format!(
+            "a batch of {} that came over the network can't be read: {}",
+            batch_type.name,
+            chain(&error)
+        ))
     })
 }
 

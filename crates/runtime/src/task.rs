@@ -109,6 +109,10 @@ fn kind_of(error: &(dyn std::error::Error + 'static)) -> ErrorKind {
         if let Some(snapshot) = cause.downcast_ref::<tidegate_snapshot::SnapshotError>() {
             return snapshot.kind();
         }
+        // A value that can't be written, or bytes of another program's: the next attempt has the same.
+        if cause.is::<tidegate_snapshot::codec::CodecError>() {
+            return ErrorKind::Invalid;
+        }
         error = cause.source();
     }
     ErrorKind::User
@@ -116,16 +120,21 @@ fn kind_of(error: &(dyn std::error::Error + 'static)) -> ErrorKind {
 
 /// Runs user code; a panic becomes an error.
 pub(crate) fn caught<R>(call: impl FnOnce() -> UserResult<R>) -> UserResult<R> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|payload| Err(panicked(payload.as_ref())))
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|payload| Err(panicked(payload)))
 }
 
 /// Runs user code that waits; a panic becomes an error.
 pub(crate) async fn caught_async(work: impl Future<Output = UserResult<()>>) -> UserResult<()> {
     let result = AssertUnwindSafe(work).catch_unwind().await;
-    result.unwrap_or_else(|payload| Err(panicked(payload.as_ref())))
+    result.unwrap_or_else(|payload| Err(panicked(payload)))
 }
 
-fn panicked(payload: &(dyn Any + Send)) -> BoxError {
+fn panicked(payload: Box<dyn Any + Send>) -> BoxError {
+    // See `ErrorKind::throw`.
+    let payload = match payload.downcast::<BoxError>() {
+        Ok(error) => return *error,
+        Err(payload) => payload,
+    };
     let text = payload
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

@@ -19,6 +19,8 @@
 //!
 //! How a group is packed while it is written: see [`packing`], `slot` and [`shared`]. Names, bytes and restoring: see `store.rs`. Handles for user code: see [`crate::handles`].
 
+#[cfg(debug_assertions)]
+mod keys;
 pub mod packing;
 mod prefetch;
 pub mod shared;
@@ -27,7 +29,7 @@ mod slot;
 use std::fmt;
 
 use hashbrown::HashTable;
-use tidegate_types::{KeyGroup, KeyGroupRange, KeyHash, MaxParallelism};
+use tidegate_types::{ErrorKind, KeyGroup, KeyGroupRange, KeyHash, MaxParallelism};
 
 use self::{
     packing::Pack,
@@ -57,6 +59,8 @@ pub struct KeyedTable<K, V> {
     is_shared: bool,
     /// The place of the group that is to be packed next.
     packing: usize,
+    #[cfg(debug_assertions)]
+    keys: keys::KeyCheck<K>,
 }
 
 impl<K: Key, V: StateValue> KeyedTable<K, V> {
@@ -64,7 +68,15 @@ impl<K: Key, V: StateValue> KeyedTable<K, V> {
     #[must_use]
     pub fn new(range: KeyGroupRange, max: MaxParallelism) -> Self {
         let slots = range.numbers().map(|_| Slot::Owned(HashTable::new())).collect();
-        Self { slots, range, max, is_shared: false, packing: 0 }
+        Self {
+            slots,
+            range,
+            max,
+            is_shared: false,
+            packing: 0,
+            #[cfg(debug_assertions)]
+            keys: keys::KeyCheck::default(),
+        }
     }
 
     /// The key groups it is for.
@@ -127,6 +139,7 @@ impl<K: Key, V: StateValue> KeyedTable<K, V> {
         key: &K,
         make: impl FnOnce() -> V,
     ) -> &mut V {
+        self.look_at(hash, key);
         match self.find(hash, key) {
             Ok(found) => &mut found.into_mut().1,
             Err(vacancy) => vacancy.insert(hash, key.clone(), make()),
@@ -158,6 +171,7 @@ impl<K: Key, V: StateValue> KeyedTable<K, V> {
     /// Sets the value of `key` and returns the one before.
     #[inline]
     pub fn insert(&mut self, hash: KeyHash, key: &K, value: V) -> Option<V> {
+        self.look_at(hash, key);
         match self.find(hash, key) {
             Ok(mut found) => Some(std::mem::replace(&mut found.get_mut().1, value)),
             Err(vacancy) => {
@@ -189,6 +203,7 @@ impl<K: Key, V: StateValue> KeyedTable<K, V> {
         key: &K,
         update: impl FnOnce(Option<V>) -> Result<Option<V>, E>,
     ) -> Result<(), E> {
+        self.look_at(hash, key);
         match self.find(hash, key) {
             Ok(found) => {
                 let ((key, value), vacant) = found.remove();
@@ -279,6 +294,17 @@ impl<K: Key, V: StateValue> KeyedTable<K, V> {
         }
     }
 
+    /// In debug builds, looks at a key before it is put in.
+    #[inline]
+    fn look_at(&mut self, hash: KeyHash, key: &K) {
+        #[cfg(debug_assertions)]
+        if !self.contains(hash, key) {
+            self.keys.look_at(key);
+        }
+        #[cfg(not(debug_assertions))]
+        let _ = (hash, key);
+    }
+
     /// One lookup for both answers: the path of a key that is there stays as short as a read.
     #[inline]
     fn find(&mut self, hash: KeyHash, key: &K) -> Found<'_, K, V> {
@@ -310,7 +336,12 @@ impl<K, V> fmt::Debug for KeyedTable<K, V> {
 #[cold]
 #[inline(never)]
 fn wrong_group(group: KeyGroup, range: KeyGroupRange) -> ! {
-    panic!("key group {group} came to the subtask of groups {}..{}", range.start, range.end)
+    ErrorKind::Invalid.throw(format!(
+        "key group {group} came to the subtask of groups {}..{}: the key selector gave another key \
+         for the same record, or a key that is written in several ways; is it a function of the \
+         record alone, and has its type one order?",
+        range.start, range.end
+    ))
 }
 
 fn rehash<K: Key, V>(entry: &(K, V)) -> u64 {

@@ -54,6 +54,19 @@ impl ErrorKind {
         Box::new(Marked { kind: self, error: error.into() })
     }
 
+    /// Ends the call with such an error, from where none can be returned: whoever runs user code takes
+    /// it for the error of that code. Says nothing on standard error, as a panic would.
+    ///
+    /// ```
+    /// use tidegate_types::{BoxError, ErrorKind};
+    /// let caught = std::panic::catch_unwind(|| ErrorKind::Invalid.throw("no such currency: XXX"));
+    /// let error = caught.unwrap_err().downcast::<BoxError>().unwrap();
+    /// assert_eq!(ErrorKind::marked(error.as_ref().as_ref()), Some(ErrorKind::Invalid));
+    /// ```
+    pub fn throw(self, error: impl Into<BoxError>) -> ! {
+        std::panic::resume_unwind(Box::new(self.mark(error)))
+    }
+
     /// The kind with which an error, or the first of its sources that is, was marked.
     #[must_use]
     pub fn marked(error: &(dyn std::error::Error + 'static)) -> Option<Self> {

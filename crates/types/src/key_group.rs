@@ -25,6 +25,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::bytes::KeyError;
 use crate::ids::{MaxParallelism, Parallelism, SubtaskIndex};
 
 /// Names the key bytes' form and the hash; written into every snapshot with keyed state.
@@ -37,12 +38,22 @@ pub const FINGERPRINT: &str = "tidegate-key-1/xxh3-64";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyHash(pub u64);
 
+/// The bytes of a key, of which it is hashed.
+///
+/// # Errors
+///
+/// What the key's own `Serialize` reports.
+pub fn key_bytes<K: Serialize + ?Sized>(key: &K) -> Result<Vec<u8>, KeyError> {
+    bytes::try_with_key_bytes(key, <[u8]>::to_vec)
+}
+
 impl KeyHash {
     /// Hashes `key`.
     ///
     /// # Panics
     ///
-    /// When the key's own `Serialize` reports an error: such a type can't be a key.
+    /// When the key's own `Serialize` reports an error: such a type can't be a key. What it unwinds with
+    /// is a [`BoxError`](crate::BoxError) that says so, marked as one that no restart mends.
     #[inline]
     #[must_use]
     pub fn of<K: Serialize + ?Sized>(key: &K) -> Self {

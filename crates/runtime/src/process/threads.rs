@@ -12,7 +12,7 @@ use std::{
 };
 
 use tidegate_checkpoint::task::TaskCommand;
-use tidegate_types::{ErrorKind, SubtaskIndex};
+use tidegate_types::{ErrorKind, SubtaskIndex, error::chain};
 use timely::{
     CommunicationConfig, WorkerConfig,
     communication::{
@@ -27,7 +27,7 @@ use timely::{
 use super::network::Network;
 use crate::{
     graph::TaskId,
-    task::{TaskError, TaskReport, meter::WorkerCounters},
+    task::{TaskError, TaskReport, caught, meter::WorkerCounters},
     worker::{self, WorkerSeat, WorkerSpec},
 };
 
@@ -132,8 +132,14 @@ fn run_threads(spec: WorkerSpec, seats: Vec<Option<WorkerSeat>>, network: Option
             let mut seats = seats.lock().unwrap_or_else(PoisonError::into_inner);
             let seat = seats[index - first].take().expect("each worker takes its own seat, once");
             drop(seats);
-            if let Err(error) = worker::run(worker, &spec, &seat) {
-                fail_in_worker(index, error);
+            match caught(|| Ok(worker::run(worker, &spec, &seat))) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => fail_in_worker(index, error),
+                Err(error) => {
+                    // At once: the others may wait for this one for ever, and whoever joins them too.
+                    fail_in_worker(index, outside_of_user_code(index, &*error));
+                    std::panic::resume_unwind(Box::new(error.to_string()));
+                }
             }
         })
     });
@@ -149,6 +155,21 @@ fn join(guards: WorkerGuards<()>, first: usize, fail: &dyn Fn(usize, TaskError))
             let subtask = SubtaskIndex((first + index) as u32);
             let message = format!("worker {subtask} panicked outside of user code: {problem}");
             fail(first + index, internal(ErrorKind::Internal, message));
+        }
+    }
+}
+
+/// Why a worker's thread has ended, if it was none of its operators.
+fn outside_of_user_code(
+    worker: usize,
+    error: &(dyn std::error::Error + Send + Sync + 'static),
+) -> TaskError {
+    let subtask = SubtaskIndex(worker as u32);
+    match ErrorKind::marked(error) {
+        Some(kind) => internal(kind, format!("{} (subtask {subtask})", chain(error))),
+        None => {
+            let message = format!("worker {subtask}, outside of user code, {}", chain(error));
+            internal(ErrorKind::Internal, message)
         }
     }
 }

@@ -9,6 +9,7 @@ use std::{
 
 use proptest::prelude::*;
 use tidegate_snapshot::codec::CodecError;
+use tidegate_types::BoxError;
 
 use super::*;
 
@@ -345,11 +346,15 @@ fn an_error_of_an_update_comes_back() {
 }
 
 #[test]
-#[should_panic(expected = "came to the subtask of groups 0..1")]
-fn a_key_of_another_subtask_is_refused() {
+fn a_key_of_another_subtask_is_refused_for_good() {
     let table: KeyedTable<u16, u32> = KeyedTable::new(KeyGroupRange { start: 0, end: 1 }, max(128));
     let stranger = (0..100u16).find(|key| KeyHash::of(key).group(max(128)).get() > 0).unwrap();
-    let _ = table.get(KeyHash::of(&stranger), &stranger);
+    let get = || table.get(KeyHash::of(&stranger), &stranger).copied();
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(get));
+    let error = caught.expect_err("it is another's").downcast::<BoxError>().expect("an error");
+    assert_eq!(ErrorKind::marked(error.as_ref().as_ref()), Some(ErrorKind::Invalid));
+    let message = error.to_string();
+    assert!(message.contains("came to the subtask of groups 0..1: the key selector"), "{message}");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 
 use serde::ser::{self, Serialize};
 
+use crate::ErrorKind;
+
 /// Keys whose bytes fit in here need no allocation.
 const INLINE: usize = 64;
 
@@ -12,11 +14,30 @@ pub(super) fn with_key_bytes<K: Serialize + ?Sized, R>(
     key: &K,
     then: impl FnOnce(&[u8]) -> R,
 ) -> R {
-    let mut sink = KeyBytes { inline: [0; INLINE], length: 0, spilled: Vec::new() };
-    if let Err(error) = key.serialize(&mut sink) {
-        panic!("the key of type {} can't be written: {error}", std::any::type_name::<K>());
+    match try_with_key_bytes(key, then) {
+        Ok(result) => result,
+        Err(error) => unwritable::<K>(&error),
     }
-    then(sink.bytes())
+}
+
+/// As [`with_key_bytes`], for a key that may be none.
+#[inline]
+pub(super) fn try_with_key_bytes<K: Serialize + ?Sized, R>(
+    key: &K,
+    then: impl FnOnce(&[u8]) -> R,
+) -> Result<R, KeyError> {
+    let mut sink = KeyBytes { inline: [0; INLINE], length: 0, spilled: Vec::new() };
+    key.serialize(&mut sink)?;
+    Ok(then(sink.bytes()))
+}
+
+/// Whoever hashes keys has no way to report an error, record by record.
+#[cold]
+#[inline(never)]
+fn unwritable<K: ?Sized>(error: &KeyError) -> ! {
+    let name = std::any::type_name::<K>();
+    ErrorKind::Invalid
+        .throw(format!("a key of type `{name}` can't be written, so that it has no place: {error}"))
 }
 
 struct KeyBytes {
@@ -59,7 +80,7 @@ impl KeyBytes {
 /// What a key's own `Serialize` may report.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct KeyError(String);
+pub struct KeyError(String);
 
 impl ser::Error for KeyError {
     fn custom<T: std::fmt::Display>(message: T) -> Self {

@@ -7,6 +7,7 @@ use std::any::Any;
 
 use serde::{Serialize, de::DeserializeOwned};
 use tidegate_snapshot::codec::{self, CodecError};
+use tidegate_state::{UnfitType, check_type};
 use tidegate_types::EventTime;
 
 /// How many records a full batch has.
@@ -203,13 +204,23 @@ pub struct BatchType {
     /// The record's Rust type.
     pub name: &'static str,
     decode: fn(&[u8]) -> Result<ErasedBatch, CodecError>,
+    check: fn() -> Result<(), UnfitType>,
 }
 
 impl BatchType {
     /// The type of batches of `T`.
     #[must_use]
     pub fn of<T: Data>() -> Self {
-        Self { name: std::any::type_name::<T>(), decode: decode::<T> }
+        Self { name: std::any::type_name::<T>(), decode: decode::<T>, check: check_type::<T> }
+    }
+
+    /// Finds out whether records can go from one process to another.
+    ///
+    /// # Errors
+    ///
+    /// When what is written of them can't be read back.
+    pub fn check(&self) -> Result<(), UnfitType> {
+        (self.check)()
     }
 
     /// Reads a batch that [`AnyBatch::encode`] wrote.

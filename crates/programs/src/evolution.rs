@@ -5,12 +5,13 @@
 //!   PROGRAM CASE write native|canonical FOLDER     fills the state, and prints where the savepoint is
 //!   PROGRAM CASE read SAVEPOINT                    starts from it, and prints the state
 //!   PROGRAM CASE again SAVEPOINT FOLDER OPTION…    starts from it, and takes another one
+//!   PROGRAM CASE try --dry-run -s SAVEPOINT        tells what a start from it would do
 //! ```
 
 use std::{collections::BTreeSet, fmt::Debug, process::ExitCode, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
-use tidegate::{SnapshotForm, collect::Collector, generator::Generator, prelude::*};
+use tidegate::{JobBuild, SnapshotForm, collect::Collector, generator::Generator, prelude::*};
 
 /// How many records there are.
 const RECORDS: u64 = 20_000;
@@ -21,6 +22,8 @@ pub trait Case: 'static {
     type Key: Eq + Clone + Debug + Send + Sync + Serialize + DeserializeOwned + 'static;
     /// How many of them there are.
     const KEYS: u64 = 12;
+    /// What the state is called.
+    const STATE: &'static str = "value";
     /// What is kept for each.
     type Value: Clone + Debug + Send + Sync + Serialize + DeserializeOwned + 'static;
 
@@ -110,7 +113,13 @@ pub fn run<C: Case>(arguments: &[String]) -> Result<String, String> {
             let lines = results.take().into_iter().collect::<BTreeSet<String>>();
             Ok(lines.into_iter().collect::<Vec<_>>().join("\n"))
         }
-        _ => Err(format!("expected write, read or again, got {arguments:?}")),
+        // The job reads its options from the command line itself, and says what there is to say.
+        ["try", ..] => {
+            let (job, build) = job::<C>(Mode::Read, &Collector::default());
+            let code = job.run(build);
+            if code == ExitCode::SUCCESS { Ok(String::new()) } else { Err(String::new()) }
+        }
+        _ => Err(format!("expected write, read, again or try, got {arguments:?}")),
     }
 }
 
@@ -142,18 +151,23 @@ fn start<C: Case>(
     mode: Mode,
     results: &Collector<String>,
 ) -> Result<JobHandle, String> {
+    let (job, build) = job::<C>(mode, results);
+    job.start(options.iter().copied(), build).map_err(|error| error.to_string())
+}
+
+fn job<C: Case>(mode: Mode, results: &Collector<String>) -> (Job, impl JobBuild + use<C>) {
     let results = results.clone();
-    let started = Job::new("evolution").start(options.iter().copied(), move |env| {
+    let build = move |env: &Env| -> tidegate::Result<()> {
         let numbers = Generator::new(Some(RECORDS), |index| index);
         // So slow while it is to be stopped that there are records left to read.
         let numbers = if mode == Mode::Read { numbers } else { numbers.rate(RECORDS / 4) };
         env.source("numbers", numbers)
             .key_by(|number: &u64| C::key(number % C::KEYS))
             .process("keep", move |states| {
-                Ok(Keep::<C> { value: states.value("value")?, writes: mode == Mode::Write })
+                Ok(Keep::<C> { value: states.value(C::STATE)?, writes: mode == Mode::Write })
             })
             .sink("states", results.sink());
         Ok(())
-    });
-    started.map_err(|error| error.to_string())
+    };
+    (Job::new("evolution"), build)
 }

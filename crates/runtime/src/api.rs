@@ -43,6 +43,13 @@ pub struct JobSpec {
     pub cluster: Option<ClusterSpec>,
 }
 
+impl JobSpec {
+    /// Whether its records go from one process to another.
+    pub(crate) fn has_several_processes(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| cluster.addresses.len() > 1)
+    }
+}
+
 /// The processes that run one job together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterSpec {

@@ -106,13 +106,18 @@ async fn outcomes(
     }
     let lists = fit::lists(manifest, plan).into_iter();
     fates.extend(lists.map(|(uid, name, fate)| ((uid, name), fate)));
-    let is_planned = |uid: &OperatorUid| plan.operators().any(|operator| operator.uid == *uid);
+    let is_taken_over = |uid: &OperatorUid, name: &String| {
+        let operator = plan.operators().find(|operator| operator.uid == *uid);
+        operator
+            .zip(manifest.operators.get(uid))
+            .is_some_and(|(operator, stored)| !fit::left_behind(stored, operator).contains(name))
+    };
     let mut all = Vec::new();
     for state in states {
         let (uid, state, rows) = (state.uid, state.name, state.rows);
         let known = fates.remove(&(uid.clone(), state.clone()));
-        let by_operator = || if is_planned(&uid) { Fate::Restored } else { Fate::Dropped };
-        let fate = known.unwrap_or_else(by_operator);
+        let by_name = || if is_taken_over(&uid, &state) { Fate::Restored } else { Fate::Dropped };
+        let fate = known.unwrap_or_else(by_name);
         all.push(StateOutcome { uid, state, rows, fate });
     }
     let new = fates.into_iter();

@@ -26,7 +26,9 @@ use crate::{
     embedded::{EmbeddedAttempts, LocalProgram},
     follow::Follower,
     master::{Attempts, JobMaster},
-    prepare::{check_plan, locate_start, newest_of, open_stores, prepare, recovered},
+    prepare::{
+        check_plan, check_plan_to_spread, locate_start, newest_of, open_stores, prepare, recovered,
+    },
     seat::ProcessSeat,
     stats::SharedStats,
     tenure::{Claim, Runner},
@@ -51,7 +53,7 @@ pub fn describe(
     spec: &JobSpec,
     configuration: BTreeMap<String, String>,
 ) -> Result<JobDescription, JobError> {
-    let plan = check_plan(spec)?;
+    let plan = check_plan_to_spread(spec)?;
     let JobSettings { name, id, parallelism, max_parallelism, .. } = spec.settings.clone();
     Ok(JobDescription { name, id, parallelism, max_parallelism, configuration, plan })
 }

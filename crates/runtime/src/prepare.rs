@@ -26,7 +26,7 @@ use tracing::warn;
 
 use self::start::Start;
 pub(crate) use self::{
-    check::check_plan,
+    check::{check_plan, check_plan_to_spread},
     restore::{plan_for, read, restore_point_at},
     start::locate_start,
     stores::{Stores, open_stores},

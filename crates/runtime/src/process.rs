@@ -90,6 +90,8 @@ type Action = gathering::Action<Part, EncodedPart>;
 enum Done {
     /// Something of a snapshot has been encoded or written, or not.
     Gathered(Event),
+    /// Something can't be kept that an operator has in its state.
+    Unfit { checkpoint: CheckpointId, uid: OperatorUid, subtask: SubtaskIndex, message: String },
     /// A sink has committed, or not.
     Committed(CheckpointId, Outcome),
     /// An operator has brought to its end what it had begun, or not.
@@ -100,6 +102,8 @@ enum Done {
 pub(crate) enum EncodeFailure {
     /// The snapshot fails.
     Declined(String),
+    /// Something in it can't be kept: the attempt fails for good, since no other would be better off.
+    Unfit { uid: OperatorUid, subtask: SubtaskIndex, message: String },
     /// What an operator prepares for it has failed: that fails the attempt, and says why.
     Unprepared,
 }
@@ -270,6 +274,10 @@ impl Process {
                 }
                 self.step(event);
             }
+            Done::Unfit { checkpoint, uid, subtask, message } => {
+                self.fail(ErrorKind::Invalid, Some((uid, subtask)), message.clone());
+                self.step(Event::NotEncoded(checkpoint, message));
+            }
             Done::Duty(outcome) => _ = self.check_outcome(outcome),
             Done::Committed(checkpoint, outcome) => {
                 if self.check_outcome(outcome) {
@@ -303,6 +311,9 @@ impl Process {
             Done::Gathered(match encoded {
                 Ok(part) => Event::Encoded(checkpoint, part),
                 Err(EncodeFailure::Declined(reason)) => Event::NotEncoded(checkpoint, reason),
+                Err(EncodeFailure::Unfit { uid, subtask, message }) => {
+                    return Done::Unfit { checkpoint, uid, subtask, message };
+                }
                 Err(EncodeFailure::Unprepared) => Event::Unprepared(checkpoint),
             })
         });

@@ -11,7 +11,7 @@ use tidegate_snapshot::{
     },
     store::{LoadedSnapshot, SnapshotLocation},
 };
-use tidegate_state::{TimeDomain, type_description};
+use tidegate_state::{StateError, TimeDomain, check_type, type_description};
 use tidegate_storage::Places;
 use tidegate_types::{
     AttemptId, CheckpointId, Clock, EventTime, JobId, KeyHash, MaxParallelism, OperatorUid,
@@ -193,6 +193,12 @@ impl SavepointWriter {
         kind: &str,
         entries: impl IntoIterator<Item = (K, V)>,
     ) -> Result<()> {
+        if state.trim().is_empty() {
+            return Err(StateError::EmptyName.into());
+        }
+        check_type::<K>().map_err(|source| StateError::UnfitKey { source })?;
+        let unfit = |source| StateError::Unfit { state: state.to_owned(), source };
+        check_type::<V>().map_err(unfit)?;
         let operator = self.operators.entry(uid.into());
         let operator = operator.or_insert_with(|| Operator::new(self.max_parallelism));
         let key_type = type_description::<K>();
@@ -202,14 +208,20 @@ impl SavepointWriter {
             }
             _ => operator.key_type = Some(key_type),
         }
-        let mut groups = Groups::new();
+        let (mut groups, mut entry) = (Groups::new(), Vec::new());
         for (key, value) in entries {
-            let (count, bytes) =
-                groups.entry(KeyHash::of(&key).group(operator.max_parallelism)).or_default();
+            entry.clear();
+            codec::encode(&key, &mut entry)
+                .and_then(|()| codec::encode(&value, &mut entry))
+                .map_err(|source| Error::Value {
+                    uid: uid.to_owned(),
+                    state: state.to_owned(),
+                    source,
+                })?;
+            let group = KeyHash::of(&key).group(operator.max_parallelism);
+            let (count, bytes) = groups.entry(group).or_default();
             *count += 1;
-            codec::encode(&key, bytes).and_then(|()| codec::encode(&value, bytes)).map_err(
-                |source| Error::Value { uid: uid.to_owned(), state: state.to_owned(), source },
-            )?;
+            bytes.extend_from_slice(&entry);
         }
         let description = StateDescription {
             id: 0,

@@ -32,6 +32,35 @@ use crate::{
     ttl::{Forever, Lifetime},
 };
 
+/// What a state is called.
+///
+/// ```
+/// use tidegate_state::StateName;
+/// let name = StateName::from("sessions").was("open");
+/// assert_eq!(name, StateName { name: "sessions".to_owned(), was: Some("open".to_owned()) });
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateName {
+    /// Its name.
+    pub name: String,
+    /// What it was called in older snapshots, from which it is restored if they do not have its name.
+    pub was: Option<String>,
+}
+
+impl StateName {
+    /// With the name that it had before.
+    #[must_use]
+    pub fn was(self, before: impl Into<String>) -> Self {
+        Self { was: Some(before.into()), ..self }
+    }
+}
+
+impl From<&str> for StateName {
+    fn from(name: &str) -> Self {
+        Self { name: name.to_owned(), was: None }
+    }
+}
+
 /// How many states a snapshot can number.
 const STATES: usize = u16::MAX as usize;
 
@@ -57,7 +86,7 @@ impl<K: Key> KeyedBackend<K> {
             max,
             clock,
             context,
-            key: DeclaredType::of::<K>(),
+            key: DeclaredType::key_of::<K>(),
             states: Vec::new(),
             event_timers: Timers::new(TimeDomain::EventTime, range, max),
             processing_timers: Timers::new(TimeDomain::ProcessingTime, range, max),
@@ -65,8 +94,11 @@ impl<K: Key> KeyedBackend<K> {
     }
 
     /// What the program says about its keys and states, so far.
-    #[must_use]
-    pub fn declaration(&self) -> KeyedDeclaration {
+    ///
+    /// # Errors
+    ///
+    /// When keys or values could be written and not read back.
+    pub fn declaration(&self) -> Result<KeyedDeclaration, StateError> {
         KeyedDeclaration::of(&self.key, &self.declarations())
     }
 
@@ -220,8 +252,8 @@ impl<K: Key> KeyedBackend<K> {
 
 /// Declaring states. A name may be used once, and `None` as TTL keeps values for ever.
 ///
-/// All of them fail with [`StateError::Duplicate`], [`StateError::TooMany`] or
-/// [`StateError::ZeroTtl`].
+/// All of them fail with [`StateError::Duplicate`], [`StateError::EmptyName`],
+/// [`StateError::TooMany`] or [`StateError::ZeroTtl`].
 impl<K: Key> KeyedBackend<K> {
     /// Declares one value per key.
     ///
@@ -230,7 +262,7 @@ impl<K: Key> KeyedBackend<K> {
     /// When it can't be declared so.
     pub fn value_state<V: StateValue>(
         &mut self,
-        name: &str,
+        name: impl Into<StateName>,
         ttl: Option<StateTtl>,
     ) -> Result<ValueState<V>, StateError> {
         self.values(name, "value", ttl)
@@ -243,7 +275,7 @@ impl<K: Key> KeyedBackend<K> {
     /// When it can't be declared so.
     pub fn list_state<V: StateValue>(
         &mut self,
-        name: &str,
+        name: impl Into<StateName>,
         ttl: Option<StateTtl>,
     ) -> Result<ListState<V>, StateError> {
         let list = DeclaredType::list_of::<V>();
@@ -257,7 +289,7 @@ impl<K: Key> KeyedBackend<K> {
     /// When it can't be declared so.
     pub fn map_state<UK: Key, UV: StateValue>(
         &mut self,
-        name: &str,
+        name: impl Into<StateName>,
         ttl: Option<StateTtl>,
     ) -> Result<MapState<UK, UV>, StateError> {
         let backing = self.declare(name, "map", DeclaredType::map_of::<UK, UV>(), ttl)?;
@@ -271,7 +303,7 @@ impl<K: Key> KeyedBackend<K> {
     /// When it can't be declared so.
     pub fn reducing_state<V: StateValue>(
         &mut self,
-        name: &str,
+        name: impl Into<StateName>,
         ttl: Option<StateTtl>,
         reduce: impl Fn(V, V) -> UserResult<V> + 'static,
     ) -> Result<ReducingState<V>, StateError> {
@@ -286,7 +318,7 @@ impl<K: Key> KeyedBackend<K> {
     /// When it can't be declared so.
     pub fn aggregating_state<A: AggregateFunction<In>, In>(
         &mut self,
-        name: &str,
+        name: impl Into<StateName>,
         ttl: Option<StateTtl>,
         function: A,
     ) -> Result<AggregatingState<A, In>, StateError> {
@@ -296,7 +328,7 @@ impl<K: Key> KeyedBackend<K> {
 
     fn values<V: StateValue>(
         &mut self,
-        name: &str,
+        name: impl Into<StateName>,
         kind: &'static str,
         ttl: Option<StateTtl>,
     ) -> Result<ValueState<V>, StateError> {
@@ -306,7 +338,7 @@ impl<K: Key> KeyedBackend<K> {
 
     fn declare<P: StateValue, T: StateValue>(
         &mut self,
-        name: &str,
+        name: impl Into<StateName>,
         kind: &'static str,
         value: DeclaredType,
         ttl: Option<StateTtl>,
@@ -316,7 +348,8 @@ impl<K: Key> KeyedBackend<K> {
     {
         let ttl = ttl.filter(|ttl| ttl.update_type != TtlUpdate::Disabled);
         let ttl_ms = ttl.map(|ttl| ttl.millis());
-        let declaration = Declaration { name: name.to_owned(), kind, value, ttl_ms };
+        let StateName { name, was } = name.into();
+        let declaration = Declaration { name, was, kind, value, ttl_ms };
         self.check(&declaration)?;
         Ok(match ttl {
             None => Backing::Plain(self.add(declaration, Forever)),
@@ -327,7 +360,9 @@ impl<K: Key> KeyedBackend<K> {
     fn check(&self, declaration: &Declaration) -> Result<(), StateError> {
         let declared = self.declarations();
         let name = declaration.name.clone();
-        if declared.iter().any(|other| other.name == name) {
+        if name.trim().is_empty() {
+            Err(StateError::EmptyName)
+        } else if declared.iter().any(|other| other.name == name) {
             Err(StateError::Duplicate { name })
         } else if declared.len() >= STATES {
             Err(StateError::TooMany { name, limit: STATES })

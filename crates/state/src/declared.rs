@@ -12,7 +12,7 @@ use tidegate_types::BoxError;
 
 use crate::{
     StateError,
-    describe::{accepted, shape::Shape, type_description},
+    describe::{accepted, check::check_type, shape::Shape, type_description},
     evolve::{Change, Role, compare},
     store::{Declaration, DeclaredType},
 };
@@ -33,6 +33,9 @@ pub struct StateDeclaration {
 pub struct DeclaredList {
     /// Its name.
     pub name: String,
+    /// What it was called in older snapshots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<String>,
     /// The description of its items' type.
     pub value_type: String,
     /// What its items can be read from, if that can be told.
@@ -41,10 +44,15 @@ pub struct DeclaredList {
 
 impl DeclaredList {
     /// A list with items of this type.
-    #[must_use]
-    pub fn of<T: DeserializeOwned>(name: &str) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Unfit`], when items could be written and not read back.
+    pub fn of<T: Serialize + DeserializeOwned>(name: &str) -> Result<Self, StateError> {
+        let unfit = |source| StateError::Unfit { state: name.to_owned(), source };
+        check_type::<T>().map_err(unfit)?;
         let (value_type, value) = (type_description::<T>(), accepted::<T>());
-        Self { name: name.to_owned(), value_type, value }
+        Ok(Self { name: name.to_owned(), was: None, value_type, value })
     }
 
     /// What becomes of items that are of the type `stored`.
@@ -81,6 +89,9 @@ pub struct KeyedDeclaration {
 pub struct DeclaredState {
     /// Its name and type.
     pub description: StateDescription,
+    /// What it was called in older snapshots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<String>,
     /// What its values can be read from, if that can be told.
     pub value: Option<Shape>,
 }
@@ -101,13 +112,19 @@ pub enum Fate {
 }
 
 impl KeyedDeclaration {
-    pub(crate) fn of(key: &DeclaredType, states: &[Declaration]) -> Self {
+    pub(crate) fn of(key: &DeclaredType, states: &[Declaration]) -> Result<Self, StateError> {
+        (key.check)().map_err(|source| StateError::UnfitKey { source })?;
+        for state in states {
+            let unfit = |source| StateError::Unfit { state: state.name.clone(), source };
+            (state.value.check)().map_err(unfit)?;
+        }
         let states = states.iter().zip(0..).map(|(state, id)| DeclaredState {
             description: state.describe(id),
+            was: state.was.clone(),
             value: (state.value.accepted)(),
         });
         let (key_type, key) = (key.description.clone(), (key.accepted)());
-        Self { key_type, key, states: states.collect() }
+        Ok(Self { key_type, key, states: states.collect() })
     }
 
     /// What changes about the keys that the snapshot holds; `None` if they are of the same type.
@@ -128,7 +145,14 @@ impl KeyedDeclaration {
     /// What becomes of each state, the snapshot's first, by name.
     #[must_use]
     pub fn fates(&self, stored: &OperatorManifest) -> Vec<(String, Fate)> {
-        let declared = |name: &str| self.states.iter().find(|own| own.description.name == name);
+        let has = |name: &str| stored.states.iter().any(|state| state.name == name);
+        let declared = |name: &str| {
+            let by_name = self.states.iter().find(|own| own.description.name == name);
+            by_name.or_else(|| {
+                let was = |own: &&DeclaredState| own.was.as_deref() == Some(name);
+                self.states.iter().filter(was).find(|own| !has(&own.description.name))
+            })
+        };
         let fate = |state: &StateDescription| {
             let Some(own) = declared(&state.name) else { return Fate::Dropped };
             match carry_over(state, &own.description, || own.value.clone()) {
@@ -139,7 +163,7 @@ impl KeyedDeclaration {
         };
         let restored = stored.states.iter().map(|state| (state.name.clone(), fate(state)));
         let is_new = |own: &&DeclaredState| {
-            stored.states.iter().all(|state| state.name != own.description.name)
+            !has(&own.description.name) && !own.was.as_deref().is_some_and(has)
         };
         let new = self.states.iter().filter(is_new);
         restored.chain(new.map(|own| (own.description.name.clone(), Fate::New))).collect()
@@ -202,12 +226,24 @@ pub(crate) fn carry_over(
         declared: in_words(declared),
         source,
     };
-    // A TTL may get longer or shorter, but with one an entry holds its time too.
-    if declared.kind != stored.kind || declared.ttl_ms.is_some() != stored.ttl_ms.is_some() {
+    if declared.kind != stored.kind {
         return Err(incompatible(None));
     }
-    let (stored, declared) = (&stored.value_type, &declared.value_type);
-    carry_type(stored, declared, accepted, Role::Value).map_err(incompatible)
+    let (old, new) = (&stored.value_type, &declared.value_type);
+    let changes = carry_type(old, new, accepted, Role::Value).map_err(incompatible)?;
+    let retimed = match (stored.ttl_ms, declared.ttl_ms) {
+        (None, Some(_)) => {
+            "has a TTL now: what is there lives as if it were written at the restore"
+        }
+        (Some(_), None) => "has no TTL any more: what has not expired stays",
+        _ => return Ok(changes),
+    };
+    // With a TTL an entry holds its time too, whose place only a type that is known tells.
+    if matches!(Described::parse(old).root, Type::Opaque(_)) {
+        return Err(incompatible(None));
+    }
+    let retimed = Change { path: String::new(), what: retimed.to_owned() };
+    Ok(Some(changes.into_iter().flatten().chain([retimed]).collect()))
 }
 
 /// What changes when keys of the type `stored` are restored as those of `declared`; `None` if they

@@ -22,11 +22,17 @@
 //! are passes until every variant has been seen; a value that the type refuses (a zero, an empty
 //! string) is replaced by the next candidate in the next pass. A type that asks what the bytes
 //! hold, or refuses every candidate, can't be traced: its Rust name stands for it.
+//!
+//! What a type writes is another matter: [`check`] holds it against what the type reads, before there
+//! is a value, and [`on_write`] again while values are written.
 
+pub(crate) mod check;
 mod memory;
+pub(crate) mod on_write;
 mod probe;
 pub(crate) mod shape;
 mod trace;
+mod written;
 
 use serde::de::DeserializeOwned;
 
@@ -38,17 +44,17 @@ use self::shape::Shape;
 /// described by its name in Rust.
 #[must_use]
 pub fn type_description<T: DeserializeOwned>() -> String {
-    describe::<T>(trace::trace::<T>(false))
+    describe::<T>(traced::<T>(false))
 }
 
 /// Describes lists of `T`.
 pub(crate) fn list_description<T: DeserializeOwned>() -> String {
-    describe::<Vec<T>>(trace::trace::<T>(false).map(|element| Shape::List(Box::new(element))))
+    describe::<Vec<T>>(traced::<T>(false).map(|element| Shape::List(Box::new(element))))
 }
 
 /// Describes maps from `K` to `V`.
 pub(crate) fn map_description<K: DeserializeOwned, V: DeserializeOwned>() -> String {
-    let map = trace::trace::<K>(false).zip(trace::trace::<V>(false));
+    let map = traced::<K>(false).zip(traced::<V>(false));
     describe::<(K, V)>(map.map(|(key, value)| Shape::Map(Box::new(key), Box::new(value))))
 }
 
@@ -60,7 +66,11 @@ fn describe<T>(shape: Option<Shape>) -> String {
 /// `None` if it can't be traced.
 #[must_use]
 pub fn accepted<T: DeserializeOwned>() -> Option<Shape> {
-    trace::trace::<T>(true)
+    traced::<T>(true)
+}
+
+fn traced<T: DeserializeOwned>(with_defaults: bool) -> Option<Shape> {
+    trace::trace::<T>(with_defaults).ok().map(|traced| traced.shape)
 }
 
 pub(crate) fn accepted_list<T: DeserializeOwned>() -> Option<Shape> {

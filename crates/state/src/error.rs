@@ -3,6 +3,8 @@
 use tidegate_snapshot::codec::CodecError;
 use tidegate_types::{BoxError, ErrorKind, KeyGroup};
 
+use crate::UnfitType;
+
 /// What can be wrong with state: with how it is declared, or with a snapshot of it.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -25,6 +27,26 @@ pub enum StateError {
     ZeroTtl {
         /// The name.
         name: String,
+    },
+    /// A state has no name.
+    #[error("a state has an empty name: name it, so that it can be found again")]
+    EmptyName,
+    /// Values of a state could be written and not read back.
+    #[error(
+        "the state `{state}` can't be kept: {source}; or keep it in another form, as JSON \
+         (`value_as_json`, `list_as_json`, `map_as_json`, or `AsJson` around a part of it)"
+    )]
+    Unfit {
+        /// The state's name.
+        state: String,
+        /// What is wrong with its type.
+        source: UnfitType,
+    },
+    /// The keys are of a type that is none for keys.
+    #[error("the operator's state can't be kept by such keys: {source}")]
+    UnfitKey {
+        /// What is wrong with it.
+        source: UnfitType,
     },
     /// The snapshot's keys are of another type than the program's.
     #[error("the snapshot's keys are of type `{stored}`, and the program's of type `{declared}`")]
@@ -88,12 +110,15 @@ impl StateError {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::Duplicate { .. } | Self::TooMany { .. } | Self::ZeroTtl { .. } => {
-                ErrorKind::Invalid
-            }
+            Self::Duplicate { .. }
+            | Self::TooMany { .. }
+            | Self::ZeroTtl { .. }
+            | Self::EmptyName
+            | Self::Unfit { .. }
+            | Self::UnfitKey { .. }
+            | Self::Encode { .. } => ErrorKind::Invalid,
             Self::KeyType { .. } | Self::Incompatible { .. } => ErrorKind::Incompatible,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
-            Self::Encode { .. } => ErrorKind::User,
             Self::Abandoned { .. } | Self::Write { .. } => ErrorKind::Unavailable,
         }
     }

@@ -24,6 +24,7 @@
 //!
 //! Where a snapshot's bytes go: `tidegate-snapshot`. When there is one: `tidegate-checkpoint`.
 
+mod as_json;
 pub mod backend;
 mod cell;
 pub mod declared;
@@ -41,10 +42,12 @@ pub mod ttl;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use backend::KeyedBackend;
+pub use as_json::AsJson;
+pub use backend::{KeyedBackend, StateName};
 pub use declared::{DeclaredList, DeclaredState, Fate, KeyedDeclaration, StateDeclaration};
 pub use describe::{
     accepted,
+    check::{UnfitType, check_key, check_type},
     shape::{Body, Field, Fields, Name, Shape},
     type_description,
 };

@@ -20,9 +20,9 @@ use tidegate_types::BoxError;
 pub use tidegate_snapshot::segment::Redistribution;
 
 use crate::{
-    StateError, StateValue,
+    StateError, StateName, StateValue,
     declared::{DeclaredList, carry_type},
-    describe::{accepted, type_description},
+    describe::{accepted, on_write::WriteCheck, type_description},
     evolve::Role,
 };
 
@@ -44,33 +44,43 @@ impl OperatorBackend {
     ///
     /// # Errors
     ///
-    /// [`StateError::Duplicate`], and [`StateError::Incompatible`] when the snapshot's items are of
+    /// [`StateError::Duplicate`], [`StateError::EmptyName`], and [`StateError::Incompatible`] when the snapshot's items are of
     /// another type.
     pub fn list_state<V: StateValue>(
         &mut self,
-        name: &str,
+        name: impl Into<StateName>,
         redistribution: Redistribution,
     ) -> Result<OperatorListState<V>, StateError> {
-        if self.declared.iter().any(|(other, _)| other == name) {
-            return Err(StateError::Duplicate { name: name.to_owned() });
+        let StateName { name, was } = name.into();
+        if name.trim().is_empty() {
+            return Err(StateError::EmptyName);
+        }
+        if self.declared.iter().any(|(other, _)| *other == name) {
+            return Err(StateError::Duplicate { name });
         }
         let value_type = type_description::<V>();
         let mut items = Vec::new();
-        while let Some(place) = self.restored.iter().position(|list| list.name == name) {
+        let has_name = self.restored.iter().any(|list| list.name == name);
+        let stored = if has_name { Some(&name) } else { was.as_ref() };
+        while let Some(place) = self.restored.iter().position(|list| Some(&list.name) == stored) {
             let list = self.restored.swap_remove(place);
             for item in &list.items {
-                items.push(decode_item(name, &value_type, item)?);
+                items.push(decode_item(&name, &value_type, item)?);
             }
         }
         let items = Rc::new(RefCell::new(items));
-        let list = List { value_type, redistribution, items: Rc::clone(&items) };
-        self.declared.push((name.to_owned(), Rc::new(list)));
+        let checks = WriteCheck::default();
+        let list = List { was, value_type, redistribution, items: Rc::clone(&items), checks };
+        self.declared.push((name, Rc::new(list)));
         Ok(OperatorListState { items })
     }
 
     /// What has been declared, so far.
-    #[must_use]
-    pub fn declaration(&self) -> Vec<DeclaredList> {
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Unfit`], when items could be written and not read back.
+    pub fn declaration(&self) -> Result<Vec<DeclaredList>, StateError> {
         self.declared.iter().map(|(name, list)| list.declaration(name)).collect()
     }
 
@@ -142,26 +152,30 @@ pub fn decode_as_declared<V: DeserializeOwned>(
 
 /// A declared list, as a snapshot sees it.
 trait EncodeList {
-    fn declaration(&self, name: &str) -> DeclaredList;
+    fn declaration(&self, name: &str) -> Result<DeclaredList, StateError>;
     fn encode(&self, name: &str) -> Result<segment::ListState, CodecError>;
 }
 
 struct List<V> {
+    was: Option<String>,
     value_type: String,
     redistribution: Redistribution,
     items: Rc<RefCell<Vec<V>>>,
+    /// What has been written of it.
+    checks: WriteCheck<V>,
 }
 
 impl<V: StateValue> EncodeList for List<V> {
-    fn declaration(&self, name: &str) -> DeclaredList {
-        DeclaredList::of::<V>(name)
+    fn declaration(&self, name: &str) -> Result<DeclaredList, StateError> {
+        let was = self.was.clone();
+        Ok(DeclaredList { was, ..DeclaredList::of::<V>(name)? })
     }
 
     fn encode(&self, name: &str) -> Result<segment::ListState, CodecError> {
         let encode = |item: &V| {
             let mut bytes = Vec::new();
             codec::encode(&self.value_type, &mut bytes)?;
-            codec::encode(item, &mut bytes)?;
+            self.checks.encode(item, &mut bytes)?;
             Ok(bytes.into())
         };
         let items = self.items.borrow().iter().map(encode).collect::<Result<_, _>>()?;

@@ -24,17 +24,21 @@ impl<K: Key, V: StateValue> SingleTable<K, V> {
     pub fn new(name: &str, range: KeyGroupRange, max: MaxParallelism) -> Self {
         let declaration = Declaration {
             name: name.to_owned(),
+            was: None,
             kind: "value",
             value: DeclaredType::of::<V>(),
             ttl_ms: None,
         };
         let state = StateTable::new(range, max, declaration, Forever);
-        Self { state, key: DeclaredType::of::<K>() }
+        Self { state, key: DeclaredType::key_of::<K>() }
     }
 
     /// What the program says about it.
-    #[must_use]
-    pub fn declaration(&self) -> KeyedDeclaration {
+    ///
+    /// # Errors
+    ///
+    /// When its keys or values could be written and not read back.
+    pub fn declaration(&self) -> Result<KeyedDeclaration, StateError> {
         KeyedDeclaration::of(&self.key, std::slice::from_ref(&self.state.declaration))
     }
 

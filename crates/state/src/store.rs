@@ -27,7 +27,11 @@ use crate::{
     Key, KeyedTable, StateError, StateValue,
     declared::{carry_key_over, carry_over, in_words},
     describe::{
-        accepted, accepted_list, accepted_map, list_description, map_description, shape::Shape,
+        accepted, accepted_list, accepted_map,
+        check::{UnfitType, check_key, check_type},
+        list_description, map_description,
+        on_write::WriteCheck,
+        shape::Shape,
         type_description,
     },
     snapshot::SharedState,
@@ -35,7 +39,7 @@ use crate::{
         packing::{Pack, Piece},
         shared::{PackError, SharedGroup},
     },
-    ttl::{Lifetime, Liveness},
+    ttl::{Lifetime, Liveness, retime::Retime},
 };
 
 /// A type as the program has it.
@@ -44,19 +48,31 @@ pub(crate) struct DeclaredType {
     pub(crate) description: String,
     /// Finds out what it can be read from.
     pub(crate) accepted: fn() -> Option<Shape>,
+    /// Finds out whether its values can be read back.
+    pub(crate) check: fn() -> Result<(), UnfitType>,
 }
 
 impl DeclaredType {
-    pub(crate) fn of<T: DeserializeOwned>() -> Self {
-        Self { description: type_description::<T>(), accepted: accepted::<T> }
+    pub(crate) fn of<T: Serialize + DeserializeOwned>() -> Self {
+        let description = type_description::<T>();
+        Self { description, accepted: accepted::<T>, check: check_type::<T> }
     }
 
-    pub(crate) fn list_of<T: DeserializeOwned>() -> Self {
-        Self { description: list_description::<T>(), accepted: accepted_list::<T> }
+    pub(crate) fn key_of<K: Key>() -> Self {
+        Self { check: check_key::<K>, ..Self::of::<K>() }
     }
 
-    pub(crate) fn map_of<K: DeserializeOwned, V: DeserializeOwned>() -> Self {
-        Self { description: map_description::<K, V>(), accepted: accepted_map::<K, V> }
+    pub(crate) fn list_of<T: Serialize + DeserializeOwned>() -> Self {
+        let description = list_description::<T>();
+        Self { description, accepted: accepted_list::<T>, check: check_type::<T> }
+    }
+
+    pub(crate) fn map_of<K: Key, V: Serialize + DeserializeOwned>() -> Self {
+        Self {
+            description: map_description::<K, V>(),
+            accepted: accepted_map::<K, V>,
+            check: || check_key::<K>().and_then(|()| check_type::<V>()),
+        }
     }
 }
 
@@ -64,6 +80,8 @@ impl DeclaredType {
 #[derive(Clone, Debug)]
 pub(crate) struct Declaration {
     pub(crate) name: String,
+    /// What it was called in older snapshots.
+    pub(crate) was: Option<String>,
     pub(crate) kind: &'static str,
     pub(crate) value: DeclaredType,
     pub(crate) ttl_ms: Option<u64>,
@@ -81,10 +99,10 @@ impl Declaration {
     }
 
     /// In which form a value is in the snapshot, unless that is the form of the program's type.
-    fn check(&self, stored: &StateDescription) -> Result<Option<Described>, StateError> {
+    fn check(&self, stored: &StateDescription) -> Result<Option<Form>, StateError> {
         let accepted = || (self.value.accepted)();
-        carry_over(stored, &self.describe(0), accepted)
-            .map(|changes| changes.map(|_| Described::of_state(stored)))
+        let changes = carry_over(stored, &self.describe(0), accepted)?;
+        Ok(changes.map(|_| Form::of(stored, self.ttl_ms.is_some())))
     }
 
     fn incompatible(&self, stored: &StateDescription, source: codec::CodecError) -> StateError {
@@ -115,7 +133,37 @@ pub(crate) struct Stored<'a> {
     description: &'a StateDescription,
     /// The types of its keys and values, where they are not those of the program.
     key: Option<Described>,
-    value: Option<Described>,
+    value: Option<Form>,
+}
+
+/// The form of values that are not in the one of the program's type.
+struct Form {
+    /// What has to be added to them, or taken away, first.
+    retime: Option<Retime>,
+    described: Described,
+}
+
+impl Form {
+    fn of(stored: &StateDescription, has_ttl: bool) -> Self {
+        let retime = (stored.ttl_ms.is_some() != has_ttl).then(|| Retime::of(stored));
+        let ttl_ms = has_ttl.then(|| stored.ttl_ms.unwrap_or(0));
+        let described = Described::of_state(&StateDescription { ttl_ms, ..stored.clone() });
+        Self { retime, described }
+    }
+
+    fn decode<V: DeserializeOwned>(
+        &self,
+        bytes: &mut &[u8],
+        now: Timestamp,
+    ) -> Result<V, codec::CodecError> {
+        let value = match &self.retime {
+            None => decode_as(&self.described, bytes),
+            Some(retime) => retime
+                .take(bytes, now)
+                .and_then(|retimed| decode_as(&self.described, &mut retimed.as_slice())),
+        };
+        value.map_err(codec::CodecError::Carry)
+    }
 }
 
 /// Goes through `sources` and hands each block of a declared state to `restore`, with the state's
@@ -148,7 +196,7 @@ pub(crate) fn restore_blocks(
     Ok(unknown.into_iter().collect())
 }
 
-/// For each stored state the place of the declared one of that name (INV-NAME).
+/// For each stored state the place of the declared one of that name, or that had it once (INV-NAME).
 fn match_by_name(
     declared: &[Declaration],
     stored: &[StateDescription],
@@ -156,7 +204,13 @@ fn match_by_name(
 ) -> Vec<Option<usize>> {
     let mut places = Vec::with_capacity(stored.len());
     for state in stored {
-        let place = declared.iter().position(|declaration| declaration.name == state.name);
+        let by_name = declared.iter().position(|declaration| declaration.name == state.name);
+        let place = by_name.or_else(|| {
+            declared.iter().position(|declaration| {
+                declaration.was.as_ref() == Some(&state.name)
+                    && stored.iter().all(|state| state.name != declaration.name)
+            })
+        });
         if place.is_none() {
             unknown.insert(state.name.clone());
         }
@@ -179,6 +233,20 @@ pub(crate) struct StateTable<K, V, L> {
     pub(crate) table: KeyedTable<K, V>,
     pub(crate) declaration: Declaration,
     pub(crate) lifetime: L,
+    /// What has been written of it.
+    checks: Arc<Checks<K, V>>,
+}
+
+/// What has been looked at of the keys and values that were written.
+struct Checks<K, V> {
+    keys: WriteCheck<K>,
+    values: WriteCheck<V>,
+}
+
+impl<K, V> std::fmt::Debug for Checks<K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Checks").finish_non_exhaustive()
+    }
 }
 
 impl<K: Key, V: StateValue, L: Lifetime<V>> StateTable<K, V, L> {
@@ -188,13 +256,15 @@ impl<K: Key, V: StateValue, L: Lifetime<V>> StateTable<K, V, L> {
         declaration: Declaration,
         lifetime: L,
     ) -> Self {
-        Self { table: KeyedTable::new(range, max), declaration, lifetime }
+        let checks = Checks { keys: WriteCheck::default(), values: WriteCheck::default() };
+        Self { table: KeyedTable::new(range, max), declaration, lifetime, checks: Arc::new(checks) }
     }
 
     /// The entries as of now, to be encoded on another thread.
     pub(crate) fn share(&mut self, now: Timestamp) -> Box<dyn SharedState> {
-        let lifetime = self.lifetime.clone();
-        let pack: Pack<K, V> = Arc::new(move |entry, out| encode_alive(&lifetime, now, entry, out));
+        let (lifetime, checks) = (self.lifetime.clone(), Arc::clone(&self.checks));
+        let pack: Pack<K, V> =
+            Arc::new(move |entry, out| encode_alive(&lifetime, &checks, now, entry, out));
         let groups = self.table.share(&pack).into_iter().peekable();
         Box::new(SharedTable { groups, name: self.declaration.name.clone() })
     }
@@ -217,7 +287,7 @@ impl<K: Key, V: StateValue, L: Lifetime<V>> StateTable<K, V, L> {
         }
         let mut bytes = block.bytes;
         for _ in 0..count {
-            let (key, mut value) = self.decode_entry(&mut bytes, stored)?;
+            let (key, mut value) = self.decode_entry(&mut bytes, stored, now)?;
             let hash = KeyHash::of(&key);
             let group = hash.group(self.table.max_parallelism());
             if stored.key.is_some() {
@@ -238,11 +308,21 @@ impl<K: Key, V: StateValue, L: Lifetime<V>> StateTable<K, V, L> {
         Err(self.declaration.incompatible(stored.description, left_over))
     }
 
-    fn decode_entry(&self, bytes: &mut &[u8], stored: &Stored<'_>) -> Result<(K, V), StateError> {
+    fn decode_entry(
+        &self,
+        bytes: &mut &[u8],
+        stored: &Stored<'_>,
+        now: Timestamp,
+    ) -> Result<(K, V), StateError> {
         let pair = match stored {
             Stored { key: None, value: None, .. } => decode_pair(bytes),
-            Stored { key, value, .. } => decode_part(key.as_ref(), bytes)
-                .and_then(|key| Ok((key, decode_part(value.as_ref(), bytes)?))),
+            Stored { key, value, .. } => decode_key(key.as_ref(), bytes).and_then(|key| {
+                let value = match value {
+                    Some(form) => form.decode(bytes, now)?,
+                    None => codec::decode(bytes)?,
+                };
+                Ok((key, value))
+            }),
         };
         pair.map_err(|error| self.declaration.incompatible(stored.description, error))
     }
@@ -259,8 +339,8 @@ fn decode_pair<K: DeserializeOwned, V: DeserializeOwned>(
     Ok((codec::decode(bytes)?, codec::decode(bytes)?))
 }
 
-/// Decodes a value that was written as `stored`, or as the program's type.
-fn decode_part<T: DeserializeOwned>(
+/// Decodes a key that was written as `stored`, or as the program's type.
+fn decode_key<T: DeserializeOwned>(
     stored: Option<&Described>,
     bytes: &mut &[u8],
 ) -> Result<T, codec::CodecError> {
@@ -274,29 +354,31 @@ fn decode_part<T: DeserializeOwned>(
 /// earlier barrier, whose snapshot is not done yet, it may be what was alive then.
 fn encode_alive<K: Key, V: StateValue>(
     lifetime: &impl Lifetime<V>,
+    checks: &Checks<K, V>,
     now: Timestamp,
     (key, value): &(K, V),
     out: &mut Vec<u8>,
 ) -> Result<bool, codec::CodecError> {
     match lifetime.liveness(value, now) {
         Liveness::None => return Ok(false),
-        Liveness::All => encode_pair(key, value, out)?,
+        Liveness::All => encode_pair(checks, key, value, out)?,
         Liveness::Some => {
             let mut alive = value.clone();
             lifetime.prune(&mut alive, now);
-            encode_pair(key, &alive, out)?;
+            encode_pair(checks, key, &alive, out)?;
         }
     }
     Ok(true)
 }
 
-fn encode_pair<K: Serialize, V: Serialize>(
+fn encode_pair<K: Key, V: StateValue>(
+    checks: &Checks<K, V>,
     key: &K,
     value: &V,
     out: &mut Vec<u8>,
 ) -> Result<(), codec::CodecError> {
-    codec::encode(key, out)?;
-    codec::encode(value, out)
+    checks.keys.encode(key, out)?;
+    checks.values.encode(value, out)
 }
 
 /// Where the keys and values of a piece end, which is not written down in it.

@@ -185,6 +185,7 @@ impl<K: Key> Timers<K> {
     pub(crate) fn new(domain: TimeDomain, range: KeyGroupRange, max: MaxParallelism) -> Self {
         let declaration = Declaration {
             name: domain.state_name().to_owned(),
+            was: None,
             kind: "timer",
             value: DeclaredType::list_of::<i64>(),
             ttl_ms: None,

@@ -4,6 +4,8 @@
 //! expired entry is left out of snapshots, not restored, removed when it is read under
 //! [`TtlVisibility::NeverReturnExpired`], and otherwise a few at a time with each access.
 
+pub(crate) mod retime;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};

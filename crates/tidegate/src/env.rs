@@ -51,7 +51,7 @@ impl Env {
             uid: Some(uid.into()),
             keyed: false,
             commits: false,
-            state: Some(Box::new(|| Ok(declare_source::<S>()))),
+            state: Some(Box::new(declare_source::<S>)),
             inputs: Vec::new(),
             output: Some(BatchType::of::<S::Item>()),
             kind: NodeKind::Source(Box::new(move |context| source_operator(source, context))),

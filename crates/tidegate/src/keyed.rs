@@ -40,7 +40,7 @@ impl<K: Key, T: Data, F: Fn(&T) -> K + Clone + 'static> KeyedStream<K, T, F> {
         T: StateValue,
     {
         let select = self.select.clone();
-        let declare = || Ok(declare_single::<K, T>("value"));
+        let declare = || declare_single::<K, T>("value");
         self.then("reduce", uid, declare, move |context| {
             Ok(Box::new(FoldOperator::new("value", select, Reduce(reduce), &context)?))
         })
@@ -53,7 +53,7 @@ impl<K: Key, T: Data, F: Fn(&T) -> K + Clone + 'static> KeyedStream<K, T, F> {
         A::Out: Data,
     {
         let select = self.select.clone();
-        let declare = || Ok(declare_single::<K, A::Acc>("accumulator"));
+        let declare = || declare_single::<K, A::Acc>("accumulator");
         self.then("aggregate", uid, declare, move |context| {
             Ok(Box::new(FoldOperator::new("accumulator", select, Aggregate(function), &context)?))
         })

@@ -56,8 +56,8 @@ pub use tidegate_runtime::{
 };
 pub use tidegate_savepoint as savepoint;
 pub use tidegate_state::{
-    AggregateFunction, AggregatingState, ListState, MapState, OperatorListState, Redistribution,
-    ReducingState, StateTtl, TimeDomain, TtlUpdate, TtlVisibility, ValueState,
+    AggregateFunction, AggregatingState, AsJson, ListState, MapState, OperatorListState,
+    Redistribution, ReducingState, StateTtl, TimeDomain, TtlUpdate, TtlVisibility, ValueState,
 };
 pub use tidegate_types::{
     BoxError, CheckpointId, Clock, ErrorKind, EventTime, JobId, MaxParallelism, OperatorUid,

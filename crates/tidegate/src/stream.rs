@@ -42,8 +42,12 @@ pub trait IntoSink<T, Kind> {
     fn into_operator(self, context: &OperatorContext) -> Result<Box<dyn Operator>>;
 
     /// The lists that it keeps in snapshots.
-    fn lists(&self) -> Vec<DeclaredList> {
-        Vec::new()
+    ///
+    /// # Errors
+    ///
+    /// When their items could be written and not read back.
+    fn lists(&self) -> Result<Vec<DeclaredList>> {
+        Ok(Vec::new())
     }
 
     /// Whether it makes something visible when a snapshot is complete.
@@ -69,7 +73,7 @@ impl<S: TwoPhaseSink> IntoSink<S::Item, TwoPhase> for S {
         two_phase_operator(self, context)
     }
 
-    fn lists(&self) -> Vec<DeclaredList> {
+    fn lists(&self) -> Result<Vec<DeclaredList>> {
         declare_two_phase::<S>()
     }
 
@@ -183,7 +187,7 @@ impl<T: Data> Stream<T> {
             uid: Some(uid.into()),
             keyed: false,
             commits,
-            state: Some(Box::new(move || Ok(StateDeclaration { keyed: None, lists }))),
+            state: Some(Box::new(move || Ok(StateDeclaration { keyed: None, lists: lists? }))),
             inputs: vec![Edge { from: self.node, partitioning: Partitioning::Forward }],
             output: None,
             kind: NodeKind::Operator(Box::new(move |context| sink.into_operator(&context))),

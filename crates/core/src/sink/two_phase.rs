@@ -27,9 +27,12 @@ use crate::{
 const COMMITTABLES: &str = "committables";
 
 /// The lists that a sink keeps in snapshots.
-#[must_use]
-pub fn declare_two_phase<S: TwoPhaseSink>() -> Vec<DeclaredList> {
-    vec![DeclaredList::of::<S::Committable>(COMMITTABLES)]
+///
+/// # Errors
+///
+/// When its committables could be written and not read back.
+pub fn declare_two_phase<S: TwoPhaseSink>() -> UserResult<Vec<DeclaredList>> {
+    Ok(vec![DeclaredList::of::<S::Committable>(COMMITTABLES)?])
 }
 
 /// Makes the runtime's operator of one subtask of `sink`.

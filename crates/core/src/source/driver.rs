@@ -34,11 +34,14 @@ const SPLITS: &str = "splits";
 const DISCOVERED: &str = "discovered";
 
 /// What a source keeps in snapshots.
-#[must_use]
-pub fn declare_source<S: Source>() -> StateDeclaration {
-    let splits = DeclaredList::of::<S::Split>(SPLITS);
-    let lists = vec![splits, DeclaredList::of::<bool>(DISCOVERED)];
-    StateDeclaration { keyed: None, lists }
+///
+/// # Errors
+///
+/// When its splits could be written and not read back.
+pub fn declare_source<S: Source>() -> UserResult<StateDeclaration> {
+    let splits = DeclaredList::of::<S::Split>(SPLITS)?;
+    let lists = vec![splits, DeclaredList::of::<bool>(DISCOVERED)?];
+    Ok(StateDeclaration { keyed: None, lists })
 }
 
 /// Makes the runtime's operator of one subtask of `source`.

@@ -244,6 +244,24 @@ keys! {
     KeyNarrowed: u16 = |number| number as u16;
 }
 
+/// Its state has another name.
+struct RenamedState;
+
+impl Case for RenamedState {
+    const STATE: &'static str = "kept";
+
+    type Key = u64;
+    type Value = u64;
+
+    fn key(number: u64) -> u64 {
+        number
+    }
+
+    fn value(number: u64) -> u64 {
+        number
+    }
+}
+
 fn main() -> ExitCode {
     evolution::main(&[
         ("added", run::<Added>),
@@ -267,5 +285,6 @@ fn main() -> ExitCode {
         ("key-field-removed", run::<KeyFieldRemoved>),
         ("key-widened", run::<KeyWidened>),
         ("key-narrowed", run::<KeyNarrowed>),
+        ("renamed-state", run::<RenamedState>),
     ])
 }

@@ -159,6 +159,22 @@ impl Case for Many {
     }
 }
 
+/// Its state has another name.
+struct RenamedState;
+
+impl Case for RenamedState {
+    type Key = u64;
+    type Value = u64;
+
+    fn key(number: u64) -> u64 {
+        number
+    }
+
+    fn value(number: u64) -> u64 {
+        number
+    }
+}
+
 fn main() -> ExitCode {
     evolution::main(&[
         ("many", run::<Many>),
@@ -183,5 +199,6 @@ fn main() -> ExitCode {
         ("key-field-removed", run::<KeyFieldRemoved>),
         ("key-widened", run::<KeyWidened>),
         ("key-narrowed", run::<KeyNarrowed>),
+        ("renamed-state", run::<RenamedState>),
     ])
 }

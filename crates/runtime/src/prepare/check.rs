@@ -5,7 +5,7 @@ use tidegate_types::{ErrorKind, error::chain};
 use crate::{
     api::{JobError, JobSpec},
     describe::JobPlan,
-    graph,
+    fit, graph,
     worker::plan_of,
 };
 
@@ -15,13 +15,30 @@ use crate::{
 ///
 /// What is wrong with it.
 pub(crate) fn check_plan(spec: &JobSpec) -> Result<JobPlan, JobError> {
+    checked_plan(spec, spec.has_several_processes())
+}
+
+/// As [`check_plan`], for a job that may be spread over several processes.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub(crate) fn check_plan_to_spread(spec: &JobSpec) -> Result<JobPlan, JobError> {
+    checked_plan(spec, true)
+}
+
+fn checked_plan(spec: &JobSpec, may_spread: bool) -> Result<JobPlan, JobError> {
     let plan = plan_of(&spec.build).map_err(|error| {
         JobError::new(ErrorKind::Invalid, format!("the job can't be built: {}", error.message))
     })?;
     plan.validate().map_err(|error| JobError::caused_by(error.kind(), &error))?;
     check_parallelism(spec)?;
     let fingerprint = plan.fingerprint();
-    JobPlan::of(graph::tasks(plan), fingerprint).map_err(|error| {
+    let tasks = graph::tasks(plan);
+    if may_spread {
+        fit::check_records(&tasks)?;
+    }
+    JobPlan::of(tasks, fingerprint).map_err(|error| {
         JobError::new(ErrorKind::Invalid, format!("the job can't be built: {}", chain(&*error)))
     })
 }

@@ -68,7 +68,8 @@ pub(crate) fn plan_for(
     plan: &JobPlan,
     warn: bool,
 ) -> Result<(RestorePoint, RestorePlan), JobError> {
-    let rekeyed = fit::check(manifest, plan)?;
+    let allow_non_restored_state = settings.options.recovery.allow_non_restored_state;
+    let rekeyed = fit::check(manifest, plan, allow_non_restored_state)?;
     let operators = plan.operators().map(|operator| PlannedOperator {
         uid: operator.uid.clone(),
         name: operator.name.clone(),
@@ -78,7 +79,7 @@ pub(crate) fn plan_for(
         operators: &operators.collect::<Vec<_>>(),
         parallelism: settings.parallelism,
         max_parallelism: settings.max_parallelism,
-        allow_non_restored_state: settings.options.recovery.allow_non_restored_state,
+        allow_non_restored_state,
     };
     let wanted = Wanted { max_parallelism: settings.max_parallelism, ..Wanted::default() };
     let restore = plan_restore(&native_view(manifest, &wanted), &program)
@@ -104,7 +105,7 @@ pub(crate) async fn read(
 ) -> Result<RestoredJob, JobError> {
     let manifest = location.load().await.map_err(|error| gone(location, error))?;
     plan_for(location, &manifest, settings, plan, false)?;
-    let rekeyed = fit::check(&manifest, plan)?;
+    let rekeyed = fit::check(&manifest, plan, true)?;
     let loaded = location.read_all(&manifest).await?;
     let wanted = Wanted { max_parallelism: settings.max_parallelism, subtasks, rekeyed };
     let converted = tokio::task::spawn_blocking(move || to_native(&manifest, loaded, &wanted));

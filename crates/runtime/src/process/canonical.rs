@@ -22,7 +22,7 @@ use tidegate_snapshot::{
     segment::ListState,
     store::SnapshotLocation,
 };
-use tidegate_state::KeyedSnapshot;
+use tidegate_state::{KeyedSnapshot, StateError};
 use tidegate_types::{KeyGroup, KeyGroupRange, error::chain};
 use tokio::{sync::mpsc, task::JoinSet};
 
@@ -139,14 +139,15 @@ impl CanonicalTarget {
         Ok(done)
     }
 
-    /// Writes a subtask's keyed state: a file for each state that has an entry.
+    /// Writes a subtask's keyed state: a file for each state that has an entry. What is wrong with the
+    /// state itself is told apart from what is wrong with the files.
     pub(crate) async fn write_keyed(
         &self,
         ack: &OperatorAck,
         groups: KeyGroupRange,
         keyed: Box<dyn KeyedSnapshot>,
         encoders: &Encoders,
-    ) -> Result<Tables, String> {
+    ) -> Result<Result<Tables, StateError>, String> {
         let (uid, index, token) = (ack.uid.clone(), ack.subtask.index, self.token);
         let (key_type, states) = (ack.key_type.clone().unwrap_or_default(), ack.states.clone());
         let path = move |state: &StateDescription| table_path(&uid, &state.name, index, token);
@@ -155,10 +156,16 @@ impl CanonicalTarget {
             .with_files(encoders, move |files| {
                 let create = |state: &StateDescription| open(&files, path(state));
                 let mut sink = TableSink::new(&key_type, states, create);
-                keyed.encode(&mut sink).map_err(|error| chain(&error))?;
-                sink.finish().map_err(|error| chain(&error))
+                if let Err(error) = keyed.encode(&mut sink) {
+                    return Ok(Err(error));
+                }
+                sink.finish().map(Ok).map_err(|error| chain(&error))
             })
             .await?;
+        let written = match written {
+            Ok(written) => written,
+            Err(error) => return Ok(Err(error)),
+        };
         let table = |(state, schema, rows): (StateDescription, TableSchema, u64)| TableManifest {
             path: (rows > 0).then(|| path_of(&state)),
             state: state.name,
@@ -167,7 +174,7 @@ impl CanonicalTarget {
             list: None,
             columns: schema.describe(),
         };
-        Ok(Tables { tables: written.into_iter().map(table).collect(), files })
+        Ok(Ok(Tables { tables: written.into_iter().map(table).collect(), files }))
     }
 
     /// Writes a subtask's operator state: a file for each list that has an item.

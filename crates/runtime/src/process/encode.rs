@@ -12,6 +12,7 @@ use tidegate_snapshot::{
     },
     segment::{KeyedSegmentWriter, ListSegment},
 };
+use tidegate_state::StateError;
 use tidegate_types::{
     KeyGroupRange, MaxParallelism, OperatorUid, SubtaskIndex, error::chain, key_group,
 };
@@ -135,7 +136,8 @@ async fn encode_operator(
     let keyed = match (snapshot.keyed, target) {
         (Some((groups, keyed)), Some(target)) => {
             let written = target.write_keyed(&ack, groups, keyed, encoders).await;
-            tables.add(written.map_err(|problem| declined(&uid, &problem))?);
+            let written = written.map_err(|problem| declined(&uid, &problem))?;
+            tables.add(written.map_err(|error| undone(&ack, &error))?);
             None
         }
         (Some((groups, keyed)), None) => {
@@ -145,7 +147,7 @@ async fn encode_operator(
             };
             let encoded = encoders.run(encode).await;
             let encoded = encoded.map_err(|problem| declined(&uid, &problem))?;
-            Some((groups, encoded.map_err(|error| declined(&uid, &chain(&error)))?))
+            Some((groups, encoded.map_err(|error| undone(&ack, &error))?))
         }
         (None, _) => None,
     };
@@ -162,6 +164,16 @@ async fn encode_operator(
     let lists = (!states.is_empty())
         .then(|| (summaries, Encoded::new(vec![ListSegment { states }.encode().into()])));
     Ok(EncodedOperator { ack, since, keyed, lists, tables })
+}
+
+/// What an error of the state itself means.
+fn undone(ack: &OperatorAck, error: &StateError) -> EncodeFailure {
+    if error.kind().is_retryable() {
+        return declined(&ack.uid, &chain(error));
+    }
+    let (uid, subtask) = (ack.uid.clone(), ack.subtask.index);
+    let message = format!("operator `{uid}`: {}", chain(error));
+    EncodeFailure::Unfit { uid, subtask, message }
 }
 
 fn declined(uid: &OperatorUid, problem: &str) -> EncodeFailure {

@@ -265,18 +265,116 @@ fn a_value_of_another_type_is_refused_with_both_descriptions() {
 }
 
 #[test]
-fn another_kind_and_another_use_of_ttl_are_refused() {
+fn another_kind_is_refused() {
     let saved = saved_value(1u64);
     let mut list = backend::<String>(all_groups());
     let _state = list.list_state::<u64>("it", None).unwrap();
     let error = list.restore(&[saved.source(all_groups())]).unwrap_err();
     assert!(error.to_string().contains("and `List<u64>` (list state) in"), "{error}");
+}
 
-    let mut timed = backend::<String>(all_groups());
-    let ttl = StateTtl::new(std::time::Duration::from_millis(1));
-    let _state = timed.value_state::<u64>("it", Some(ttl)).unwrap();
-    let error = timed.restore(&[saved.source(all_groups())]).unwrap_err();
-    assert!(error.to_string().ends_with("`u64` (value state with TTL) in the program"), "{error}");
+/// A state of each kind with this TTL. `Wide` is what values are, or what they were made into.
+struct Kinds<Wide: StateValue> {
+    backend: KeyedBackend<u8>,
+    value: ValueState<BTreeMap<u8, Wide>>,
+    list: ListState<Wide>,
+    map: MapState<String, Wide>,
+    sum: ReducingState<Wide>,
+}
+
+impl<Wide: StateValue + From<u16>> Kinds<Wide> {
+    fn new(clock: &Arc<ManualClock>, ttl: Option<StateTtl>) -> Self {
+        let clock = Arc::clone(clock) as Arc<dyn Clock>;
+        let mut backend = KeyedBackend::new(all_groups(), max(), clock);
+        Self {
+            value: backend.value_state("value", ttl).unwrap(),
+            list: backend.list_state("list", ttl).unwrap(),
+            map: backend.map_state("map", ttl).unwrap(),
+            sum: backend.reducing_state("sum", ttl, |_, new| Ok(new)).unwrap(),
+            backend,
+        }
+    }
+
+    fn fill(&mut self) {
+        for key in 0..20 {
+            self.backend.set_current_key(key);
+            let number = Wide::from(u16::from(key) + 300);
+            self.value.set([(key, number.clone())].into());
+            self.list.add_all(vec![number.clone(); usize::from(key) + 1]);
+            self.map.put("a".to_owned(), number.clone());
+            self.map.put("b".to_owned(), number.clone());
+            self.sum.add(number).unwrap();
+        }
+    }
+
+    /// How much of all that is there.
+    fn len(&mut self) -> usize {
+        self.backend.update_now();
+        let mut len = 0;
+        for key in 0..20 {
+            self.backend.set_current_key(key);
+            len += usize::from(self.value.is_set()) + self.list.len() + self.map.entries().len();
+            len += usize::from(self.sum.get().is_some());
+        }
+        len
+    }
+}
+
+/// How much [`Kinds::fill`] puts in.
+const FILLED: usize = 20 + 210 + 40 + 20;
+
+/// Switches a TTL on and off again, with the types that values have before and afterwards.
+fn switch<Before: StateValue + From<u16>, After: StateValue + From<u16>>() {
+    let clock = Arc::new(ManualClock::default());
+    let second = std::time::Duration::from_secs(1);
+    let mut before = Kinds::<Before>::new(&clock, None);
+    before.fill();
+    let saved = Saved::of(&mut before.backend);
+    clock.advance(second * 3600);
+    let mut with = Kinds::<After>::new(&clock, Some(StateTtl::new(second)));
+    with.backend.restore(&[saved.source(all_groups())]).unwrap();
+    assert_eq!(with.len(), FILLED, "what is there lives from the restore on");
+    let saved = Saved::of(&mut with.backend);
+    clock.advance(second);
+    assert_eq!(with.len(), 0, "it has expired");
+
+    let mut without = Kinds::<After>::new(&clock, None);
+    without.backend.restore(&[saved.source(all_groups())]).unwrap();
+    assert_eq!(without.len(), FILLED, "nothing expires any more");
+    clock.advance(second * 3600);
+    assert_eq!(without.len(), FILLED);
+}
+
+#[test]
+fn a_ttl_can_be_switched_on_and_off() {
+    switch::<u16, u16>();
+    switch::<u16, u64>();
+}
+
+#[test]
+fn a_state_that_was_renamed_is_found_by_its_old_name() {
+    let saved = saved_value(7u64);
+    let mut renamed = backend::<String>(all_groups());
+    let state = renamed.value_state::<u64>(StateName::from("new").was("it"), None).unwrap();
+    assert_eq!(renamed.restore(&[saved.source(all_groups())]).unwrap(), Vec::<String>::new());
+    renamed.set_current_key("k".to_owned());
+    assert_eq!(state.get(), Some(7));
+
+    // A state that has the name still goes before.
+    let mut both = backend::<String>(all_groups());
+    let it = both.value_state::<u64>("it", None).unwrap();
+    let new = both.value_state::<u64>(StateName::from("new").was("it"), None).unwrap();
+    both.restore(&[saved.source(all_groups())]).unwrap();
+    both.set_current_key("k".to_owned());
+    assert_eq!((it.get(), new.get()), (Some(7), None));
+}
+
+#[test]
+fn a_state_without_a_name_is_refused() {
+    let mut backend = backend::<String>(all_groups());
+    let error = backend.value_state::<u64>(" ", None).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(matches!(error, StateError::EmptyName));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
 
 use super::{
-    memory::Memory,
+    memory::{Making, Memory},
     shape::{Body, Field, Fields, Name, Shape},
     trace::{Refused, Tracer},
 };
@@ -60,11 +60,12 @@ pub(super) fn fields<'de, V: Visitor<'de>>(
     visitor: V,
     recursion: bool,
 ) -> Result<(V::Value, Body), Refused> {
+    note_names(state, &path, key, names);
     let question = if recursion { Question::Done } else { next_question(state, key, names) };
     let given = match question {
         Question::Done | Question::Count => {
             let (value, shapes) = Tracer::elements(state, path, names.len(), visitor)?;
-            if matches!(question, Question::Count) {
+            if matches!(question, Question::Count) && state.making.get() == Making::Shape {
                 note_count(state, key, names, shapes.len());
                 return Err(Refused::Probed);
             }
@@ -95,6 +96,13 @@ pub(super) fn fields<'de, V: Visitor<'de>>(
 }
 
 type Key = (&'static str, Option<usize>);
+
+/// For messages about what is inside.
+fn note_names(state: &Memory, path: &str, key: Key, names: &'static [&'static str]) {
+    let own = state.structs.borrow().get(&key).map(KnownStruct::names);
+    let own = own.filter(|own| !own.is_empty());
+    state.note_names(path, own.unwrap_or_else(|| names.to_vec()));
+}
 
 fn next_question(state: &Memory, key: Key, names: &[&'static str]) -> Question {
     let structs = state.structs.borrow();

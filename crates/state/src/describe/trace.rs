@@ -11,29 +11,84 @@ use std::{any::type_name, fmt};
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
 
 use super::{
-    memory::Memory,
+    memory::{Asked, Making, Memory},
     probe,
     shape::{Body, Name, Shape},
 };
+use crate::as_json;
 
 /// How many passes a type gets.
 const PASSES: usize = 10_000;
 
-/// The shape of `T`, `None` if it can't be traced; if asked for, with what its structs do without a
-/// field.
-pub(super) fn trace<T: DeserializeOwned>(with_defaults: bool) -> Option<Shape> {
-    let state = Memory::new(with_defaults);
+/// A type that has been gone through.
+pub(super) struct Traced {
+    pub(super) shape: Shape,
+    memory: Memory,
+}
+
+/// What `T` asks for; if that is wanted, with what its structs do without a field.
+///
+/// # Errors
+///
+/// When it can't be traced: with what it has asked, if nothing but a format with names and types could
+/// have answered.
+pub(super) fn trace<T: DeserializeOwned>(with_defaults: bool) -> Result<Traced, Option<Asked>> {
+    let memory = Memory::new(with_defaults);
     for _ in 0..PASSES {
-        state.begin_pass();
+        memory.begin_pass();
         let mut shape = Shape::Unknown;
-        let tracer = Tracer::at(&state, String::new(), &mut shape);
+        let tracer = Tracer::at(&memory, String::new(), &mut shape);
         match T::deserialize(tracer) {
-            Ok(_) if state.complete() => return Some(state.with_all_variants(shape)),
+            Ok(_) if memory.complete() => {
+                let shape = memory.with_all_variants(shape);
+                return Ok(Traced { shape, memory });
+            }
             Ok(_) | Err(Refused::Probed) => {}
-            Err(_) => state.try_next_candidate()?,
+            Err(_) if memory.try_next_candidate().is_none() => {
+                return Err(memory.asked.take());
+            }
+            Err(_) => {}
         }
     }
-    None
+    Err(None)
+}
+
+/// How many values are made up in one way at most.
+const MADE_UP: usize = 1_000;
+
+impl Traced {
+    /// A value that is made up in this way, unless the type does not take it.
+    pub(super) fn make<T: DeserializeOwned>(&self, making: Making) -> Option<T> {
+        self.memory.making.set(making);
+        self.memory.begin_pass();
+        let mut shape = Shape::Unknown;
+        T::deserialize(Tracer::at(&self.memory, String::new(), &mut shape)).ok()
+    }
+
+    /// How many values of [`Making::Many`] show every variant.
+    pub(super) fn rounds(&self) -> usize {
+        self.memory.most_variants().min(MADE_UP)
+    }
+
+    /// Hands values of all kinds to `look`, among them each variant of each enum.
+    pub(super) fn make_all<T: DeserializeOwned, E>(
+        &self,
+        mut look: impl FnMut(&T) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for making in [Making::Full, Making::Empty, Making::Other] {
+            // Once through the variants of the largest enum at least; of one inside of another as
+            // often as it takes.
+            for round in 0..MADE_UP {
+                if let Some(value) = self.make(making) {
+                    look(&value)?;
+                }
+                if round + 1 >= self.rounds() && self.memory.has_made_all() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Why a pass ended early.
@@ -90,7 +145,8 @@ impl<'a> Tracer<'a> {
         visitor: V,
     ) -> Result<(V::Value, Vec<Shape>), Refused> {
         let mut shapes = Vec::with_capacity(count);
-        let value = visitor.visit_seq(Elements { state, path, count, shapes: &mut shapes })?;
+        let value =
+            visitor.visit_seq(Elements { state, path, count, each: None, shapes: &mut shapes })?;
         Ok((value, shapes))
     }
 
@@ -151,6 +207,10 @@ const TEXTS: &[&str] = &[
     "00000000000000000000000000000000",
     "http://localhost/",
     "true",
+    "b",
+    "c",
+    "d",
+    "e",
 ];
 
 macro_rules! leaves {
@@ -168,19 +228,19 @@ impl<'de> de::Deserializer<'de> for Tracer<'_> {
 
     leaves! {
         deserialize_bool, visit_bool, "bool", &[false, true];
-        deserialize_i8, visit_i8, "i8", &[0, 1];
-        deserialize_i16, visit_i16, "i16", &[0, 1];
-        deserialize_i32, visit_i32, "i32", &[0, 1];
-        deserialize_i64, visit_i64, "i64", &[0, 1];
-        deserialize_i128, visit_i128, "i128", &[0, 1];
-        deserialize_u8, visit_u8, "u8", &[0, 1];
-        deserialize_u16, visit_u16, "u16", &[0, 1];
-        deserialize_u32, visit_u32, "u32", &[0, 1];
-        deserialize_u64, visit_u64, "u64", &[0, 1];
-        deserialize_u128, visit_u128, "u128", &[0, 1];
-        deserialize_f32, visit_f32, "f32", &[0.0, 1.0];
-        deserialize_f64, visit_f64, "f64", &[0.0, 1.0];
-        deserialize_char, visit_char, "char", &['a', '0'];
+        deserialize_i8, visit_i8, "i8", &[0, 1, 2, 3, 4, 5, 6, 7];
+        deserialize_i16, visit_i16, "i16", &[0, 1, 2, 3, 4, 5, 6, 7];
+        deserialize_i32, visit_i32, "i32", &[0, 1, 2, 3, 4, 5, 6, 7];
+        deserialize_i64, visit_i64, "i64", &[0, 1, 2, 3, 4, 5, 6, 7];
+        deserialize_i128, visit_i128, "i128", &[0, 1, 2, 3, 4, 5, 6, 7];
+        deserialize_u8, visit_u8, "u8", &[0, 1, 2, 3, 4, 5, 6, 7];
+        deserialize_u16, visit_u16, "u16", &[0, 1, 2, 3, 4, 5, 6, 7];
+        deserialize_u32, visit_u32, "u32", &[0, 1, 2, 3, 4, 5, 6, 7];
+        deserialize_u64, visit_u64, "u64", &[0, 1, 2, 3, 4, 5, 6, 7];
+        deserialize_u128, visit_u128, "u128", &[0, 1, 2, 3, 4, 5, 6, 7];
+        deserialize_f32, visit_f32, "f32", &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
+        deserialize_f64, visit_f64, "f64", &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
+        deserialize_char, visit_char, "char", &['a', '0', 'b', 'c', 'd', 'e', 'f', 'g'];
         deserialize_str, visit_str, "String", TEXTS;
         deserialize_string, visit_str, "String", TEXTS;
         deserialize_bytes, visit_bytes, "Bytes", &[&[][..], &[0; 16][..], &[0; 32][..]];
@@ -189,7 +249,7 @@ impl<'de> de::Deserializer<'de> for Tracer<'_> {
 
     fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Refused> {
         // Neither could the native form: it doesn't say what its bytes hold.
-        self.state.give_up();
+        self.state.asked_for_any(&self.path, type_name::<V>());
         Err(Refused::Value)
     }
 
@@ -197,12 +257,13 @@ impl<'de> de::Deserializer<'de> for Tracer<'_> {
         self.deserialize_any(visitor)
     }
 
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        self.deserialize_any(visitor)
+    fn deserialize_identifier<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Refused> {
+        self.state.asked_for_name(&self.path, type_name::<V>());
+        Err(Refused::Value)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        if self.state.inside_itself() {
+        if self.state.is_none() {
             return visitor.visit_none();
         }
         let mut inner = Shape::Unknown;
@@ -231,12 +292,18 @@ impl<'de> de::Deserializer<'de> for Tracer<'_> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Refused> {
+        if name == as_json::NAME {
+            *self.shape = Shape::Leaf(Name::Borrowed("String"));
+            return visitor.visit_str(as_json::MADE_UP);
+        }
         self.named_tuple(name, 1, visitor)
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        let count = usize::from(!self.state.inside_itself());
-        let (value, shapes) = Self::elements(self.state, self.path, count, visitor)?;
+        let (state, count, mut shapes) = (self.state, self.state.count(), Vec::new());
+        let each = Some(1);
+        let elements = Elements { state, path: self.path, count, each, shapes: &mut shapes };
+        let value = visitor.visit_seq(elements)?;
         let element = shapes.into_iter().next().unwrap_or(Shape::Unknown);
         *self.shape = Shape::List(Box::new(element));
         Ok(value)
@@ -262,9 +329,9 @@ impl<'de> de::Deserializer<'de> for Tracer<'_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        let count = if self.state.inside_itself() { 0 } else { 2 };
-        let mut shapes = Vec::new();
-        let elements = Elements { state: self.state, path: self.path, count, shapes: &mut shapes };
+        let (state, count, mut shapes) = (self.state, 2 * self.state.count(), Vec::new());
+        let each = Some(2);
+        let elements = Elements { state, path: self.path, count, each, shapes: &mut shapes };
         let value = visitor.visit_map(elements)?;
         let mut shapes = shapes.into_iter().map(Box::new);
         let mut next = || shapes.next().unwrap_or_else(|| Box::new(Shape::Unknown));
@@ -295,6 +362,7 @@ impl<'de> de::Deserializer<'de> for Tracer<'_> {
         if !self.state.enter(identity, Some(variant)) {
             return Err(Refused::Value);
         }
+        self.state.note_names(&self.path, variants.to_vec());
         let path = format!("{}/{variant}", self.path);
         let value = visitor.visit_enum(Variant { state: self.state, path, identity, variant })?;
         self.state.leave();
@@ -313,6 +381,8 @@ struct Elements<'a> {
     state: &'a Memory,
     path: String,
     count: usize,
+    /// Of a collection, how many make up an element: those are all alike.
+    each: Option<usize>,
     shapes: &'a mut Vec<Shape>,
 }
 
@@ -323,8 +393,10 @@ impl Elements<'_> {
             return Ok(None);
         }
         let mut shape = Shape::Unknown;
-        let path = format!("{}.{place}", self.path);
+        let path = format!("{}.{}", self.path, self.each.map_or(place, |each| place % each));
+        let outer = self.each.map(|each| self.state.enter_element(place / each));
         let value = seed.deserialize(Tracer::at(self.state, path, &mut shape))?;
+        outer.into_iter().for_each(|outer| self.state.leave_element(outer));
         self.shapes.push(shape);
         Ok(Some(value))
     }

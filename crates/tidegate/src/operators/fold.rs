@@ -79,10 +79,10 @@ where
 }
 
 /// What an operator with one state declares, without a job.
-pub(crate) fn declare_single<K: Key, V: StateValue>(state: &str) -> KeyedDeclaration {
+pub(crate) fn declare_single<K: Key, V: StateValue>(state: &str) -> Result<KeyedDeclaration> {
     let (range, max) =
         (KeyGroupRange { start: 0, end: 1 }, MaxParallelism::default_for(Parallelism::ONE));
-    SingleTable::<K, V>::new(state, range, max).declaration()
+    Ok(SingleTable::<K, V>::new(state, range, max).declaration()?)
 }
 
 /// One subtask of a fold.

@@ -19,9 +19,9 @@ use tidegate_core::{
     batch::{TARGET_LEN, typed},
 };
 use tidegate_state::{
-    AggregateFunction, AggregatingState, DueTimer, Key, KeyedBackend, KeyedDeclaration, ListState,
-    MapState, PREFETCH_WINDOW, ReducingState, StateTtl, StateValue, TimeDomain, ValueState,
-    hash_keys,
+    AggregateFunction, AggregatingState, AsJson, DueTimer, Key, KeyedBackend, KeyedDeclaration,
+    ListState, MapState, PREFETCH_WINDOW, ReducingState, StateName, StateTtl, StateValue,
+    TimeDomain, ValueState, hash_keys,
 };
 use tidegate_types::{
     Barrier, EventTime, KeyGroupRange, KeyHash, MaxParallelism, Now, OperatorUid, Parallelism,
@@ -36,13 +36,33 @@ use crate::Result;
 pub struct States<'a, K> {
     backend: &'a mut KeyedBackend<K>,
     ttl: Option<StateTtl>,
+    /// What the states were called before.
+    was: Option<String>,
 }
 
 impl<K: Key> States<'_, K> {
     /// Declares states whose values expire.
     #[must_use]
     pub fn with_ttl(&mut self, ttl: StateTtl) -> States<'_, K> {
-        States { backend: self.backend, ttl: Some(ttl) }
+        States { backend: self.backend, ttl: Some(ttl), was: self.was.clone() }
+    }
+
+    /// Declares a state that had another name in older snapshots: it is restored from that one if they
+    /// do not have its own. Afterwards it may be said, or not.
+    ///
+    /// ```
+    /// use tidegate::{States, ValueState};
+    /// fn declare(states: &mut States<'_, u64>) -> tidegate::Result<ValueState<u32>> {
+    ///     states.was("open").value("sessions")
+    /// }
+    /// ```
+    #[must_use]
+    pub fn was(&mut self, name: &str) -> States<'_, K> {
+        States { backend: self.backend, ttl: self.ttl, was: Some(name.to_owned()) }
+    }
+
+    fn named(&self, name: &str) -> StateName {
+        StateName { name: name.to_owned(), was: self.was.clone() }
     }
 
     /// Declares one value per key.
@@ -51,7 +71,45 @@ impl<K: Key> States<'_, K> {
     ///
     /// When the name is taken.
     pub fn value<V: StateValue>(&mut self, name: &str) -> Result<ValueState<V>> {
-        Ok(self.backend.value_state(name, self.ttl)?)
+        Ok(self.backend.value_state(self.named(name), self.ttl)?)
+    }
+
+    /// Declares one value per key that is kept as JSON, for types that can't be kept otherwise: see
+    /// [`AsJson`].
+    ///
+    /// ```
+    /// use tidegate::{AsJson, ValueState, States};
+    /// fn declare(states: &mut States<'_, u64>) -> tidegate::Result<ValueState<AsJson<Vec<String>>>> {
+    ///     states.value_as_json("documents")
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the name is taken.
+    pub fn value_as_json<V: StateValue>(&mut self, name: &str) -> Result<ValueState<AsJson<V>>> {
+        self.value(name)
+    }
+
+    /// Declares a list per key, whose elements are kept as JSON.
+    ///
+    /// # Errors
+    ///
+    /// When the name is taken.
+    pub fn list_as_json<V: StateValue>(&mut self, name: &str) -> Result<ListState<AsJson<V>>> {
+        self.list(name)
+    }
+
+    /// Declares a map per key, whose values are kept as JSON.
+    ///
+    /// # Errors
+    ///
+    /// When the name is taken.
+    pub fn map_as_json<UK: Key, UV: StateValue>(
+        &mut self,
+        name: &str,
+    ) -> Result<MapState<UK, AsJson<UV>>> {
+        self.map(name)
     }
 
     /// Declares a list per key.
@@ -60,7 +118,7 @@ impl<K: Key> States<'_, K> {
     ///
     /// When the name is taken.
     pub fn list<V: StateValue>(&mut self, name: &str) -> Result<ListState<V>> {
-        Ok(self.backend.list_state(name, self.ttl)?)
+        Ok(self.backend.list_state(self.named(name), self.ttl)?)
     }
 
     /// Declares a map per key.
@@ -69,7 +127,7 @@ impl<K: Key> States<'_, K> {
     ///
     /// When the name is taken.
     pub fn map<UK: Key, UV: StateValue>(&mut self, name: &str) -> Result<MapState<UK, UV>> {
-        Ok(self.backend.map_state(name, self.ttl)?)
+        Ok(self.backend.map_state(self.named(name), self.ttl)?)
     }
 
     /// Declares one value per key, into which what is added is reduced.
@@ -82,7 +140,7 @@ impl<K: Key> States<'_, K> {
         name: &str,
         reduce: impl Fn(V, V) -> Result<V> + 'static,
     ) -> Result<ReducingState<V>> {
-        Ok(self.backend.reducing_state(name, self.ttl, reduce)?)
+        Ok(self.backend.reducing_state(self.named(name), self.ttl, reduce)?)
     }
 
     /// Declares one accumulator per key, into which what is added is aggregated.
@@ -95,7 +153,7 @@ impl<K: Key> States<'_, K> {
         name: &str,
         function: A,
     ) -> Result<AggregatingState<A, In>> {
-        Ok(self.backend.aggregating_state(name, self.ttl, function)?)
+        Ok(self.backend.aggregating_state(self.named(name), self.ttl, function)?)
     }
 }
 
@@ -253,8 +311,8 @@ pub(crate) fn declare_states<K: Key, P>(
     let (range, max) =
         (KeyGroupRange { start: 0, end: 1 }, MaxParallelism::default_for(Parallelism::ONE));
     let mut backend = KeyedBackend::new(range, max, Arc::new(SystemClock));
-    make(&mut States { backend: &mut backend, ttl: None })?;
-    Ok(backend.declaration())
+    make(&mut States { backend: &mut backend, ttl: None, was: None })?;
+    Ok(backend.declaration()?)
 }
 
 /// One subtask of a keyed function.
@@ -282,7 +340,7 @@ impl<K: Key, T: Data, S: Fn(&T) -> K + 'static, P: KeyedProcess<K, T>> ProcessOp
     ) -> Result<Self> {
         let range = context.key_groups();
         let mut backend = KeyedBackend::new(range, context.max_parallelism, context.clock);
-        let function = make(&mut States { backend: &mut backend, ttl: None })?;
+        let function = make(&mut States { backend: &mut backend, ttl: None, was: None })?;
         restore_keyed(&context.uid, &context.restored, |sources| backend.restore(sources))?;
         Ok(Self {
             select,

@@ -6,7 +6,7 @@ use tidegate_core::{
     Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, batch::typed,
 };
 use tidegate_state::{
-    OperatorBackend, OperatorListState, Redistribution, StateDeclaration, StateValue,
+    OperatorBackend, OperatorListState, Redistribution, StateDeclaration, StateName, StateValue,
 };
 use tidegate_types::{Barrier, EventTime};
 use tracing::warn;
@@ -17,6 +17,8 @@ use crate::Result;
 /// Declares the states of a function without keys, by name. A name may be used once.
 pub struct OperatorStates {
     backend: OperatorBackend,
+    /// What the next state was called before.
+    was: Option<String>,
 }
 
 impl OperatorStates {
@@ -31,7 +33,22 @@ impl OperatorStates {
         name: &str,
         redistribution: Redistribution,
     ) -> Result<OperatorListState<V>> {
+        let name = StateName { name: name.to_owned(), was: self.was.take() };
         Ok(self.backend.list_state(name, redistribution)?)
+    }
+
+    /// Says what the state that is declared next was called in older snapshots: it is restored from
+    /// that one if they do not have its own.
+    ///
+    /// ```
+    /// use tidegate::{OperatorListState, OperatorStates, Redistribution};
+    /// fn declare(states: &mut OperatorStates) -> tidegate::Result<OperatorListState<u32>> {
+    ///     states.was("seen").list("known", Redistribution::Split)
+    /// }
+    /// ```
+    pub fn was(&mut self, name: &str) -> &mut Self {
+        self.was = Some(name.to_owned());
+        self
     }
 }
 
@@ -76,9 +93,9 @@ impl<Out: Data> UnkeyedContext<'_, Out> {
 pub(crate) fn declare_lists<P>(
     make: impl FnOnce(&mut OperatorStates) -> Result<P>,
 ) -> Result<StateDeclaration> {
-    let mut states = OperatorStates { backend: OperatorBackend::new(Vec::new()) };
+    let mut states = OperatorStates { backend: OperatorBackend::new(Vec::new()), was: None };
     make(&mut states)?;
-    Ok(StateDeclaration { keyed: None, lists: states.backend.declaration() })
+    Ok(StateDeclaration { keyed: None, lists: states.backend.declaration()? })
 }
 
 /// One subtask of a function without keys.
@@ -95,7 +112,7 @@ impl<T, P: UnkeyedProcess<T>> UnkeyedOperator<T, P> {
         make: impl FnOnce(&mut OperatorStates) -> Result<P>,
     ) -> Result<Self> {
         let backend = OperatorBackend::new(context.restored.lists.clone());
-        let mut states = OperatorStates { backend };
+        let mut states = OperatorStates { backend, was: None };
         let function = make(&mut states)?;
         for name in states.backend.undeclared() {
             warn!(operator = %context.uid, state = name, "the program does not declare this state any more; it is dropped");

@@ -6,7 +6,7 @@ use std::{path::Path, process::Command, sync::Mutex};
 use tidegate_testing::process::evolution;
 
 /// What changes between the two programs.
-const CASES: [&str; 21] = [
+const CASES: [&str; 22] = [
     "added",
     "added-without-default",
     "removed",
@@ -28,6 +28,7 @@ const CASES: [&str; 21] = [
     "key-field-removed",
     "key-widened",
     "key-narrowed",
+    "renamed-state",
 ];
 
 /// What a program says, or why it fails.
@@ -78,4 +79,29 @@ fn each_program_reads_the_savepoints_of_the_other_or_says_why_not() {
     for (case, outcome) in outcomes {
         insta::assert_snapshot!(case, outcome);
     }
+}
+
+#[test]
+fn a_dry_run_decides_as_the_run_does_and_its_exit_code_tells() {
+    let (before, after) = evolution();
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path().display().to_string();
+    let savepoint = said(before, &["renamed-state", "write", "canonical", &folder]);
+    let dry_run = |program: &Path, more: &[&str]| {
+        let arguments = [&["renamed-state", "try", "--dry-run", "-s", &savepoint], more].concat();
+        let output = Command::new(program).args(arguments).output().expect("it starts");
+        (output.status.code(), String::from_utf8(output.stdout).expect("UTF-8"))
+    };
+    let (code, told) = dry_run(before, &[]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("`keep`.`value`, 12 rows: restored"), "{told}");
+
+    let (code, told) = dry_run(after, &[]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("`keep`.`value`, 12 rows: dropped"), "{told}");
+    assert!(told.contains("`keep`.`kept`, 0 rows: new"), "{told}");
+    assert!(told.contains("does not declare `value` any more, and declares `kept`"), "{told}");
+
+    let (code, told) = dry_run(after, &["--allow-non-restored-state"]);
+    assert_eq!(code, Some(0), "{told}");
 }

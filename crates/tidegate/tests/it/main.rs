@@ -23,4 +23,5 @@ mod savepoints;
 mod signals;
 mod state;
 mod support;
+mod unfit;
 mod upgrade;

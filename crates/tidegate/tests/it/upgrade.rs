@@ -182,3 +182,59 @@ fn operator_state_changes_its_type_as_keyed_state_does() {
          state) in the snapshot, and `String` (operator state) in the program"
     );
 }
+
+/// A job that keeps the latest number under the name `keyed`, and an item under the name `list`.
+fn named(
+    env: &Env,
+    rate: Option<u64>,
+    (keyed, was_keyed): (&'static str, &'static str),
+    (list, was_list): (&'static str, &'static str),
+    results: &Collector<String>,
+) {
+    let numbers = numbers(env, rate);
+    numbers
+        .key_by(|number: &u64| number % KEYS)
+        .process("latest", move |states| {
+            Ok(Latest(states.was(was_keyed).value(keyed)?, |number| number))
+        })
+        .sink("nowhere", tidegate::discard::discard());
+    numbers
+        .process_unkeyed("item", move |states| {
+            let item = states.was(was_list).list(list, Redistribution::Union)?;
+            Ok(Item(item, || 7_u32))
+        })
+        .sink("items", results.sink());
+}
+
+#[test]
+fn a_state_that_nobody_takes_over_is_refused_like_an_operator_and_both_names_are_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let start = |options: &[&str], keyed, list| {
+        let options = [&["-p1"], options].concat();
+        job(folder.path()).start(options, move |env| {
+            named(env, Some(SLOW), keyed, list, &Collector::default());
+            Ok(())
+        })
+    };
+    let savepoint = stop(&start(&[], ("open", "-"), ("seen", "-")).expect("it starts"));
+    let from = ["-s", &savepoint];
+
+    let error = start(&from, ("sessions", "-"), ("known", "-")).err().expect("state would be lost");
+    assert_eq!(error.kind(), ErrorKind::Incompatible);
+    let message = error.to_string();
+    for expected in [
+        "operator `latest`: the program does not declare `open` any more, and declares `sessions`, \
+         which the snapshot does not have: if that is a new name for it, declare it with `.was(\"…\")`; \
+         to leave it behind, set the --allow-non-restored-state option on the CLI",
+        "operator `item`: the program does not declare `seen` any more, and declares `known`",
+    ] {
+        assert!(message.contains(expected), "{message}");
+    }
+
+    let renamed = start(&from, ("sessions", "open"), ("known", "seen")).expect("it is told");
+    let again = stop(&renamed);
+    // From now on it has its new name.
+    start(&["-s", &again], ("sessions", "-"), ("known", "-")).expect("nothing is lost").cancel();
+    let allowed = ["-s", &savepoint, "--allow-non-restored-state"];
+    start(&allowed, ("sessions", "-"), ("known", "-")).expect("that is meant").cancel();
+}

@@ -5,6 +5,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
+use futures::future::BoxFuture;
 use tidegate_state::StateDeclaration;
 use tidegate_types::{
     BoxError, ErrorKind, MaxParallelism, OperatorUid, Parallelism, SubtaskIndex, UserResult,
@@ -12,7 +13,7 @@ use tidegate_types::{
 
 use crate::{
     batch::BatchType,
-    context::OperatorContext,
+    context::{OperatorContext, RestoredState},
     operator::{Operator, SourceOperator},
     router::Router,
 };
@@ -28,6 +29,9 @@ pub type OperatorFactory = Box<dyn FnOnce(OperatorContext) -> UserResult<Box<dyn
 /// Tells what the program says about an operator's state. Of a plan either this is called or the
 /// operator is made.
 pub type DeclareState = Box<dyn FnOnce() -> UserResult<StateDeclaration>>;
+/// Compares what a source names now with what the snapshot holds of it, and says how they differ.
+pub type CompareSource =
+    Box<dyn FnOnce(&RestoredState) -> UserResult<BoxFuture<'static, UserResult<Option<String>>>>>;
 /// Makes the router of one sending subtask.
 pub type RouterFactory = Box<dyn FnOnce(RouterContext) -> Box<dyn Router>>;
 
@@ -98,6 +102,8 @@ pub struct Node {
     pub commits: bool,
     /// What the program says about its state, if it has such.
     pub state: Option<DeclareState>,
+    /// Of a source, how it differs from what a snapshot holds of it.
+    pub compare: Option<CompareSource>,
     /// The streams it consumes.
     pub inputs: Vec<Edge>,
     /// The type of what it emits, `None` for a sink.

@@ -29,6 +29,7 @@
 
 mod contract;
 mod driver;
+mod named;
 
 use std::{sync::Arc, task::Waker, time::Duration};
 
@@ -37,6 +38,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tidegate_types::{Clock, KeyHash, Parallelism, SubtaskIndex, UserResult};
 
 pub use driver::{declare_source, source_operator};
+pub use named::compare_source;
 
 use crate::{
     batch::{Batch, Data},

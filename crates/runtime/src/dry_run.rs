@@ -37,6 +37,8 @@ pub struct DryRun {
     pub states: Vec<StateOutcome>,
     /// What would be written again.
     pub rewind: Option<Rewind>,
+    /// Sources that name other input now than they have begun with.
+    pub sources: Vec<String>,
     /// Why the job would not start.
     pub refused: Vec<String>,
 }
@@ -79,10 +81,14 @@ async fn look(spec: &JobSpec) -> Result<DryRun, JobError> {
         max_parallelism: None,
         states: outcomes(&location, &manifest, &plan).await?,
         rewind: Rewind::of(&location, &manifest, (&spec.settings, &plan), &stores, &recorded).await,
+        sources: Vec::new(),
         refused: Vec::new(),
     };
     match decode(spec, &plan, &location, &manifest).await {
-        Ok(point) => outcome.max_parallelism = Some(point.max_parallelism.get()),
+        Ok((point, restored)) => {
+            outcome.max_parallelism = Some(point.max_parallelism.get());
+            outcome.sources = compare_sources(spec, &restored).await?;
+        }
         Err(reasons) => outcome.refused = reasons,
     }
     Ok(outcome)
@@ -151,7 +157,7 @@ async fn decode(
     plan: &JobPlan,
     location: &SnapshotLocation,
     manifest: &Manifest,
-) -> Result<RestorePoint, Vec<String>> {
+) -> Result<(RestorePoint, RestoredJob), Vec<String>> {
     let settings = &spec.settings;
     let one = |error: JobError| vec![error.to_string()];
     let (point, _) = plan_for(location, manifest, settings, plan, false).map_err(one)?;
@@ -160,7 +166,31 @@ async fn decode(
     for subtask in settings.parallelism.subtasks() {
         restore_subtask(spec, &point, &restored, subtask, &mut reasons);
     }
-    if reasons.is_empty() { Ok(point) } else { Err(reasons) }
+    if reasons.is_empty() { Ok((point, restored)) } else { Err(reasons) }
+}
+
+/// Has every source look at its input, which opens and changes nothing, and says what is different.
+async fn compare_sources(spec: &JobSpec, restored: &RestoredJob) -> Result<Vec<String>, JobError> {
+    let plan =
+        plan_of(&spec.build).map_err(|error| JobError::new(ErrorKind::Invalid, error.message))?;
+    let uids = (0..plan.nodes().len()).map(|id| plan.uid(tidegate_core::NodeId(id)));
+    let uids = uids.collect::<Vec<_>>();
+    let mut told = Vec::new();
+    for (node, uid) in plan.into_nodes().into_iter().zip(uids) {
+        let Some(compare) = node.compare else { continue };
+        // Splits go to every subtask whole.
+        let state = restored.state_of(&uid, SubtaskIndex(0)).map_err(JobError::from)?;
+        let difference = match compare(&state) {
+            Ok(difference) => difference.await,
+            Err(error) => Err(error),
+        };
+        match difference {
+            Ok(None) => {}
+            Ok(Some(difference)) => told.push(format!("source `{uid}`: {difference}")),
+            Err(error) => told.push(format!("source `{uid}`: {}", chain(&*error))),
+        }
+    }
+    Ok(told)
 }
 
 fn restore_subtask(
@@ -224,6 +254,9 @@ impl fmt::Display for DryRun {
                     }
                 }
             }
+        }
+        for difference in &self.sources {
+            writeln!(f, "  {difference}")?;
         }
         if let Some(rewind) = &self.rewind {
             writeln!(f, "{rewind}")?;

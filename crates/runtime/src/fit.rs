@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use tidegate_checkpoint::watermarks::REACHED;
 use tidegate_core::Partitioning;
 use tidegate_snapshot::{
     manifest::{Manifest, OperatorManifest},
@@ -126,6 +127,8 @@ fn list_names(stored: &OperatorManifest) -> BTreeSet<String> {
         let lists = subtask.lists.iter().flat_map(|lists| &lists.lists);
         names.extend(lists.map(|summary| summary.name.clone()));
     }
+    // That one is its task's.
+    names.remove(REACHED);
     names
 }
 

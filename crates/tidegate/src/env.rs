@@ -1,12 +1,12 @@
 //! Where a job's closure begins: sources and arguments.
 
-use std::{rc::Rc, sync::Arc};
+use std::{cell::Cell, rc::Rc, sync::Arc};
 
 use tidegate_connectors::generator::Generator;
 use tidegate_core::{
-    BatchType, Data, Node, NodeKind, Source,
+    BatchType, Data, Node, NodeKind, RestoredState, Source,
     plan::SharedPlan,
-    source::{declare_source, source_operator},
+    source::{compare_source, declare_source, source_operator},
 };
 use tidegate_types::options::JobOptions;
 
@@ -46,6 +46,17 @@ impl Env {
 
     /// A stream of what `source` reads. Its positions are found again by `uid`.
     pub fn source<S: Source>(&self, uid: &str, source: S) -> Stream<S::Item> {
+        // Either the operator is made, or the source is only compared.
+        let source = Rc::new(Cell::new(Some(source)));
+        let to_compare = Rc::clone(&source);
+        let compare = move |restored: &RestoredState| match to_compare.take() {
+            Some(source) => compare_source(&source, restored),
+            None => Err("the operator has been made already".into()),
+        };
+        let make = move |context| {
+            let source = source.take().ok_or("the source has been compared already")?;
+            source_operator(source, context)
+        };
         let node = self.plan.borrow_mut().add(Node {
             name: "source".to_owned(),
             uid: Some(uid.into()),
@@ -54,7 +65,8 @@ impl Env {
             state: Some(Box::new(declare_source::<S>)),
             inputs: Vec::new(),
             output: Some(BatchType::of::<S::Item>()),
-            kind: NodeKind::Source(Box::new(move |context| source_operator(source, context))),
+            compare: Some(Box::new(compare)),
+            kind: NodeKind::Source(Box::new(make)),
         });
         Stream::new(&self.plan, node, self.options.watermark_interval)
     }

@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     time::SystemTime,
 };
 
@@ -65,8 +65,11 @@ impl FileSplit {
 }
 
 impl Split for FileSplit {
+    // A file is the same however its folder is written: `in/a`, `./in/a`, `in//a`.
     fn id(&self) -> String {
-        self.path.clone()
+        let parts = Path::new(&self.path).components();
+        let parts = parts.filter(|part| !matches!(part, Component::CurDir));
+        parts.collect::<PathBuf>().to_string_lossy().into_owned()
     }
 
     fn is_finished(&self) -> bool {
@@ -227,6 +230,15 @@ fn is_input(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_the_same_however_its_path_is_written() {
+        let split = |path: &str| FileSplit::at_beginning(path.to_owned(), 1).id();
+        for path in ["in/a", "./in/a", "in//a", "in/./a", ".//in/a"] {
+            assert_eq!(split(path), "in/a");
+        }
+        assert_eq!((split("/in/a"), split("../in/a")), ("/in/a".to_owned(), "../in/a".to_owned()));
+    }
 
     fn discover(pattern: &Path, emptiness: Emptiness) -> Result<Vec<FileSplit>, FileError> {
         Search::new(pattern.to_owned(), emptiness).look()

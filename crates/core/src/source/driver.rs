@@ -15,12 +15,14 @@ use tidegate_snapshot::{
     segment::{ItemType, ListState, Redistribution},
 };
 use tidegate_state::{DeclaredList, StateDeclaration, type_description};
-use tidegate_types::{Barrier, Parallelism, SubtaskIndex, UserResult};
+use tidegate_types::{AttemptId, Barrier, Parallelism, SubtaskIndex, UserResult};
 use tokio::sync::mpsc;
+use tracing::warn;
 
 use super::{
     ReaderContext, ReaderStatus, Source, SourceReader,
     contract::{self, Breach},
+    named::compare_source,
 };
 use crate::{
     batch::{Batch, TARGET_LEN},
@@ -29,7 +31,7 @@ use crate::{
 };
 
 /// The name of the state that holds a source's splits.
-const SPLITS: &str = "splits";
+pub(super) const SPLITS: &str = "splits";
 /// The name of the state that holds, per subtask, whether it knows all of its splits.
 const DISCOVERED: &str = "discovered";
 
@@ -100,6 +102,8 @@ impl<S: Source> SourceDriver<S> {
         driver.restore(&context.restored)?;
         if !driver.is_bounded() || !all_had_discovered(&context.restored)? {
             driver.discoveries = Some(start_discovery(&driver.source, &context));
+        } else if context.subtask == SubtaskIndex(0) && context.attempt == AttemptId(0) {
+            tell_difference(&driver.source, &context)?;
         }
         Ok(driver)
     }
@@ -185,7 +189,7 @@ impl<S: Source> SourceDriver<S> {
 }
 
 /// Whether every subtask that the snapshot was taken of knew all of its splits.
-fn all_had_discovered(restored: &RestoredState) -> UserResult<bool> {
+pub(super) fn all_had_discovered(restored: &RestoredState) -> UserResult<bool> {
     let marks = restored.items(DISCOVERED);
     let marks = marks.iter().map(|bytes| codec::decode_exact::<bool>(bytes));
     let marks = marks.collect::<Result<Vec<_>, _>>()?;
@@ -212,6 +216,18 @@ fn start_discovery<S: Source>(source: &S, context: &OperatorContext) -> Discover
         }
     });
     receiver
+}
+
+/// Warns, in a job that has just been started from a snapshot, if the source names something else now.
+fn tell_difference<S: Source>(source: &S, context: &OperatorContext) -> UserResult<()> {
+    let (difference, operator) = (compare_source(source, &context.restored)?, context.uid.clone());
+    context.tokio.spawn(async move {
+        // What can't be looked at is not read either.
+        if let Ok(Some(difference)) = difference.await {
+            warn!(%operator, "{difference}");
+        }
+    });
+    Ok(())
 }
 
 impl<S: Source> SourceOperator for SourceDriver<S> {

@@ -6,11 +6,14 @@
 //! | `compare OLD NEW -- ARGS` | runs two binaries of `tidegate-bench` in turn, and tells the ratios |
 //! | `depcheck` | checks that crates depend on each other one way only |
 //! | `options [--check]` | writes `docs/options.md` from the options' definitions, or checks it |
+//! | `types` | makes up the types that the property test of types goes through |
+//! | `types` | makes up the types of the property test of types |
 
 mod compare;
 mod depcheck;
 mod options;
 mod python;
+mod types;
 
 use std::process::Command;
 
@@ -25,10 +28,19 @@ fn main() -> Result<()> {
         ["compare", ref rest @ ..] => compare::run(rest),
         ["options"] => options::write(),
         ["options", "--check"] => options::check(),
+        ["types"] => write_types(),
         _ => {
-            bail!("expected a command: test, depcheck, options [--check], compare OLD NEW -- ARGS")
+            bail!(
+                "expected a command: test, depcheck, options [--check], types, compare OLD NEW -- ARGS"
+            )
         }
     }
+}
+
+fn write_types() -> Result<()> {
+    let file = "crates/tidegate/tests/types/generated.rs";
+    std::fs::write(file, types::program()).with_context(|| format!("cannot write {file}"))?;
+    run(Command::new("rustfmt").args(["--edition", "2024", file]))
 }
 
 /// An S3 server for tests.

@@ -1,0 +1,363 @@
+//! A property of types: either a job refuses one when it starts, and names the attribute, or all of its
+//! values survive: a checkpoint, a savepoint in canonical form, a field that is added, and the way to
+//! another process; as value, list, map, key and record.
+//!
+//! The types are made up, with serde's attributes combined at random (`cargo xtask types`), and of each
+//! it is known whether one of its attributes makes it write something else than it reads.
+
+mod generated;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Debug,
+    hash::Hash,
+    sync::{Arc, Mutex},
+};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tidegate::{
+    MaxParallelism,
+    connector::{
+        Batch, BatchType,
+        batch::{AnyBatch, typed},
+    },
+    savepoint::{Savepoint, SavepointWriter},
+};
+use tidegate_snapshot::{
+    manifest::StateDescription,
+    segment::{KeyedSegmentReader, KeyedSegmentWriter},
+};
+use tidegate_state::{Key, KeyedBackend, RestoreSource, check_key, check_type};
+use tidegate_types::{KeyGroupRange, time::SystemClock};
+
+/// How many values of each type there are.
+const VALUES: u32 = 1_000;
+
+const MAX: u32 = 8;
+
+/// Makes values up.
+pub(crate) struct Randomness(u64);
+
+impl Randomness {
+    fn next(&mut self) -> u64 {
+        // SplitMix64 (Steele, Lea and Flood 2014).
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+}
+
+/// What values can be made up of.
+pub(crate) trait Random {
+    fn random(random: &mut Randomness) -> Self;
+}
+
+macro_rules! numbers {
+    ($($number:ty),*) => {
+        $(
+            impl Random for $number {
+                fn random(random: &mut Randomness) -> Self {
+                    match random.below(8) {
+                        0 => <$number>::MIN,
+                        1 => <$number>::MAX,
+                        2 | 3 => random.below(4) as $number,
+                        _ => random.next() as $number,
+                    }
+                }
+            }
+        )*
+    };
+}
+
+numbers!(u8, u16, u32, u64, u128, i8, i16, i32, i64, i128, f64);
+
+impl Random for () {
+    fn random(_random: &mut Randomness) {}
+}
+
+impl Random for bool {
+    fn random(random: &mut Randomness) -> Self {
+        random.below(2) == 0
+    }
+}
+
+impl Random for char {
+    fn random(random: &mut Randomness) -> Self {
+        ['a', '\0', 'ß', '月', '🌊'][random.below(5) as usize]
+    }
+}
+
+impl Random for String {
+    fn random(random: &mut Randomness) -> Self {
+        (0..random.below(6)).map(|_| char::random(random)).collect()
+    }
+}
+
+impl<A: Random, B: Random> Random for (A, B) {
+    fn random(random: &mut Randomness) -> Self {
+        (A::random(random), B::random(random))
+    }
+}
+
+impl Random for [i16; 3] {
+    fn random(random: &mut Randomness) -> Self {
+        std::array::from_fn(|_| i16::random(random))
+    }
+}
+
+impl<T: Random> Random for Option<T> {
+    fn random(random: &mut Randomness) -> Self {
+        bool::random(random).then(|| T::random(random))
+    }
+}
+
+impl<T: Random> Random for Vec<T> {
+    fn random(random: &mut Randomness) -> Self {
+        (0..random.below(4)).map(|_| T::random(random)).collect()
+    }
+}
+
+impl<K: Random + Ord, V: Random> Random for BTreeMap<K, V> {
+    fn random(random: &mut Randomness) -> Self {
+        Vec::random(random).into_iter().collect()
+    }
+}
+
+impl<K: Random + Hash + Eq, V: Random> Random for HashMap<K, V> {
+    fn random(random: &mut Randomness) -> Self {
+        Vec::random(random).into_iter().collect()
+    }
+}
+
+impl Random for serde_json::Value {
+    fn random(random: &mut Randomness) -> Self {
+        serde_json::json!({ "number": random.below(9) })
+    }
+}
+
+/// Writes a number as a text, and reads it.
+pub(crate) mod as_text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(number)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// A type, and what is expected of it.
+pub(crate) struct Case {
+    name: &'static str,
+    /// Of which words a refusal has to contain one; none if it is not to be refused.
+    refused: &'static [&'static str],
+    check: fn() -> Result<(), String>,
+    survives: fn(&str),
+}
+
+trait Value:
+    Random + Clone + Debug + PartialEq + Send + Sync + Serialize + DeserializeOwned + 'static
+{
+}
+
+impl<T: Random + Clone + Debug + PartialEq + Send + Sync + Serialize + DeserializeOwned + 'static>
+    Value for T
+{
+}
+
+impl Case {
+    /// A type that can't be a key.
+    pub(crate) fn value<T: Value>(name: &'static str, refused: &'static [&'static str]) -> Self {
+        let check = || check_type::<T>().map_err(|error| error.to_string());
+        Self { name, refused, check, survives: survives_as_value::<T> }
+    }
+
+    /// One that can.
+    pub(crate) fn key<T: Value + Eq>(name: &'static str, refused: &'static [&'static str]) -> Self {
+        let survives = |name: &str| {
+            survives_as_value::<T>(name);
+            survives_as_key::<T>(name);
+        };
+        let check = || {
+            check_type::<T>().map_err(|error| error.to_string())?;
+            check_key::<T>().map_err(|error| error.to_string())
+        };
+        Self { name, refused, check, survives }
+    }
+
+    /// One that is no key, since it has no order.
+    pub(crate) fn unordered<T: Value + Eq>(
+        name: &'static str,
+        refused: &'static [&'static str],
+    ) -> Self {
+        let survives = |name: &str| {
+            survives_as_value::<T>(name);
+            let error = check_key::<T>().expect_err("it has no order").to_string();
+            assert!(error.contains("is no type for keys"), "{name}: {error}");
+        };
+        Self { survives, ..Self::value::<T>(name, refused) }
+    }
+
+    fn run(&self) {
+        match (self.check)() {
+            Ok(()) => {
+                assert!(
+                    self.refused.is_empty(),
+                    "{} should be refused: {:?}",
+                    self.name,
+                    self.refused
+                );
+                (self.survives)(self.name);
+            }
+            Err(error) => {
+                let is_named = self.refused.iter().any(|word| error.contains(word));
+                assert!(is_named, "{}: {error}: none of {:?}", self.name, self.refused);
+            }
+        }
+    }
+}
+
+/// What a state holds before, and after a field has been added.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Before<T> {
+    value: T,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct After<T> {
+    #[serde(default = "seven")]
+    more: u8,
+    value: T,
+}
+
+fn seven() -> u8 {
+    7
+}
+
+fn values<T: Value>() -> Vec<T> {
+    let random = &mut Randomness(7);
+    (0..VALUES).map(|_| T::random(random)).collect()
+}
+
+fn backend<K: Key>() -> KeyedBackend<K> {
+    let max = MaxParallelism::new(MAX).expect("in bounds");
+    KeyedBackend::new(KeyGroupRange { start: 0, end: MAX }, max, Arc::new(SystemClock))
+}
+
+/// A checkpoint of `before`, restored into `after`.
+fn hand_over<K: Key>(before: &mut KeyedBackend<K>, after: &mut KeyedBackend<K>) {
+    let groups = before.range();
+    let (states, snapshot): (Vec<StateDescription>, _) = before.snapshot();
+    let mut writer = KeyedSegmentWriter::new(groups);
+    snapshot.encode(&mut writer).expect("it is encoded");
+    let segment = KeyedSegmentReader::open(writer.finish().into()).expect("just written");
+    let key_type = before.key_type();
+    let source = RestoreSource { segment, groups, states: &states, key_type };
+    assert_eq!(after.restore(&[source]).expect("it is restored"), Vec::<String>::new());
+}
+
+fn survives_as_value<T: Value>(name: &str) {
+    let values = values::<T>();
+    survives_a_checkpoint(name, &values);
+    survives_a_savepoint(name, &values);
+    let batch = Batch::from(values);
+    let bytes = batch.encode().expect("it is encoded");
+    let again = BatchType::of::<T>().decode(&bytes).expect("it is a batch");
+    assert!(typed::<T>(again) == batch, "{name}: another record arrives");
+}
+
+fn survives_a_checkpoint<T: Value>(name: &str, values: &[T]) {
+    let (mut before, mut after) = (backend::<u32>(), backend::<u32>());
+    let mut value = before.value_state::<Before<T>>("value", None).expect("a name");
+    let mut list = before.list_state::<T>("list", None).expect("a name");
+    let mut map = before.map_state::<u8, T>("map", None).expect("a name");
+    for (number, it) in (0..).zip(values) {
+        before.set_current_key(number);
+        value.set(Before { value: it.clone() });
+        list.add_all([it.clone(), it.clone()]);
+        map.put(3, it.clone());
+    }
+    let value = after.value_state::<After<T>>("value", None).expect("a name");
+    let list = after.list_state::<T>("list", None).expect("a name");
+    let map = after.map_state::<u8, T>("map", None).expect("a name");
+    hand_over(&mut before, &mut after);
+    for (number, it) in (0..).zip(values) {
+        after.set_current_key(number);
+        let expected = After { more: 7, value: it.clone() };
+        assert_eq!(value.get(), Some(expected), "{name}");
+        assert_eq!(list.get(), [it.clone(), it.clone()], "{name}");
+        assert_eq!(map.get(&3).as_ref(), Some(it), "{name}");
+    }
+}
+
+fn survives_a_savepoint<T: Value>(name: &str, values: &[T]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("savepoint").display().to_string();
+    let entries = || (0..).zip(values.iter().cloned());
+    let mut writer = SavepointWriter::new("types");
+    let before = entries().map(|(number, value): (u32, T)| (number, Before { value }));
+    writer.value_state("it", "value", before).expect("it is written");
+    let lists = entries().map(|(number, value): (u32, T)| (number, vec![value]));
+    writer.list_state("it", "list", lists).expect("it is written");
+    writer.write(&path).expect("it is written");
+    let savepoint = Savepoint::open(&path).expect("just written");
+    let mut count = 0;
+    for entry in savepoint.entries::<u32, After<T>>("it", "value").expect("it is there") {
+        let (number, after) = entry.expect("it is read");
+        let expected = After { more: 7, value: values[number as usize].clone() };
+        assert_eq!(after, expected, "{name}");
+        count += 1;
+    }
+    for entry in savepoint.entries::<u32, Vec<T>>("it", "list").expect("it is there") {
+        let (number, list) = entry.expect("it is read");
+        assert_eq!(list, [values[number as usize].clone()], "{name}");
+        count += 1;
+    }
+    assert_eq!(count, 2 * VALUES, "{name}");
+}
+
+fn survives_as_key<T: Value + Eq>(name: &str) {
+    let values = values::<T>();
+    let (mut before, mut after) = (backend::<T>(), backend::<T>());
+    let mut last = before.value_state::<u32>("last", None).expect("a name");
+    let mut seen = before.map_state::<T, u32>("seen", None).expect("a name");
+    for (number, it) in (0..).zip(&values) {
+        before.set_current_key(it.clone());
+        last.set(number);
+        seen.put(it.clone(), number);
+    }
+    let last = after.value_state::<u32>("last", None).expect("a name");
+    let seen = after.map_state::<T, u32>("seen", None).expect("a name");
+    hand_over(&mut before, &mut after);
+    for it in &values {
+        after.set_current_key(it.clone());
+        let number = last.get().expect("the key is found");
+        assert_eq!(values[number as usize], *it, "{name}");
+        assert_eq!(seen.get(it), Some(number), "{name}");
+    }
+}
+
+#[test]
+fn a_type_is_refused_with_its_attribute_or_its_values_survive() {
+    let cases = generated::all();
+    let refused = cases.iter().filter(|case| !case.refused.is_empty()).count();
+    assert!(refused > 40 && cases.len() - refused > 100, "{refused} of {}", cases.len());
+    let waiting = Mutex::new(cases);
+    let next = || waiting.lock().expect("no panic").pop();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(case) = next() {
+                    case.run();
+                }
+            });
+        }
+    });
+}

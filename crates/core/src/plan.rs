@@ -3,7 +3,7 @@
 //! The closure runs once before the job starts, to check the plan, and once on every worker. It
 //! must build the same plan each time; [`Plan::fingerprint`] is compared to make sure.
 
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+use std::{cell::RefCell, collections::BTreeMap, panic::Location, rc::Rc};
 
 use futures::future::BoxFuture;
 use tidegate_state::StateDeclaration;
@@ -95,6 +95,8 @@ pub struct Node {
     pub name: String,
     /// What its state is found by, for operators that have state.
     pub uid: Option<OperatorUid>,
+    /// Where the program has made it.
+    pub place: Option<&'static Location<'static>>,
     /// Whether its state is keyed.
     pub keyed: bool,
     /// Whether it makes something visible outside when a snapshot is complete: going back behind
@@ -191,6 +193,28 @@ impl Plan {
         node.uid.clone().unwrap_or_else(|| format!("_{}-{}", node.name, id.0).into())
     }
 
+    /// What a person finds an operator by, besides its uid: its name, and if it has no uid of its own
+    /// the place in the program.
+    #[must_use]
+    pub fn shown(&self, id: NodeId) -> String {
+        let node = &self.nodes[id.0];
+        match node.place {
+            Some(place) if node.uid.is_none() => {
+                format!("{} at {}:{}", node.name, place.file(), place.line())
+            }
+            _ => node.name.clone(),
+        }
+    }
+
+    /// The operators whose results nobody takes.
+    pub fn loose_ends(&self) -> impl Iterator<Item = NodeId> {
+        let consumed = |id: NodeId| {
+            self.nodes.iter().flat_map(|node| &node.inputs).any(|edge| edge.from == id)
+        };
+        let emits = |id: &NodeId| self.nodes[id.0].output.is_some();
+        (0..self.nodes.len()).map(NodeId).filter(emits).filter(move |id| !consumed(*id))
+    }
+
     /// Checks what can be checked before anything starts.
     ///
     /// # Errors
@@ -248,4 +272,37 @@ pub struct OperatorError {
     /// What it reported.
     #[source]
     pub source: BoxError,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(name: &str, uid: Option<&str>, from: Option<NodeId>, emits: bool) -> Node {
+        let inputs = from.map(|from| Edge { from, partitioning: Partitioning::Forward });
+        Node {
+            name: name.to_owned(),
+            uid: uid.map(Into::into),
+            place: Some(Location::caller()),
+            keyed: false,
+            commits: false,
+            state: None,
+            compare: None,
+            inputs: inputs.into_iter().collect(),
+            output: emits.then(BatchType::of::<u64>),
+            kind: NodeKind::Operator(Box::new(|_| Err("it is never made".into()))),
+        }
+    }
+
+    #[test]
+    fn streams_that_nobody_takes_are_found_with_their_place() {
+        let mut plan = Plan::default();
+        let source = plan.add(node("source", Some("numbers"), None, true));
+        let map = plan.add(node("map", None, Some(source), true));
+        plan.add(node("sink", Some("sink"), Some(source), false));
+        assert_eq!(plan.loose_ends().collect::<Vec<_>>(), [map]);
+        assert!(plan.shown(map).starts_with("map at "), "{}", plan.shown(map));
+        assert!(plan.shown(map).contains("plan.rs:"), "{}", plan.shown(map));
+        assert_eq!(plan.shown(source), "source");
+    }
 }

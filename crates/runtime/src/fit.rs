@@ -46,14 +46,14 @@ fn in_words(uid: &OperatorUid, name: &str) -> String {
 }
 
 fn first_of(task: &Task) -> String {
-    let source = task.source.iter().map(|link| in_words(&link.uid, &link.name));
-    let chain = task.chain.iter().map(|link| in_words(&link.uid, &link.name));
+    let source = task.source.iter().map(|link| in_words(&link.uid, &link.shown));
+    let chain = task.chain.iter().map(|link| in_words(&link.uid, &link.shown));
     source.chain(chain).next().unwrap_or_default()
 }
 
 fn last_of(task: &Task) -> String {
-    let source = task.source.iter().map(|link| in_words(&link.uid, &link.name));
-    let chain = task.chain.iter().map(|link| in_words(&link.uid, &link.name));
+    let source = task.source.iter().map(|link| in_words(&link.uid, &link.shown));
+    let chain = task.chain.iter().map(|link| in_words(&link.uid, &link.shown));
     source.chain(chain).last().unwrap_or_default()
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct TaskId(pub(crate) usize);
 pub(crate) struct ChainLink<F> {
     pub(crate) uid: OperatorUid,
     pub(crate) name: String,
+    /// What a person finds it by.
+    pub(crate) shown: String,
     pub(crate) keyed: bool,
     pub(crate) commits: bool,
     pub(crate) state: Option<DeclareState>,
@@ -54,22 +56,24 @@ impl Task {
 /// Cuts a plan into tasks, inputs before consumers.
 pub(crate) fn tasks(plan: Plan) -> Vec<Task> {
     let uids = (0..plan.nodes().len()).map(|index| plan.uid(NodeId(index))).collect::<Vec<_>>();
+    let shown = (0..plan.nodes().len()).map(|index| plan.shown(NodeId(index)));
+    let shown = shown.collect::<Vec<_>>();
     let consumers = consumer_counts(plan.nodes());
     let mut tasks: Vec<Task> = Vec::new();
     let mut task_of: Vec<TaskId> = Vec::new();
     let mut types: Vec<Option<BatchType>> = Vec::new();
-    for (node, uid) in plan.into_nodes().into_iter().zip(uids) {
+    for ((node, uid), shown) in plan.into_nodes().into_iter().zip(uids).zip(shown) {
         let chained_to = chained_to(&node, &consumers).map(|from| task_of[from.0]);
         types.push(node.output);
         let Node { name, keyed, commits, state, inputs, kind, .. } = node;
         let task = match kind {
             NodeKind::Source(factory) => {
-                let source = Some(ChainLink { uid, name, keyed, commits, state, factory });
+                let source = Some(ChainLink { uid, name, shown, keyed, commits, state, factory });
                 tasks.push(Task { source, chain: Vec::new(), inputs: Vec::new(), is_last: true });
                 TaskId(tasks.len() - 1)
             }
             NodeKind::Operator(factory) => {
-                let link = ChainLink { uid, name, keyed, commits, state, factory };
+                let link = ChainLink { uid, name, shown, keyed, commits, state, factory };
                 let task = chained_to.unwrap_or_else(|| {
                     let inputs = inputs.into_iter().map(|edge| {
                         let from = task_of[edge.from.0];

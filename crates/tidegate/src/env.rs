@@ -1,6 +1,6 @@
 //! Where a job's closure begins: sources and arguments.
 
-use std::{cell::Cell, rc::Rc, sync::Arc};
+use std::{cell::Cell, panic::Location, rc::Rc, sync::Arc};
 
 use tidegate_connectors::generator::Generator;
 use tidegate_core::{
@@ -45,6 +45,7 @@ impl Env {
     }
 
     /// A stream of what `source` reads. Its positions are found again by `uid`.
+    #[track_caller]
     pub fn source<S: Source>(&self, uid: &str, source: S) -> Stream<S::Item> {
         // Either the operator is made, or the source is only compared.
         let source = Rc::new(Cell::new(Some(source)));
@@ -60,6 +61,7 @@ impl Env {
         let node = self.plan.borrow_mut().add(Node {
             name: "source".to_owned(),
             uid: Some(uid.into()),
+            place: Some(Location::caller()),
             keyed: false,
             commits: false,
             state: Some(Box::new(declare_source::<S>)),
@@ -89,6 +91,7 @@ impl Env {
     /// assert_eq!(counts.take(), [('a', 1), ('b', 1), ('a', 2)]);
     /// # Ok::<(), JobError>(())
     /// ```
+    #[track_caller]
     pub fn from_collection<T: Data>(&self, uid: &str, records: Vec<T>) -> Stream<T> {
         let count = Some(records.len() as u64);
         let records = Rc::<[T]>::from(records);

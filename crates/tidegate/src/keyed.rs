@@ -35,6 +35,7 @@ impl<K, T: Data, F> KeyedStream<K, T, F> {
 impl<K: Key, T: Data, F: Fn(&T) -> K + Clone + 'static> KeyedStream<K, T, F> {
     /// The running result of `reduce` for each key: the first record of a key is its first value,
     /// each later one is reduced into it, and the new value is emitted for every record.
+    #[track_caller]
     pub fn reduce(&self, uid: &str, reduce: impl Fn(&mut T, T) -> Result<()> + 'static) -> Stream<T>
     where
         T: StateValue,
@@ -47,6 +48,7 @@ impl<K: Key, T: Data, F: Fn(&T) -> K + Clone + 'static> KeyedStream<K, T, F> {
     }
 
     /// The running result of `function` for each key, emitted with the key for every record.
+    #[track_caller]
     pub fn aggregate<A>(&self, uid: &str, function: A) -> Stream<(K, A::Out)>
     where
         A: AggregateFunction<T>,
@@ -61,6 +63,7 @@ impl<K: Key, T: Data, F: Fn(&T) -> K + Clone + 'static> KeyedStream<K, T, F> {
 
     /// Processes records with any number of states by key, and timers. `make` declares the states
     /// and makes the function; it runs once per subtask, and once before to see the states.
+    #[track_caller]
     pub fn process<P: KeyedProcess<K, T>>(
         &self,
         uid: &str,
@@ -81,6 +84,7 @@ impl<K: Key, T: Data, F: Fn(&T) -> K + Clone + 'static> KeyedStream<K, T, F> {
     }
 
     /// An operator behind the exchange by key group.
+    #[track_caller]
     fn then<U: Data>(
         &self,
         name: &str,

@@ -1,6 +1,6 @@
 //! Streams without keys.
 
-use std::{cell::Cell, marker::PhantomData, rc::Rc, time::Duration};
+use std::{cell::Cell, marker::PhantomData, panic::Location, rc::Rc, time::Duration};
 
 use tidegate_core::{
     BatchType, Data, Node, NodeId, NodeKind, Operator, OperatorContext, Partitioning, Sink,
@@ -88,16 +88,19 @@ impl<T: Data> Stream<T> {
     }
 
     /// Each record made into another.
+    #[track_caller]
     pub fn map<U: Data>(&self, function: impl FnMut(T) -> Result<U> + 'static) -> Stream<U> {
         self.then("map", None, |_| Ok(Box::new(Map::new(function))))
     }
 
     /// Those records for which `function` says so.
+    #[track_caller]
     pub fn filter(&self, function: impl FnMut(&T) -> Result<bool> + 'static) -> Stream<T> {
         self.then("filter", None, |_| Ok(Box::new(Filter::new(function))))
     }
 
     /// Each record made into any number of others.
+    #[track_caller]
     pub fn flat_map<U: Data, I: IntoIterator<Item = U> + 'static>(
         &self,
         function: impl FnMut(T) -> Result<I> + 'static,
@@ -106,11 +109,13 @@ impl<T: Data> Stream<T> {
     }
 
     /// The same records, each shown to `function`.
+    #[track_caller]
     pub fn inspect(&self, function: impl FnMut(&T) -> Result<()> + 'static) -> Stream<T> {
         self.then("inspect", None, |_| Ok(Box::new(Inspect::new(function))))
     }
 
     /// The records of this and all `others`.
+    #[track_caller]
     pub fn union(&self, others: &[&Stream<T>]) -> Stream<T> {
         let all = std::iter::once(self).chain(others.iter().copied());
         let inputs =
@@ -120,6 +125,7 @@ impl<T: Data> Stream<T> {
     }
 
     /// The same records, spread evenly over all subtasks.
+    #[track_caller]
     pub fn rebalance(&self) -> Stream<T> {
         let router = Box::new(|context: tidegate_core::plan::RouterContext| {
             let first = context.sender.get() as usize;
@@ -131,12 +137,14 @@ impl<T: Data> Stream<T> {
     }
 
     /// The same records, each to every subtask.
+    #[track_caller]
     pub fn broadcast(&self) -> Stream<T> {
         let inputs = vec![Edge { from: self.node, partitioning: Partitioning::Broadcast }];
         self.add("broadcast", None, None, inputs, |_| Ok(Box::new(Identity::<T>::default())))
     }
 
     /// The stream by keys: all records of a key reach the same subtask, which keeps the key's state.
+    #[track_caller]
     pub fn key_by<K, F>(&self, select: F) -> KeyedStream<K, T, F>
     where
         F: Fn(&T) -> K + Clone + 'static,
@@ -145,6 +153,7 @@ impl<T: Data> Stream<T> {
     }
 
     /// Gives each record the event time that `extract` finds in it, and the stream watermarks.
+    #[track_caller]
     pub fn assign_timestamps(
         &self,
         strategy: WatermarkStrategy,
@@ -159,6 +168,7 @@ impl<T: Data> Stream<T> {
     /// Processes records with state that belongs to the subtask, not to a key: lists, which are
     /// split or united when the parallelism changes. `make` declares them and makes
     /// the function; it runs once per subtask, and once before to see the states.
+    #[track_caller]
     pub fn process_unkeyed<P: UnkeyedProcess<T>>(
         &self,
         uid: &str,
@@ -180,11 +190,13 @@ impl<T: Data> Stream<T> {
     }
 
     /// Writes the stream into `sink`. What is not committed yet is found again by `uid`.
+    #[track_caller]
     pub fn sink<Kind: 'static>(&self, uid: &str, sink: impl IntoSink<T, Kind> + 'static) {
         let (lists, commits) = (sink.lists(), sink.commits());
         self.plan.borrow_mut().add(Node {
             name: "sink".to_owned(),
             uid: Some(uid.into()),
+            place: Some(Location::caller()),
             keyed: false,
             commits,
             compare: None,
@@ -196,6 +208,7 @@ impl<T: Data> Stream<T> {
     }
 
     /// An operator behind this one, in the same subtask.
+    #[track_caller]
     fn then<U: Data>(
         &self,
         name: &str,
@@ -207,6 +220,7 @@ impl<T: Data> Stream<T> {
     }
 
     /// An operator behind `inputs`.
+    #[track_caller]
     pub(crate) fn add<U: Data>(
         &self,
         name: &str,
@@ -220,6 +234,7 @@ impl<T: Data> Stream<T> {
         let node = self.plan.borrow_mut().add(Node {
             name: name.to_owned(),
             uid: uid.map(Into::into),
+            place: Some(Location::caller()),
             keyed: inputs_are_keyed,
             commits: false,
             compare: None,
@@ -238,6 +253,7 @@ impl<T: Data> Stream<T> {
 
 impl<T: Data> Stream<tidegate_connectors::files::Parsed<T>> {
     /// The records that could be read, and those that could not.
+    #[track_caller]
     pub fn split_dead_letters(
         &self,
     ) -> (Stream<T>, Stream<tidegate_connectors::files::DeadLetter>) {

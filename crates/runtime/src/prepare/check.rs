@@ -1,6 +1,7 @@
 //! Whether a job can be built at all.
 
 use tidegate_types::{ErrorKind, error::chain};
+use tracing::warn;
 
 use crate::{
     api::{JobError, JobSpec},
@@ -33,6 +34,14 @@ fn checked_plan(spec: &JobSpec, may_spread: bool) -> Result<JobPlan, JobError> {
     })?;
     plan.validate().map_err(|error| JobError::caused_by(error.kind(), &error))?;
     check_parallelism(spec)?;
+    for id in plan.loose_ends() {
+        warn!(
+            job = %spec.settings.id,
+            operator = %plan.uid(id),
+            name = plan.shown(id),
+            "nobody takes what this operator emits: the stream has no sink"
+        );
+    }
     let fingerprint = plan.fingerprint();
     let tasks = graph::tasks(plan);
     if may_spread {

@@ -7,7 +7,10 @@
 //! behind it whatever else comes there; whoever drives the chain calls [`Chain::fire`] until nothing
 //! waits, and hands in nothing meanwhile.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use futures::future::BoxFuture;
 use tidegate_checkpoint::task::Firing;
@@ -17,11 +20,16 @@ use tidegate_core::{
 };
 use tidegate_types::{Barrier, BoxError, CheckpointId, EventTime, Now, OperatorUid, UserResult};
 
+use tracing::warn;
+
 use super::TaskError;
 use crate::graph::ChainLink;
 
 /// Tells an operator's subtask what it needs to know, restored state included.
 pub(crate) type ContextFor<'a> = &'a dyn Fn(&OperatorUid) -> UserResult<OperatorContext>;
+
+/// How long a batch may take an operator.
+const SLOW: Duration = Duration::from_secs(2);
 
 /// What a chain has emitted, in order.
 pub(crate) struct Outbox {
@@ -50,8 +58,12 @@ pub(crate) enum Emitted {
 pub(crate) struct Link {
     pub(crate) uid: OperatorUid,
     pub(crate) name: String,
+    /// What a person finds it by.
+    shown: String,
     pub(crate) keyed: bool,
     operator: Box<dyn Operator>,
+    /// When it was told that it has held its worker up.
+    told_slow: Option<Instant>,
     /// What has come here while the operator is busy with a watermark, which is the first.
     waiting: VecDeque<Emitted>,
 }
@@ -77,10 +89,11 @@ impl Chain {
         context: ContextFor<'_>,
     ) -> Result<Self, TaskError> {
         let make = |link: ChainLink<OperatorFactory>| {
-            let ChainLink { uid, name, keyed, factory, .. } = link;
+            let ChainLink { uid, name, shown, keyed, factory, .. } = link;
+            let (waiting, told_slow) = (VecDeque::new(), None);
             match super::caught(|| factory(context(&uid)?)) {
-                Ok(operator) => Ok(Link { uid, name, keyed, operator, waiting: VecDeque::new() }),
-                Err(source) => Err(TaskError::in_operator(&uid, &name, source)),
+                Ok(operator) => Ok(Link { uid, name, shown, keyed, operator, told_slow, waiting }),
+                Err(source) => Err(TaskError::in_operator(&uid, &shown, source)),
             }
         };
         Ok(Self { links: links.into_iter().map(make).collect::<Result<_, _>>()? })
@@ -224,7 +237,30 @@ impl Link {
 
     /// Names the operator in its error, unless an operator behind it is named there already.
     fn blame(&self, error: BoxError) -> BoxError {
-        blame(&self.uid, &self.name, error)
+        blame(&self.uid, &self.shown, error)
+    }
+
+    /// Whether a batch that was handed in `since` then has taken this operator, and not one `behind` it
+    /// that was told of, so long that it is to be told: once.
+    fn is_slow(&self, since: Instant, now: Instant, behind: &[Self]) -> bool {
+        let was_other = |link: &Self| link.told_slow.is_some_and(|told| told >= since);
+        now - since >= SLOW && self.told_slow.is_none() && !behind.iter().any(was_other)
+    }
+
+    fn tell_if_slow(&mut self, since: Instant, behind: &[Self]) {
+        let now = Instant::now();
+        if !self.is_slow(since, now, behind) {
+            return;
+        }
+        let took = now - since;
+        self.told_slow = Some(now);
+        warn!(
+            operator = %self.uid,
+            name = self.shown,
+            "a batch of records has held its worker up for {took:.1?}, in which nothing else of this \
+             worker went on, no checkpoint either: functions should not wait; what has to, belongs into \
+             a source or a sink"
+        );
     }
 }
 
@@ -265,7 +301,12 @@ impl Rest<'_> {
         }
         let mut rest = Rest { links, outbox: self.outbox };
         match item {
-            Emitted::Batch(batch) => guarded(link, |operator| operator.on_batch(batch, &mut rest)),
+            Emitted::Batch(batch) => {
+                let since = Instant::now();
+                let done = guarded(link, |operator| operator.on_batch(batch, &mut rest));
+                link.tell_if_slow(since, rest.links);
+                done
+            }
             Emitted::Watermark(time) => rest.watermark_behind(link, time),
             Emitted::Idle if link.operator.forwards_watermarks() => rest.idle(),
             Emitted::Idle => guarded(link, |operator| operator.on_idle(&mut rest)),
@@ -311,7 +352,7 @@ fn guarded<R>(
     call: impl FnOnce(&mut dyn Operator) -> UserResult<R>,
 ) -> UserResult<R> {
     super::caught(|| call(link.operator.as_mut()))
-        .map_err(|error| blame(&link.uid, &link.name, error))
+        .map_err(|error| blame(&link.uid, &link.shown, error))
 }
 
 /// Of two answers the one that takes longer.
@@ -323,5 +364,36 @@ pub(crate) fn later(first: Readiness, second: Readiness) -> Readiness {
         // Who is pending wakes us; who wants to be asked again must be asked.
         (Readiness::RetryAfter(time), Readiness::Pending)
         | (Readiness::Pending, Readiness::RetryAfter(time)) => Readiness::RetryAfter(time),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nothing;
+
+    impl Operator for Nothing {
+        fn on_batch(&mut self, _batch: ErasedBatch, _out: &mut dyn Output) -> UserResult<()> {
+            Ok(())
+        }
+    }
+
+    fn link(told_slow: Option<Instant>) -> Link {
+        let (name, shown) = ("map".to_owned(), "map at main.rs:7".to_owned());
+        let (operator, waiting) = (Box::new(Nothing), VecDeque::new());
+        Link { uid: "_map-1".into(), name, shown, keyed: false, operator, told_slow, waiting }
+    }
+
+    #[test]
+    fn who_has_held_its_worker_up_is_told_once_and_alone() {
+        let since = Instant::now();
+        let soon = since + SLOW / 2;
+        let late = since + SLOW;
+        assert!(!link(None).is_slow(since, soon, &[]));
+        assert!(link(None).is_slow(since, late, &[link(None)]));
+        assert!(!link(Some(soon)).is_slow(since, late, &[]), "it has been told");
+        assert!(!link(None).is_slow(since, late, &[link(Some(late))]), "it was another one");
+        assert!(link(None).is_slow(soon, soon + SLOW, &[link(Some(since))]), "that was before");
     }
 }

@@ -170,6 +170,20 @@ fn without_a_restart_strategy_an_error_tells_where_and_the_whole_chain_of_causes
 }
 
 #[test]
+fn an_operator_without_a_uid_is_told_by_its_place_in_the_program() {
+    let line = line!() + 3;
+    let job = Job::new("failing").try_run(["--parallelism=1"], |env| {
+        env.from_collection("numbers", vec![7_u64])
+            .map(|_| Err::<u64, _>("seven".into()))
+            .sink("nowhere", tidegate::discard::discard());
+        Ok(())
+    });
+    let message = job.expect_err("it fails").to_string();
+    let place = format!("(map at {}:{line}) failed: seven", file!());
+    assert!(message.starts_with("operator `_map-1` ") && message.contains(&place), "{message}");
+}
+
+#[test]
 fn without_a_restart_strategy_a_panic_tells_where_and_what_it_said() {
     let message = failing(|| panic!("no such plane")).to_string();
     let expected = format!(

@@ -45,6 +45,7 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 use self::{
     answer::{Answer, ApiError, Empty},
     operations::Operations,
+    server::{Connection, Limits},
     snapshots::{CheckpointInfo, DisposalInfo, SavepointInfo},
 };
 use crate::dispatcher::Dispatcher;
@@ -99,7 +100,7 @@ pub async fn serve(
         options: Arc::new(options),
         shutdown: shutdown.clone(),
     };
-    server::serve(listener, router(api), shutdown).await
+    server::serve(listener, router(api), Limits::default(), shutdown).await
 }
 
 fn router(api: Api) -> Router {
@@ -158,6 +159,8 @@ async fn method_not_allowed(request: Request) -> ApiError {
 /// Lets a request pass if it shows the token, gives every error its one form, and marks every answer
 /// as one that a browser's page from elsewhere may read.
 async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let connection = request.extensions().get::<Arc<Connection>>().cloned();
+    let _busy = connection.map(Connection::busy);
     let shown = request.headers().get(header::AUTHORIZATION);
     let shown = shown.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
     let may_pass = match &api.options.token {

@@ -17,6 +17,7 @@ mod openapi;
 mod operations;
 mod plan;
 mod prometheus;
+mod request;
 mod rescaling;
 mod routes;
 mod server;

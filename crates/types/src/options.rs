@@ -24,4 +24,4 @@ pub use job::{
     RestartStrategyOptions, RetentionPolicy, SchedulerKind, SchedulerOptions,
 };
 pub use keys::{ConfigOption, all};
-pub use parse::{format_duration, parse_bytes, parse_duration};
+pub use parse::{format_duration, nearest, parse_bytes, parse_duration};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::{
     body::Bytes,
-    extract::{Multipart, Path, State},
+    extract::{Multipart, Path, Query, State},
 };
 use futures::{StreamExt, TryStreamExt};
 use schemars::JsonSchema;
@@ -117,8 +117,13 @@ pub(super) async fn remove(State(api): State<Api>, Path(jar): Path<String>) -> A
 
 /// How to run a binary.
 #[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct RunRequest {
+    /// Accepted for Flink's sake, and ignored: a binary has one entry.
+    #[serde(rename = "entryClass")]
+    _entry_class: Option<String>,
+    /// Its own arguments, in one text: those with blanks in them stand in quotes.
+    program_args: Option<String>,
     /// Its own arguments.
     program_args_list: Option<Vec<String>>,
     /// How many subtasks each operator has.
@@ -136,6 +141,62 @@ pub(super) struct RunRequest {
     /// Options, which win over those of the program.
     #[schemars(with = "Option<BTreeMap<String, OptionValue>>")]
     flink_configuration: Option<BTreeMap<String, Value>>,
+}
+
+/// How to run a binary, as Flink's web interface says it besides the body, which wins.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RunQuery {
+    /// Accepted for Flink's sake, and ignored.
+    #[serde(rename = "entry-class")]
+    _entry_class: Option<String>,
+    /// Its own arguments, separated by commas.
+    program_arg: Option<String>,
+    /// Its own arguments, in one text.
+    #[serde(rename = "program-args")]
+    program_args: Option<String>,
+    /// How many subtasks each operator has.
+    #[schemars(range(min = 1, max = 32768))]
+    parallelism: Option<u32>,
+    /// Whether state of operators that are gone is left behind.
+    allow_non_restored_state: Option<bool>,
+    /// The snapshot to start from.
+    savepoint_path: Option<String>,
+}
+
+/// The arguments of a program, which a body may give in two ways, and a query as well.
+fn arguments(
+    list: Option<Vec<String>>,
+    text: Option<String>,
+    names: [&str; 2],
+) -> Result<Option<Vec<String>>, ApiError> {
+    match (list, text.filter(|text| !text.trim().is_empty())) {
+        (Some(_), Some(_)) => {
+            let [list, text] = names;
+            Err(ApiError::bad_request(format!("both {list} and {text} are given: leave one out")))
+        }
+        (Some(list), None) => Ok(Some(list)),
+        (None, Some(text)) => Ok(Some(split_arguments(&text))),
+        (None, None) => Ok(None),
+    }
+}
+
+/// Splits a text at blanks, but for those in quotes.
+fn split_arguments(text: &str) -> Vec<String> {
+    let (mut all, mut current, mut quote) = (Vec::new(), None::<String>, None);
+    for letter in text.chars() {
+        match (letter, quote) {
+            (letter, Some(open)) if letter == open => quote = None,
+            ('"' | '\'', None) => {
+                quote = Some(letter);
+                current.get_or_insert_default();
+            }
+            (letter, None) if letter.is_whitespace() => all.extend(current.take()),
+            (letter, _) => current.get_or_insert_default().push(letter),
+        }
+    }
+    all.extend(current);
+    all
 }
 
 /// Whom the snapshot belongs to that a job starts from.
@@ -157,6 +218,26 @@ enum OptionValue {
 }
 
 impl RunRequest {
+    /// What the query says goes where the body says nothing.
+    fn or(self, query: RunQuery) -> Result<Self, ApiError> {
+        let own = arguments(
+            self.program_args_list,
+            self.program_args,
+            ["programArgsList", "programArgs"],
+        )?;
+        let list = query.program_arg.map(|list| list.split(',').map(str::to_owned).collect());
+        let others = arguments(list, query.program_args, ["programArg", "program-args"])?;
+        let allow = self.allow_non_restored_state.or(query.allow_non_restored_state);
+        Ok(Self {
+            program_args: None,
+            program_args_list: own.or(others),
+            parallelism: self.parallelism.or(query.parallelism),
+            allow_non_restored_state: allow,
+            savepoint_path: self.savepoint_path.or(query.savepoint_path),
+            ..self
+        })
+    }
+
     fn submission(self, api: &Api, jar: &str) -> Result<Submission, ApiError> {
         let mut configuration = BTreeMap::new();
         for (key, value) in self.flink_configuration.unwrap_or_default() {
@@ -214,9 +295,10 @@ pub(super) struct Submitted {
 pub(super) async fn run(
     State(api): State<Api>,
     Path(jar): Path<String>,
+    Query(query): Query<RunQuery>,
     bytes: Bytes,
 ) -> ApiResult<Submitted> {
-    let request: RunRequest = body(&bytes, "JarRunRequestBody")?;
+    let request = body::<RunRequest>(&bytes, "JarRunRequestBody")?.or(query)?;
     let id = api.dispatcher.submit(request.submission(&api, &jar)?).await?;
     let rewind = api.dispatcher.job(id).and_then(|job| job.stats.rewind);
     let rewind = rewind.map(|rewind| rewind.to_string());
@@ -226,9 +308,22 @@ pub(super) async fn run(
 pub(super) async fn plan(
     State(api): State<Api>,
     Path(jar): Path<String>,
+    Query(query): Query<RunQuery>,
     bytes: Bytes,
 ) -> ApiResult<PlanAnswer> {
-    let request: RunRequest = body(&bytes, "JarPlanRequestBody")?;
+    let request = body::<RunRequest>(&bytes, "JarPlanRequestBody")?.or(query)?;
     let description = api.dispatcher.describe(&request.submission(&api, &jar)?).await?;
     Ok(Answer::ok(PlanAnswer { plan: Plan::of(&description) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_in_one_text_are_split_at_blanks_outside_quotes() {
+        let split = split_arguments(" --name 'two words'  --text \"it's\" '' x");
+        assert_eq!(split, ["--name", "two words", "--text", "it's", "", "x"]);
+        assert_eq!(split_arguments("  "), Vec::<String>::new());
+    }
 }

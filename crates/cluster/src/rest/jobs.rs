@@ -232,7 +232,7 @@ pub(super) async fn config(State(api): State<Api>, Path(id): Path<String>) -> Ap
 
 /// Which failures to tell of.
 #[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ExceptionsQuery {
     /// How many at most.
     #[schemars(range(min = 0, max = 4294967295_u32))]
@@ -361,6 +361,7 @@ pub(super) async fn execution_result(
 
 /// How a job is to be ended.
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct CancelQuery {
     /// `cancel`.
     #[schemars(regex(pattern = "^cancel$"))]
@@ -405,7 +406,7 @@ fn cancel_job(api: &Api, id: &str) -> ApiResult<Empty> {
 
 /// Until when a client counts as there.
 #[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Heartbeat {
     /// In milliseconds since 1970.
     #[serde(rename = "expiredTimestamp")]
@@ -425,7 +426,7 @@ pub(super) async fn client_heartbeat(
 
 /// Whether to tell accumulators in a form for Flink's own client, too.
 #[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct AccumulatorsQuery {
     #[serde(rename = "includeSerializedValue")]
     _include_serialized_value: Option<bool>,

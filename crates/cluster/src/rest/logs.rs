@@ -61,6 +61,7 @@ pub(super) async fn list(State(api): State<Api>, Path(id): Path<String>) -> ApiR
 
 /// Which part of a log to send.
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct LogQuery {
     /// How many bytes to leave out at its beginning. Not in Flink.
     #[schemars(range(min = 0))]

@@ -36,6 +36,7 @@ impl Metric {
 
 /// Which figures to tell.
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct MetricsQuery {
     /// Their names, separated by commas; without it the names of all are told.
     get: Option<String>,
@@ -166,6 +167,7 @@ pub(super) async fn subtask(
 
 /// Which figures of which jobs to tell, and what of them.
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct JobsQuery {
     /// Their names, separated by commas; without it the names of all are told.
     get: Option<String>,
@@ -179,6 +181,7 @@ pub(super) struct JobsQuery {
 
 /// Which figures of which subtasks to tell, and what of them.
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct SubtasksQuery {
     /// Their names, separated by commas; without it the names of all are told.
     get: Option<String>,

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Api,
     answer::{ApiError, Errors},
+    request::{BodyKind, Understood, Unserved},
 };
 
 /// What every operation may answer, whatever it is asked.
@@ -41,22 +42,28 @@ pub(super) struct Operation {
     answer: Content,
     body: Option<Content>,
     query: Option<SchemaOf>,
+    /// Parameters of Flink's that mean nothing here.
+    unserved: Unserved,
+    /// A body that it takes without saying so: one of a GET.
+    quietly_takes: Option<SchemaOf>,
     errors: Vec<StatusCode>,
 }
 
 impl Operation {
+    fn new(summary: &'static str, answer: Content) -> Self {
+        let (status, errors) = (StatusCode::OK, Vec::new());
+        let (body, query, quietly_takes) = (None, None, None);
+        Self { summary, status, answer, body, query, unserved: &[], quietly_takes, errors }
+    }
+
     /// One that answers 200 with a `T`.
     pub(super) fn answers<T: JsonSchema>(summary: &'static str) -> Self {
-        let answer = Content::Json(|generator| generator.subschema_for::<T>());
-        let (status, errors) = (StatusCode::OK, Vec::new());
-        Self { summary, status, answer, body: None, query: None, errors }
+        Self::new(summary, Content::Json(|generator| generator.subschema_for::<T>()))
     }
 
     /// One that answers 200 with a text.
     pub(super) fn answers_text(summary: &'static str, content_type: &'static str) -> Self {
-        let answer = Content::Text(content_type);
-        let (status, errors) = (StatusCode::OK, Vec::new());
-        Self { summary, status, answer, body: None, query: None, errors }
+        Self::new(summary, Content::Text(content_type))
     }
 
     /// The same, with 202.
@@ -70,6 +77,11 @@ impl Operation {
         Self { body: Some(body), ..self }.fails(&[StatusCode::PAYLOAD_TOO_LARGE])
     }
 
+    /// It takes a JSON object, which is not described: one of a GET has no meaning to most tools.
+    pub(super) fn quietly_takes<T: JsonSchema>(self) -> Self {
+        Self { quietly_takes: Some(|generator| generator.subschema_for::<T>()), ..self }
+    }
+
     /// It takes a file.
     pub(super) fn takes_file(self) -> Self {
         Self { body: Some(Content::Upload), ..self }.fails(&[StatusCode::PAYLOAD_TOO_LARGE])
@@ -78,6 +90,28 @@ impl Operation {
     /// It has the fields of `T` as parameters of its query.
     pub(super) fn with_query<T: JsonSchema>(self) -> Self {
         Self { query: Some(|generator| T::json_schema(generator)), ..self }
+    }
+
+    /// Flink has these parameters here, and Tidegate has not.
+    pub(super) fn without(self, unserved: Unserved) -> Self {
+        Self { unserved, ..self }
+    }
+
+    /// What it understands, from what it says.
+    fn understood(&self) -> Understood {
+        let settings = SchemaSettings::draft2020_12();
+        let settings = settings.with(|settings| settings.inline_subschemas = true);
+        let mut generator = settings.into_generator();
+        let query = self.query.map(|query| query(&mut generator));
+        let query = query.as_ref().and_then(|query| query.get("properties")?.as_object());
+        let query = query.into_iter().flat_map(Map::keys).cloned().collect();
+        let body = match (&self.body, self.quietly_takes) {
+            (Some(Content::Upload), _) => BodyKind::File,
+            (Some(Content::Json(schema)), _) => BodyKind::Json(schema(&mut generator).to_value()),
+            (_, Some(schema)) => BodyKind::Json(schema(&mut generator).to_value()),
+            _ => BodyKind::Json(json!({ "additionalProperties": false })),
+        };
+        Understood { query, unserved: self.unserved, body }
     }
 
     /// How it may fail, besides what every operation may.
@@ -139,18 +173,8 @@ impl Routes {
             Ok(filter) => filter,
             Err(error) => unreachable!("a method of HTTP: {error}"),
         };
-        self.router = self.router.route(path, on(filter, handler));
-        self
-    }
-
-    /// Describes an operation that is routed elsewhere.
-    pub(super) fn only_described(
-        mut self,
-        method: Method,
-        path: &'static str,
-        operation: Operation,
-    ) -> Self {
-        self.add(&method, path, &operation);
+        let handlers = operation.understood().guard(on(filter, handler));
+        self.router = self.router.route(path, handlers);
         self
     }
 

@@ -23,13 +23,14 @@ pub(super) struct ResourceRequirements(BTreeMap<String, VertexRequirements>);
 
 /// How many subtasks a task may have.
 #[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct VertexRequirements {
     parallelism: Bounds,
 }
 
 /// At least, and at most.
 #[derive(Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Bounds {
     #[schemars(range(min = 1, max = 32768))]
     lower_bound: u32,

@@ -3,6 +3,7 @@
 use axum::{
     Router,
     extract::DefaultBodyLimit,
+    handler::Handler,
     http::{Method, StatusCode},
     response::IntoResponse,
     routing::get,
@@ -29,10 +30,7 @@ pub(super) fn routes() -> Router<Api> {
         let document = document.clone();
         async move { Answer::ok(document).into_response() }
     };
-    router
-        .route("/openapi.json", get(described))
-        // What is uploaded is counted while it is written.
-        .route("/jars/upload", axum::routing::post(jars::upload).layer(DefaultBodyLimit::disable()))
+    router.route("/openapi.json", get(described))
 }
 
 fn cluster_routes(routes: Routes) -> Routes {
@@ -141,7 +139,8 @@ fn job_routes(routes: Routes) -> Routes {
             "/jobs/{jobid}/exceptions",
             jobs::exceptions,
             Operation::answers::<jobs::Exceptions>("Why a job's attempts have failed.")
-                .with_query::<jobs::ExceptionsQuery>(),
+                .with_query::<jobs::ExceptionsQuery>()
+                .without(&[("failureLabelFilter", "failures have no labels")]),
         )
         .get(
             "/jobs/{jobid}/execution-result",
@@ -250,12 +249,17 @@ fn snapshot_routes(routes: Routes) -> Routes {
 }
 
 fn jar_routes(routes: Routes) -> Routes {
-    let plan = || Operation::answers::<plan::PlanAnswer>("What a binary would run.");
+    let plan = || {
+        Operation::answers::<plan::PlanAnswer>("What a binary would run.")
+            .with_query::<jars::RunQuery>()
+            .fails(TOO_LONG)
+    };
     routes
         .get("/jars", jars::list, Operation::answers::<jars::Jars>("All binaries."))
-        .only_described(
-            Method::POST,
+        .post(
             "/jars/upload",
+            // What is uploaded is counted while it is written.
+            jars::upload.layer(DefaultBodyLimit::disable()),
             Operation::answers::<jars::Uploaded>("Uploads a job's binary.").takes_file(),
         )
         .on(
@@ -269,9 +273,10 @@ fn jar_routes(routes: Routes) -> Routes {
             jars::run,
             Operation::answers::<jars::Submitted>("Runs a binary.")
                 .takes::<jars::RunRequest>()
+                .with_query::<jars::RunQuery>()
                 .fails(CONFLICT),
         )
-        .get("/jars/{jarid}/plan", jars::plan, plan().fails(TOO_LONG))
+        .get("/jars/{jarid}/plan", jars::plan, plan().quietly_takes::<jars::RunRequest>())
         .post("/jars/{jarid}/plan", jars::plan, plan().takes::<jars::RunRequest>())
 }
 

@@ -87,6 +87,7 @@ fn form(format: Option<FormatType>) -> SnapshotForm {
 
 /// A request for a savepoint.
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct SavepointRequest {
     /// The folder for it, by default `execution.checkpointing.savepoint-dir`.
     #[serde(rename = "target-directory")]
@@ -104,7 +105,7 @@ pub(super) struct SavepointRequest {
 
 /// A request for a savepoint that the job stops with.
 #[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct StopRequest {
     /// The folder for it, by default `execution.checkpointing.savepoint-dir`.
     target_directory: Option<String>,
@@ -127,7 +128,7 @@ enum CheckpointType {
 
 /// A request for a checkpoint.
 #[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct CheckpointRequest {
     #[serde(rename = "checkpointType")]
     _checkpoint_type: Option<CheckpointType>,
@@ -272,7 +273,7 @@ pub(super) async fn checkpoint_result(
 
 /// A savepoint that is to be deleted.
 #[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct DisposalRequest {
     /// Its folder.
     #[schemars(with = "String")]

@@ -188,6 +188,84 @@ async fn a_head_changes_nothing() {
 }
 
 #[tokio::test]
+async fn what_nobody_would_understand_is_refused() {
+    let served = Served::with(None).await;
+    let run = format!("/jars/{}_job/run", "0".repeat(64));
+    let stop = format!("/jobs/{NOBODY}/stop");
+    let job = format!("/jobs/{NOBODY}");
+    let requirements = format!("{job}/resource-requirements");
+    let bodies = [
+        (Method::POST, &run, r#"{"savepointPth":"/x"}"#, "savepointPth", "savepointPath"),
+        (Method::POST, &run, r#"{"savepoint-path":"/x"}"#, "savepoint-path", "savepointPath"),
+        (Method::POST, &stop, r#"{"drian":true}"#, "drian", "drain"),
+    ];
+    for (method, path, body, wrong, meant) in bodies {
+        let found = served.error(method, path, body).await;
+        let expected = format!("unknown field `{wrong}`, did you mean `{meant}`?");
+        assert_eq!(found, (400, expected), "{path} {body}");
+    }
+    let found = served.error(Method::PATCH, &job, r#"{"mode":"cancel"}"#).await;
+    assert_eq!(found, (400, "unknown field `mode`: there is none here".to_owned()));
+    let found = served.error(Method::PATCH, &format!("{job}?mod=stop"), "").await;
+    assert_eq!(found.1, "unknown query parameter `mod`, did you mean `mode`?");
+    let (status, _) = served.error(Method::PUT, &requirements, r#"{"x":{"paralelism":1}}"#).await;
+    assert_eq!(status, 400);
+    let path = format!("{job}/exceptions?failureLabelFilter=a:b");
+    let found = served.error(Method::GET, &path, "").await;
+    assert_eq!(found.0, 400, "{found:?}");
+    assert!(found.1.ends_with("Tidegate has not: failures have no labels"), "{found:?}");
+}
+
+#[tokio::test]
+async fn no_operation_leaves_out_a_parameter_that_it_does_not_have() {
+    let served = Served::with(None).await;
+    let (_, document) = served.ask(Method::GET, "/openapi.json", "").await;
+    for (path, operations) in document["paths"].as_object().expect("an object") {
+        let path = path.replace("{jobid}", NOBODY).replace(['{', '}'], "");
+        for method in operations.as_object().expect("an object").keys() {
+            let method = method.to_uppercase().parse::<Method>().expect("one of HTTP's");
+            let found = served.error(method.clone(), &format!("{path}?xyzzy=1"), "").await;
+            assert_eq!(found.0, 400, "{method} {path}: {found:?}");
+            assert!(found.1.starts_with("unknown query parameter `xyzzy`"), "{path}: {found:?}");
+            // A file, and a map by vertices, which may be called anything.
+            let is_map = path.ends_with("/resource-requirements") && method == Method::PUT;
+            if path == "/jars/upload" || is_map {
+                continue;
+            }
+            let found = served.error(method.clone(), &path, r#"{"xyzzy":1}"#).await;
+            assert_eq!(found.0, 400, "{method} {path}: {found:?}");
+            assert!(found.1.starts_with("unknown field `xyzzy`"), "{path}: {found:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn flinks_own_clients_are_understood() {
+    let served = Served::with(None).await;
+    // The command line sends all fields, the web interface says some things twice.
+    let savepoint =
+        r#"{"target-directory":"/x","cancel-job":false,"formatType":"CANONICAL","triggerId":null}"#;
+    let path = format!("/v1/jobs/{NOBODY}/savepoints");
+    assert_eq!(served.ask(Method::POST, &path, savepoint).await.0, 202);
+    let stop =
+        r#"{"targetDirectory":"/x","drain":false,"formatType":"CANONICAL","triggerId":null}"#;
+    let path = format!("/v1/jobs/{NOBODY}/stop");
+    assert_eq!(served.ask(Method::POST, &path, stop).await.0, 202);
+    let checkpoint = r#"{"checkpointType":"CONFIGURED","triggerId":null}"#;
+    let path = format!("/v1/jobs/{NOBODY}/checkpoints");
+    assert_eq!(served.ask(Method::POST, &path, checkpoint).await.0, 202);
+    assert_eq!(served.ask(Method::GET, "/v1/jobs/overview", "{}").await.0, 200);
+    let path = format!("/v1/jobs/{NOBODY}/accumulators?includeSerializedValue=true");
+    assert_eq!(served.ask(Method::GET, &path, "{}").await.0, 404, "there is no such job");
+    let run = r#"{"entryClass":null,"parallelism":null,"programArgs":"a b","savepointPath":null,"allowNonRestoredState":null}"#;
+    let path = "/jars/none/run?entry-class=x&parallelism=2&program-args=a%20b";
+    let found = served.error(Method::POST, path, run).await;
+    assert_eq!(found.0, 404, "there is no such binary: {found:?}");
+    let found = served.error(Method::GET, "/jars/none/plan?program-args=a", "").await;
+    assert_eq!(found.0, 404, "there is no such binary: {found:?}");
+}
+
+#[tokio::test]
 async fn a_binary_goes_by_its_hash_and_its_name() {
     let served = Served::with(None).await;
     let artifacts = served._manager.dispatcher().artifacts().clone();
@@ -216,6 +294,11 @@ async fn the_description_has_every_operation_and_its_schemas() {
         text.split("#/components/schemas/").skip(1).filter_map(|part| part.split('"').next());
     for name in referred {
         assert!(schemas.contains_key(name), "{name} is not described");
+    }
+    for (name, schema) in schemas {
+        let is_request = name.ends_with("Request") || name == "Heartbeat";
+        let is_closed = schema["additionalProperties"] == false;
+        assert!(!is_request || is_closed, "{name} takes fields that it does not have");
     }
 }
 

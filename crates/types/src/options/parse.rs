@@ -98,3 +98,21 @@ pub(super) fn parse_word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, 
         format!("one of {}", words.join(", "))
     })
 }
+
+/// The word among those that are known that somebody has probably meant, if any resembles what was
+/// written.
+///
+/// ```
+/// use tidegate_types::options::nearest;
+///
+/// assert_eq!(nearest("drian", ["formatType", "drain"]), Some("drain"));
+/// assert_eq!(nearest("colour", ["formatType", "drain"]), None);
+/// ```
+#[must_use]
+pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    /// From 0 for nothing in common to 1 for the same.
+    const ALIKE: f64 = 0.75;
+    let likeness = |known: &'a str| (strsim::jaro_winkler(written, known), known);
+    let alike = known.into_iter().map(likeness).filter(|(likeness, _)| *likeness >= ALIKE);
+    alike.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, known)| known)
+}

@@ -5,7 +5,6 @@
 //! TaskManager waits as a spare. There is no delay before the restart.
 
 use std::{
-    collections::BTreeMap,
     path::Path,
     process::{Command, ExitCode},
     sync::Arc,
@@ -83,7 +82,10 @@ async fn measure(keys: u64) -> Result<Report> {
     let submission = Submission {
         artifact: artifact.hash,
         arguments: ["failover-job", "--keys", &keys.to_string()].map(str::to_owned).to_vec(),
-        configuration: options.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        configuration: options
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect(),
         job_id: None,
     };
     let id = dispatcher.submit(submission).await?;
@@ -127,7 +129,7 @@ async fn start_cluster(folder: &Path, shutdown: &CancellationToken) -> Result<Di
         HeartbeatOptions { interval: Duration::from_secs(10), timeout: Duration::from_secs(50) };
     let manager = Arc::new(JobManager::new(JobManagerOptions {
         folder: folder.join("jobmanager"),
-        configuration: BTreeMap::new(),
+        configuration: Default::default(),
         secret: None,
         leadership: None,
         heartbeat,

@@ -264,8 +264,12 @@ fn process_verbs() -> Vec<Command> {
     let folder = || value("dir", "DIR", "Where it keeps what it needs (~/.tidegate).").long("dir");
     let slots =
         || value("slots", "N", "How many subtasks of a job a TaskManager takes.").long("slots");
-    let insecure =
-        || flag("insecure", "Listens on other addresses than this machine's own without a token.");
+    let insecure = || {
+        flag(
+            "insecure",
+            "Asks nobody for a token that no option sets: whoever reaches it may do anything.",
+        )
+    };
     let take_over = || {
         flag(
             "take-over",
@@ -278,9 +282,13 @@ fn process_verbs() -> Vec<Command> {
         verb("taskmanager", "Runs a TaskManager.").arg(folder()).arg(slots()),
         verb("cluster", "Runs a JobManager and TaskManagers on this machine.")
             .arg(
-                value("action", "start|stop", "What to do.")
-                    .required(true)
-                    .value_parser(["start", "stop"]),
+                value(
+                    "action",
+                    "start|stop|login",
+                    "What to do; login prints a URL that lets a browser in, once.",
+                )
+                .required(true)
+                .value_parser(["start", "stop", "login"]),
             )
             .arg(value("taskmanagers", "N", "How many TaskManagers.").long("taskmanagers"))
             .arg(slots())

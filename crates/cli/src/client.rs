@@ -11,6 +11,7 @@ use anyhow::{Context, Result, anyhow};
 use reqwest::{Method, StatusCode, multipart};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tidegate_types::options::Secret;
 use tokio_util::io::ReaderStream;
 
 /// How long a client waits between two questions, at first.
@@ -26,14 +27,14 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// A JobManager.
 pub(crate) struct Client {
     base: String,
-    token: Option<String>,
+    token: Option<Secret>,
     http: reqwest::Client,
     /// How long it waits for an operation.
     pub(crate) timeout: Duration,
 }
 
 impl Client {
-    pub(crate) fn new(address: &str, token: Option<String>, timeout: Duration) -> Result<Self> {
+    pub(crate) fn new(address: &str, token: Option<Secret>, timeout: Duration) -> Result<Self> {
         let base = if address.contains("://") {
             address.trim_end_matches('/').to_owned()
         } else {
@@ -53,7 +54,7 @@ impl Client {
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.http.request(method, format!("{}/v1{path}", self.base));
         match &self.token {
-            Some(token) => request.bearer_auth(token),
+            Some(token) => request.bearer_auth(token.expose()),
             None => request,
         }
     }

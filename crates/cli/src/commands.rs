@@ -6,16 +6,18 @@ mod processes;
 mod run;
 mod snapshots;
 mod state;
+mod tokens;
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use anyhow::{Context, anyhow};
 use clap::ArgMatches;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
+use tidegate_protocol::configuration_folder;
 use tidegate_types::{
     JobId,
-    options::{ClusterOptions, Configuration},
+    options::{ClusterOptions, Configuration, Origin, SECRETS_VARIABLE},
 };
 
 use crate::client::Client;
@@ -89,6 +91,15 @@ fn read_configuration(matches: &ArgMatches) -> anyhow::Result<Configuration> {
     for pair in matches.get_many::<String>("option").into_iter().flatten() {
         configuration.set_pair(pair)?;
     }
+    if let Some(secrets) = std::env::var_os(SECRETS_VARIABLE) {
+        let secrets = secrets.into_encoded_bytes();
+        let secrets = serde_json::from_slice::<BTreeMap<String, String>>(&secrets);
+        let secrets = secrets.with_context(|| format!("{SECRETS_VARIABLE} can't be read"))?;
+        for (key, value) in secrets {
+            let option = format!("-D {key}");
+            configuration.set(&key, &value, Origin::CommandLine { option });
+        }
+    }
     configuration.add_environment(
         std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
@@ -106,11 +117,7 @@ fn read_configuration(matches: &ArgMatches) -> anyhow::Result<Configuration> {
 /// The file that is read when none is named, if it is there: config.yaml in `TIDEGATE_CONF_DIR`, or
 /// where clusters are kept by default.
 fn default_file() -> Option<PathBuf> {
-    let folder = match std::env::var_os("TIDEGATE_CONF_DIR") {
-        Some(folder) => PathBuf::from(folder),
-        None => default_folder()?,
-    };
-    Some(folder.join("config.yaml")).filter(|file| file.is_file())
+    Some(configuration_folder()?.join("config.yaml")).filter(|file| file.is_file())
 }
 
 /// Where clusters are kept unless `--dir` says otherwise.
@@ -128,7 +135,8 @@ fn client(matches: &ArgMatches) -> Result<Client, Failure> {
         None => format!("{}:{}", options.rest_address, options.rest_port),
     };
     let timeout = options.client_timeout.max(Duration::from_millis(1));
-    Ok(Client::new(&address, options.rest_token, timeout)?)
+    let token = tokens::of_client(&options, &address).map_err(Failure::Configuration)?;
+    Ok(Client::new(&address, token, timeout)?)
 }
 
 /// A job's id.

@@ -38,7 +38,7 @@ use tidegate_runtime::{
 use tidegate_types::{
     ErrorKind, Figures, JobId, Parallelism, ProcessIndex,
     error::chain,
-    options::{SchedulerKind, SchedulerOptions},
+    options::{OptionValues, SchedulerKind, SchedulerOptions},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -66,7 +66,7 @@ pub(crate) struct JobProgram {
     /// The content hash of its binary.
     pub(crate) artifact: String,
     pub(crate) arguments: Vec<String>,
-    pub(crate) configuration: BTreeMap<String, String>,
+    pub(crate) configuration: OptionValues,
     /// Of its plan: every process must build the same.
     pub(crate) fingerprint: String,
     /// How many slots it gets, and when others.
@@ -168,6 +168,7 @@ impl ClusterAttempts {
             arguments: program.arguments.clone(),
             coordinator: String::new(),
             configuration: program.configuration.clone(),
+            credential: Some(self.resources.credential(key.job, key.attempt, start.token)),
         }
     }
 

@@ -16,7 +16,11 @@ use std::{
 };
 
 use tidegate_runtime::{JobDescription, JobError, JobHandle, JobResult, JobStatus};
-use tidegate_types::{Clock, ErrorKind, JobId, Timestamp, error::chain, options::JobOptions};
+use tidegate_types::{
+    Clock, ErrorKind, JobId, Timestamp,
+    error::chain,
+    options::{JobOptions, OptionValues},
+};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
@@ -46,7 +50,7 @@ pub struct DispatcherOptions {
     /// Where it keeps what it needs, binaries for one.
     pub folder: PathBuf,
     /// Options for every job, which count less than those of the job itself.
-    pub configuration: BTreeMap<String, String>,
+    pub configuration: OptionValues,
 }
 
 /// A job that was taken in.
@@ -109,7 +113,7 @@ impl Dispatcher {
 
     /// The options that every job begins with.
     #[must_use]
-    pub fn configuration(&self) -> &BTreeMap<String, String> {
+    pub fn configuration(&self) -> &OptionValues {
         &self.0.options.configuration
     }
 

@@ -12,7 +12,7 @@
 //! complete more, stands in the job's own log beside its checkpoints ([`tidegate_storage::log`]), where
 //! the JobManager's sequence and epoch are the rank of its runs.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -20,7 +20,7 @@ use tidegate_storage::{
     Place, Records, StoreError,
     log::{JobLog, LogError, Rank},
 };
-use tidegate_types::{CheckpointId, JobId};
+use tidegate_types::{CheckpointId, JobId, options::OptionValues};
 use tokio::{io::AsyncReadExt, sync::mpsc};
 use tracing::warn;
 
@@ -79,7 +79,7 @@ pub struct StoredJob {
     /// Its own arguments.
     pub arguments: Vec<String>,
     /// The options that it was submitted with.
-    pub configuration: BTreeMap<String, String>,
+    pub configuration: OptionValues,
     /// When that was, in milliseconds since 1970.
     pub submitted_ms: u64,
     /// The newest snapshot that the log of a job of that id had then: it is not this job's.
@@ -156,7 +156,7 @@ impl HaStore {
         binary: &Path,
     ) -> Result<bool, HaError> {
         self.put_binary(&job.artifact, binary).await?;
-        let is_new = self.records("jobs").create(&id.to_string(), to_json(job)).await?;
+        let is_new = self.records("jobs").create_private(&id.to_string(), to_json(job)).await?;
         // Whoever forgets another job now sees that this one has the same; it may have gone before.
         self.put_binary(&job.artifact, binary).await?;
         Ok(is_new)
@@ -307,7 +307,7 @@ mod tests {
             artifact: "ab".to_owned(),
             artifact_name: "job".to_owned(),
             arguments: Vec::new(),
-            configuration: BTreeMap::new(),
+            configuration: OptionValues::default(),
             submitted_ms: 7,
             behind: None,
         };
@@ -334,7 +334,7 @@ mod tests {
             artifact: "ab".to_owned(),
             artifact_name: "job".to_owned(),
             arguments: vec!["--rate".to_owned()],
-            configuration: BTreeMap::new(),
+            configuration: OptionValues::default(),
             submitted_ms: 7,
             behind: None,
         };

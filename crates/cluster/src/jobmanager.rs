@@ -1,11 +1,15 @@
 //! A JobManager: its jobs, and the servers that others reach it by.
 
-use std::{collections::BTreeMap, convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
+use std::{convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
 
 use tidegate_protocol::{
     KeepAlive, LinkError, Routes, Secret, coordination, resources as resources_protocol, serve,
 };
-use tidegate_types::{error::chain, time::SystemClock};
+use tidegate_types::{
+    error::chain,
+    options::{OptionValues, is_secret_of_cluster},
+    time::SystemClock,
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -23,7 +27,7 @@ pub struct JobManagerOptions {
     /// Where it keeps what it needs.
     pub folder: PathBuf,
     /// Options for every job, which count less than those of the job itself.
-    pub configuration: BTreeMap<String, String>,
+    pub configuration: OptionValues,
     /// What they have to know, if it is not open to all.
     pub secret: Option<Secret>,
     /// How silence is noticed.
@@ -67,7 +71,9 @@ impl JobManager {
         let artifacts = ArtifactStore::open(folder.join("artifacts"))?;
         // Whoever comes here leads, or is alone.
         artifacts.sweep()?;
-        let resources = Resources::new(artifacts.clone(), heartbeat, clock.clone());
+        let resources = Resources::new(artifacts.clone(), heartbeat, secret.clone(), clock.clone());
+        let mut configuration = configuration;
+        configuration.retain(|key, _| !is_secret_of_cluster(key));
         let options = DispatcherOptions { folder, configuration };
         let ha = leadership.as_ref().map(Leadership::store);
         let dispatcher = Dispatcher::new(options, artifacts, resources.clone(), ha, clock);

@@ -6,6 +6,8 @@
 //!
 //! # Invariants
 //!
+//! - INV-OWN: a program does not get to know what the cluster's processes know each other by, nor what
+//!   its clients show: of the environment it gets the rest.
 //! - INV-BOUND: programs are started by a thread that lives as long as this process: to the kernel a
 //!   program's parent is the thread that has started it, and Tokio's threads come and go.
 
@@ -17,6 +19,7 @@ use std::{
 };
 
 use tidegate_runtime::PARENT_VARIABLE;
+use tidegate_types::options::is_of_cluster;
 use tokio::{
     process::{Child, Command},
     runtime::Handle,
@@ -39,6 +42,11 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// What the operating system says.
 pub(crate) async fn spawn(mut command: Command) -> io::Result<Child> {
     command.env(PARENT_VARIABLE, std::process::id().to_string());
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_str().is_some_and(is_of_cluster) {
+            command.env_remove(variable);
+        }
+    }
     let give_up = tokio::time::Instant::now() + PATIENCE;
     loop {
         let spawned;

@@ -24,6 +24,7 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use tidegate_protocol::{
+    Secret, attempt_credential,
     coordination::{Hello, Host, HostLink, HostReceiver, HostSender, ToProcess},
     resources::{
         FromTaskManager, Manager, ManagerLink, ManagerReceiver, ManagerSender, ProcessKey,
@@ -113,6 +114,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     artifacts: ArtifactStore,
     heartbeat: HeartbeatOptions,
+    /// What signs the credentials of attempts.
+    secret: Secret,
     /// Where the connections of TaskManagers are attended.
     tokio: tokio::runtime::Handle,
 }
@@ -144,16 +147,24 @@ impl Drop for Lease {
 }
 
 impl Resources {
-    /// Without any TaskManager. Has to be called on a Tokio runtime.
+    /// Without any TaskManager; `secret` is what TaskManagers show. Has to be called on a Tokio runtime.
     #[must_use]
     pub fn new(
         artifacts: ArtifactStore,
         heartbeat: HeartbeatOptions,
+        secret: Option<Secret>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (state, changed) = (Mutex::default(), Notify::new());
         let tokio = tokio::runtime::Handle::current();
-        Self(Arc::new(Inner { state, changed, clock, artifacts, heartbeat, tokio }))
+        // Where everybody is let in, the processes of an attempt still know each other by something.
+        let secret = secret.unwrap_or_else(|| Secret::new(format!("{:x}", rand::random::<u128>())));
+        Self(Arc::new(Inner { state, changed, clock, artifacts, heartbeat, secret, tokio }))
+    }
+
+    /// What the processes of an attempt show, and know each other by.
+    pub(crate) fn credential(&self, job: JobId, attempt: AttemptId, token: u64) -> Secret {
+        attempt_credential(&self.0.secret, job, attempt, token)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -6,6 +6,7 @@
 //! Every answer that is none is `{"errors": [...]}` with a status that is no success. A request that
 //! is too long, too slow or not what was expected ends there, and nothing else with it.
 
+mod access;
 mod answer;
 mod checkpoints;
 mod cluster;
@@ -33,7 +34,7 @@ use std::{io, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
-    http::{Method, StatusCode, header},
+    http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -43,8 +44,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
+pub use self::access::new_code;
 use self::{
-    answer::{Answer, ApiError, Empty},
+    access::Access,
+    answer::ApiError,
     operations::Operations,
     server::{Connection, Limits},
     snapshots::{CheckpointInfo, DisposalInfo, SavepointInfo},
@@ -63,6 +66,10 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(30);
 pub struct RestOptions {
     /// What clients have to send as `Authorization: Bearer …`, if anything.
     pub token: Option<Secret>,
+    /// Names of this JobManager, besides `localhost` and the addresses where it listens; `*` for any.
+    pub names: Vec<String>,
+    /// A code that lets a browser in once, if there is a token; see [`new_code`].
+    pub first_code: Option<Secret>,
     /// The longest upload, in bytes.
     pub max_content_length: u64,
     /// For how long the results of asynchronous operations are kept.
@@ -77,6 +84,7 @@ struct Api {
     checkpoints: Operations<(JobId, String), CheckpointInfo>,
     disposals: Operations<String, DisposalInfo>,
     options: Arc<RestOptions>,
+    access: Arc<Access>,
     /// Ends the JobManager.
     shutdown: CancellationToken,
 }
@@ -98,6 +106,11 @@ pub async fn serve(
         savepoints: Operations::new(kept),
         checkpoints: Operations::new(kept),
         disposals: Operations::new(kept),
+        access: Arc::new(Access::new(
+            options.token.clone(),
+            &options.names,
+            options.first_code.clone(),
+        )),
         options: Arc::new(options),
         shutdown: shutdown.clone(),
     };
@@ -105,7 +118,9 @@ pub async fn serve(
 }
 
 fn router(api: Api) -> Router {
-    let routes = routes::routes().merge(unserved::routes()).with_state(api.clone());
+    let routes = routes::routes(api.options.token.is_some())
+        .merge(unserved::routes())
+        .with_state(api.clone());
     Router::new()
         .nest("/v1", routes.clone())
         .merge(routes)
@@ -157,28 +172,15 @@ async fn method_not_allowed(request: Request) -> ApiError {
     ApiError::method_not_allowed(format!("{method} is not offered at {path}"))
 }
 
-/// Lets a request pass if it shows the token, gives every error its one form, and marks every answer
-/// as one that a browser's page from elsewhere may read.
-async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
+/// Lets a request in if it may come in, and gives every error its one form.
+async fn guard(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let connection = request.extensions().get::<Arc<Connection>>().cloned();
+    let admitted = api.access.admit(&mut request, connection.as_deref());
     let _busy = connection.map(Connection::busy);
-    let shown = request.headers().get(header::AUTHORIZATION);
-    let shown = shown.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    let may_pass = match &api.options.token {
-        Some(token) => shown.is_some_and(|shown| token.is(shown)),
-        None => true,
-    };
-    let mut response = if request.method() == Method::OPTIONS {
-        Answer::ok(Empty {}).into_response()
-    } else if may_pass {
-        in_one_form(run_in_time(request, next).await)
-    } else {
-        let message = "the request shows no token, or another one than security.rest.token";
-        ApiError::unauthorized(message).into_response()
-    };
-    let anywhere = header::HeaderValue::from_static("*");
-    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, anywhere);
-    response
+    match admitted {
+        Ok(()) => in_one_form(run_in_time(request, next).await),
+        Err(refusal) => refusal.into_response(),
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! Where the other side is, and how to get there.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-use subtle::ConstantTimeEq;
-use tidegate_types::error::chain;
+use tidegate_types::{error::chain, options::Secret};
 use tonic::{
     Request,
     metadata::{Ascii, MetadataValue},
@@ -14,56 +13,6 @@ use crate::{error::LinkError, link::WINDOW_BYTES};
 
 /// For how long one attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A text that nobody but the cluster knows. It does not show in `Debug`.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text as a secret.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text, to pass it on to a process of the cluster.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether `other` is the same, in a time that tells nothing but its length.
-    #[must_use]
-    pub fn is(&self, other: &[u8]) -> bool {
-        self.0.as_bytes().ct_eq(other).into()
-    }
-}
-
-impl PartialEq for Secret {
-    fn eq(&self, other: &Self) -> bool {
-        self.is(other.0.as_bytes())
-    }
-}
-
-impl Eq for Secret {}
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl From<&str> for Secret {
-    fn from(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
 
 /// When a peer that says nothing is taken for lost: `interval` after its last sign of life it is
 /// asked for one, and `timeout` later it is lost.
@@ -156,7 +105,7 @@ fn problem(error: &tonic::transport::Error) -> String {
 }
 
 fn bearer(token: &Secret) -> Option<MetadataValue<Ascii>> {
-    let mut value: MetadataValue<Ascii> = format!("Bearer {}", token.0).parse().ok()?;
+    let mut value: MetadataValue<Ascii> = format!("Bearer {}", token.expose()).parse().ok()?;
     value.set_sensitive(true);
     Some(value)
 }

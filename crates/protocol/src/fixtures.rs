@@ -308,7 +308,8 @@ fn to_task_manager() -> Vec<Example> {
         artifact: "ab".repeat(32),
         arguments: vec!["--input".to_owned(), "a b".to_owned()],
         coordinator: "http://10.0.0.1:6123".to_owned(),
-        configuration: BTreeMap::from([("key".to_owned(), "value".to_owned())]),
+        configuration: BTreeMap::from([("key".to_owned(), "value".to_owned())]).into(),
+        credential: None,
     };
     let read_log =
         ToTaskManager::ReadLog { request: 4, name: "a.log".to_owned(), offset: 4, length: 1 << 20 };

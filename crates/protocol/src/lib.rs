@@ -28,6 +28,10 @@
 //! - INV-SIZE: no message is longer than [`MAX_MESSAGE_BYTES`]; a longer one fails where it is sent,
 //!   and the link goes on.
 //!
+//! - INV-KNOWN: a connection that has not shown the cluster's token in time ends, and those that have
+//!   not yet are bounded; see `incoming`. An attempt's processes do not know that token: what they
+//!   show lets them join their attempt, and nothing else (`token`).
+//!
 //! # Failure
 //!
 //! When either side drops its link, or its process ends, the other side's
@@ -50,16 +54,23 @@ mod error;
 #[cfg(test)]
 mod fixtures;
 mod guard;
+mod incoming;
 mod link;
 pub mod resources;
 mod server;
+mod token;
 mod version;
 mod wire;
 
-pub use endpoint::{Endpoint, KeepAlive, Secret};
+pub use endpoint::{Endpoint, KeepAlive};
 pub use error::{LinkError, MessageError};
 pub use guard::{Guard, guarded};
 pub use link::{Link, LinkReceiver, LinkSender, MAX_MESSAGE_BYTES, Word};
 pub use server::serve;
+pub use tidegate_types::options::Secret;
+pub use token::{
+    attempt_credential, cluster_token, configuration_folder, derived, read_or_make_token,
+    read_token,
+};
 pub use tonic::service::Routes;
 pub use version::ProtocolVersion;

@@ -17,10 +17,13 @@ mod client;
 mod messages;
 mod service;
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
-use tidegate_types::{AttemptId, JobId, ProcessIndex, Timestamp};
+use tidegate_types::{
+    AttemptId, JobId, ProcessIndex, Timestamp,
+    options::{OptionValues, Secret},
+};
 
 pub use self::{
     client::{fetch, register},
@@ -183,7 +186,9 @@ pub struct StartProcess {
     /// The coordinator's URL; empty for the JobManager that this comes from.
     pub coordinator: String,
     /// Options that it gets.
-    pub configuration: BTreeMap<String, String>,
+    pub configuration: OptionValues,
+    /// What the process shows, and the processes of the attempt know each other by.
+    pub credential: Option<Secret>,
 }
 
 /// A TaskManager's link to the JobManager.

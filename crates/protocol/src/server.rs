@@ -2,17 +2,18 @@
 
 use std::future::Future;
 
-use tidegate_types::error::chain;
+use tidegate_types::{error::chain, options::Secret};
 use tokio::net::TcpListener;
 use tonic::{
     service::{InterceptorLayer, Routes},
-    transport::{Server, server::TcpIncoming},
+    transport::Server,
 };
 
 use crate::{
-    endpoint::{KeepAlive, Secret},
+    endpoint::KeepAlive,
     error::LinkError,
     guard::guarded,
+    incoming::{Limits, incoming},
     link::WINDOW_BYTES,
 };
 
@@ -32,7 +33,6 @@ pub async fn serve(
     routes: Routes,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), LinkError> {
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Server::builder()
         .http2_keepalive_interval(Some(keep_alive.interval))
         .http2_keepalive_timeout(Some(keep_alive.timeout))
@@ -40,7 +40,7 @@ pub async fn serve(
         .initial_connection_window_size(WINDOW_BYTES)
         .layer(InterceptorLayer::new(guarded(token)))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, shutdown)
+        .serve_with_incoming_shutdown(incoming(listener, Limits::default()), shutdown)
         .await
         .map_err(|error| LinkError::Serve { problem: chain(&error) })
 }

@@ -8,7 +8,8 @@ use tidegate_checkpoint::coordinator::{AfterSavepoint, Wish};
 use tidegate_core::plan::SharedPlan;
 use tidegate_snapshot::manifest::SnapshotForm;
 use tidegate_types::{
-    ErrorKind, JobId, MaxParallelism, Parallelism, UserResult, options::JobOptions,
+    ErrorKind, JobId, MaxParallelism, Parallelism, UserResult,
+    options::{JobOptions, Secret},
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -59,6 +60,9 @@ pub struct ClusterSpec {
     pub addresses: Vec<String>,
     /// `host:port` where the first one's coordinator listens.
     pub coordinator: String,
+    /// What the processes know each other by; without it everybody who knows the addresses may take
+    /// part.
+    pub secret: Option<Secret>,
 }
 
 /// Flink's states of a job that have a meaning here.

@@ -1,12 +1,11 @@
 //! A job without its code: what a JobManager has to know of it to run it in other processes.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use tidegate_core::plan::DeclareState;
 use tidegate_state::StateDeclaration;
 use tidegate_types::{
     JobId, MaxParallelism, OperatorUid, Parallelism, UserResult, error::chain as chain_of,
+    options::OptionValues,
 };
 
 use crate::graph::{Task, TaskId};
@@ -23,7 +22,7 @@ pub struct JobDescription {
     /// How many key groups, `None` for the snapshot's or Flink's default.
     pub max_parallelism: Option<MaxParallelism>,
     /// Every option that is set: by the program, in its files, on its command line.
-    pub configuration: BTreeMap<String, String>,
+    pub configuration: OptionValues,
     /// Its operators, chained into tasks.
     pub plan: JobPlan,
 }

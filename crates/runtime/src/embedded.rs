@@ -22,7 +22,7 @@ use crate::{
     lead::{Door, send_off},
     master::{AttemptStart, Attempts, RunningAttempt},
     prepare::{RestorePoint, Stores, read},
-    process::{Network, Process, ProcessSpec, Progress, WorkersSpec, start_workers},
+    process::{Network, NetworkKey, Process, ProcessSpec, Progress, WorkersSpec, start_workers},
     restore::RestoredJob,
     task::meter::WorkerCounters,
     worker::WorkerSpec,
@@ -104,11 +104,12 @@ impl EmbeddedAttempts {
         let max_parallelism = point.max_parallelism;
         let mut network = None;
         if let Some(cluster) = &self.program.spec.cluster {
-            let mut door = Door::open(&cluster.coordinator).await?;
+            let mut door = Door::open(&cluster.coordinator, cluster.secret.clone()).await?;
             let listener = cluster.listen()?;
             let (expected, fingerprint) =
                 (cluster.addresses.len() - 1, &self.program.plan.fingerprint);
-            let others = door.gather(expected, fingerprint).await?;
+            let job = self.program.spec.settings.id;
+            let others = door.gather(job, expected, fingerprint).await?;
             let (parallelism, addresses) =
                 (self.program.spec.settings.parallelism, cluster.addresses.clone());
             let restored_from = path.map(str::to_owned);
@@ -123,7 +124,8 @@ impl EmbeddedAttempts {
                 superseded: superseded.clone(),
             };
             all_commands.extend(send_off(others, &start, &reports));
-            network = Some(Network { listener, process: 0, addresses, token });
+            let key = NetworkKey::new(cluster.secret.as_ref(), token);
+            network = Some(Network { listener, process: 0, addresses, key });
         }
         let (process, attempt_token) = (ProcessIndex(0), token);
         let local = LocalProcess {

@@ -26,7 +26,7 @@ use tracing::{info, warn};
 use crate::{
     api::JobError,
     embedded::{FiguresReader, LocalProcess, LocalProgram, local_process},
-    process::Network,
+    process::{Network, NetworkKey},
 };
 
 /// For how long a process tries to reach its coordinator, and waits for the start.
@@ -84,7 +84,7 @@ impl Follower {
             listener: self.listener,
             process: self.process.get() as usize,
             addresses: start.addresses.clone(),
-            token: start.token,
+            key: NetworkKey::new(self.coordinator.token.as_ref(), start.token),
         });
         let (reports, report_receiver) = mpsc::unbounded_channel();
         let local = LocalProcess {

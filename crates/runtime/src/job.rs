@@ -2,7 +2,6 @@
 //! lives, or for a JobManager, which has such a runtime.
 
 use std::{
-    collections::BTreeMap,
     net::TcpListener,
     sync::{Arc, mpsc as std_mpsc},
     thread::JoinHandle,
@@ -16,7 +15,8 @@ use tidegate_storage::{
     log::{self, RecordedKind},
 };
 use tidegate_types::{
-    CheckpointId, Clock, ErrorKind, JobId, MaxParallelism, ProcessIndex, time::SystemClock,
+    CheckpointId, Clock, ErrorKind, JobId, MaxParallelism, ProcessIndex, options::OptionValues,
+    time::SystemClock,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -49,10 +49,7 @@ pub fn start(spec: JobSpec) -> Result<JobHandle, JobError> {
 /// # Errors
 ///
 /// What is wrong with its plan.
-pub fn describe(
-    spec: &JobSpec,
-    configuration: BTreeMap<String, String>,
-) -> Result<JobDescription, JobError> {
+pub fn describe(spec: &JobSpec, configuration: OptionValues) -> Result<JobDescription, JobError> {
     let plan = check_plan_to_spread(spec)?;
     let JobSettings { name, id, parallelism, max_parallelism, .. } = spec.settings.clone();
     Ok(JobDescription { name, id, parallelism, max_parallelism, configuration, plan })
@@ -127,7 +124,7 @@ async fn follow(
     let plan = check_plan(&spec)?;
     let stores = open_stores(&spec.settings)?;
     let follower = Follower {
-        coordinator: Endpoint::new(cluster.coordinator.clone(), None),
+        coordinator: Endpoint::new(cluster.coordinator.clone(), cluster.secret.clone()),
         job: spec.settings.id,
         attempt: None,
         token: 0,

@@ -7,11 +7,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tidegate_checkpoint::protocol::{Command, Failure, Report};
 use tidegate_protocol::{
-    KeepAlive, Link, Routes,
+    KeepAlive, Link, Routes, Secret,
     coordination::{self, FromProcess, Hello, Host, HostLink, Start, ToProcess},
     serve,
 };
-use tidegate_types::{ErrorKind, ProcessIndex, error::chain};
+use tidegate_types::{ErrorKind, JobId, ProcessIndex, error::chain};
 use tokio::{net::TcpListener, sync::mpsc, task::AbortHandle};
 
 use crate::{api::JobError, follow::PATIENCE};
@@ -42,19 +42,19 @@ fn unavailable(message: String) -> JobError {
 }
 
 impl Door {
-    /// Opens it at `address`.
+    /// Opens it at `address`, to those who know `secret`.
     ///
     /// # Errors
     ///
     /// When nobody can listen there.
-    pub(crate) async fn open(address: &str) -> Result<Self, JobError> {
+    pub(crate) async fn open(address: &str, secret: Option<Secret>) -> Result<Self, JobError> {
         let listener = TcpListener::bind(address).await.map_err(|error| {
             unavailable(format!("the coordinator can't listen on {address}: {error}"))
         })?;
         let (sender, joined) = mpsc::unbounded_channel();
         let routes = Routes::new(coordination::service(Arc::new(Doorkeeper(sender))));
         let never = std::future::pending();
-        let served = serve(listener, KeepAlive::default(), None, routes, never);
+        let served = serve(listener, KeepAlive::default(), secret, routes, never);
         let server = tokio::spawn(async move {
             if let Err(error) = served.await {
                 tracing::error!(error = chain(&error), "the coordinator's door has broken");
@@ -63,13 +63,15 @@ impl Door {
         Ok(Self { joined, server: server.abort_handle() })
     }
 
-    /// Waits for so many processes; returns them in order.
+    /// Waits for so many processes; returns them in order. One that does not belong to the job is told
+    /// so, and waited on for.
     ///
     /// # Errors
     ///
     /// When they do not come, or have another plan.
     pub(crate) async fn gather(
         &mut self,
+        job: JobId,
         expected: usize,
         fingerprint: &str,
     ) -> Result<BTreeMap<ProcessIndex, (Hello, HostLink)>, JobError> {
@@ -79,6 +81,18 @@ impl Door {
                 let Some((hello, link)) = self.joined.recv().await else {
                     return Err(unavailable("the coordinator's door has broken".to_owned()));
                 };
+                let index = hello.process.get() as usize;
+                if hello.job != job || !(1..=expected).contains(&index) {
+                    let message = format!(
+                        "this is job {job} of {} processes, and process {index} of job {} has come",
+                        expected + 1,
+                        hello.job
+                    );
+                    tracing::warn!(message, "a process is turned away");
+                    // It ends either way; it may be gone already.
+                    let _ = link.send(ToProcess::Refused(message));
+                    continue;
+                }
                 if hello.fingerprint != fingerprint {
                     let process = hello.process;
                     let message = format!(

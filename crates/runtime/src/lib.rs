@@ -21,6 +21,7 @@ mod process;
 mod restore;
 mod round;
 mod seat;
+mod secret;
 mod stats;
 mod task;
 mod tenure;
@@ -43,6 +44,7 @@ pub use prepare::{RestorePoint, Rewind};
 pub use seat::{
     CONFIGURATION_VARIABLE, DESCRIBE_VARIABLE, PARENT_VARIABLE, PROCESS_VARIABLE, ProcessSeat,
 };
+pub use secret::secret_of_processes;
 pub use stats::{
     AttemptFailure, CheckpointSummary, FailedCheckpoint, JobStats, Location, PendingCheckpoint,
     SubtaskSnapshot,

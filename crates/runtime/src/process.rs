@@ -50,7 +50,7 @@ use tidegate_types::{
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::warn;
 
-pub(crate) use self::network::Network;
+pub(crate) use self::network::{Network, NetworkKey};
 pub(crate) use self::progress::Progress;
 pub(crate) use self::threads::{Workers, WorkersSpec, start_workers};
 use self::{

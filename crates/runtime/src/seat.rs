@@ -38,7 +38,8 @@ pub struct ProcessSeat {
     pub silence_ms: u64,
     /// How many milliseconds later it counts as lost.
     pub lost_ms: u64,
-    /// What the processes of a cluster know each other by.
+    /// What it shows to the coordinator, and the processes of the attempt know each other by; good
+    /// for nothing else.
     pub secret: Option<String>,
     /// The host, as other processes reach it.
     pub host: String,

@@ -10,6 +10,7 @@ use std::{
 };
 
 use object_store::path::{Path as StorePath, PathPart};
+use tidegate_types::options::HIDDEN;
 use url::Url;
 
 use crate::StoreError;
@@ -42,6 +43,18 @@ fn scheme(text: &str) -> Option<(&str, &str)> {
     text.split_once(':').filter(|(scheme, _)| !scheme.is_empty() && !scheme.contains('/'))
 }
 
+/// A text as people may see it, whatever is wrong with it.
+fn without_password(text: &str) -> String {
+    let hidden = || {
+        let (scheme, rest) = text.split_once("://")?;
+        let authority = rest.split('/').next()?;
+        let (user, _) = authority.rsplit_once('@')?.0.split_once(':')?;
+        let behind = &rest[authority.rfind('@')?..];
+        Some(format!("{scheme}://{user}:{HIDDEN}{behind}"))
+    };
+    hidden().unwrap_or_else(|| text.to_owned())
+}
+
 impl Address {
     /// Takes a text apart: a path, or a URL. Nothing is looked for but links on the local disk.
     ///
@@ -60,7 +73,8 @@ impl Address {
                 )),
             },
         };
-        kind.map(Self).map_err(|problem| StoreError::Address { url: text.to_owned(), problem })
+        kind.map(Self)
+            .map_err(|problem| StoreError::Address { url: without_password(text), problem })
     }
 
     /// Where it lies on this machine's disk, if it does.
@@ -174,6 +188,11 @@ fn memory(rest: &str) -> Result<Kind, String> {
 
 fn remote(text: &str) -> Result<Kind, String> {
     let mut url = Url::parse(text).map_err(|error| error.to_string())?;
+    if url.password().is_some() {
+        let hint = "it has a password in it, which would stand in snapshots and logs: the store takes \
+                    credentials from the environment, such as AWS_SECRET_ACCESS_KEY";
+        return Err(hint.to_owned());
+    }
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
     let below = StorePath::from_url_path(&path).map_err(|error| error.to_string())?;

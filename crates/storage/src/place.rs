@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
@@ -20,6 +20,8 @@ pub struct Place {
     store: Arc<dyn ObjectStore>,
     path: StorePath,
     address: Address,
+    /// The folder that the store begins in, on this machine's disk.
+    root: Option<Arc<Path>>,
 }
 
 impl fmt::Debug for Place {
@@ -57,7 +59,9 @@ impl Place {
     ///
     /// When there is no such store, or something else than a folder is there.
     pub fn at(address: Address) -> Result<Self, StoreError> {
+        let mut root = None;
         let opened = if let Some(folder) = address.local() {
+            root = Some(Arc::from(root_of(folder)));
             local(folder)
         } else if let Some((name, below)) = address.memory() {
             Ok((memory(name), below.clone()))
@@ -67,7 +71,7 @@ impl Place {
             Err("it is of no kind".to_owned())
         };
         let (store, path) = opened.map_err(|problem| invalid(&address, problem))?;
-        Ok(Self { store, path, address })
+        Ok(Self { store, path, address, root })
     }
 
     /// The same place, with every operation going through `decorate`, for tests.
@@ -96,7 +100,7 @@ impl Place {
     pub fn folder(&self, name: &str) -> Self {
         let parts = name.split('/').filter(|part| !part.is_empty());
         let path = parts.fold(self.path.clone(), |path, part| path.join(part));
-        Self { store: Arc::clone(&self.store), path, address: self.address.join(name) }
+        Self { path, address: self.address.join(name), ..self.clone() }
     }
 
     /// What lies at an address, if that is here or below.
@@ -104,7 +108,12 @@ impl Place {
     pub fn locate(&self, address: &Address) -> Option<Self> {
         let way = address.within(&self.address)?;
         let path = way.iter().fold(self.path.clone(), |path, part| join(&path, part));
-        Some(Self { store: Arc::clone(&self.store), path, address: address.clone() })
+        Some(Self { path, address: address.clone(), ..self.clone() })
+    }
+
+    /// Where it lies on this machine's disk under the name that the store gives it.
+    pub(crate) fn on_disk(&self) -> Option<PathBuf> {
+        Some(self.root.as_ref()?.join(self.path.as_ref()))
     }
 
     /// The names of the folders in here.
@@ -181,9 +190,14 @@ fn join(path: &StorePath, part: &str) -> StorePath {
 
 type Opened = (Arc<dyn ObjectStore>, StorePath);
 
+/// The deepest folder that is there.
+fn root_of(folder: &Path) -> &Path {
+    folder.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"))
+}
+
 /// The store's root is the deepest folder that is there.
 fn local(folder: &Path) -> Result<Opened, String> {
-    let root = folder.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    let root = root_of(folder);
     if !root.is_dir() {
         return Err(format!("'{}' is no folder", root.display()));
     }

@@ -1,6 +1,10 @@
 //! Small files beside snapshots, of which each is written once by one of many.
 
-use std::fmt;
+use std::{
+    fmt,
+    fs::{DirBuilder, Permissions},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -45,6 +49,33 @@ impl Records {
             Err(Error::AlreadyExists { .. }) => Ok(false),
             Err(error) => Err(self.failed("write", name, error)),
         }
+    }
+
+    /// As [`Records::create`], for what holds secrets: on a local disk nobody but its owner reads it.
+    /// What an object store shows to whom is its own affair.
+    ///
+    /// # Errors
+    ///
+    /// As there, and when the file can't be kept from others; it is deleted then.
+    pub async fn create_private(&self, name: &str, bytes: Bytes) -> Result<bool, StoreError> {
+        let folder = self.0.on_disk();
+        if let Some(folder) = &folder {
+            // One that is there stays as it is; what is wrong otherwise the write itself says.
+            let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        }
+        if !self.create(name, bytes).await? {
+            return Ok(false);
+        }
+        if let Some(folder) = &folder {
+            let file = folder.join(Path::from(name).as_ref());
+            let protected = std::fs::set_permissions(&file, Permissions::from_mode(0o600));
+            if let Err(source) = protected {
+                self.remove(name).await?;
+                let error = Error::Generic { store: "LocalFileSystem", source: source.into() };
+                return Err(self.failed("protect", name, error));
+            }
+        }
+        Ok(true)
     }
 
     /// A record, `None` if there is none of that name.
@@ -118,5 +149,20 @@ mod tests {
         let local = Place::open(&folder.path().display().to_string());
         exercise(local.expect("opens")).await;
         exercise(Place::open("memory://records").expect("opens")).await;
+    }
+
+    #[tokio::test]
+    async fn what_holds_secrets_is_for_its_owner_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let local = Place::open(&folder.path().display().to_string()).expect("opens");
+        let records = local.records("a # b/jobs");
+        assert!(records.create_private("1", "a".into()).await.expect("answers"));
+        assert!(!records.create_private("1", "b".into()).await.expect("answers"));
+        assert_eq!(records.read("1").await.expect("answers"), Some("a".into()));
+        let file = records.0.on_disk().expect("it is on a disk").join("1");
+        let mode = std::fs::metadata(file).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let memory = Place::open("memory://private").expect("opens").records("jobs");
+        assert!(memory.create_private("1", "a".into()).await.expect("answers"));
     }
 }

@@ -9,10 +9,11 @@ use std::{
 use tidegate_core::plan::SharedPlan;
 use tidegate_runtime::{
     ClusterSpec, JobError, JobHandle, JobResult, JobSettings, JobSpec, JobStatus, PROCESS_VARIABLE,
+    secret_of_processes,
 };
 use tidegate_types::{
     ErrorKind, JobId,
-    options::{Configuration, JobOptions, Origin},
+    options::{ClusterOptions, Configuration, JobOptions, Origin},
 };
 use tracing_subscriber::EnvFilter;
 
@@ -247,7 +248,7 @@ impl Job {
         let options = JobOptions::from_configuration(configuration)
             .map_err(|error| invalid(error.to_string()))?;
         let settings = self.settings(&line, options.clone())?;
-        let cluster = cluster(&line)?;
+        let cluster = cluster(&line, configuration)?;
         let arguments: Arc<[String]> = line.rest.into();
         let shared = Arc::new(options);
         Ok(JobSpec {
@@ -309,15 +310,33 @@ fn invalid(message: String) -> JobError {
     JobError::new(ErrorKind::Invalid, message)
 }
 
-fn cluster(line: &CommandLine) -> std::result::Result<Option<ClusterSpec>, JobError> {
+fn cluster(
+    line: &CommandLine,
+    configuration: &Configuration,
+) -> std::result::Result<Option<ClusterSpec>, JobError> {
     match (&line.process_index, &line.addresses, &line.coordinator) {
         (None, None, None) => Ok(None),
         (Some(index), Some(addresses), Some(coordinator)) => {
-            let process = index.parse().map_err(|_| {
+            let process = index.parse::<u32>().map_err(|_| {
                 invalid(format!("--process-index: `{index}` is not a number from 0"))
             })?;
-            let addresses = addresses.split(',').map(|address| address.trim().to_owned()).collect();
-            Ok(Some(ClusterSpec { process, addresses, coordinator: coordinator.clone() }))
+            let addresses = addresses.split(',').map(str::trim).collect::<Vec<_>>();
+            if process as usize >= addresses.len() {
+                return Err(invalid(format!(
+                    "--process-index is {process}, and --addresses names {} processes, from 0",
+                    addresses.len()
+                )));
+            }
+            let options = ClusterOptions::from_configuration(configuration)
+                .map_err(|error| invalid(error.to_string()))?;
+            let all = [addresses.as_slice(), &[coordinator.as_str()]].concat();
+            let secret = secret_of_processes(options.cluster_token, &all)?;
+            Ok(Some(ClusterSpec {
+                process,
+                addresses: addresses.into_iter().map(str::to_owned).collect(),
+                coordinator: coordinator.clone(),
+                secret: Some(secret),
+            }))
         }
         _ => Err(invalid(
             "--process-index, --addresses and --coordinator belong together: give all of them, or \

@@ -16,12 +16,18 @@ mod flink;
 mod job;
 mod keys;
 mod parse;
+mod secret;
+mod values;
 
 pub use cluster::ClusterOptions;
-pub use configuration::{Configuration, OptionError, Origin, Warning};
+pub use configuration::{Configuration, OptionError, Origin, Warning, environment_variable};
 pub use job::{
     CheckpointingMode, CheckpointingOptions, ClaimMode, JobOptions, RecoveryOptions,
     RestartStrategyOptions, RetentionPolicy, SchedulerKind, SchedulerOptions,
 };
 pub use keys::{ConfigOption, all};
 pub use parse::{format_duration, nearest, parse_bytes, parse_duration};
+pub use secret::{
+    HIDDEN, SECRETS_VARIABLE, Secret, is_of_cluster, is_secret_of_cluster, is_sensitive, shown,
+};
+pub use values::OptionValues;

@@ -1,6 +1,7 @@
 //! The processes of a cluster: JobManager, TaskManagers, and both on this machine.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::IsTerminal,
     path::{Path, PathBuf},
@@ -22,12 +23,12 @@ use tidegate_cluster::{
     taskmanager::{TaskManagerOptions, run_taskmanager},
 };
 use tidegate_protocol::{Endpoint, Secret};
-use tidegate_types::options::{ClusterOptions, Configuration};
+use tidegate_types::options::{ClusterOptions, Configuration, SECRETS_VARIABLE, is_sensitive};
 use tokio::{net::TcpListener, signal::unix::SignalKind, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{Done, Failure, configuration, text};
+use super::{Done, Failure, configuration, text, tokens};
 use crate::client::Client;
 
 /// How long processes in the background may take to start.
@@ -107,23 +108,10 @@ impl Told {
     }
 }
 
-fn secret(token: Option<&String>) -> Option<Secret> {
-    token.map(|token| Secret::new(token.as_str()))
-}
-
-/// Refuses to be open to the network without a token.
+/// Whoever serves other hosts has to say what these are to show: a token that is made here they do not
+/// have.
 fn check_safety(options: &ClusterOptions, insecure: bool) -> anyhow::Result<()> {
-    let open = |bind: std::net::IpAddr, token: &Option<String>| {
-        !bind.is_loopback() && token.is_none() && !insecure
-    };
-    if open(options.rest_bind_address, &options.rest_token) {
-        bail!(
-            "rest.bind-address is {}: anyone who reaches it could run anything here; set \
-             security.rest.token, or give --insecure",
-            options.rest_bind_address
-        );
-    }
-    if open(options.rpc_bind_host, &options.cluster_token) {
+    if !options.rpc_bind_host.is_loopback() && options.cluster_token.is_none() && !insecure {
         bail!(
             "jobmanager.bind-host is {}: anyone who reaches it could take part in jobs; set \
              security.cluster.token, or give --insecure",
@@ -131,6 +119,14 @@ fn check_safety(options: &ClusterOptions, insecure: bool) -> anyhow::Result<()> 
         );
     }
     Ok(())
+}
+
+/// Says how a browser gets in, to a person alone: a log may be read by others.
+fn say_login(address: &str, code: &Secret) {
+    if std::io::stderr().is_terminal() {
+        let code = code.expose();
+        eprintln!("For a browser, once, within ten minutes: http://{address}/login?code={code}");
+    }
 }
 
 pub(super) async fn jobmanager(matches: &ArgMatches) -> Done {
@@ -177,7 +173,9 @@ async fn run_jobmanager(
         tracing::warn!("{}", warning.message);
     }
     let options = ClusterOptions::from_configuration(configuration)?;
-    check_safety(&options, matches.get_flag("insecure"))?;
+    let insecure = matches.get_flag("insecure");
+    check_safety(&options, insecure)?;
+    let tokens = tokens::of_jobmanager(&options, insecure).map_err(Failure::Configuration)?;
     let leadership = lead(&options, matches.get_flag("take-over"), &shutdown).await?;
     if shutdown.is_cancelled() {
         return Ok(());
@@ -185,7 +183,7 @@ async fn run_jobmanager(
     let manager = JobManager::new(JobManagerOptions {
         folder,
         configuration: configuration.values(),
-        secret: secret(options.cluster_token.as_ref()),
+        secret: tokens.cluster,
         heartbeat: HeartbeatOptions {
             interval: options.heartbeat_interval,
             timeout: options.heartbeat_timeout,
@@ -196,11 +194,18 @@ async fn run_jobmanager(
     let http = listen(options.rest_bind_address, options.rest_port, "rest.port").await?;
     info!(address = %rpc.local_addr()?, "TaskManagers and job processes are served");
     info!(address = %http.local_addr()?, "the REST API is served");
+    let first_code = tokens.rest.as_ref().map(|_| rest::new_code());
+    if let Some(code) = &first_code {
+        say_login(&format!("{}:{}", options.rest_address, http.local_addr()?.port()), code);
+    }
     let api = rest::serve(
         http,
         manager.dispatcher().clone(),
         RestOptions {
-            token: secret(options.rest_token.as_ref()),
+            token: tokens.rest,
+            names: [vec![options.rest_address.clone()], options.rest_allowed_hosts.clone()]
+                .concat(),
+            first_code: first_code.clone(),
             max_content_length: options.max_content_length,
             async_store_duration: options.async_store_duration,
         },
@@ -252,7 +257,7 @@ pub(super) async fn taskmanager(matches: &ArgMatches) -> Done {
     let home = folder.clone();
     let task_manager = TaskManagerOptions {
         id,
-        jobmanager: Endpoint::new(url, secret(options.cluster_token.as_ref())),
+        jobmanager: Endpoint::new(url, tokens::of_taskmanager(&options)),
         host: options.taskmanager_host.clone(),
         slots: options.slots,
         folder,
@@ -269,6 +274,7 @@ pub(super) async fn cluster(matches: &ArgMatches) -> Done {
     let folder = folder(matches)?;
     match text(matches, "action") {
         Some("stop") => stop(&folder).await?,
+        Some("login") => login(matches).await?,
         _ if matches.get_flag("foreground") => foreground(matches, &folder).await?,
         _ => start(matches, &folder).await?,
     }
@@ -341,7 +347,9 @@ async fn start_all(
         spawn(matches, folder, &format!("taskmanager-{number}"), &own)?;
     }
     let address = format!("{}:{}", options.rest_address, options.rest_port);
-    let client = Client::new(&address, options.rest_token.clone(), PATIENCE)?;
+    let insecure = matches.get_flag("insecure");
+    let tokens = tokens::of_jobmanager(options, insecure)?;
+    let client = Client::new(&address, tokens.rest, PATIENCE)?;
     let begun = Instant::now();
     loop {
         let overview = client.get("/overview").await;
@@ -361,6 +369,11 @@ async fn start_all(
         client.address()
     );
     println!("Logs are in {}; `tidegate cluster stop` ends it.", folder.display());
+    // Without a token everybody is let in.
+    if let Ok(made) = client.post("/login", &serde_json::json!({})).await {
+        let path = made["path"].as_str().unwrap_or_default();
+        println!("For a browser, once, within ten minutes: {}{path}", client.address());
+    }
     Ok(())
 }
 
@@ -373,8 +386,19 @@ fn spawn(matches: &ArgMatches, folder: &Path, name: &str, own: &[String]) -> any
     let output = output.with_context(|| format!("cannot write {}", log.display()))?;
     let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
     command.arg(verb).arg("--dir").arg(folder).args(own);
+    let mut secrets = BTreeMap::new();
     for option in matches.get_many::<String>("option").into_iter().flatten() {
-        command.arg("-D").arg(option);
+        match option.split_once('=') {
+            Some((key, value)) if is_sensitive(key) => {
+                secrets.insert(key.trim(), value.trim());
+            }
+            _ => {
+                command.arg("-D").arg(option);
+            }
+        }
+    }
+    if !secrets.is_empty() {
+        command.env(SECRETS_VARIABLE, serde_json::to_string(&secrets)?);
     }
     if let Some(file) = text(matches, "config") {
         command.arg("--config").arg(file);
@@ -395,6 +419,14 @@ fn spawn(matches: &ArgMatches, folder: &Path, name: &str, own: &[String]) -> any
     let pid = folder.join(format!("{name}.pid"));
     fs::write(&pid, child.id().to_string())
         .with_context(|| format!("cannot write {}", pid.display()))
+}
+
+/// Prints where a browser is let in, once.
+async fn login(matches: &ArgMatches) -> Done {
+    let client = super::client(matches)?;
+    let made = client.post("/login", &serde_json::json!({})).await?;
+    println!("{}{}", client.address(), super::field(&made, "path")?);
+    Ok(())
 }
 
 async fn stop(folder: &Path) -> anyhow::Result<()> {
@@ -446,6 +478,7 @@ async fn foreground(matches: &ArgMatches, folder: &Path) -> Done {
     }
     let options = ClusterOptions::from_configuration(&configuration)?;
     let count = count_of_task_managers(matches)?;
+    let shown = tokens::of_taskmanager(&options);
     // Behind the JobManager: they are there for its jobs' last checkpoints.
     let task_manager_end = CancellationToken::new();
     let mut task_managers = JoinSet::new();
@@ -453,7 +486,7 @@ async fn foreground(matches: &ArgMatches, folder: &Path) -> Done {
         let url = format!("{}:{}", options.rpc_address, options.rpc_port);
         let task_manager = TaskManagerOptions {
             id: format!("{:032x}", rand::random::<u128>()),
-            jobmanager: Endpoint::new(url, secret(options.cluster_token.as_ref())),
+            jobmanager: Endpoint::new(url, shown.clone()),
             host: options.taskmanager_host.clone(),
             slots: options.slots,
             folder: folder.join(format!("taskmanager-{number}")),

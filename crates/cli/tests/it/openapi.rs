@@ -61,6 +61,8 @@ fn every_answer_is_as_described() {
         command.args(["--checks", &checks.join(","), "--max-examples", EXAMPLES]);
         command.args(["--exclude-path", "/cluster", "--exclude-path-regex", kept]);
         // More workers are not safe with every Python: github.com/python/cpython/issues/106905.
+        let token = fs::read_to_string(site.path().join("home/token")).expect("it has been made");
+        command.args(["--header", &format!("Authorization: Bearer {}", token.trim())]);
         command.args(["--continue-on-failure", "--no-color", "--workers", "1"]);
         if !parameters.is_empty() {
             command.args(["--exclude-path", "/jobs/{jobid}/yarn-cancel"]);

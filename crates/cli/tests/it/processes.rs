@@ -19,10 +19,11 @@ fn start(site: &Site, verb: &str, name: &str, options: &[&str]) -> Process {
         format!("rest.port={}", site.rest_port()),
         format!("jobmanager.rpc.port={}", site.rpc_port),
     ];
-    let mut arguments = vec![verb.to_owned(), "--dir".to_owned(), home];
+    let conf = format!("TIDEGATE_HOME={}", site.path().join("home").display());
+    let mut arguments = vec![conf, TIDEGATE.to_owned(), verb.to_owned(), "--dir".to_owned(), home];
     arguments.extend(ports.into_iter().flat_map(|pair| ["-D".to_owned(), pair]));
     arguments.extend(options.iter().map(|option| (*option).to_owned()));
-    Process::start(Path::new(TIDEGATE), &arguments, &site.path().join(format!("{name}.log")))
+    Process::start(Path::new("env"), &arguments, &site.path().join(format!("{name}.log")))
 }
 
 fn wait_for_log(process: &mut Process, text: &str) {

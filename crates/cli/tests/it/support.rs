@@ -47,6 +47,7 @@ impl Site {
             .current_dir(self.path())
             .env("PATH", format!("{}:{path}", tools.display()))
             .env("TIDEGATE_HOME", self.path().join("home"))
+            .env_remove("TIDEGATE_CONF_DIR")
             .env("TIDEGATE_REST_PORT", self.rest_port.to_string())
             .env("TIDEGATE_JOBMANAGER_RPC_PORT", self.rpc_port.to_string())
             .env("TZ", "UTC");
@@ -65,8 +66,17 @@ impl Site {
     /// What the REST API answers.
     pub(crate) fn get(&self, path: &str) -> String {
         let mut curl = self.command("curl");
-        let output = curl.args(["-sS", &format!("{}{path}", self.url())]).output();
+        let shown = format!("@{}", self.header_file().display());
+        let output = curl.args(["-sS", "-H", &shown, &format!("{}{path}", self.url())]).output();
         String::from_utf8(output.expect("curl starts").stdout).expect("it is text")
+    }
+
+    /// A file with the header that shows the cluster's token.
+    pub(crate) fn header_file(&self) -> PathBuf {
+        let token = std::fs::read_to_string(self.path().join("home/token")).unwrap_or_default();
+        let file = self.path().join("header");
+        std::fs::write(&file, format!("Authorization: Bearer {token}")).expect("the test's own");
+        file
     }
 
     /// Runs the command, and returns its output.

@@ -257,9 +257,9 @@ fn mistakes_are_answered_as_flink_does() {
     assert!(error.starts_with(expected), "{error}");
     let output = site.run(&["list", "-D", "rest.port=here"]);
     assert_eq!(output.status.code(), Some(31), "the options can't be read");
-    let open = ["jobmanager", "-D", "rest.bind-address=0.0.0.0"];
+    let open = ["jobmanager", "-D", "jobmanager.bind-host=0.0.0.0"];
     let (_, error) = site.fails(&open);
-    assert!(error.contains("set security.rest.token, or give --insecure"), "{error}");
+    assert!(error.contains("set security.cluster.token, or give --insecure"), "{error}");
 }
 
 #[test]

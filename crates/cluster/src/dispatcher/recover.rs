@@ -5,12 +5,12 @@
 //! to be read: a job for which that can't be done stays listed, with the reason among its exceptions,
 //! and is tried again until it can be or somebody cancels it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tidegate_runtime::{
     HeldUp, JobDescription, JobError, JobPlan, JobSettings, JobStatus, hold_up,
 };
-use tidegate_types::{ErrorKind, JobId, Timestamp, error::chain};
+use tidegate_types::{ErrorKind, JobId, Timestamp, error::chain, options::OptionValues};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
@@ -124,9 +124,11 @@ impl Dispatcher {
         stored: Option<&StoredJob>,
     ) -> Result<(Job, HeldUp), SubmitError> {
         let name = stored.map_or_else(|| id.to_string(), |stored| stored.artifact_name.clone());
-        let configuration = stored.map_or_else(BTreeMap::new, |job| job.configuration.clone());
+        let configuration =
+            stored.map_or_else(OptionValues::default, |job| job.configuration.clone());
         // Its options may be what is wrong with it.
-        let options = options_of(&configuration).or_else(|_| options_of(&BTreeMap::new()))?;
+        let options =
+            options_of(&configuration).or_else(|_| options_of(&OptionValues::default()))?;
         let settings = JobSettings {
             name: name.clone(),
             id,

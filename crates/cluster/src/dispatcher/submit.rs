@@ -202,7 +202,7 @@ impl Dispatcher {
     /// have working folders of their own.
     fn complete(&self, configuration: &mut BTreeMap<String, String>) {
         let options = &self.0.options;
-        for (key, value) in &options.configuration {
+        for (key, value) in options.configuration.iter() {
             configuration.entry(key.clone()).or_insert_with(|| value.clone());
         }
         let checkpoints = || options.folder.join(CHECKPOINTS).display().to_string();

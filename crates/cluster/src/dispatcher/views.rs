@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use tidegate_runtime::{JobDescription, JobError, JobStats, JobStatus, Location};
-use tidegate_types::{JobId, MaxParallelism, Timestamp, options::JobOptions};
+use tidegate_types::{
+    JobId, MaxParallelism, Timestamp,
+    options::{JobOptions, OptionValues},
+};
 
 use crate::scheduler::Requirements;
 
@@ -106,7 +109,7 @@ pub struct Submission {
     /// Its own arguments.
     pub arguments: Vec<String>,
     /// Options that win over those of the program.
-    pub configuration: BTreeMap<String, String>,
+    pub configuration: OptionValues,
     /// Its id; by default a new one.
     pub job_id: Option<JobId>,
 }

@@ -10,6 +10,7 @@ use futures::{StreamExt, TryStreamExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tidegate_types::options::OptionValues;
 use tokio_util::io::StreamReader;
 
 use super::{
@@ -239,7 +240,7 @@ impl RunRequest {
     }
 
     fn submission(self, api: &Api, jar: &str) -> Result<Submission, ApiError> {
-        let mut configuration = BTreeMap::new();
+        let mut configuration = OptionValues::default();
         for (key, value) in self.flink_configuration.unwrap_or_default() {
             let text = match value {
                 Value::String(text) => text,

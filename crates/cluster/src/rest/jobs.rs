@@ -214,10 +214,7 @@ struct ExecutionConfig {
 
 pub(super) async fn config(State(api): State<Api>, Path(id): Path<String>) -> ApiResult<JobConfig> {
     let view = job(&api.dispatcher, &id)?;
-    let options = view.description.configuration.iter();
-    let shown = |(key, value): (&String, &String)| {
-        (key.clone(), super::cluster::shown(key, value).to_owned())
-    };
+    let shown = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
     Ok(Answer::ok(JobConfig {
         jid: view.id.to_string(),
         name: view.name.clone(),
@@ -225,7 +222,7 @@ pub(super) async fn config(State(api): State<Api>, Path(id): Path<String>) -> Ap
             restart_strategy: format!("{:?}", view.options.restart),
             job_parallelism: view.stats.parallelism.get(),
             object_reuse_mode: true,
-            user_config: options.map(shown).collect(),
+            user_config: view.description.configuration.shown().map(shown).collect(),
         },
     }))
 }

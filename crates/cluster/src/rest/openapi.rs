@@ -17,9 +17,11 @@ use super::{
 };
 
 /// What every operation may answer, whatever it is asked.
-const ALWAYS: [StatusCode; 5] = [
+const ALWAYS: [StatusCode; 7] = [
     StatusCode::BAD_REQUEST,
     StatusCode::UNAUTHORIZED,
+    StatusCode::FORBIDDEN,
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
     StatusCode::REQUEST_TIMEOUT,
     StatusCode::INTERNAL_SERVER_ERROR,
     StatusCode::SERVICE_UNAVAILABLE,
@@ -46,6 +48,10 @@ pub(super) struct Operation {
     unserved: Unserved,
     /// A body that it takes without saying so: one of a GET.
     quietly_takes: Option<SchemaOf>,
+    /// Whether everybody may ask for it.
+    is_open: bool,
+    /// Whether it changes something although it is a GET.
+    changes: bool,
     errors: Vec<StatusCode>,
 }
 
@@ -53,7 +59,18 @@ impl Operation {
     fn new(summary: &'static str, answer: Content) -> Self {
         let (status, errors) = (StatusCode::OK, Vec::new());
         let (body, query, quietly_takes) = (None, None, None);
-        Self { summary, status, answer, body, query, unserved: &[], quietly_takes, errors }
+        Self {
+            summary,
+            status,
+            answer,
+            body,
+            query,
+            unserved: &[],
+            quietly_takes,
+            is_open: false,
+            changes: false,
+            errors,
+        }
     }
 
     /// One that answers 200 with a `T`.
@@ -68,7 +85,12 @@ impl Operation {
 
     /// The same, with 202.
     pub(super) fn accepts(self) -> Self {
-        Self { status: StatusCode::ACCEPTED, ..self }
+        Self { status: StatusCode::ACCEPTED, changes: true, ..self }
+    }
+
+    /// It changes something, whatever its method.
+    pub(super) fn changes(self) -> Self {
+        Self { changes: true, ..self }
     }
 
     /// It takes a JSON object.
@@ -80,6 +102,11 @@ impl Operation {
     /// It takes a JSON object, which is not described: one of a GET has no meaning to most tools.
     pub(super) fn quietly_takes<T: JsonSchema>(self) -> Self {
         Self { quietly_takes: Some(|generator| generator.subschema_for::<T>()), ..self }
+    }
+
+    /// Everybody may ask for it, without the token.
+    pub(super) fn open(self) -> Self {
+        Self { is_open: true, ..self }
     }
 
     /// It takes a file.
@@ -165,7 +192,7 @@ impl Routes {
         operation: Operation,
     ) -> Self {
         self.add(&method, path, &operation);
-        if method == Method::GET && operation.status == StatusCode::ACCEPTED {
+        if method == Method::GET && operation.changes {
             // It does something, which whoever asks for a head alone does not want.
             self.router = self.router.route(path, on(MethodFilter::HEAD, refuse_head));
         }
@@ -215,6 +242,9 @@ impl Routes {
             "parameters": parameters,
             "responses": responses,
         });
+        if operation.is_open {
+            described["security"] = json!([]);
+        }
         if let Some(body) = &operation.body {
             let (content, required) = (self.content(body), self.is_required(body));
             described["requestBody"] = json!({ "content": content, "required": required });
@@ -261,8 +291,8 @@ impl Routes {
         properties.unwrap_or_default().into_iter().map(parameter).collect()
     }
 
-    /// The routes, and the description of all of them.
-    pub(super) fn finish(mut self) -> (Router<Api>, Value) {
+    /// The routes, and the description of all of them, which take a token or not.
+    pub(super) fn finish(mut self, takes_token: bool) -> (Router<Api>, Value) {
         let document = json!({
             "openapi": "3.1.0",
             "info": {
@@ -272,14 +302,15 @@ impl Routes {
                 "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
             },
             "servers": [{ "url": "/v1" }, { "url": "/" }],
-            "security": [{}, { "token": [] }],
+            "security": if takes_token { json!([{ "token": [] }]) } else { json!([]) },
             "paths": self.paths,
             "components": {
                 "schemas": self.generator.take_definitions(true),
                 "securitySchemes": { "token": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "security.rest.token, if it is set",
+                    "description": "security.rest.token, or what stands in the file `token` of the \
+                                    configuration folder",
                 } },
             },
         });

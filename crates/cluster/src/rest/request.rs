@@ -10,6 +10,7 @@ use std::sync::Arc;
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, Query, Request},
+    http::{Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::MethodRouter,
@@ -17,7 +18,7 @@ use axum::{
 use serde_json::Value;
 use tidegate_types::options::nearest;
 
-use super::{Api, answer::ApiError};
+use super::{Api, access::TokenShown, answer::ApiError};
 
 /// What Flink has and Tidegate has not: its name, and why not.
 pub(super) type Unserved = &'static [(&'static str, &'static str)];
@@ -62,6 +63,7 @@ impl Understood {
         let bytes =
             Bytes::from_request(with_limit, &()).await.map_err(IntoResponse::into_response)?;
         let request = Request::from_parts(parts, Body::from(bytes.clone()));
+        check_type(&request, &bytes).map_err(IntoResponse::into_response)?;
         check_body(&bytes, schema).map_err(IntoResponse::into_response)?;
         Ok(request)
     }
@@ -92,6 +94,25 @@ fn unknown(what: &str, name: &str, known: &[String]) -> ApiError {
         None => format!(": there are {}", known.join(", ")),
     };
     ApiError::bad_request(format!("unknown {what} `{name}`{rest}"))
+}
+
+/// A page of somebody else's can have a browser send texts and forms anywhere, and JSON not: who
+/// has not shown the token itself has to say that the body is JSON.
+fn check_type(request: &Request, body: &Bytes) -> Result<(), ApiError> {
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    if body.is_empty() || !changes || request.extensions().get::<TokenShown>().is_some() {
+        return Ok(());
+    }
+    let kind = request.headers().get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
+    let is_json = kind.is_some_and(|kind| {
+        let name = kind.split(|byte| *byte == b';').next().unwrap_or_default();
+        name.trim_ascii().eq_ignore_ascii_case(b"application/json")
+    });
+    if is_json {
+        return Ok(());
+    }
+    let message = "the body is JSON: send it with `Content-Type: application/json`";
+    Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message))
 }
 
 /// Refuses a body with fields that its schema does not have. What is wrong with it otherwise the

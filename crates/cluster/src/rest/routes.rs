@@ -10,7 +10,7 @@ use axum::{
 };
 
 use super::{
-    Api,
+    Api, access,
     answer::{Answer, Empty},
     checkpoints, cluster, jars, jobs, logs, metrics,
     openapi::{Operation, Routes},
@@ -22,10 +22,10 @@ const CONFLICT: &[StatusCode] = &[StatusCode::CONFLICT];
 const TOO_LONG: &[StatusCode] = &[StatusCode::PAYLOAD_TOO_LARGE];
 
 /// The routes, with `/openapi.json`, which describes them.
-pub(super) fn routes() -> Router<Api> {
+pub(super) fn routes(takes_token: bool) -> Router<Api> {
     let routes = snapshot_routes(job_routes(cluster_routes(Routes::new())));
     let routes = vertex_routes(jar_routes(routes));
-    let (router, document) = routes.finish();
+    let (router, document) = routes.finish(takes_token);
     let described = move || {
         let document = document.clone();
         async move { Answer::ok(document).into_response() }
@@ -35,6 +35,24 @@ pub(super) fn routes() -> Router<Api> {
 
 fn cluster_routes(routes: Routes) -> Routes {
     routes
+        .get(
+            "/health",
+            access::health,
+            Operation::answers::<Empty>("That somebody is there.").open(),
+        )
+        .get(
+            "/login",
+            access::log_in,
+            Operation::answers_text("Turns a code into a browser's cookie.", "text/html")
+                .with_query::<access::LoginQuery>()
+                .open()
+                .changes(),
+        )
+        .post(
+            "/login",
+            access::make_code,
+            Operation::answers::<access::Login>("Makes a code for a browser."),
+        )
         .get(
             "/config",
             cluster::config,

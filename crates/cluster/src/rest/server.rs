@@ -9,6 +9,7 @@
 use std::{
     collections::BTreeMap,
     io,
+    net::SocketAddr,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -55,6 +56,8 @@ impl Default for Limits {
 /// A connection, as the requests that come over it see it.
 #[derive(Debug)]
 pub(super) struct Connection {
+    /// Where it has come in.
+    pub(super) local: SocketAddr,
     /// Since when no request of it is carried out, if none is.
     silent_since: Mutex<Option<Instant>>,
     /// It has to end.
@@ -158,7 +161,9 @@ impl Server {
                 }
             };
             let place = self.make_room().await;
-            self.attend(number, stream, place);
+            // Without an address it is gone already.
+            let Ok(local) = stream.local_addr() else { continue };
+            self.attend(number, stream, local, place);
         }
     }
 
@@ -176,10 +181,16 @@ impl Server {
         }
     }
 
-    fn attend(&self, number: u64, stream: TcpStream, place: OwnedSemaphorePermit) {
+    fn attend(
+        &self,
+        number: u64,
+        stream: TcpStream,
+        local: SocketAddr,
+        place: OwnedSemaphorePermit,
+    ) {
         let leave = self.farewell.child_token();
         let silent_since = Mutex::new(Some(Instant::now()));
-        let connection = Arc::new(Connection { silent_since, leave: leave.clone() });
+        let connection = Arc::new(Connection { local, silent_since, leave: leave.clone() });
         self.connections.lock().insert(number, Arc::clone(&connection));
         let service = TowerToHyperService::new(Extension(connection).layer(self.router.clone()));
         let served = self.http.serve_connection(TokioIo::new(stream), service).into_owned();
@@ -204,8 +215,6 @@ impl Server {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

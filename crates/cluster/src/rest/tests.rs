@@ -1,7 +1,8 @@
-use std::collections::BTreeMap;
+mod access;
 
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
+use tidegate_types::options::OptionValues;
 
 use super::*;
 use crate::{
@@ -23,7 +24,7 @@ impl Served {
         let folder = tempfile::tempdir().expect("a folder");
         let manager = JobManager::new(JobManagerOptions {
             folder: folder.path().to_owned(),
-            configuration: BTreeMap::new(),
+            configuration: OptionValues::default(),
             secret: None,
             heartbeat: HeartbeatOptions {
                 interval: Duration::from_secs(1),
@@ -36,6 +37,8 @@ impl Served {
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let options = RestOptions {
             token: token.map(Secret::from),
+            names: vec!["cluster.example".to_owned()],
+            first_code: None,
             max_content_length: 1000,
             async_store_duration: Duration::from_secs(60),
         };
@@ -46,12 +49,13 @@ impl Served {
 
     async fn ask(&self, method: Method, path: &str, body: &str) -> (StatusCode, Value) {
         let request = Client::new().request(method, format!("{}{path}", self.url));
+        let request = request.header(header::CONTENT_TYPE, "application/json");
         let response = request.body(body.to_owned()).send().await.expect("it answers");
         let kind =
             response.headers()[header::CONTENT_TYPE].to_str().expect("it is text").to_owned();
         assert_eq!(kind, "application/json; charset=UTF-8", "{path}");
-        let anywhere = &response.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN];
-        assert_eq!(anywhere, "*");
+        let anywhere = response.headers().get(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+        assert_eq!(anywhere, None, "no other page may read it");
         let status = response.status();
         (status, response.json().await.expect("it is JSON"))
     }

@@ -135,7 +135,7 @@ impl ProcessHome {
             },
             silence_ms: silence.as_millis() as u64,
             lost_ms: lost.as_millis() as u64,
-            secret: self.jobmanager.token.as_ref().map(|token| token.expose().to_owned()),
+            secret: request.credential.as_ref().map(|secret| secret.expose().to_owned()),
             host: self.host.clone(),
         })
     }

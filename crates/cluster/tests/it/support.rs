@@ -1,7 +1,6 @@
 //! A cluster on this machine.
 
 use std::{
-    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -16,7 +15,7 @@ use tidegate_cluster::{
 };
 use tidegate_protocol::Endpoint;
 use tidegate_runtime::JobStatus;
-use tidegate_types::JobId;
+use tidegate_types::{JobId, options::OptionValues};
 use tokio::{net::TcpListener, runtime::Runtime, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -60,7 +59,7 @@ async fn start_jobmanager(folder: &Path, address: SocketAddr) -> (Runtime, Dispa
         let leadership = Leadership::gain(&storage, "/test", &leader).await;
         let options = JobManagerOptions {
             folder: folder.join("jobmanager"),
-            configuration: BTreeMap::new(),
+            configuration: OptionValues::default(),
             secret: None,
             leadership: Some(leadership.expect("the folder is the test's own")),
             heartbeat: HeartbeatOptions {

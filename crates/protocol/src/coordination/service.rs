@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 use super::{Hello, HostLink, messages};
 use crate::{
     link::{Answers, MAX_MESSAGE_BYTES, first_word, host, peer_of},
+    token::Shown,
     wire::{
         self,
         coordination_server::{Coordination, CoordinationServer},
@@ -41,8 +42,14 @@ impl Coordination for Hosted {
         request: Request<Streaming<wire::FromProcess>>,
     ) -> Result<Response<Self::JoinStream>, Status> {
         let peer = peer_of(&request);
+        let shown = request.extensions().get::<Shown>().copied();
         let mut words = request.into_inner();
         let hello = messages::hello(first_word(&mut words).await?)?;
+        if let Some(Shown::Attempt { job, attempt, number }) = shown
+            && (job, Some(attempt), number) != (hello.job, hello.attempt, hello.token)
+        {
+            return Err(Status::unauthenticated("the credential is another attempt's"));
+        }
         let (link, answers) = host(peer, words);
         self.0.joined(hello, link);
         Ok(Response::new(answers))

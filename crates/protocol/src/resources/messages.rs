@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidegate_types::{AttemptId, ProcessIndex, Timestamp};
+use tidegate_types::{AttemptId, ProcessIndex, Timestamp, options::Secret};
 
 use super::{
     FromTaskManager, Hardware, LogFile, LogPart, ProcessKey, Registration, StartProcess,
@@ -223,7 +223,8 @@ impl From<StartProcess> for wire::StartProcess {
             artifact: start.artifact,
             arguments: start.arguments,
             coordinator: start.coordinator,
-            configuration: start.configuration,
+            configuration: start.configuration.into(),
+            credential: start.credential.map(|secret| secret.expose().to_owned()),
         }
     }
 }
@@ -241,7 +242,8 @@ impl TryFrom<wire::StartProcess> for StartProcess {
             artifact: wire.artifact,
             arguments: wire.arguments,
             coordinator: wire.coordinator,
-            configuration: wire.configuration,
+            configuration: wire.configuration.into(),
+            credential: wire.credential.map(Secret::new),
         })
     }
 }

@@ -11,6 +11,7 @@ use super::{ManagerLink, Registration, messages};
 use crate::{
     convert::wrong,
     error::MessageError,
+    guard::only_cluster,
     link::{Answers, MAX_MESSAGE_BYTES, first_word, host, peer_of},
     version,
     wire::{
@@ -54,6 +55,7 @@ impl Resources for Managed {
         &self,
         request: Request<Streaming<wire::FromTaskManager>>,
     ) -> Result<Response<Self::RegisterStream>, Status> {
+        only_cluster(&request)?;
         let peer = peer_of(&request);
         let mut words = request.into_inner();
         let registration = messages::registration(first_word(&mut words).await?)?;
@@ -66,6 +68,7 @@ impl Resources for Managed {
         &self,
         request: Request<wire::FetchRequest>,
     ) -> Result<Response<Self::FetchStream>, Status> {
+        only_cluster(&request)?;
         let wire::FetchRequest { protocol_version, hash } = request.into_inner();
         version::check("FetchRequest", protocol_version)?;
         check_hash(&hash)?;

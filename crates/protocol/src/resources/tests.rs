@@ -32,8 +32,9 @@ fn start_process() -> impl Strategy<Value = StartProcess> {
     let counts = any::<(u64, u32, u32, u32)>();
     let arguments = collection::vec(text(), 0..4);
     let configuration = collection::btree_map(text(), text(), 0..4);
-    (key(), counts, text(), arguments, text(), configuration).prop_map(
-        |(key, counts, artifact, arguments, coordinator, configuration)| {
+    let credential = proptest::option::of(text().prop_map(Secret::new));
+    (key(), counts, text(), arguments, text(), configuration, credential).prop_map(
+        |(key, counts, artifact, arguments, coordinator, configuration, credential)| {
             let (token, threads, processes, parallelism) = counts;
             StartProcess {
                 key,
@@ -44,7 +45,8 @@ fn start_process() -> impl Strategy<Value = StartProcess> {
                 artifact,
                 arguments,
                 coordinator,
-                configuration,
+                configuration: configuration.into(),
+                credential,
             }
         },
     )

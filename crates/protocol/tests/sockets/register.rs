@@ -6,7 +6,7 @@ use std::{
 };
 
 use tidegate_protocol::{
-    KeepAlive,
+    KeepAlive, Secret,
     resources::{
         FromTaskManager, ManagerLink, ProcessKey, StartProcess, TaskManagerLink, ToTaskManager,
         register,
@@ -46,7 +46,9 @@ async fn a_task_manager_registers_and_runs_a_process() {
             artifact: "ab".repeat(32),
             arguments: vec!["--input".to_owned(), String::new()],
             coordinator: "http://10.0.0.1:6123".to_owned(),
-            configuration: BTreeMap::from([("state.backend".to_owned(), "hashmap".to_owned())]),
+            configuration: BTreeMap::from([("state.backend".to_owned(), "hashmap".to_owned())])
+                .into(),
+            credential: Some(Secret::new("own")),
         }),
         ToTaskManager::EndProcess(key()),
     ];

@@ -3,11 +3,11 @@
 use std::{collections::HashMap, time::Duration};
 
 use tidegate_protocol::{
-    Endpoint, KeepAlive, LinkError, Secret,
-    coordination::join,
+    Endpoint, KeepAlive, LinkError, Secret, attempt_credential,
+    coordination::{Hello, join},
     resources::{fetch, register},
 };
-use tidegate_types::ErrorKind;
+use tidegate_types::{AttemptId, ErrorKind, JobId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{
@@ -51,6 +51,35 @@ async fn neither_registering_nor_fetching_works_without_the_token() {
     let _link = soon(register(&endpoint, registration())).await.unwrap();
     let error = soon(fetch(&endpoint, &"0".repeat(64), &mut Vec::new())).await.unwrap_err();
     assert!(matches!(error, LinkError::UnknownArtifact { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_attempts_credential_joins_that_attempt_and_does_nothing_else() {
+    let (job, attempt) = (hello().job, hello().attempt.unwrap());
+    let credential = attempt_credential(&secret().unwrap(), job, attempt, hello().token);
+    let (listener, address) = socket().await;
+    let mut joined = coordinator_at(listener, KeepAlive::default(), secret());
+    let own = with(&endpoint(address), Some(credential.expose()));
+    let _process = soon(join(&own, hello(), PATIENCE)).await.unwrap();
+    assert_eq!(soon(joined.recv()).await.unwrap().0, hello());
+    for other in [
+        Hello { attempt: Some(AttemptId(attempt.get() + 1)), ..hello() },
+        Hello { attempt: None, ..hello() },
+        Hello { token: 1, ..hello() },
+        Hello { job: JobId::from_name("another"), ..hello() },
+    ] {
+        let error = soon(join(&own, other, PATIENCE)).await.unwrap_err();
+        assert!(matches!(error, LinkError::Token { .. }), "{error:?}");
+    }
+    assert!(joined.try_recv().is_err());
+
+    let (endpoint, mut registered) = jobmanager(secret(), HashMap::new()).await;
+    let own = with(&endpoint, Some(credential.expose()));
+    let error = soon(register(&own, registration())).await.unwrap_err();
+    assert!(matches!(error, LinkError::Token { .. }), "{error:?}");
+    let error = soon(fetch(&own, &"0".repeat(64), &mut Vec::new())).await.unwrap_err();
+    assert!(matches!(error, LinkError::Token { .. }), "{error:?}");
+    assert!(registered.try_recv().is_err());
 }
 
 #[test]

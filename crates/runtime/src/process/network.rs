@@ -3,27 +3,57 @@
 //! # Protocol
 //!
 //! Every process listens before it says where; when all have said so, each connects to those before
-//! it and waits for those behind it. Who connects greets with the attempt's token and its own index:
-//! anybody else, be it a stranger or a process of an older attempt, is turned away.
+//! it and waits for those behind it. Who connects greets with the attempt's key and its own index, and
+//! is connected once it is welcomed with that key: anybody else, be it a stranger or a process of an
+//! older attempt, is turned away, on either side.
+//!
+//! # Invariants
+//!
+//! - INV-STRANGER: whoever does not greet holds nobody up: all are listened to at once, each for a
+//!   time, and of too many the one that has been silent for longest gives way, which connects again
+//!   if it belongs here.
 //!
 //! # Failure
 //!
 //! Timely's threads panic when a connection breaks: a process is the unit of isolation.
 
 use std::{
+    collections::VecDeque,
     io::{self, ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
     time::{Duration, Instant},
 };
 
+use tidegate_protocol::{Secret, derived};
+
 /// What a greeting begins with: a name and a version.
-const MAGIC: [u8; 8] = *b"tidegat1";
-/// A greeting: magic, token, index of who connects.
-const GREETING: usize = MAGIC.len() + 8 + 4;
+const MAGIC: [u8; 8] = *b"tidegat2";
+/// How long what shows the key is, either way.
+const PROOF: usize = 64;
+/// A greeting: magic, proof, index of who connects.
+const GREETING: usize = MAGIC.len() + PROOF + 4;
 /// How long to wait before another try.
 const PAUSE: Duration = Duration::from_millis(2);
 /// For how long a greeting may take.
 const GREETING_PATIENCE: Duration = Duration::from_secs(5);
+/// How many may be listened to at once.
+const GUESTS: usize = 64;
+
+/// What the processes of an attempt know each other by.
+pub(crate) struct NetworkKey {
+    greeting: Secret,
+    welcome: Secret,
+}
+
+impl NetworkKey {
+    /// From what the processes of the job, or of the attempt, know, and the attempt's number.
+    pub(crate) fn new(secret: Option<&Secret>, token: u64) -> Self {
+        let nobodys = Secret::new("");
+        let secret = secret.unwrap_or(&nobodys);
+        let of = |what: &str| derived(secret, &format!("{what} of {token:016x}"));
+        Self { greeting: of("greeting"), welcome: of("welcome") }
+    }
+}
 
 /// One process's place among those of its attempt.
 pub(crate) struct Network {
@@ -33,8 +63,26 @@ pub(crate) struct Network {
     pub(crate) process: usize,
     /// `host:port` of each process, this one's too.
     pub(crate) addresses: Vec<String>,
-    /// The attempt's token.
-    pub(crate) token: u64,
+    /// What they know each other by.
+    pub(crate) key: NetworkKey,
+}
+
+/// Somebody who has connected and not greeted yet.
+struct Guest {
+    stream: TcpStream,
+    greeting: [u8; GREETING],
+    /// How much of it has come.
+    filled: usize,
+    since: Instant,
+}
+
+/// What has come of a guest.
+enum Heard {
+    /// Its index, and its connection.
+    Admitted(usize, TcpStream),
+    Pending(Guest),
+    /// It does not belong here.
+    Gone,
 }
 
 impl Network {
@@ -51,26 +99,90 @@ impl Network {
         }
         sockets.resize_with(self.addresses.len(), || None);
         self.listener.set_nonblocking(true).map_err(|error| error.to_string())?;
+        let mut guests = VecDeque::new();
         while let Some(missing) = (self.process + 1..sockets.len()).find(|i| sockets[*i].is_none())
         {
-            match self.listener.accept() {
-                Ok((stream, _)) => {
-                    if let Some((index, stream)) = self.admit(stream) {
-                        sockets[index] = Some(stream);
-                    }
-                }
-                Err(_) if Instant::now() < deadline => std::thread::sleep(PAUSE),
-                Err(_) => {
-                    return Err(format!("process {missing} has not connected within {patience:?}"));
-                }
+            if Instant::now() >= deadline {
+                return Err(format!("process {missing} has not connected within {patience:?}"));
+            }
+            let admitted = self.attend(&mut guests);
+            if admitted.is_empty() {
+                std::thread::sleep(PAUSE);
+            }
+            for (index, stream) in admitted {
+                sockets[index] = Some(stream);
             }
         }
         Ok(sockets)
     }
 
+    /// Lets in who has come meanwhile, and listens to all guests (INV-STRANGER).
+    fn attend(&self, guests: &mut VecDeque<Guest>) -> Vec<(usize, TcpStream)> {
+        let mut admitted = Vec::new();
+        for guest in std::mem::take(guests) {
+            self.listen_to(guest, guests, &mut admitted);
+        }
+        for _ in 0..GUESTS {
+            let Ok((stream, _)) = self.listener.accept() else { break };
+            let guest = Guest { stream, greeting: [0; GREETING], filled: 0, since: Instant::now() };
+            self.listen_to(guest, guests, &mut admitted);
+            if guests.len() > GUESTS {
+                guests.pop_front();
+            }
+        }
+        admitted
+    }
+
+    fn listen_to(
+        &self,
+        guest: Guest,
+        guests: &mut VecDeque<Guest>,
+        admitted: &mut Vec<(usize, TcpStream)>,
+    ) {
+        match self.hear(guest) {
+            Ok(Heard::Admitted(index, stream)) => admitted.push((index, stream)),
+            Ok(Heard::Pending(guest)) => guests.push_back(guest),
+            Ok(Heard::Gone) | Err(_) => {}
+        }
+    }
+
+    /// Takes in what a guest has said by now, without waiting.
+    fn hear(&self, mut guest: Guest) -> io::Result<Heard> {
+        guest.stream.set_nonblocking(true)?;
+        while guest.filled < GREETING {
+            match guest.stream.read(&mut guest.greeting[guest.filled..]) {
+                Ok(0) => return Ok(Heard::Gone),
+                Ok(length) => guest.filled += length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let is_patient = guest.since.elapsed() < GREETING_PATIENCE;
+                    return Ok(if is_patient { Heard::Pending(guest) } else { Heard::Gone });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let Some(index) = self.index_in(&guest.greeting) else { return Ok(Heard::Gone) };
+        let mut stream = guest.stream;
+        stream.set_nonblocking(false)?;
+        stream.set_nodelay(true)?;
+        stream.write_all(self.key.welcome.expose().as_bytes())?;
+        Ok(Heard::Admitted(index, stream))
+    }
+
+    /// The index of who has greeted so, if it belongs here.
+    fn index_in(&self, greeting: &[u8; GREETING]) -> Option<usize> {
+        let (magic, rest) = greeting.split_at(MAGIC.len());
+        let (proof, index) = rest.split_at(PROOF);
+        let index = index.iter().rev().fold(0, |value, byte| value << 8 | usize::from(*byte));
+        let belongs = magic == MAGIC
+            && self.key.greeting.is(proof)
+            && (self.process + 1..self.addresses.len()).contains(&index);
+        belongs.then_some(index)
+    }
+
     fn reach(&self, address: &str, deadline: Instant) -> Result<TcpStream, String> {
         loop {
-            match TcpStream::connect(address).and_then(|stream| self.greet(stream)) {
+            match TcpStream::connect(address).and_then(|stream| self.greet(stream, deadline)) {
                 Ok(stream) => return Ok(stream),
                 Err(_) if Instant::now() < deadline => std::thread::sleep(PAUSE),
                 Err(error) => return Err(format!("cannot connect to {address}: {error}")),
@@ -78,35 +190,21 @@ impl Network {
         }
     }
 
-    fn greet(&self, mut stream: TcpStream) -> io::Result<TcpStream> {
+    /// Greets, and waits for the welcome: the other side may be a while behind.
+    fn greet(&self, mut stream: TcpStream, deadline: Instant) -> io::Result<TcpStream> {
         stream.set_nodelay(true)?;
         let mut greeting = Vec::with_capacity(GREETING);
         greeting.extend(MAGIC);
-        greeting.extend(self.token.to_le_bytes());
+        greeting.extend(self.key.greeting.expose().as_bytes());
         greeting.extend((self.process as u32).to_le_bytes());
         stream.write_all(&greeting)?;
-        Ok(stream)
-    }
-
-    /// The index of who has connected, if it belongs here.
-    fn admit(&self, stream: TcpStream) -> Option<(usize, TcpStream)> {
-        self.read_greeting(stream).ok()
-    }
-
-    fn read_greeting(&self, mut stream: TcpStream) -> io::Result<(usize, TcpStream)> {
-        stream.set_nonblocking(false)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(GREETING_PATIENCE))?;
-        let mut greeting = [0; GREETING];
-        stream.read_exact(&mut greeting)?;
+        let rest = deadline.saturating_duration_since(Instant::now()).max(PAUSE);
+        stream.set_read_timeout(Some(rest))?;
+        let mut welcome = [0; PROOF];
+        stream.read_exact(&mut welcome)?;
         stream.set_read_timeout(None)?;
-        let (magic, rest) = greeting.split_at(MAGIC.len());
-        let (token, index) = rest.split_at(8);
-        let index = index.iter().rev().fold(0, |value, byte| value << 8 | usize::from(*byte));
-        let belongs = magic == MAGIC
-            && token == self.token.to_le_bytes()
-            && (self.process + 1..self.addresses.len()).contains(&index);
-        if belongs { Ok((index, stream)) } else { Err(ErrorKind::InvalidData.into()) }
+        let is_right = self.key.welcome.is(&welcome);
+        if is_right { Ok(stream) } else { Err(ErrorKind::InvalidData.into()) }
     }
 }
 
@@ -126,7 +224,7 @@ mod tests {
             listener,
             process,
             addresses: addresses.clone(),
-            token: token(process),
+            key: NetworkKey::new(None, token(process)),
         };
         listeners.into_iter().enumerate().map(network).collect()
     }
@@ -164,9 +262,41 @@ mod tests {
         let mut networks = networks(2, |process| process as u64);
         let late = networks.pop().expect("two");
         let first = networks.pop().expect("two");
-        let stranger = late.connect(PATIENCE).expect("a connection by itself is no welcome");
-        let error = first.connect(Duration::from_millis(200)).expect_err("nobody it knows came");
-        assert_eq!(error, "process 1 has not connected within 200ms");
-        drop(stranger);
+        let patience = Duration::from_millis(200);
+        std::thread::scope(|scope| {
+            let stranger = scope.spawn(move || late.connect(patience).expect_err("not welcomed"));
+            let error = first.connect(patience).expect_err("nobody it knows came");
+            assert_eq!(error, "process 1 has not connected within 200ms");
+            let error = stranger.join().expect("no panic");
+            assert!(error.starts_with("cannot connect to 127.0.0.1:"), "{error}");
+        });
+    }
+
+    #[test]
+    fn who_knows_the_attempts_number_alone_is_not_let_in() {
+        let secret = Secret::new("the attempt's");
+        let own = NetworkKey::new(Some(&secret), 7);
+        let others = NetworkKey::new(None, 7);
+        assert_ne!(own.greeting, others.greeting);
+        assert_ne!(own.greeting, own.welcome);
+    }
+
+    #[test]
+    fn strangers_that_say_nothing_hold_nobody_up() {
+        let mut networks = networks(2, |_| 7);
+        let late = networks.pop().expect("two");
+        let first = networks.pop().expect("two");
+        let address = first.addresses[0].clone();
+        let strangers = (0..3 * GUESTS).map(|_| TcpStream::connect(&address).expect("it listens"));
+        // As many as the system takes before anybody is let in.
+        let strangers = strangers.take(100).collect::<Vec<_>>();
+        let begun = Instant::now();
+        std::thread::scope(|scope| {
+            let late = scope.spawn(move || late.connect(PATIENCE).expect("it is welcomed"));
+            first.connect(PATIENCE).expect("it is heard behind all of them");
+            late.join().expect("no panic");
+        });
+        assert!(begun.elapsed() < GREETING_PATIENCE, "{:?}", begun.elapsed());
+        drop(strangers);
     }
 }

@@ -51,6 +51,15 @@ fn what_is_no_address_is_refused_and_never_a_folder_of_that_name() {
 }
 
 #[test]
+fn a_password_in_a_url_is_refused_and_not_shown() {
+    for text in ["s3://me:xyzzy@bucket/a", "s3://me:xyzzy@b@ucket/a", "hdfs://me:xyzzy@ bad"] {
+        let error = Address::parse(text).expect_err("it has a password").to_string();
+        assert!(error.contains("://me:******@") && !error.contains("xyzzy"), "{error}");
+    }
+    assert_eq!(parse("abfs://container@account/a").to_string(), "abfs://container@account/a");
+}
+
+#[test]
 fn a_link_is_where_it_leads_whether_or_not_what_lies_behind_it_is_there() {
     let folder = tempfile::tempdir().expect("a folder");
     let real = folder.path().canonicalize().expect("there").join("real");

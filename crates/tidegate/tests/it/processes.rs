@@ -2,8 +2,11 @@
 //! one is lost the other ends, and both go on from the latest checkpoint.
 
 use std::{
-    net::TcpListener,
+    io::Write,
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 use tidegate::{ErrorKind, discard::discard, prelude::*};
@@ -55,7 +58,10 @@ impl Pair {
     }
 
     fn start(&self, more: &[&str]) -> [Process; 2] {
-        let addresses = addresses();
+        self.start_at(&addresses(), more)
+    }
+
+    fn start_at(&self, addresses: &[String; 3], more: &[&str]) -> [Process; 2] {
         [0, 1].map(|index| {
             let own = [
                 "--parallelism=2".to_owned(),
@@ -64,8 +70,12 @@ impl Pair {
                 "-Dexecution.checkpointing.interval=50 ms".to_owned(),
             ];
             let more = more.iter().map(|argument| (*argument).to_owned()).collect::<Vec<_>>();
-            let arguments = [own.as_slice(), &seat(&addresses, index), &more].concat();
-            Process::start(flights(), &arguments, &self.folder.join(format!("log-{index}")))
+            // Both find the token in a folder of the test's own, and one of them makes it.
+            let folder = format!("TIDEGATE_CONF_DIR={}", self.folder.join("conf").display());
+            let program = [folder, flights().display().to_string()];
+            let arguments = [&program, own.as_slice(), &seat(addresses, index), &more].concat();
+            let log = self.folder.join(format!("log-{index}"));
+            Process::start(Path::new("env"), &arguments, &log)
         })
     }
 
@@ -104,6 +114,99 @@ fn two_processes_share_a_job() {
     for subtask in ["part-0-", "part-1-"] {
         let wrote = parts.iter().any(|part| name(part).starts_with(subtask));
         assert!(wrote, "no keys in {subtask}…");
+    }
+}
+
+/// Whether somebody listens there. To try it out would not do: who connects to a port that nobody
+/// listens on may get that port himself.
+fn is_listened_on(address: &str) -> bool {
+    let port = address.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
+    let port = format!(":{:04X}", port.expect("it has a port"));
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("it is Linux");
+    table.lines().any(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        let is_it = fields.next().is_some_and(|local| local.ends_with(&port));
+        // 0A is LISTEN.
+        is_it && fields.nth(1) == Some("0A")
+    })
+}
+
+/// Sets a flag when it is dropped.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Connects to an address again and again, and says something that does not belong there.
+fn pester(address: &str, words: &[u8], over: &AtomicBool) -> usize {
+    let (mut held, mut count) = (Vec::new(), 0);
+    while !over.load(Ordering::Relaxed) {
+        // The machine has other things to do, too.
+        std::thread::sleep(Duration::from_millis(1));
+        if !is_listened_on(address) {
+            continue;
+        }
+        let Ok(mut stream) = TcpStream::connect(address) else { continue };
+        // It may have been turned away already.
+        let _ = stream.write_all(words);
+        held.push(stream);
+        count += 1;
+        if held.len() > 100 {
+            held.remove(0);
+        }
+    }
+    count
+}
+
+#[test]
+fn strangers_neither_end_nor_hold_up_the_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pair = Pair::in_folder(folder.path());
+    let addresses = addresses();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let over = &over;
+        let end = Over(over);
+        let words: [&[u8]; 3] = [b"", b"GET / HTTP/1.1\r\n\r\n", &[0; 100]];
+        let strangers = addresses.iter().flat_map(|address| words.map(|words| (address, words)));
+        let strangers =
+            strangers.map(|(address, words)| scope.spawn(move || pester(address, words, over)));
+        let strangers = strangers.collect::<Vec<_>>();
+        let mut processes = pair.start_at(&addresses, &[SLOW]);
+        pair.wait_for_checkpoint(&mut processes);
+        drop(end);
+        let count = strangers.into_iter().map(|stranger| stranger.join().expect("no panic"));
+        assert!(count.sum::<usize>() > 10, "nobody has come");
+        for process in processes {
+            process.finish();
+        }
+    });
+    pair.assert_results();
+}
+
+#[test]
+fn a_process_without_the_token_is_turned_away_and_the_job_waits_for_the_right_one() {
+    let addresses = addresses();
+    let start = |name: &str, index: usize, token: &str| {
+        let own = ["--parallelism=2".to_owned(), format!("-Dsecurity.cluster.token={token}")];
+        let arguments = [own.as_slice(), &seat(&addresses, index)].concat();
+        let job = Job::new(name).start(arguments, |env| {
+            env.from_collection("numbers", vec![1, 2, 3]).sink("sink", discard());
+            Ok(())
+        });
+        job.expect("the plan is right")
+    };
+    let first = start("guarded", 0, "right");
+    let error = start("guarded", 1, "wrong").wait_blocking().expect_err("it is turned away");
+    assert!(error.to_string().contains("does not accept the cluster's token"), "{error}");
+    let other = start("another", 1, "right").wait_blocking().expect_err("it is another job's");
+    assert!(other.to_string().contains("and process 1 of job "), "{other}");
+    let second = start("guarded", 1, "right");
+    for handle in [first, second] {
+        handle.wait_blocking().expect("both are there");
     }
 }
 
@@ -155,7 +258,8 @@ fn sigterm_to_all_processes_ends_the_job_for_now_and_they_go_on_from_latest() {
 fn processes_with_different_plans_are_refused() {
     let addresses = addresses();
     let start = |index: usize| {
-        let parallelism = ["--parallelism=2".to_owned()];
+        let parallelism = ["--parallelism=2", "-Dsecurity.cluster.token=the test's"];
+        let parallelism = parallelism.map(str::to_owned);
         let arguments = [parallelism.as_slice(), &seat(&addresses, index)].concat();
         let job = Job::new("different").start(arguments, move |env| {
             let uid = if index == 0 { "sink" } else { "another-sink" };

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use super::{
-    Configuration, OptionError, keys,
+    Configuration, OptionError, Secret, keys,
     parse::{parse_bytes, parse_duration, parse_number},
 };
 
@@ -17,7 +17,9 @@ pub struct ClusterOptions {
     /// Its port, 0 for any that is free.
     pub rest_port: u16,
     /// What clients have to know, if anything.
-    pub rest_token: Option<String>,
+    pub rest_token: Option<Secret>,
+    /// Names that it answers to, besides its address; `*` for any.
+    pub rest_allowed_hosts: Vec<String>,
     /// The longest upload, in bytes.
     pub max_content_length: u64,
     /// For how long results of asynchronous operations are kept.
@@ -31,7 +33,7 @@ pub struct ClusterOptions {
     /// Its port, 0 for any that is free.
     pub rpc_port: u16,
     /// What TaskManagers and job processes have to know, if anything.
-    pub cluster_token: Option<String>,
+    pub cluster_token: Option<Secret>,
     /// Where a JobManager keeps what outlives it, if anywhere.
     pub ha_storage_dir: Option<String>,
     /// Tells clusters apart that share that place.
@@ -69,6 +71,14 @@ fn parse_text(text: &str) -> Result<String, String> {
     }
 }
 
+fn parse_names(text: &str) -> Result<Vec<String>, String> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    if names.clone().any(|name| name.contains(['/', ':', '@', ' '])) {
+        return Err("names of hosts, without ports, separated by commas, or `*`".to_owned());
+    }
+    Ok(names.map(str::to_owned).collect())
+}
+
 impl ClusterOptions {
     /// Reads and checks every option.
     ///
@@ -80,14 +90,17 @@ impl ClusterOptions {
             rest_address: from.get(&keys::REST_ADDRESS, parse_text)?,
             rest_bind_address: from.get(&keys::REST_BIND_ADDRESS, parse_ip)?,
             rest_port: from.get(&keys::REST_PORT, parse_port)?,
-            rest_token: from.get_optional(&keys::REST_TOKEN, parse_text)?,
+            rest_token: from.get_optional(&keys::REST_TOKEN, parse_text)?.map(Secret::new),
+            rest_allowed_hosts: from
+                .get_optional(&keys::REST_ALLOWED_HOSTS, parse_names)?
+                .unwrap_or_default(),
             max_content_length: from.get(&keys::MAX_CONTENT_LENGTH, parse_bytes)?,
             async_store_duration: from.get(&keys::ASYNC_STORE_DURATION, parse_duration)?,
             client_timeout: from.get(&keys::CLIENT_TIMEOUT, parse_duration)?,
             rpc_address: from.get(&keys::RPC_ADDRESS, parse_text)?,
             rpc_bind_host: from.get(&keys::RPC_BIND_HOST, parse_ip)?,
             rpc_port: from.get(&keys::RPC_PORT, parse_port)?,
-            cluster_token: from.get_optional(&keys::CLUSTER_TOKEN, parse_text)?,
+            cluster_token: from.get_optional(&keys::CLUSTER_TOKEN, parse_text)?.map(Secret::new),
             ha_storage_dir: from.get_optional(&keys::HA_STORAGE_DIR, parse_text)?,
             ha_cluster_id: from.get(&keys::HA_CLUSTER_ID, parse_text)?,
             ha_retry_period: from.get(&keys::HA_RETRY_PERIOD, parse_duration)?,

@@ -7,6 +7,8 @@ use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 use super::{
     flink::is_flinks,
     keys::{ConfigOption, all},
+    secret::shown,
+    values::OptionValues,
 };
 use crate::error::ErrorKind;
 
@@ -108,16 +110,25 @@ pub struct Warning {
     pub message: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Entry {
     value: String,
     origin: Origin,
 }
 
-/// Options as text, by key.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Options as text, by key. Secrets do not show in `Debug`.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Configuration {
     entries: BTreeMap<String, Entry>,
+}
+
+impl fmt::Debug for Configuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entry = |(key, entry): (&'_ String, &'_ Entry)| {
+            (key.clone(), shown(key, &entry.value).to_owned(), entry.origin.clone())
+        };
+        f.debug_list().entries(self.entries.iter().map(entry)).finish()
+    }
 }
 
 impl Configuration {
@@ -148,8 +159,9 @@ impl Configuration {
     ///
     /// When there is no `=`.
     pub fn set_pair(&mut self, text: &str) -> Result<(), OptionError> {
-        let (key, value) =
-            text.split_once('=').ok_or_else(|| OptionError::NotAPair { text: text.to_owned() })?;
+        let (key, value) = text
+            .split_once('=')
+            .ok_or_else(|| OptionError::NotAPair { text: shown(text, text).to_owned() })?;
         let origin = Origin::CommandLine { option: format!("-D {}", key.trim()) };
         self.set(key.trim(), value.trim(), origin);
         Ok(())
@@ -209,7 +221,7 @@ impl Configuration {
 
     /// Every option that is set, as text.
     #[must_use]
-    pub fn values(&self) -> BTreeMap<String, String> {
+    pub fn values(&self) -> OptionValues {
         let value = |(key, entry): (&String, &Entry)| (key.clone(), entry.value.clone());
         self.entries.iter().map(value).collect()
     }
@@ -251,7 +263,7 @@ impl Configuration {
         let entry = self.entries.get(option.key).unwrap_or(&default);
         parse(&entry.value).map_err(|expected| OptionError::Value {
             key: option.key.to_owned(),
-            value: entry.value.clone(),
+            value: shown(option.key, &entry.value).to_owned(),
             origin: entry.origin.clone(),
             expected,
         })
@@ -294,6 +306,12 @@ fn is_known(key: &str) -> bool {
 
 fn environment_name(key: &str) -> String {
     key.to_uppercase().replace(['.', '-'], "_")
+}
+
+/// The environment variable that sets an option: `TIDEGATE_REST_PORT` for `rest.port`.
+#[must_use]
+pub fn environment_variable(key: &str) -> String {
+    format!("{ENVIRONMENT_PREFIX}{}", environment_name(key))
 }
 
 type Pair = (String, String, usize);

@@ -111,11 +111,13 @@ options! {
     REST_ADDRESS: "rest.address", "localhost", "host",
         "Where clients find the JobManager's REST API.";
     REST_BIND_ADDRESS: "rest.bind-address", "127.0.0.1", "IP address",
-        "Where the REST API listens. On any address but this machine's own it needs security.rest.token.";
+        "Where the REST API listens. Whoever reaches it has to show the token.";
     REST_PORT: "rest.port", "8081", "0 to 65535",
         "The REST API's port; 0 takes one that is free.";
     REST_TOKEN: "security.rest.token", "none", "text",
-        "What clients have to send as `Authorization: Bearer …`.";
+        "What clients have to send as `Authorization: Bearer …`. Without it the JobManager makes a token, which stands in the file `token` of the configuration folder, unless it is started with --insecure.";
+    REST_ALLOWED_HOSTS: "security.rest.allowed-hosts", "none", "names, separated by commas, or `*`",
+        "Names that the REST API answers to, besides rest.address, `localhost` and the addresses where it listens. Not in Flink.";
     MAX_CONTENT_LENGTH: "rest.server.max-content-length", "1 gb", "size",
         "The longest upload.";
     ASYNC_STORE_DURATION: "rest.async.store-duration", "5 min", "duration",
@@ -129,7 +131,7 @@ options! {
     RPC_PORT: "jobmanager.rpc.port", "6123", "0 to 65535",
         "The port for them; 0 takes one that is free.";
     CLUSTER_TOKEN: "security.cluster.token", "none", "text",
-        "What TaskManagers and job processes have to know.";
+        "What TaskManagers have to know. Without it that follows from the file `token` of the configuration folder, which is made if there is none.";
     HA_STORAGE_DIR: "high-availability.storageDir", "none", "path or URL",
         "Where a JobManager keeps what the next one needs to go on with its jobs. Without it jobs end with their JobManager.";
     HA_CLUSTER_ID: "high-availability.cluster-id", "/default", "text",

@@ -283,7 +283,7 @@ fn make_enum(
         if !attribute.contains("skip") {
             made.push(make);
         }
-        let _ = write!(variants, "    {attribute}V{number}{body},\n");
+        let _ = writeln!(variants, "    {attribute}V{number}{body},");
     }
     let arms = made.iter().enumerate().map(|(place, make)| format!("{place} => {make}, "));
     let arms = arms.collect::<String>();
@@ -318,7 +318,7 @@ pub(crate) fn program() -> String {
             (true, true) => "unordered",
             (false, _) => "value",
         };
-        let _ = write!(text, "        Case::{kind}::<{name}>(\"{name}\", &{refused:?}),\n");
+        let _ = writeln!(text, "        Case::{kind}::<{name}>(\"{name}\", &{refused:?}),");
     }
     text.push_str("    ]\n}\n");
     text

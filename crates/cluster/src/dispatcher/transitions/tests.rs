@@ -2,7 +2,9 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use tidegate_runtime::SnapshotForm;
 use tidegate_snapshot::manifest::{FORMAT, FORMAT_VERSION, JobInfo, Manifest, SnapshotKind};
-use tidegate_types::{AttemptId, CheckpointId, Timestamp, time::SystemClock};
+use tidegate_types::{
+    AttemptId, CheckpointId, Timestamp, options::OptionValues, time::SystemClock,
+};
 
 use super::*;
 use crate::{
@@ -16,9 +18,9 @@ fn dispatcher(folder: &Path) -> Dispatcher {
     let (interval, timeout) = (Duration::from_secs(1), Duration::from_secs(5));
     let clock = Arc::new(SystemClock);
     let heartbeat = HeartbeatOptions { interval, timeout };
-    let resources = Resources::new(artifacts.clone(), heartbeat, clock.clone());
+    let resources = Resources::new(artifacts.clone(), heartbeat, None, clock.clone());
     let options =
-        DispatcherOptions { folder: folder.to_owned(), configuration: BTreeMap::default() };
+        DispatcherOptions { folder: folder.to_owned(), configuration: OptionValues::default() };
     Dispatcher::new(options, artifacts, resources, None, clock)
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use tidegate::{collect::Collector, prelude::*};
+use tidegate::collect::Collector;
 
 use tidegate_testing::{
     flights::Results,

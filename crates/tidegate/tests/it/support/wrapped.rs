@@ -2,11 +2,12 @@
 
 use futures::{FutureExt, future::BoxFuture};
 use tidegate::{
-    CheckpointId, Data, Result,
+    CheckpointId, Result,
     collect::{Collector, ExactlyOnceCollectSink, ExactlyOnceCollectWriter, Uncommitted},
     connector::{
         Batch, CommitOutcome, Readiness, SinkContext, SinkWriter, TwoPhaseSink, TwoPhaseWriter,
     },
+    prelude::Data,
 };
 
 /// What happens first.

@@ -12,7 +12,7 @@
 //! complete more, stands in the job's own log beside its checkpoints ([`tidegate_storage::log`]), where
 //! the JobManager's sequence and epoch are the rank of its runs.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -21,7 +21,10 @@ use tidegate_storage::{
     log::{JobLog, LogError, Rank},
 };
 use tidegate_types::{CheckpointId, JobId, options::OptionValues};
-use tokio::{io::AsyncReadExt, sync::mpsc};
+use tokio::{
+    io::AsyncReadExt,
+    sync::{Mutex, mpsc},
+};
 use tracing::warn;
 
 use crate::scheduler::Requirements;
@@ -94,6 +97,8 @@ pub struct HaStore {
     cluster: String,
     leadership: JobLog,
     sequence: u64,
+    /// Whoever keeps a binary holds it: parts of many at once would be as much as all of them.
+    binaries: Arc<Mutex<()>>,
 }
 
 /// Names that sort as their numbers do.
@@ -127,7 +132,7 @@ async fn send(mut file: tokio::fs::File, chunks: mpsc::Sender<Bytes>) -> std::io
 impl HaStore {
     /// Of the JobManager of this epoch.
     pub(crate) fn new(store: Place, cluster: String, leadership: JobLog, sequence: u64) -> Self {
-        Self { store, cluster, leadership, sequence }
+        Self { store, cluster, leadership, sequence, binaries: Arc::default() }
     }
 
     /// The rank of its runs in the logs of jobs.
@@ -162,10 +167,11 @@ impl HaStore {
         Ok(is_new)
     }
 
-    /// Keeps a binary, in parts: none is in memory as a whole. One that is there is the same: its
-    /// name is its hash.
+    /// Keeps a binary, in parts and one after the other: none is in memory as a whole. One that is
+    /// there is the same: its name is its hash.
     async fn put_binary(&self, hash: &str, path: &Path) -> Result<(), HaError> {
         let binaries = self.records("binaries");
+        let _turn = self.binaries.lock().await;
         if binaries.names().await?.iter().any(|name| name == hash) {
             return Ok(());
         }

@@ -97,6 +97,12 @@ pub fn task_manager() -> &'static Path {
     BUILT.get_or_init(|| build("tidegate-cluster", "--example", "task_manager"))
 }
 
+/// A JobManager in a process of its own.
+pub fn job_manager() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("tidegate-cluster", "--example", "job_manager"))
+}
+
 /// The processes that a process has started.
 pub fn children(pid: u32) -> Vec<u32> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();

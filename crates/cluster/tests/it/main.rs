@@ -2,6 +2,7 @@
 
 mod fencing;
 mod jobs;
+mod memory;
 mod orphans;
 mod recovery;
 mod rescale;

@@ -1,6 +1,8 @@
 use super::*;
 
 const PERIOD: Duration = Duration::from_millis(20);
+/// The longest that a test waits for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn named(name: &str) -> LeaderOptions {
     LeaderOptions {
@@ -13,7 +15,12 @@ fn named(name: &str) -> LeaderOptions {
 }
 
 async fn gain(place: &str, options: &LeaderOptions) -> Leadership {
-    Leadership::gain(place, "/test", options).await.expect("the place is the test's own")
+    let gained = in_time(Leadership::gain(place, "/test", options)).await;
+    gained.expect("the place is the test's own")
+}
+
+async fn in_time<T>(waited_for: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, waited_for).await.expect("it would wait for ever")
 }
 
 fn epoch(leadership: &Leadership) -> u64 {

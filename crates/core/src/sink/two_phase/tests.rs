@@ -1,5 +1,10 @@
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    task::{Context, Waker},
+};
 
+use futures::{FutureExt, future};
 use tidegate_snapshot::codec;
 use tidegate_types::{
     AttemptId, BarrierKind, JobId, MaxParallelism, Parallelism, Superseded, time::ManualClock,
@@ -125,8 +130,12 @@ impl Bench {
         let (handle, failures) = (self.runtime.handle().clone(), Arc::clone(&self.failures));
         Duties::new(move |Duty { what, work }| {
             let failures = Arc::clone(&failures);
+            // On a thread of its own it may begin at once.
+            let mut work = future::maybe_done(work);
+            let _ = work.poll_unpin(&mut Context::from_waker(Waker::noop()));
             handle.spawn(async move {
-                if let Err(error) = work.await {
+                (&mut work).await;
+                if let Some(Err(error)) = Pin::new(&mut work).take_output() {
                     lock(&failures).push(format!("could not {what}: {error}"));
                 }
             });

@@ -41,7 +41,16 @@ use crate::{
 ///
 /// What is wrong with the job, its options or the snapshot; nothing has been started then.
 pub fn start(spec: JobSpec) -> Result<JobHandle, JobError> {
-    spawn(spec).map(|(handle, _)| handle)
+    start_by(spec, Arc::new(SystemClock))
+}
+
+/// As [`start`], by another clock than the system's.
+///
+/// # Errors
+///
+/// As [`start`].
+pub fn start_by(spec: JobSpec, clock: Arc<dyn Clock>) -> Result<JobHandle, JobError> {
+    spawn(spec, clock).map(|(handle, _)| handle)
 }
 
 /// Describes a job without starting it.
@@ -61,7 +70,7 @@ pub fn describe(spec: &JobSpec, configuration: OptionValues) -> Result<JobDescri
 ///
 /// Why it did not start, or failed for good.
 pub fn run(spec: JobSpec) -> Result<JobResult, JobError> {
-    let (_, thread) = spawn(spec)?;
+    let (_, thread) = spawn(spec, Arc::new(SystemClock))?;
     thread.join().unwrap_or_else(|_| {
         Err(JobError::new(ErrorKind::Internal, "the job's coordinator panicked"))
     })
@@ -69,8 +78,7 @@ pub fn run(spec: JobSpec) -> Result<JobResult, JobError> {
 
 type JobThread = JoinHandle<Result<JobResult, JobError>>;
 
-fn spawn(spec: JobSpec) -> Result<(JobHandle, JobThread), JobError> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+fn spawn(spec: JobSpec, clock: Arc<dyn Clock>) -> Result<(JobHandle, JobThread), JobError> {
     let stats = SharedStats::new(clock.now(), &spec.settings);
     let (requests, requested) = mpsc::unbounded_channel();
     let (end_sender, end) = watch::channel(None);

@@ -37,7 +37,7 @@ pub use dry_run::{DryRun, StateOutcome, dry_run};
 pub use held_up::{HeldUp, hold_up};
 pub use job::{
     HeldSnapshot, describe, dispose_savepoint, newest_recorded, recover_master, run, run_process,
-    start, start_location, start_master, verify_snapshot,
+    start, start_by, start_location, start_master, verify_snapshot,
 };
 pub use master::{AttemptStart, Attempts, RunningAttempt};
 pub use prepare::{RestorePoint, Rewind};

@@ -399,3 +399,6 @@ fn failed(problem: &str) -> i32 {
     eprintln!("error: {problem}");
     1
 }
+
+#[cfg(test)]
+mod tests;

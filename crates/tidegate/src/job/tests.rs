@@ -1,0 +1,103 @@
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
+
+use tidegate_testing::wait_for;
+use tidegate_types::{Monotonic, time::SystemClock};
+
+use super::*;
+use crate::{
+    Clock, EventTime, KeyedProcess, ProcessContext, Timer, Timestamp, WatermarkStrategy,
+    collect::Collector, generator::Generator,
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// The system's clocks, of which somebody sets the one on the wall back.
+#[derive(Default)]
+struct SetBack {
+    millis: AtomicU64,
+}
+
+impl Clock for SetBack {
+    fn now(&self) -> Timestamp {
+        Timestamp(SystemClock.now().millis() - self.millis.load(Ordering::Relaxed))
+    }
+
+    fn monotonic(&self) -> Monotonic {
+        SystemClock.monotonic()
+    }
+}
+
+/// Tells of each event time when the watermark has passed it.
+struct Passed;
+
+impl KeyedProcess<u8, u64> for Passed {
+    type Out = i64;
+
+    fn on_record(&mut self, _: u64, context: &mut ProcessContext<'_, u8, i64>) -> Result<()> {
+        let time = context.timestamp().expect("the stream has event times");
+        context.set_event_timer(time);
+        Ok(())
+    }
+
+    fn on_timer(&mut self, timer: Timer, context: &mut ProcessContext<'_, u8, i64>) -> Result<()> {
+        context.emit(timer.time);
+        Ok(())
+    }
+}
+
+/// Two streams: the first goes on for ever, and the second holds its watermarks back until it has
+/// been silent for long enough.
+fn build(env: &Env, is_silent: &Arc<AtomicBool>, passed: &Collector<i64>) {
+    let is_silent = Arc::clone(is_silent);
+    let generator = || Generator::new(None, |index| index).rate(2_000);
+    let strategy = || WatermarkStrategy::monotonous().with_idleness(Duration::from_secs(1));
+    let first = env.source("first", generator());
+    let first = first.assign_timestamps(strategy(), |number| Ok(EventTime(*number as i64)));
+    let second = env.source("second", generator());
+    let second = second.filter(move |_| Ok(!is_silent.load(Ordering::Relaxed)));
+    let second = second.assign_timestamps(strategy(), |_| Ok(EventTime(0)));
+    first
+        .union(&[&second])
+        .key_by(|_| 0_u8)
+        .process("passed", |_| Ok(Passed))
+        .sink("times", passed.exactly_once_sink());
+}
+
+#[test]
+fn a_wall_clock_that_is_set_back_by_an_hour_holds_nothing_of_a_job_up() {
+    let (clock, passed) = (Arc::new(SetBack::default()), Collector::<i64>::default());
+    let is_silent = Arc::new(AtomicBool::new(false));
+    let arguments = [
+        "-Dexecution.checkpointing.interval=20 ms",
+        "-Dexecution.checkpointing.min-pause=20 ms",
+        "-Dpipeline.auto-watermark-interval=20 ms",
+    ];
+    let (silent, sink) = (Arc::clone(&is_silent), passed.clone());
+    let spec = Job::new("set-back").parsed(arguments, move |env: &Env| {
+        build(env, &silent, &sink);
+        Ok(())
+    });
+    let by = Arc::<SetBack>::clone(&clock);
+    let job = tidegate_runtime::start_by(spec.expect("it can be built"), by).expect("it starts");
+    let wait_for_checkpoints = |more| {
+        let before = job.stats().completed_count;
+        wait_for("checkpoints", || (job.stats().completed_count >= before + more).then_some(()));
+    };
+    wait_for_checkpoints(2);
+    is_silent.store(true, Ordering::Relaxed);
+    // Behind it there is nothing of the second stream any more.
+    wait_for_checkpoints(2);
+    let hour = u64::try_from(HOUR.as_millis()).expect("it is short");
+    clock.millis.store(hour, Ordering::Relaxed);
+    wait_for_checkpoints(5);
+    // The second stream is found idle, the first one's watermarks go on, and checkpoints commit it.
+    let _ = passed.take();
+    let count = || passed.take().into_iter().max();
+    let first = wait_for("times that have passed", count);
+    wait_for("later ones", || count().filter(|later| *later > first));
+    job.cancel();
+    job.wait_blocking().expect("a cancelled job has not failed");
+}

@@ -12,6 +12,7 @@ use tidegate::{
     discard::discard,
     prelude::*,
 };
+use tidegate_testing::wait_for;
 
 /// Restarts would not end.
 const RESTARTS: [&str; 3] = [
@@ -20,9 +21,12 @@ const RESTARTS: [&str; 3] = [
     "-Drestart-strategy.fixed-delay.attempts=1000000",
 ];
 
-fn failing(build: impl Fn(&Env) -> Result<()> + Send + Sync + 'static) -> JobError {
-    let error = Job::new("contracts").try_run(RESTARTS, move |env| build(env));
-    error.expect_err("a broken contract ends the job")
+fn failing(name: &str, build: impl Fn(&Env) -> Result<()> + Send + Sync + 'static) -> JobError {
+    // One each: two runs of one job would take it over from each other.
+    let job = Job::new(name).start(RESTARTS, move |env| build(env)).expect("it starts");
+    // A job that stands still for ever must not do so in here.
+    wait_for("the job to end", || job.stats().status.is_terminal().then_some(()));
+    job.wait_blocking().expect_err("a broken contract ends the job")
 }
 
 /// A number, to be read once.
@@ -88,7 +92,7 @@ impl SourceReader for Reader {
 
 #[test]
 fn a_split_that_is_assigned_to_nobody_ends_the_job() {
-    let error = failing(|env| {
+    let error = failing("astray", |env| {
         env.source("numbers", Astray).sink("nowhere", discard());
         Ok(())
     });
@@ -122,7 +126,7 @@ impl SinkWriter for Idle {
 
 #[test]
 fn a_writer_that_is_ready_and_takes_nothing_ends_the_job() {
-    let error = failing(|env| {
+    let error = failing("idle", |env| {
         env.from_collection("numbers", vec![7]).sink("idle", Idle);
         Ok(())
     });

@@ -51,11 +51,12 @@ pub fn lines(folder: &Path) -> Vec<String> {
 
 /// Makes a copy of a checkpoint under a later number, as a run could have left it that was taken over
 /// from before it had recorded it.
-pub fn forge_later(checkpoint: &Path) {
+pub fn forge_later(checkpoint: &Path) -> PathBuf {
     let number = name(checkpoint).trim_start_matches("chk-").parse::<u64>().expect("a number");
     let forged = checkpoint.with_file_name(format!("chk-{}", number + 1_000));
     fs::create_dir(&forged).expect("the folder is the test's own");
     for file in fs::read_dir(checkpoint).expect("it is there").flatten() {
         fs::copy(file.path(), forged.join(file.file_name())).expect("there is room");
     }
+    forged
 }

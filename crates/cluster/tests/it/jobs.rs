@@ -63,10 +63,7 @@ async fn a_job_runs_over_several_task_managers() {
     site.assert_results();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_several_submissions_with_one_id_at_once_one_runs() {
-    let site = Site::new();
-    let cluster = Cluster::start(site.path(), &[1]).await;
+async fn submit_several_with_one_id(site: &Site, cluster: &Cluster) {
     let id = JobId::from_name("one");
     let submission = cluster.submission(flights(), &site.arguments(&[SLOW]), &[OFTEN]).await;
     let submission = Submission { job_id: Some(id), ..submission };
@@ -81,6 +78,20 @@ async fn of_several_submissions_with_one_id_at_once_one_runs() {
     let view = cluster.wait_for_status(id, JobStatus::Finished).await;
     assert_eq!(view.stats.restarts, 0, "{:#?}", view.stats.failures);
     site.assert_results();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_submissions_with_one_id_at_once_one_runs() {
+    let site = Site::new();
+    let cluster = Cluster::start(site.path(), &[1]).await;
+    submit_several_with_one_id(&site, &cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_submissions_with_one_id_at_once_one_runs_without_high_availability_too() {
+    let site = Site::new();
+    let cluster = Cluster::start_mortal(site.path(), &[1]).await;
+    submit_several_with_one_id(&site, &cluster).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

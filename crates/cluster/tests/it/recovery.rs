@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use tidegate_cluster::dispatcher::{Submission, SubmitError};
 use tidegate_runtime::JobStatus;
 use tidegate_testing::{
     folders::{checkpoints, forge_later, is_complete},
@@ -37,7 +38,7 @@ async fn jobs_outlive_their_jobmanager() {
     cluster.wait_for_status(id, JobStatus::Finished).await;
     site.assert_results();
     let left = checkpoints(&site.path().join("out/checkpoints"));
-    assert_eq!(left, <[std::path::PathBuf; 0]>::default());
+    assert_eq!(left, <[PathBuf; 0]>::default());
     let jobs = site.path().join("ha/test/jobs");
     wait_for("the job's record to go", || {
         fs::read_dir(&jobs).map_or(true, |mut jobs| jobs.next().is_none()).then_some(())
@@ -71,12 +72,12 @@ async fn a_checkpoint_that_was_never_recorded_is_not_gone_on_from() {
     cluster.kill_jobmanager();
     let all = checkpoints(&site.path().join("out/checkpoints"));
     let latest = all.iter().rfind(|folder| is_complete(folder)).expect("some are complete");
-    forge_later(latest);
+    let forged = forge_later(latest);
     cluster.restart_jobmanager().await;
     wait_until_recovered(&cluster, id).await;
     let view = cluster.wait_for_status(id, JobStatus::Finished).await;
-    let (restored, _) = view.stats.restored.expect("it goes on from a snapshot");
-    assert!(restored.get() < 1_000, "it goes on from the forged {restored}");
+    let (_, restored) = view.stats.restored.expect("it goes on from a snapshot");
+    assert_ne!(Path::new(&restored), forged, "it was never complete");
     site.assert_results();
 }
 
@@ -97,9 +98,9 @@ async fn a_savepoint_outlives_its_jobmanager_and_the_checkpoints_behind_it() {
     for _ in 0..2 {
         handle.checkpoint().await.expect("it is taken");
     }
+    assert!(is_complete(Path::new(&savepoint)), "the savepoint is its user's");
     let (_, restored) = cluster.job(id).stats.restored.expect("it goes on from a snapshot");
     assert_eq!(restored, checkpoint, "a savepoint takes no part in recovery");
-    assert!(is_complete(Path::new(&savepoint)), "the savepoint is its user's");
     cluster.wait_for_status(id, JobStatus::Finished).await;
     site.assert_results();
 }
@@ -144,4 +145,45 @@ async fn a_job_whose_record_was_damaged_stays_listed_until_somebody_cancels_it()
     let _ = cluster.dispatcher.cancel(id);
     cluster.wait_for_status(id, JobStatus::Canceled).await;
     assert!(!record.exists(), "nobody goes on with it any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_another_jobmanager_has_left_a_job_under_is_not_given_to_a_second_one() {
+    let site = Site::new();
+    let cluster = Cluster::start(site.path(), &[1]).await;
+    let id = JobId::from_name("left");
+    // It has come since this JobManager has recovered what there was.
+    let record = site.path().join(format!("ha/test/jobs/{id}"));
+    fs::create_dir_all(record.parent().expect("a folder")).expect("it is the test's own");
+    fs::write(&record, "its record").expect("so is what is in it");
+    let submission = cluster.submission(flights(), &site.arguments(&[SLOW]), &[OFTEN]).await;
+    let submission = Submission { job_id: Some(id), ..submission };
+    let error = cluster.dispatcher.submit(submission).await.expect_err("it is somebody's");
+    assert!(matches!(error, SubmitError::Duplicate { .. }), "{error}");
+    assert_eq!(fs::read(&record).expect("it is there"), b"its record");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_checkpoint_of_a_job_that_runs_is_not_disposed_of() {
+    let site = Site::new();
+    let mut cluster = Cluster::start(site.path(), &[1]).await;
+    let rarely = ("execution.checkpointing.interval", "1 h");
+    let id = cluster.submit(flights(), &site.arguments(&[SLOW]), &[rarely, SOON]).await;
+    let handle = cluster.dispatcher.handle(id).expect("it runs");
+    let checkpoint = handle.checkpoint().await.expect("it is taken");
+    let target = site.path().join("savepoints").display().to_string();
+    let savepoint = handle.savepoint(Some(target)).await.expect("it is taken");
+    for _ in 0..2 {
+        let error = cluster.dispatcher.dispose(&checkpoint).await.expect_err("it is in use");
+        assert!(error.to_string().contains(&id.to_string()), "{error}");
+        assert!(is_complete(Path::new(&checkpoint)), "it is all that the job has");
+        // The next one knows of it as well.
+        cluster.kill_jobmanager();
+        cluster.restart_jobmanager().await;
+        wait_until_recovered(&cluster, id).await;
+    }
+    cluster.dispatcher.dispose(&savepoint).await.expect("no job goes on from it");
+    assert!(!Path::new(&savepoint).exists());
+    cluster.wait_for_status(id, JobStatus::Finished).await;
+    site.assert_results();
 }

@@ -40,28 +40,38 @@ impl Drop for Cluster {
     }
 }
 
-/// Starts a JobManager whose jobs outlive it.
-async fn start_jobmanager(folder: &Path, address: SocketAddr) -> (Runtime, Dispatcher, SocketAddr) {
+/// Becomes the one whose jobs outlive it, when an earlier one is gone.
+async fn lead(folder: &Path) -> Leadership {
+    let storage = folder.join("ha").display().to_string();
+    let leader = LeaderOptions {
+        name: "the test's JobManager".to_owned(),
+        retry_period: Duration::from_millis(100),
+        // The kernel tells that an earlier one is gone.
+        lease_duration: Duration::from_secs(3600),
+        take_over: false,
+    };
+    let leadership = Leadership::gain(&storage, "/test", &leader).await;
+    leadership.expect("the folder is the test's own")
+}
+
+/// Starts a JobManager; with `leads` its jobs outlive it.
+async fn start_jobmanager(
+    folder: &Path,
+    address: SocketAddr,
+    leads: bool,
+) -> (Runtime, Dispatcher, SocketAddr) {
     let runtime = Runtime::new().expect("the system can start threads");
     let folder = folder.to_owned();
     let (sender, started) = tokio::sync::oneshot::channel();
     runtime.spawn(async move {
         let listener = bind(address).await;
         let address = listener.local_addr().expect("it is bound");
-        let storage = folder.join("ha").display().to_string();
-        let leader = LeaderOptions {
-            name: "the test's JobManager".to_owned(),
-            retry_period: Duration::from_millis(100),
-            // The kernel tells that an earlier one is gone.
-            lease_duration: Duration::from_secs(3600),
-            take_over: false,
-        };
-        let leadership = Leadership::gain(&storage, "/test", &leader).await;
+        let leadership = if leads { Some(lead(&folder).await) } else { None };
         let options = JobManagerOptions {
             folder: folder.join("jobmanager"),
             configuration: OptionValues::default(),
             secret: None,
-            leadership: Some(leadership.expect("the folder is the test's own")),
+            leadership,
             heartbeat: HeartbeatOptions {
                 interval: Duration::from_millis(500),
                 timeout: Duration::from_secs(4),
@@ -88,10 +98,19 @@ async fn bind(address: SocketAddr) -> TcpListener {
 }
 
 impl Cluster {
-    /// With as many TaskManagers as there are numbers of slots.
+    /// With as many TaskManagers as there are numbers of slots; its jobs outlive its JobManager.
     pub(crate) async fn start(folder: &Path, slots: &[u32]) -> Self {
+        Self::begin(folder, slots, true).await
+    }
+
+    /// The same, without high availability.
+    pub(crate) async fn start_mortal(folder: &Path, slots: &[u32]) -> Self {
+        Self::begin(folder, slots, false).await
+    }
+
+    async fn begin(folder: &Path, slots: &[u32], leads: bool) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (jobmanager, dispatcher, address) = start_jobmanager(folder, any).await;
+        let (jobmanager, dispatcher, address) = start_jobmanager(folder, any, leads).await;
         let mut cluster = Self {
             dispatcher,
             jobmanager: Some(jobmanager),
@@ -118,9 +137,9 @@ impl Cluster {
         }
     }
 
-    /// Starts another one at the same address.
+    /// Starts another one at the same address, which goes on with its jobs.
     pub(crate) async fn restart_jobmanager(&mut self) {
-        let (jobmanager, dispatcher, _) = start_jobmanager(&self.folder, self.address).await;
+        let (jobmanager, dispatcher, _) = start_jobmanager(&self.folder, self.address, true).await;
         self.jobmanager = Some(jobmanager);
         self.dispatcher = dispatcher;
     }

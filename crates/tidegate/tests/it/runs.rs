@@ -98,7 +98,7 @@ fn a_checkpoint_that_the_log_does_not_know_was_never_complete() {
     first.wait_blocking().expect("a cancelled job has not failed");
     let left = checkpoints(&folder.path().join("checkpoints"));
     let latest = left.iter().rfind(|folder| is_complete(folder)).expect("it is retained");
-    forge_later(latest);
+    let _forged = forge_later(latest);
     // One that a killed run has written, as far as anybody can see.
     let number = name(latest).trim_start_matches("chk-").parse::<u64>().expect("a number");
     let whole = latest.with_file_name(format!("chk-{}", number + 500));

@@ -1,7 +1,7 @@
 //! A JobManager as a program of one's own, whose jobs outlive it. Arguments: its folder, where what
 //! outlives it is kept, and a file into which it writes where its REST API is.
 
-use std::{collections::BTreeMap, error::Error, fs, process::ExitCode, time::Duration};
+use std::{error::Error, fs, process::ExitCode, time::Duration};
 
 use tidegate_cluster::{
     jobmanager::{JobManager, JobManagerOptions},
@@ -9,6 +9,7 @@ use tidegate_cluster::{
     resources::HeartbeatOptions,
     rest::{self, RestOptions},
 };
+use tidegate_types::options::OptionValues;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -37,7 +38,7 @@ async fn run(folder: &str, storage: &str, address: &str) -> Result<(), Box<dyn E
     };
     let manager = JobManager::new(JobManagerOptions {
         folder: folder.into(),
-        configuration: BTreeMap::new(),
+        configuration: OptionValues::default(),
         secret: None,
         heartbeat: HeartbeatOptions {
             interval: Duration::from_secs(10),
@@ -53,6 +54,8 @@ async fn run(folder: &str, storage: &str, address: &str) -> Result<(), Box<dyn E
     let (options, shutdown) = (
         RestOptions {
             token: None,
+            names: Vec::new(),
+            first_code: None,
             max_content_length: u64::MAX,
             async_store_duration: Duration::from_secs(300),
         },

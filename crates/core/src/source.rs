@@ -98,7 +98,8 @@ pub trait Source: 'static {
     /// How to find the splits, each at its beginning. What it returns is called, and the future
     /// awaited, on Tokio, by every subtask, once or at each [`Source::discovery_interval`]; splits
     /// that are known already are left out by the caller. A bounded source that every subtask has
-    /// found the splits of is not asked again when the job is restored.
+    /// found the splits of is not asked again when the job is restored, but once at its start, and in a
+    /// dry run, to tell whether it names something else now.
     fn discovery(&self) -> Discovery<Self::Split>;
 
     /// How often to look for new splits, `None` for a bounded source that looks once.

@@ -2,7 +2,7 @@
 //!
 //! Types are compared as before every start; then every key and value is decoded as the program's
 //! own types, for every subtask, and thrown away. Sources and sinks are not made: they would touch
-//! the world.
+//! the world. Bounded sources look for their splits, and nothing is read.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, task::Waker};
 

@@ -3,7 +3,8 @@
 //! A bounded source looks for its splits once in the job's life, not once per attempt: a job that
 //! is restored reads the input that it began with, whatever has come or gone since. For that each
 //! subtask puts into the snapshot whether it has looked; a subtask that has not has its splits in
-//! nobody's state, so the source looks again unless all of them had.
+//! nobody's state, so the source looks again unless all of them had. When a job has been started from a
+//! snapshot one subtask looks once more, only to tell what it would find now.
 
 use std::{
     collections::HashSet,

@@ -233,8 +233,13 @@ fn a_state_that_nobody_takes_over_is_refused_like_an_operator_and_both_names_are
 
     let renamed = start(&from, ("sessions", "open"), ("known", "seen")).expect("it is told");
     let again = stop(&renamed);
+    let end = |started: Result<JobHandle, JobError>| {
+        let handle = started.expect("nothing is lost, or that is meant");
+        handle.cancel();
+        let _ = handle.wait_blocking();
+    };
     // From now on it has its new name.
-    start(&["-s", &again], ("sessions", "-"), ("known", "-")).expect("nothing is lost").cancel();
+    end(start(&["-s", &again], ("sessions", "-"), ("known", "-")));
     let allowed = ["-s", &savepoint, "--allow-non-restored-state"];
-    start(&allowed, ("sessions", "-"), ("known", "-")).expect("that is meant").cancel();
+    end(start(&allowed, ("sessions", "-"), ("known", "-")));
 }

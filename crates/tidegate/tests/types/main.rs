@@ -24,10 +24,14 @@ use tidegate::{
     savepoint::{Savepoint, SavepointWriter},
 };
 use tidegate_snapshot::{
+    codec,
     manifest::StateDescription,
     segment::{KeyedSegmentReader, KeyedSegmentWriter},
 };
-use tidegate_state::{Key, KeyedBackend, RestoreSource, check_key, check_type};
+use tidegate_state::{
+    Key, KeyedBackend, RestoreSource, check_key, check_type, declared::decode_value,
+    type_description,
+};
 use tidegate_types::{KeyGroupRange, time::SystemClock};
 
 /// How many values of each type there are.
@@ -176,20 +180,16 @@ impl Case {
     /// A type that can't be a key.
     pub(crate) fn value<T: Value>(name: &'static str, refused: &'static [&'static str]) -> Self {
         let check = || check_type::<T>().map_err(|error| error.to_string());
-        Self { name, refused, check, survives: survives_as_value::<T> }
+        Self { name, refused, check, survives: survives_in_bytes::<T> }
     }
 
     /// One that can.
     pub(crate) fn key<T: Value + Eq>(name: &'static str, refused: &'static [&'static str]) -> Self {
-        let survives = |name: &str| {
-            survives_as_value::<T>(name);
-            survives_as_key::<T>(name);
-        };
         let check = || {
             check_type::<T>().map_err(|error| error.to_string())?;
             check_key::<T>().map_err(|error| error.to_string())
         };
-        Self { name, refused, check, survives }
+        Self { check, ..Self::value::<T>(name, refused) }
     }
 
     /// One that is no key, since it has no order.
@@ -198,11 +198,36 @@ impl Case {
         refused: &'static [&'static str],
     ) -> Self {
         let survives = |name: &str| {
-            survives_as_value::<T>(name);
+            survives_in_bytes::<T>(name);
             let error = check_key::<T>().expect_err("it has no order").to_string();
             assert!(error.contains("is no type for keys"), "{name}: {error}");
         };
         Self { survives, ..Self::value::<T>(name, refused) }
+    }
+
+    pub(crate) fn value_in_states<T: Value>(
+        name: &'static str,
+        refused: &'static [&'static str],
+    ) -> Self {
+        Self { survives: survives_as_value::<T>, ..Self::value::<T>(name, refused) }
+    }
+
+    pub(crate) fn key_in_states<T: Value + Eq>(
+        name: &'static str,
+        refused: &'static [&'static str],
+    ) -> Self {
+        let survives = |name: &str| {
+            survives_as_value::<T>(name);
+            survives_as_key::<T>(name);
+        };
+        Self { survives, ..Self::key::<T>(name, refused) }
+    }
+
+    pub(crate) fn unordered_in_states<T: Value + Eq>(
+        name: &'static str,
+        refused: &'static [&'static str],
+    ) -> Self {
+        Self { survives: survives_as_value::<T>, ..Self::unordered::<T>(name, refused) }
     }
 
     fn run(&self) {
@@ -263,10 +288,36 @@ fn hand_over<K: Key>(before: &mut KeyedBackend<K>, after: &mut KeyedBackend<K>) 
     assert_eq!(after.restore(&[source]).expect("it is restored"), Vec::<String>::new());
 }
 
+/// What states, savepoints and streams are made of: bytes that are read as the same type, and as one
+/// that has a field more.
+fn survives_in_bytes<T: Value>(name: &str) {
+    let described = StateDescription {
+        id: 0,
+        name: "value".to_owned(),
+        kind: "value".to_owned(),
+        value_type: type_description::<Before<T>>(),
+        ttl_ms: None,
+    };
+    let carry = decode_value::<After<T>>(&described).expect("a field is added");
+    for value in values::<T>() {
+        let mut bytes = Vec::new();
+        codec::encode(&Before { value: value.clone() }, &mut bytes).expect("it is encoded");
+        let again = codec::decode_exact::<Before<T>>(&bytes).expect("it is read");
+        assert_eq!(again.value, value, "{name}");
+        let after = carry(&mut bytes.as_slice()).expect("it is carried over");
+        assert_eq!(after, After { more: 7, value }, "{name}");
+    }
+    survives_the_network(name, values::<T>());
+}
+
 fn survives_as_value<T: Value>(name: &str) {
     let values = values::<T>();
     survives_a_checkpoint(name, &values);
     survives_a_savepoint(name, &values);
+    survives_the_network(name, values);
+}
+
+fn survives_the_network<T: Value>(name: &str, values: Vec<T>) {
     let batch = Batch::from(values);
     let bytes = batch.encode().expect("it is encoded");
     let again = BatchType::of::<T>().decode(&bytes).expect("it is a batch");

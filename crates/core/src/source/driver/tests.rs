@@ -323,6 +323,28 @@ fn a_bounded_source_reads_the_input_it_began_with_at_any_parallelism() {
 }
 
 #[test]
+fn input_that_the_snapshot_does_not_know_is_told() {
+    let mut subtasks = [start(&Numbers::bounded(&[Look::Finds(vec![0, 1])]), (0, 1), &[])];
+    run_until(subtasks[0].as_mut(), 1, &mut Emitted(Vec::new()));
+    let restored = context((0, 1), &union(&mut subtasks)).restored;
+    let told = |source: &Numbers| {
+        let difference = compare_source(source, &restored).expect("the splits decode");
+        TOKIO.block_on(difference).expect("it looks")
+    };
+    assert_eq!(told(&Numbers::bounded(&[Look::Finds(vec![0, 1])])), None);
+    // 0 has been read to its end, and may be gone.
+    let other = told(&Numbers::bounded(&[Look::Finds(vec![2])])).expect("it is another input");
+    assert!(other.contains("the source names `2`, of which the snapshot knows nothing"), "{other}");
+    assert!(
+        other.contains("the snapshot has `1`, which the source does not name any more"),
+        "{other}"
+    );
+    // One that looks again by itself reads what is new.
+    let interval = Some(Duration::from_secs(3600));
+    assert_eq!(told(&Numbers { interval, ..Numbers::bounded(&[]) }), None);
+}
+
+#[test]
 fn what_one_subtask_had_not_found_yet_is_looked_for_after_the_restore() {
     let source = Numbers::bounded(&[Look::Finds(vec![0, 1])]);
     let mut fast = start(&source, (0, 2), &[]);

@@ -1,6 +1,9 @@
 //! A JobManager ends without a goodbye, and another one goes on with its jobs.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use tidegate_cluster::dispatcher::{Submission, SubmitError};
 use tidegate_runtime::JobStatus;

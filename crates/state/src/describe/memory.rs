@@ -18,7 +18,9 @@ const DEPTH: usize = 200;
 struct KnownEnum {
     variants: &'static [&'static str],
     bodies: Vec<Option<Body>>,
-    /// How often it has been made up, once all of its variants were known.
+    /// How often it has been gone through with all of its variants known.
+    turn: usize,
+    /// How often it has been made up.
     made_up: usize,
 }
 
@@ -262,6 +264,7 @@ impl Memory {
         let known = enums.entry(identity).or_insert_with(|| KnownEnum {
             variants,
             bodies: vec![None; variants.len()],
+            turn: 0,
             made_up: 0,
         });
         if !self.is_around(identity) && self.making.get() != Making::Shape && !variants.is_empty() {
@@ -273,7 +276,12 @@ impl Memory {
             return Some(next % variants.len());
         }
         if !self.is_around(identity) {
-            return Some(known.bodies.iter().position(Option::is_none).unwrap_or(0));
+            // With all of them known, each in turn: enums inside of them may not be.
+            let unseen = known.bodies.iter().position(Option::is_none);
+            return Some(unseen.unwrap_or_else(|| {
+                known.turn += 1;
+                known.turn % variants.len().max(1)
+            }));
         }
         let unit = known.bodies.iter().position(|body| *body == Some(Body::Unit));
         let around = self.around.borrow();

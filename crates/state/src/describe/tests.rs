@@ -103,6 +103,29 @@ fn leaves_and_collections() {
     assert_eq!(type_description::<IpAddr>(), "IpAddr { V4((u8, u8, u8, u8)) | V6([u8; 16]) }");
 }
 
+#[derive(Deserialize)]
+enum Outer {
+    First,
+    Second(Option<Inner>),
+    Third,
+}
+
+#[derive(Deserialize)]
+enum Inner {
+    One { of: Vec<Event> },
+    Two,
+    Three(u8),
+}
+
+#[test]
+fn an_enum_inside_of_a_later_variant_of_another() {
+    assert_eq!(
+        type_description::<Outer>(),
+        "Outer { First | Second(Option<Inner { One { of: List<Event { Opened | Moved(i32, i32) | \
+         Renamed { to: String } | Measured(Meters(f64)) }> } | Two | Three(u8) }>) | Third }"
+    );
+}
+
 #[test]
 fn structs_and_enums() {
     assert_eq!(

@@ -38,7 +38,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tidegate-state",
         ],
     ),
-    ("tidegate-connectors", &["tidegate-types", "tidegate-core"]),
+    ("tidegate-connectors", &["tidegate-types", "tidegate-storage", "tidegate-core"]),
     (
         "tidegate-cluster",
         &[

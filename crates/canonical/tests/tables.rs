@@ -258,8 +258,8 @@ fn a_file_of_another_state_is_refused() {
     assert_eq!(error.to_string(), expected);
 }
 
-/// A table of `count` texts of `length` bytes each.
-fn texts(count: u64, length: usize) -> Bytes {
+/// Texts by number.
+fn of_texts() -> TableSchema {
     let state = StateDescription {
         id: 0,
         name: "state".to_owned(),
@@ -267,8 +267,13 @@ fn texts(count: u64, length: usize) -> Bytes {
         value_type: "String".to_owned(),
         ttl_ms: None,
     };
+    TableSchema::keyed("u64", &state)
+}
+
+/// A table of `count` texts of `length` bytes each.
+fn texts(count: u64, length: usize) -> Bytes {
     let mut file = Vec::new();
-    let mut writer = TableWriter::new(TableSchema::keyed("u64", &state), &mut file).expect("begun");
+    let mut writer = TableWriter::new(of_texts(), &mut file).expect("begun");
     // What can't be compressed away.
     let mut seed = 1_u64;
     let mut letter = || {
@@ -288,15 +293,7 @@ fn texts(count: u64, length: usize) -> Bytes {
 #[test]
 fn large_values_come_in_small_batches_and_row_groups() {
     let file = texts(300, 140_000);
-    let state = StateDescription {
-        id: 0,
-        name: "state".to_owned(),
-        kind: "value".to_owned(),
-        value_type: "String".to_owned(),
-        ttl_ms: None,
-    };
-    let reader =
-        TableReader::open(TableSchema::keyed("u64", &state), file.clone()).expect("opened");
+    let reader = TableReader::open(of_texts(), file.clone()).expect("opened");
     let batches = reader.batches().expect("read");
     let most = batches.iter().map(|batch| batch.num_rows()).max().unwrap_or(0);
     assert!(most * 140_000 < 8 << 20, "a batch of {most} rows");

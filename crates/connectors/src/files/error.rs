@@ -70,6 +70,14 @@ pub enum FileError {
         /// The file, with U+FFFD for what is not UTF-8.
         path: String,
     },
+    /// A location that is no local file's.
+    #[error("`{path}` is no place for files: {problem}")]
+    Location {
+        /// As it was written.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// An option of the source or sink is out of its range.
     #[error("{0}")]
     Option(&'static str),
@@ -176,6 +184,7 @@ impl FileError {
             Self::NoMatch { .. }
             | Self::Pattern { .. }
             | Self::Name { .. }
+            | Self::Location { .. }
             | Self::Option(_)
             | Self::BadRecord(_)
             | Self::Header { .. }

@@ -50,7 +50,7 @@ pub use commit::PendingFile;
 pub use encoder::{CsvEncoder, Encoder, JsonLinesEncoder};
 pub use writer::FileWriter;
 
-use super::error::FileError;
+use super::{error::FileError, place::local_path};
 
 /// The size at which a file is closed unless told otherwise, in bytes: 128 MiB.
 pub const ROLL_SIZE: u64 = 128 * 1024 * 1024;
@@ -62,7 +62,8 @@ pub const ROLL_SIZE: u64 = 128 * 1024 * 1024;
 /// Finished files are called `part-<subtask>-<attempt's token>-<counter>.<extension>`; what is not
 /// finished begins with a dot.
 pub struct FileSink<E> {
-    dir: PathBuf,
+    /// Where it writes, or why it can't.
+    dir: Result<PathBuf, FileError>,
     roll_size: u64,
     encoder: PhantomData<fn() -> E>,
 }
@@ -77,7 +78,7 @@ impl<E: Encoder> FileSink<E> {
     /// Writes into the folder `dir`, which is made if need be.
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), roll_size: ROLL_SIZE, encoder: PhantomData }
+        Self { dir: local_path(dir.into()), roll_size: ROLL_SIZE, encoder: PhantomData }
     }
 
     /// Closes a file once it has about so many bytes ([`ROLL_SIZE`] unless told otherwise), if no
@@ -98,7 +99,7 @@ impl<E: Encoder> TwoPhaseSink for FileSink<E> {
         if self.roll_size == 0 {
             return Err(FileError::Option("a file sink's roll size must be at least 1").mark());
         }
-        Ok(FileWriter::new(self.dir.clone(), self.roll_size, &context))
+        Ok(FileWriter::new(self.dir.clone().map_err(FileError::mark)?, self.roll_size, &context))
     }
 
     fn commit(
@@ -106,14 +107,14 @@ impl<E: Encoder> TwoPhaseSink for FileSink<E> {
         committables: Vec<PendingFile>,
     ) -> BoxFuture<'static, UserResult<Vec<CommitOutcome>>> {
         let dir = self.dir.clone();
-        let task = move || commit::commit(&dir, &committables);
+        let task = move || commit::commit(&dir?, &committables);
         async move { tokio::task::spawn_blocking(task).await?.map_err(FileError::mark) }.boxed()
     }
 
     fn recover(&self, context: SinkContext) -> BoxFuture<'static, UserResult<()>> {
         let (dir, owner) = (self.dir.clone(), names::owner(&context));
         let is_leftover = move |token| context.is_leftover(token);
-        let task = move || commit::sweep(&dir, owner, is_leftover);
+        let task = move || commit::sweep(&dir?, owner, is_leftover);
         async move { tokio::task::spawn_blocking(task).await?.map_err(FileError::mark) }.boxed()
     }
 }

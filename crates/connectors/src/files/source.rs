@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use futures::FutureExt;
+use futures::{FutureExt, future};
 use tidegate_core::{ReaderContext, Source, source::Discovery};
 use tidegate_types::UserResult;
 
@@ -14,6 +14,7 @@ use super::{
     discover::{Emptiness, FileSplit, Search},
     error::FileError,
     format::{Format, csv::Csv, dead_letters::DeadLetters},
+    place::local_path,
     pump::{BadRecords, Policy, SkippedRecords},
     reader::FileReader,
 };
@@ -29,7 +30,8 @@ use crate::rate::RateLimit;
 /// gone: positions are places in their content.
 #[derive(Clone, Debug)]
 pub struct FileSource<F> {
-    pattern: PathBuf,
+    /// Where it reads, or why it can't.
+    pattern: Result<PathBuf, FileError>,
     format: F,
     watch: Option<Duration>,
     rate: Option<u64>,
@@ -42,7 +44,7 @@ impl<F: Format> FileSource<F> {
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, format: F) -> Self {
         Self {
-            pattern: path.into(),
+            pattern: local_path(path.into()),
             format,
             watch: None,
             rate: None,
@@ -135,7 +137,14 @@ impl<F: Format> Source for FileSource<F> {
 
     fn discovery(&self) -> Discovery<FileSplit> {
         let emptiness = if self.watch.is_some() { Emptiness::Allowed } else { Emptiness::Refused };
-        let search = Arc::new(Mutex::new(Search::new(self.pattern.clone(), emptiness)));
+        let pattern = match &self.pattern {
+            Ok(pattern) => pattern.clone(),
+            Err(error) => {
+                let error = error.clone();
+                return Box::new(move || future::ready(Err(error.clone().mark())).boxed());
+            }
+        };
+        let search = Arc::new(Mutex::new(Search::new(pattern, emptiness)));
         Box::new(move || {
             let search = Arc::clone(&search);
             let found = tokio::task::spawn_blocking(move || {
@@ -150,6 +159,7 @@ impl<F: Format> Source for FileSource<F> {
     }
 
     fn reader(&self, context: ReaderContext) -> UserResult<FileReader<F>> {
+        self.pattern.as_ref().map_err(|error| error.clone().mark())?;
         if self.rate == Some(0) {
             return Err(FileError::Option("a file source's rate must be at least 1").mark());
         }

@@ -5,7 +5,7 @@ use std::{
     io::Write,
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -62,21 +62,23 @@ impl Pair {
     }
 
     fn start_at(&self, addresses: &[String; 3], more: &[&str]) -> [Process; 2] {
-        [0, 1].map(|index| {
-            let own = [
-                "--parallelism=2".to_owned(),
-                format!("--data={}", self.input.display()),
-                format!("--out={}", self.output().display()),
-                "-Dexecution.checkpointing.interval=50 ms".to_owned(),
-            ];
-            let more = more.iter().map(|argument| (*argument).to_owned()).collect::<Vec<_>>();
-            // Both find the token in a folder of the test's own, and one of them makes it.
-            let folder = format!("TIDEGATE_CONF_DIR={}", self.folder.join("conf").display());
-            let program = [folder, flights().display().to_string()];
-            let arguments = [&program, own.as_slice(), &seat(addresses, index), &more].concat();
-            let log = self.folder.join(format!("log-{index}"));
-            Process::start(Path::new("env"), &arguments, &log)
-        })
+        [0, 1].map(|index| self.start_one(addresses, index, more))
+    }
+
+    fn start_one(&self, addresses: &[String; 3], index: usize, more: &[&str]) -> Process {
+        let own = [
+            "--parallelism=2".to_owned(),
+            format!("--data={}", self.input.display()),
+            format!("--out={}", self.output().display()),
+            "-Dexecution.checkpointing.interval=50 ms".to_owned(),
+        ];
+        let more = more.iter().map(|argument| (*argument).to_owned()).collect::<Vec<_>>();
+        // Both find the token in a folder of the test's own, and one of them makes it.
+        let folder = format!("TIDEGATE_CONF_DIR={}", self.folder.join("conf").display());
+        let program = [folder, flights().display().to_string()];
+        let arguments = [&program, own.as_slice(), &seat(addresses, index), &more].concat();
+        let log = self.folder.join(format!("log-{index}"));
+        Process::start(Path::new("env"), &arguments, &log)
     }
 
     /// Waits until a checkpoint completes that was not there before.
@@ -141,8 +143,8 @@ impl Drop for Over<'_> {
 }
 
 /// Connects to an address again and again, and says something that does not belong there.
-fn pester(address: &str, words: &[u8], over: &AtomicBool) -> usize {
-    let (mut held, mut count) = (Vec::new(), 0);
+fn pester(address: &str, words: &[u8], over: &AtomicBool, count: &AtomicUsize) {
+    let mut held = Vec::new();
     while !over.load(Ordering::Relaxed) {
         // The machine has other things to do, too.
         std::thread::sleep(Duration::from_millis(1));
@@ -153,12 +155,11 @@ fn pester(address: &str, words: &[u8], over: &AtomicBool) -> usize {
         // It may have been turned away already.
         let _ = stream.write_all(words);
         held.push(stream);
-        count += 1;
+        count.fetch_add(1, Ordering::Relaxed);
         if held.len() > 100 {
             held.remove(0);
         }
     }
-    count
 }
 
 #[test]
@@ -166,20 +167,21 @@ fn strangers_neither_end_nor_hold_up_the_start() {
     let folder = tempfile::tempdir().expect("a folder");
     let pair = Pair::in_folder(folder.path());
     let addresses = addresses();
-    let over = AtomicBool::new(false);
+    let (over, count) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
-        let over = &over;
+        let (over, count) = (&over, &count);
         let end = Over(over);
         let words: [&[u8]; 3] = [b"", b"GET / HTTP/1.1\r\n\r\n", &[0; 100]];
-        let strangers = addresses.iter().flat_map(|address| words.map(|words| (address, words)));
-        let strangers =
-            strangers.map(|(address, words)| scope.spawn(move || pester(address, words, over)));
-        let strangers = strangers.collect::<Vec<_>>();
-        let mut processes = pair.start_at(&addresses, &[SLOW]);
+        for (address, words) in
+            addresses.iter().flat_map(|address| words.map(|words| (address, words)))
+        {
+            scope.spawn(move || pester(address, words, over, count));
+        }
+        let leader = pair.start_one(&addresses, 0, &[SLOW]);
+        wait_for("strangers", || (count.load(Ordering::Relaxed) > 50).then_some(()));
+        let mut processes = [leader, pair.start_one(&addresses, 1, &[SLOW])];
         pair.wait_for_checkpoint(&mut processes);
         drop(end);
-        let count = strangers.into_iter().map(|stranger| stranger.join().expect("no panic"));
-        assert!(count.sum::<usize>() > 10, "nobody has come");
         for process in processes {
             process.finish();
         }

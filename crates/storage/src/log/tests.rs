@@ -142,8 +142,13 @@ async fn inv_held_what_a_savepoint_holds_is_known_until_it_is_committed_however_
     log.append(chk(21, 0x12)).await.expect("the only one");
     let before = held(&log).await;
     assert_eq!(before, [0x11]);
-    // The next run knows it, though the entry of the savepoint is long gone.
-    let (log, _) = take_over_keeping(&place, run(2), 3).await.expect("taken");
+    // The next runs know it, though the entry of the savepoint is long gone, and those of the runs
+    // that have completed something too.
+    for token in 2..=9 {
+        let (log, _) = take_over_keeping(&place, run(token), 3).await.expect("taken");
+        assert_eq!(held(&log).await, before);
+    }
+    let (log, _) = take_over_keeping(&place, run(10), 3).await.expect("taken");
     assert_eq!(held(&log).await, before);
     assert!(log.with_savepoints().is_empty());
     log.restored(Some((CheckpointId(2), "/elsewhere/chk-2"))).await;

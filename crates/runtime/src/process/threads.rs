@@ -31,6 +31,9 @@ use crate::{
     worker::{self, WorkerSeat, WorkerSpec},
 };
 
+/// How much sooner the cause of a worker's panic is to be told than the panic.
+const CAUSE_FIRST: Duration = Duration::from_secs(5);
+
 /// For how long processes wait for each other at the start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -124,7 +127,7 @@ fn run_threads(spec: WorkerSpec, seats: Vec<Option<WorkerSeat>>, network: Option
         // Nobody listens when the attempt is over already.
         let _ = reports.send((TaskId(0), worker, TaskReport::Failed(error)));
     };
-    let fail_in_worker = fail.clone();
+    let (fail_in_worker, has_peers) = (fail.clone(), network.is_some());
     let guards = build(network, seats.len()).and_then(|(builders, others)| {
         let seats = Mutex::new(seats);
         timely::execute::execute_from(builders, others, WorkerConfig::default(), move |worker| {
@@ -136,8 +139,13 @@ fn run_threads(spec: WorkerSpec, seats: Vec<Option<WorkerSeat>>, network: Option
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => fail_in_worker(index, error),
                 Err(error) => {
-                    // At once: the others may wait for this one for ever, and whoever joins them too.
-                    fail_in_worker(index, outside_of_user_code(index, &*error));
+                    let why = outside_of_user_code(index, &*error);
+                    if has_peers && why.kind == ErrorKind::Internal {
+                        fail_later(fail_in_worker.clone(), index, why);
+                    } else {
+                        // The others may wait for this one for ever, and whoever joins them too.
+                        fail_in_worker(index, why);
+                    }
                     std::panic::resume_unwind(Box::new(error.to_string()));
                 }
             }
@@ -147,6 +155,15 @@ fn run_threads(spec: WorkerSpec, seats: Vec<Option<WorkerSeat>>, network: Option
         Ok(guards) => join(guards, first, &fail),
         Err(problem) => fail(first, internal(ErrorKind::Unavailable, problem)),
     }
+}
+
+/// Reports what is likely to follow from something else: Timely panics when another process is lost,
+/// which whoever watches over that one is about to tell. Nobody listens by then if it has.
+fn fail_later(fail: impl FnOnce(usize, TaskError) + Send + 'static, worker: usize, why: TaskError) {
+    std::thread::spawn(move || {
+        std::thread::sleep(CAUSE_FIRST);
+        fail(worker, why);
+    });
 }
 
 fn join(guards: WorkerGuards<()>, first: usize, fail: &dyn Fn(usize, TaskError)) {

@@ -110,7 +110,11 @@ impl Watermarks {
             return Advance::default();
         }
         channel.watermark = channel.watermark.max(time);
-        channel.state = speaking(channel.watermark, self.current);
+        // One that counts goes on counting: only behind a restore can it be at an earlier time than
+        // the task, which waits for it then.
+        if channel.state != State::Aligned {
+            channel.state = speaking(channel.watermark, self.current);
+        }
         self.advance()
     }
 

@@ -79,7 +79,7 @@ fn one_jobmanager_leads_and_the_next_waits_for_its_end() {
     let mut first = start(&site, "jobmanager", "first", &["-D", &ha]);
     wait_for_log(&mut first, SERVED);
     let mut second = start(&site, "jobmanager", "second", &["-D", &ha]);
-    wait_for_log(&mut second, "another JobManager leads: waiting for its end");
+    wait_for_log(&mut second, "was alive: waiting for its end");
     assert!(second.log().contains(&format!("process {} on", first.id())), "{}", second.log());
     signal("-TERM", first.id());
     assert_eq!(first.wait().code(), TERMINATED, "{}", first.log());
@@ -87,7 +87,7 @@ fn one_jobmanager_leads_and_the_next_waits_for_its_end() {
 
     // One that is killed is not waited for either: the kernel lets go of its lock.
     let mut third = start(&site, "jobmanager", "third", &["-D", &ha]);
-    wait_for_log(&mut third, "another JobManager leads: waiting for its end");
+    wait_for_log(&mut third, "was alive: waiting for its end");
     second.kill();
     wait_for_log(&mut third, SERVED);
 
@@ -113,7 +113,7 @@ fn a_jobmanager_that_stands_still_is_taken_over_from_and_ends_when_it_wakes() {
     wait_for_log(&mut first, SERVED);
     let others = [&options, ["-D", "rest.port=0", "-D", "jobmanager.rpc.port=0"].as_slice()];
     let mut second = start(&site, "jobmanager", "second", &others.concat());
-    wait_for_log(&mut second, "another JobManager leads: waiting for its end");
+    wait_for_log(&mut second, "was alive: waiting for its end");
     signal("-STOP", first.id());
     wait_for_log(&mut second, SERVED);
     signal("-CONT", first.id());
@@ -127,7 +127,7 @@ fn sigterm_while_a_jobmanager_waits_ends_it() {
     let mut first = start(&site, "jobmanager", "first", &["-D", &ha]);
     wait_for_log(&mut first, SERVED);
     let mut second = start(&site, "jobmanager", "second", &["-D", &ha]);
-    wait_for_log(&mut second, "another JobManager leads: waiting for its end");
+    wait_for_log(&mut second, "was alive: waiting for its end");
     signal("-TERM", second.id());
     assert_eq!(second.wait().code(), TERMINATED, "{}", second.log());
     assert!(first.ended().is_none(), "{}", first.log());

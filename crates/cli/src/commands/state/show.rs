@@ -7,7 +7,7 @@ use clap::ArgMatches;
 use serde_json::{Map, Value};
 use tidegate_canonical::{CanonicalError, inspect::Row, json::to_json};
 
-use super::{inspect, named, path, print_table};
+use super::{inspect, named, path, print_table, shortened};
 use crate::commands::{Done, text};
 
 /// How many rows are shown, unless `--limit` says otherwise.
@@ -70,7 +70,7 @@ pub(super) async fn show(matches: &ArgMatches) -> Done {
     }
     let shown = rows.len() as u64;
     let lines = rows.into_iter().map(|(_, cells)| {
-        let mut cells = cells.into_iter().map(|(_, value)| value.to_string());
+        let mut cells = cells.into_iter().map(|(_, value)| shortened(value.to_string()));
         let mut next = || cells.next().unwrap_or_default();
         [next(), next(), next()]
     });

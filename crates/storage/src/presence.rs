@@ -102,7 +102,8 @@ impl Presence {
         Self::try_claim(folder, run, options, &mut Telling::default()).await
     }
 
-    /// The same, and waits for as long as another one is alive.
+    /// The same, and waits for as long as another one is alive. One that holds a lock and says nothing
+    /// stands still, and counts as dead too.
     ///
     /// # Errors
     ///
@@ -110,15 +111,21 @@ impl Presence {
     pub async fn claim_in_turn(
         folder: &Place,
         run: &Run,
-        options: PresenceOptions,
+        mut options: PresenceOptions,
     ) -> Result<Self, StoreError> {
         let (mut telling, mut has_answered) = (Telling::default(), false);
+        let mut silence = Silence::default();
         loop {
             match Self::try_claim(folder, run, options, &mut telling).await {
                 Ok(presence) => return Ok(presence),
                 Err(PresenceError::Alive { by }) => {
                     has_answered = true;
                     telling.tell(folder, &by, options);
+                    if silence.so_far(folder).await >= options.silence {
+                        warn!(%folder, "{by} has said nothing for {:?}: it counts as dead", options.silence);
+                        options.take_over = true;
+                        continue;
+                    }
                 }
                 Err(PresenceError::Store(error)) if !has_answered => return Err(error),
                 Err(PresenceError::Store(error)) => {
@@ -181,6 +188,30 @@ impl Presence {
 /// Whether a run takes over from those of that sequence without waiting.
 fn is_of_sequence(run: &Run, sequence: Option<u64>) -> bool {
     sequence.is_some() && sequence == run.rank.map(|rank| rank.sequence)
+}
+
+/// For how long nobody has left a sign of life, while somebody watched.
+#[derive(Default)]
+struct Silence {
+    /// The signs that there were, and when that was looked at.
+    seen: Option<(Vec<String>, Instant)>,
+    so_far: Duration,
+}
+
+impl Silence {
+    async fn so_far(&mut self, folder: &Place) -> Duration {
+        let now = Instant::now();
+        let names = folder.records("").names().await.ok();
+        self.so_far = match (self.seen.take(), &names) {
+            // Who has stood still itself has not watched meanwhile.
+            (Some((before, at)), Some(names)) if before == *names => {
+                self.so_far + now.duration_since(at).min(LOOK * 2)
+            }
+            _ => Duration::ZERO,
+        };
+        self.seen = names.map(|names| (names, now));
+        self.so_far
+    }
 }
 
 /// Says for whom somebody waits, and not too often.

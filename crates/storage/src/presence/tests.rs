@@ -120,3 +120,21 @@ async fn jobmanagers_of_one_sequence_do_not_wait_for_each_other_and_those_of_two
     assert_eq!(alive(claim(4, 8).await), "host 3");
     claim(5, 7).await.expect("the next one of the same");
 }
+
+#[tokio::test]
+async fn who_holds_the_lock_and_stands_still_is_not_waited_for_for_ever() {
+    let (_folder, place) = local();
+    let options = PresenceOptions { silence: Duration::from_secs(2), ..quick() };
+    let first = Presence::claim(&place, &run(1), options).await.expect("nobody is there");
+    let second = run(2);
+    let waiting = Presence::claim_in_turn(&place, &second, options);
+    tokio::pin!(waiting);
+    let too_early = tokio::time::timeout(Duration::from_millis(300), &mut waiting).await;
+    assert!(too_early.is_err(), "it leaves signs of life");
+    // As a process that is stopped: the kernel keeps its lock, and nothing more comes from it.
+    let Presence { lock: _lock, signs } = first;
+    drop(signs);
+    let _second = waiting.await.expect("it is silent");
+    let third = Presence::claim(&place, &run(3), never_silent()).await;
+    assert_eq!(alive(third), "host 1", "whoever does not wait is refused by the lock");
+}

@@ -82,8 +82,23 @@ impl Others {
     }
 }
 
+/// How often nothing has to be found before nobody is there: while a sign takes the place of the one
+/// before it, a listing of a folder may miss both.
+const LOOKS: usize = 3;
+
 /// The signs of all but one.
 pub(super) async fn others(records: &Records, own: &Run) -> Result<Others, StoreError> {
+    let mut found = Others(BTreeMap::new());
+    for _ in 0..LOOKS {
+        found = listed(records, own).await?;
+        if !found.0.is_empty() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+async fn listed(records: &Records, own: &Run) -> Result<Others, StoreError> {
     let mut newest = BTreeMap::new();
     for name in records.names().await? {
         if let Some((token, sequence, number)) = sign_of(&name)

@@ -110,6 +110,7 @@ impl Leadership {
         let (log, _) = log::take_over(&folder.folder("leader"), run.clone())
             .await
             .map_err(LeaderError::Log)?;
+        log.forget_take_overs().await;
         let sequence = sequence_of(&folder).await?;
         info!(epoch = log.taken_over(), storage_dir, name = run.name, "JobManager of a new epoch");
         let (look, presence) = (LOOK.min(retry_period), Mutex::new(Some(presence)));

@@ -280,7 +280,6 @@ async fn take_over_keeping(
             taken_over: last,
             kept,
         };
-        log.forget_old(&mut *log.end.lock().await).await;
         return Ok((log, entries.snapshots()));
     }
 }
@@ -368,6 +367,13 @@ impl JobLog {
     #[must_use]
     pub fn with_savepoints(&self) -> &BTreeSet<RunToken> {
         &self.with_savepoints
+    }
+
+    /// Deletes the oldest entries of a log in which nothing is ever completed, so that take-overs alone
+    /// give it an end. Where something is, appends alone do so: of runs that took over at the same time
+    /// and deleted at once, one missed a completion (`proptest-regressions` has the case).
+    pub async fn forget_take_overs(&self) {
+        self.forget_old(&mut *self.end.lock().await).await;
     }
 
     /// Completes a snapshot whose `_metadata` is durable. Doing so twice is harmless.

@@ -80,6 +80,7 @@ async fn a_log_of_take_overs_alone_has_an_end_and_tells_who_was_last() {
     let mut last = None;
     for token in 1..=10 {
         let (log, _) = take_over_keeping(&place, run(token), 3).await.expect("taken");
+        log.forget_take_overs().await;
         assert_eq!(log.taken_over(), token);
         log.check().await.expect("it is the newest");
         if let Some(before) = last.replace(log) {

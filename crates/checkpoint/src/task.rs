@@ -11,6 +11,8 @@
 pub mod operator;
 pub mod source;
 
+use std::collections::VecDeque;
+
 use tidegate_types::{Barrier, BarrierKind, CheckpointId};
 
 /// What a process tells every one of its tasks.
@@ -22,6 +24,26 @@ pub enum TaskCommand {
     Completed(CheckpointId),
     /// A snapshot never will be.
     Aborted(CheckpointId),
+}
+
+/// What a task has been told and not acted upon.
+#[derive(Clone, Debug, Default)]
+struct Told {
+    /// Snapshots of which it has heard and that it has not taken.
+    triggers: VecDeque<Barrier>,
+    /// Snapshots that never will be, of which it may see the barriers still, or hold still behind one.
+    aborted: VecDeque<CheckpointId>,
+}
+
+impl Told {
+    /// Commits are its operators' business.
+    fn on_command(&mut self, command: TaskCommand) {
+        match command {
+            TaskCommand::Trigger(barrier) => self.triggers.push_back(barrier),
+            TaskCommand::Aborted(checkpoint) => self.aborted.push_back(checkpoint),
+            TaskCommand::Completed(_) => {}
+        }
+    }
 }
 
 /// What watermarks have set off in a task's operators and is not done yet.

@@ -21,7 +21,7 @@ use std::fmt;
 use tidegate_storage::{Place, StoreError};
 use tidegate_types::{CheckpointId, JobId};
 
-pub use below::{Newest, newest_below};
+pub use below::{Newest, in_words, newest_below};
 pub use delete::{DeletionProof, Leftover, Unfinished, delete_snapshot};
 pub use location::{LoadedSnapshot, SnapshotLocation};
 pub use names::{state_file, table_file};

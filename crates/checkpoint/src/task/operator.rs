@@ -31,11 +31,9 @@
 //!   emitted until the savepoint is given up, which a later barrier tells as well.
 //! - INV-SEALED: the end is sent once, when all inputs have ended, and nothing follows it.
 
-use std::collections::VecDeque;
-
 use tidegate_types::{Barrier, BarrierKind, CheckpointId};
 
-use super::{Firing, TaskCommand, must_fire_before};
+use super::{Firing, TaskCommand, Told, must_fire_before};
 use crate::alignment::{Alignment, Decision, Guarantee};
 
 /// Where a task stands.
@@ -93,19 +91,15 @@ pub struct OperatorTask<C> {
     phase: Phase<C>,
     alignment: Alignment,
     open_channels: usize,
-    /// Triggers of which this task has heard and whose barriers have not come (yet).
-    triggers: VecDeque<Barrier>,
-    /// Snapshots that never will be, of which this task may still see the barriers.
-    aborted: VecDeque<CheckpointId>,
+    told: Told,
 }
 
 impl<C> OperatorTask<C> {
     /// For a task with `channels` many channels.
     #[must_use]
     pub fn new(channels: usize, guarantee: Guarantee) -> Self {
-        let (triggers, aborted) = Default::default();
         let alignment = Alignment::new(channels, guarantee);
-        Self { phase: Phase::Running, alignment, open_channels: channels, triggers, aborted }
+        Self { phase: Phase::Running, alignment, open_channels: channels, told: Told::default() }
     }
 
     /// Whether the packets of `channel` must be set aside for now.
@@ -135,11 +129,7 @@ impl<C> OperatorTask<C> {
 
     /// The task is told something. Commits are its operators' business.
     pub fn on_command(&mut self, command: TaskCommand) {
-        match command {
-            TaskCommand::Trigger(barrier) => self.triggers.push_back(barrier),
-            TaskCommand::Aborted(checkpoint) => self.aborted.push_back(checkpoint),
-            TaskCommand::Completed(_) => {}
-        }
+        self.told.on_command(command);
     }
 
     /// What comes next.
@@ -208,8 +198,8 @@ impl<C> OperatorTask<C> {
             self.phase = phase;
             return;
         };
-        self.triggers.retain(|trigger| trigger.checkpoint > barrier.checkpoint);
-        self.aborted.retain(|aborted| *aborted >= barrier.checkpoint);
+        self.told.triggers.retain(|trigger| trigger.checkpoint > barrier.checkpoint);
+        self.told.aborted.retain(|aborted| *aborted >= barrier.checkpoint);
         let Some(capability) = capability else { return };
         self.phase = match self.alignment.after_snapshot() {
             Decision::Snapshot(barrier) => {
@@ -235,7 +225,7 @@ impl<C> OperatorTask<C> {
         let Phase::Stopped { checkpoint, ending } = &mut self.phase else {
             return Turn::HoldStill;
         };
-        if !self.aborted.contains(checkpoint) {
+        if !self.told.aborted.contains(checkpoint) {
             return Turn::HoldStill;
         }
         let is_ending = ending.is_some();
@@ -252,7 +242,7 @@ impl<C> OperatorTask<C> {
 
     /// The next snapshot that nobody sends a barrier for.
     fn next_trigger(&mut self) -> Option<Barrier> {
-        while let Some(barrier) = self.triggers.pop_front() {
+        while let Some(barrier) = self.told.triggers.pop_front() {
             if let Decision::Snapshot(barrier) = self.alignment.on_trigger(barrier) {
                 return Some(barrier);
             }

@@ -26,11 +26,9 @@
 //!   savepoint is given up.
 //! - INV-DRAIN: the final watermark comes once: ahead of the end, or of the savepoint of a drain.
 
-use std::collections::VecDeque;
-
 use tidegate_types::{Barrier, BarrierKind, CheckpointId};
 
-use super::{Firing, TaskCommand, must_fire_before};
+use super::{Firing, TaskCommand, Told, must_fire_before};
 
 /// Where a source task stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,9 +95,7 @@ pub struct SourceTask {
     phase: Phase,
     /// Whether the final watermark is out.
     drained: bool,
-    triggers: VecDeque<Barrier>,
-    /// Snapshots that never will be, behind whose barriers this task may hold still.
-    aborted: VecDeque<CheckpointId>,
+    told: Told,
 }
 
 impl SourceTask {
@@ -107,24 +103,19 @@ impl SourceTask {
     #[must_use]
     pub fn new(concludes: bool) -> Self {
         let phase = if concludes { Phase::Held } else { Phase::Going(Going::Running) };
-        let (triggers, aborted) = Default::default();
-        Self { phase, drained: false, triggers, aborted }
+        Self { phase, drained: false, told: Told::default() }
     }
 
     /// The task is told something. Commits are its operators' business.
     pub fn on_command(&mut self, command: TaskCommand) {
-        match command {
-            TaskCommand::Trigger(barrier) => self.triggers.push_back(barrier),
-            TaskCommand::Aborted(checkpoint) => self.aborted.push_back(checkpoint),
-            TaskCommand::Completed(_) => {}
-        }
+        self.told.on_command(command);
     }
 
     /// What comes next.
     #[inline]
     pub fn turn(&mut self) -> Turn {
         if let Phase::Stopped { checkpoint, then } = self.phase
-            && self.aborted.contains(&checkpoint)
+            && self.told.aborted.contains(&checkpoint)
         {
             self.phase = Phase::Going(then);
         }
@@ -143,8 +134,8 @@ impl SourceTask {
     /// Takes up the next trigger; tells whether there is one.
     #[inline]
     fn next_trigger(&mut self, then: Going) -> bool {
-        let Some(barrier) = self.triggers.pop_front() else { return false };
-        self.aborted.retain(|aborted| *aborted >= barrier.checkpoint);
+        let Some(barrier) = self.told.triggers.pop_front() else { return false };
+        self.told.aborted.retain(|aborted| *aborted >= barrier.checkpoint);
         self.phase = Phase::Flushing { barrier, then };
         true
     }

@@ -22,6 +22,14 @@ async fn wait_until_recovered(cluster: &Cluster, id: JobId) {
     wait_for("the job to be recovered", || cluster.dispatcher.job(id).map(|_| ())).await;
 }
 
+/// Starts a job that takes a checkpoint now, and none by itself; tells where that lies.
+async fn submit_with_checkpoint(cluster: &Cluster, site: &Site) -> (JobId, String) {
+    let rarely = ("execution.checkpointing.interval", "1 h");
+    let id = cluster.submit(flights(), &site.arguments(&[SLOW]), &[rarely, SOON]).await;
+    let handle = cluster.dispatcher.handle(id).expect("it runs");
+    (id, handle.checkpoint().await.expect("it is taken"))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_outlive_their_jobmanager() {
     let site = Site::new();
@@ -88,10 +96,8 @@ async fn a_checkpoint_that_was_never_recorded_is_not_gone_on_from() {
 async fn a_savepoint_outlives_its_jobmanager_and_the_checkpoints_behind_it() {
     let site = Site::new();
     let mut cluster = Cluster::start(site.path(), &[1]).await;
-    let rarely = ("execution.checkpointing.interval", "1 h");
-    let id = cluster.submit(flights(), &site.arguments(&[SLOW]), &[rarely, SOON]).await;
+    let (id, checkpoint) = submit_with_checkpoint(&cluster, &site).await;
     let handle = cluster.dispatcher.handle(id).expect("it runs");
-    let checkpoint = handle.checkpoint().await.expect("it is taken");
     let target = site.path().join("savepoints").display().to_string();
     let savepoint = handle.savepoint(Some(target)).await.expect("it is taken");
     cluster.kill_jobmanager();
@@ -112,10 +118,7 @@ async fn a_savepoint_outlives_its_jobmanager_and_the_checkpoints_behind_it() {
 async fn a_job_whose_checkpoint_was_damaged_stays_listed_and_says_what_leads_on() {
     let site = Site::new();
     let mut cluster = Cluster::start(site.path(), &[1]).await;
-    let rarely = ("execution.checkpointing.interval", "1 h");
-    let id = cluster.submit(flights(), &site.arguments(&[SLOW]), &[rarely, SOON]).await;
-    let handle = cluster.dispatcher.handle(id).expect("it runs");
-    let checkpoint = handle.checkpoint().await.expect("it is taken");
+    let (id, checkpoint) = submit_with_checkpoint(&cluster, &site).await;
     cluster.kill_jobmanager();
     let metadata = Path::new(&checkpoint).join("_metadata");
     let bytes = fs::read(&metadata).expect("it is there");
@@ -170,10 +173,8 @@ async fn an_id_that_another_jobmanager_has_left_a_job_under_is_not_given_to_a_se
 async fn the_checkpoint_of_a_job_that_runs_is_not_disposed_of() {
     let site = Site::new();
     let mut cluster = Cluster::start(site.path(), &[1]).await;
-    let rarely = ("execution.checkpointing.interval", "1 h");
-    let id = cluster.submit(flights(), &site.arguments(&[SLOW]), &[rarely, SOON]).await;
+    let (id, checkpoint) = submit_with_checkpoint(&cluster, &site).await;
     let handle = cluster.dispatcher.handle(id).expect("it runs");
-    let checkpoint = handle.checkpoint().await.expect("it is taken");
     let target = site.path().join("savepoints").display().to_string();
     let savepoint = handle.savepoint(Some(target)).await.expect("it is taken");
     for _ in 0..2 {

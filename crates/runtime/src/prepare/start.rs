@@ -7,7 +7,7 @@
 use tidegate_snapshot::{
     SnapshotError,
     manifest::SnapshotKind,
-    store::{ListedSnapshot, Newest, SnapshotLocation, newest_below},
+    store::{ListedSnapshot, SnapshotLocation, in_words, newest_below},
 };
 use tidegate_storage::log::{self, Recorded, RecordedKind};
 use tidegate_types::{CheckpointId, ErrorKind, error::chain, options::ClaimMode};
@@ -155,14 +155,12 @@ async fn nothing_found(spec: &JobSettings, stores: &Stores) -> JobError {
     let others = newest_below(stores.checkpoints.place()).await.unwrap_or_default();
     let (same, others): (Vec<_>, Vec<_>) =
         others.into_iter().partition(|found| found.name == spec.name);
-    let listed =
-        |found: &[Newest]| found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let advice = match (&same[..], &others[..]) {
         ([], []) => "start without --from-savepoint if it has never completed one".to_owned(),
         ([], others) => format!(
             "there are those of other jobs: {}; start without --from-savepoint if it has never \
              completed one",
-            listed(others)
+            in_words(others)
         ),
         ([one], _) => format!(
             "there is {one}, which has the same name: name the snapshot by its path, or go on as \
@@ -170,7 +168,7 @@ async fn nothing_found(spec: &JobSettings, stores: &Stores) -> JobError {
             one.job
         ),
         (several, _) => {
-            format!("jobs of the same name have some: {}; name one by its path", listed(several))
+            format!("jobs of the same name have some: {}; name one by its path", in_words(several))
         }
     };
     JobError::new(ErrorKind::Invalid, format!("{nothing}: {advice}"))

@@ -16,7 +16,7 @@ use tidegate_types::{ErrorKind, SubtaskIndex, error::chain};
 use timely::{
     CommunicationConfig, WorkerConfig,
     communication::{
-        Hooks, WorkerGuards,
+        Hooks,
         allocator::{
             AllocatorBuilder, ProcessBuilder,
             zero_copy::initialize::initialize_networking_from_sockets,
@@ -132,10 +132,14 @@ fn run_threads(spec: WorkerSpec, seats: Vec<Option<WorkerSeat>>, network: Option
         let seats = Mutex::new(seats);
         timely::execute::execute_from(builders, others, WorkerConfig::default(), move |worker| {
             let index = worker.index();
-            let mut seats = seats.lock().unwrap_or_else(PoisonError::into_inner);
-            let seat = seats[index - first].take().expect("each worker takes its own seat, once");
-            drop(seats);
-            match caught(|| Ok(worker::run(worker, &spec, &seat))) {
+            let ran = caught(|| {
+                let mut seats = seats.lock().unwrap_or_else(PoisonError::into_inner);
+                let seat = seats[index - first].take();
+                drop(seats);
+                let seat = seat.expect("each worker takes its own seat, once");
+                Ok(worker::run(worker, &spec, &seat))
+            });
+            match ran {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => fail_in_worker(index, error),
                 Err(error) => {
@@ -152,7 +156,8 @@ fn run_threads(spec: WorkerSpec, seats: Vec<Option<WorkerSeat>>, network: Option
         })
     });
     match guards {
-        Ok(guards) => join(guards, first, &fail),
+        // Whoever has panicked has reported it.
+        Ok(guards) => drop(guards.join()),
         Err(problem) => fail(first, internal(ErrorKind::Unavailable, problem)),
     }
 }
@@ -164,16 +169,6 @@ fn fail_later(fail: impl FnOnce(usize, TaskError) + Send + 'static, worker: usiz
         std::thread::sleep(CAUSE_FIRST);
         fail(worker, why);
     });
-}
-
-fn join(guards: WorkerGuards<()>, first: usize, fail: &dyn Fn(usize, TaskError)) {
-    for (index, result) in guards.join().into_iter().enumerate() {
-        if let Err(problem) = result {
-            let subtask = SubtaskIndex((first + index) as u32);
-            let message = format!("worker {subtask} panicked outside of user code: {problem}");
-            fail(first + index, internal(ErrorKind::Internal, message));
-        }
-    }
 }
 
 /// Why a worker's thread has ended, if it was none of its operators.

@@ -1,6 +1,6 @@
 //! The watermarks of a task in snapshots (INV-LATE of [`tidegate_checkpoint::watermarks`]).
 
-use std::cell::Cell;
+use std::{cell::Cell, sync::LazyLock};
 
 use tidegate_checkpoint::watermarks::{REACHED, Reached, ReachedItem};
 use tidegate_core::{OperatorContext, context::single_item};
@@ -36,6 +36,9 @@ impl Found {
     }
 }
 
+/// What snapshots say of the items' type; it is found out once, not at every barrier.
+static ITEM_TYPE: LazyLock<String> = LazyLock::new(type_description::<ReachedItem>);
+
 /// Puts what a task has reached beside the state of its first operator that has a uid of its own.
 ///
 /// # Errors
@@ -52,7 +55,6 @@ pub(crate) fn keep(
     let item = ReachedItem { subtask, parallelism: context.peers as u32, reached };
     let mut bytes = Vec::new();
     codec::encode(&item, &mut bytes)?;
-    let item_type = type_description::<ReachedItem>();
-    link.snapshot.lists.push(single_item(REACHED, Redistribution::Union, &item_type, bytes));
+    link.snapshot.lists.push(single_item(REACHED, Redistribution::Union, &ITEM_TYPE, bytes));
     Ok(())
 }

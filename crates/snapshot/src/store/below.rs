@@ -31,6 +31,12 @@ impl std::fmt::Display for Newest {
     }
 }
 
+/// All of them, as a message names them.
+#[must_use]
+pub fn in_words(found: &[Newest]) -> String {
+    found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// The newest snapshot of each job in a folder and in the folders in it. One that can't be read does
 /// not count.
 ///
@@ -96,10 +102,9 @@ impl SnapshotLocation {
         };
         // That there is none is known; what else is there need not be.
         let found = newest_below(self.place()).await.unwrap_or_default();
-        let found = found.iter().map(ToString::to_string).collect::<Vec<_>>();
         if found.is_empty() {
             return Err(error);
         }
-        Err(SnapshotError::Holds { path: self.to_string(), found: found.join(", ") })
+        Err(SnapshotError::Holds { path: self.to_string(), found: in_words(&found) })
     }
 }

@@ -59,13 +59,14 @@ pub(crate) fn at(parallelism: u32) -> Job {
 }
 
 /// A job over some sources, whose event times are the records themselves.
-fn start<P: KeyedProcess<u8, i64>>(
+pub(crate) fn start<P: KeyedProcess<u8, i64>>(
+    job: Job,
     sources: &[Fed],
     results: &Collector<P::Out>,
     make: fn() -> P,
 ) -> JobHandle {
     let results = results.clone();
-    start_job(at(1), sources, make, move || results.sink())
+    start_job(job, sources, make, move || results.sink())
 }
 
 pub(crate) fn start_job<P: KeyedProcess<u8, i64>, S: Sink<Item = P::Out>>(
@@ -114,7 +115,7 @@ impl Said {
 #[test]
 fn an_input_that_has_ended_beside_an_idle_one_is_not_the_end_of_time() {
     let (ended, idle, mut said) = (Fed::default(), Fed::default(), Said::default());
-    let job = start(&[ended.clone(), idle.clone()], &said.results, || Tell);
+    let job = start(at(1), &[ended.clone(), idle.clone()], &said.results, || Tell);
     ended.feed([1_000]);
     ended.end();
     said.wait_for("record 1000");
@@ -129,7 +130,7 @@ fn an_input_that_has_ended_beside_an_idle_one_is_not_the_end_of_time() {
 #[test]
 fn what_is_due_fires_when_all_inputs_are_idle() {
     let (ahead, behind, mut said) = (Fed::default(), Fed::default(), Said::default());
-    let job = start(&[ahead.clone(), behind.clone()], &said.results, || Tell);
+    let job = start(at(1), &[ahead.clone(), behind.clone()], &said.results, || Tell);
     // One that is behind goes on while the other falls idle, and holds the watermark where it is.
     let begun = Instant::now();
     ahead.feed([1_000, 5_000]);
@@ -176,7 +177,7 @@ impl KeyedProcess<u8, i64> for Again {
 #[test]
 fn the_end_of_the_input_comes_though_a_timer_sets_itself_again() {
     let (source, mut said) = (Fed::default(), Said::default());
-    let job = start(std::slice::from_ref(&source), &said.results, || Again);
+    let job = start(at(1), std::slice::from_ref(&source), &said.results, || Again);
     source.feed([0, 130_000]);
     source.end();
     job.wait_blocking().expect("it finishes");
@@ -192,7 +193,7 @@ fn the_end_of_the_input_comes_though_a_timer_sets_itself_again() {
 fn a_drain_comes_to_its_end_though_a_timer_sets_itself_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let (source, mut said) = (Fed::default(), Said::default());
-    let job = start(std::slice::from_ref(&source), &said.results, || Again);
+    let job = start(at(1), std::slice::from_ref(&source), &said.results, || Again);
     source.feed([0]);
     said.wait_for("record 0");
     let target = folder.path().display().to_string();
@@ -205,7 +206,7 @@ fn a_drain_comes_to_its_end_though_a_timer_sets_itself_again() {
 #[test]
 fn a_job_is_canceled_in_the_midst_of_timers_that_set_others() {
     let (source, mut said) = (Fed::default(), Said::default());
-    let job = start(std::slice::from_ref(&source), &said.results, || Again);
+    let job = start(at(1), std::slice::from_ref(&source), &said.results, || Again);
     // Half the time that there is, minute by minute.
     source.feed([0, i64::MAX / 2]);
     said.wait_for("timer 60000");
@@ -243,7 +244,7 @@ fn checkpoints_are_taken_in_the_midst_of_timers_that_set_others() {
 fn a_job_that_is_stopped_in_the_midst_of_timers_goes_on_with_the_next_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let (source, mut before, mut after) = (Fed::default(), Said::default(), Said::default());
-    let job = start(std::slice::from_ref(&source), &before.results, || Again);
+    let job = start(at(1), std::slice::from_ref(&source), &before.results, || Again);
     source.feed([0, i64::MAX / 2]);
     before.wait_for("timer 60000");
     let target = folder.path().display().to_string();
@@ -253,9 +254,8 @@ fn a_job_that_is_stopped_in_the_midst_of_timers_goes_on_with_the_next_one() {
     let last = last.and_then(|time| time.parse::<i64>().ok()).expect("the last was a timer");
 
     let from = at(1).default_option("execution.state-recovery.path", savepoint);
-    let (source, results) = (Fed::default(), after.results.clone());
-    let make = || Again;
-    let job = start_job(from, std::slice::from_ref(&source), make, move || results.sink());
+    let source = Fed::default();
+    let job = start(from, std::slice::from_ref(&source), &after.results, || Again);
     source.feed([i64::MAX / 2]);
     let next = format!("timer {}", last + 60_000);
     after.wait_for(&next);

@@ -8,7 +8,7 @@ use std::sync::{
 use tidegate::prelude::*;
 
 use crate::{
-    event_time::{Said, Tell, at, start_job},
+    event_time::{Said, Tell, at, start, start_job},
     support::fed::Fed,
 };
 
@@ -23,9 +23,7 @@ fn what_is_late_stays_late_behind_a_savepoint_at_any_parallelism() {
     for (before, after) in [(1, 1), (2, 2), (1, 2), (2, 1)] {
         let folder = tempfile::tempdir().expect("a folder");
         let (source, mut said) = (Fed::default(), Said::default());
-        let results = said.results.clone();
-        let sink = move || results.sink();
-        let job = start_job(at(before), std::slice::from_ref(&source), || Tell, sink);
+        let job = start(at(before), std::slice::from_ref(&source), &said.results, || Tell);
         come_to_1000(&source, &mut said);
         let target = folder.path().display().to_string();
         let savepoint = job.stop_with_savepoint_blocking(Some(target), false).expect("it stops");
@@ -33,9 +31,7 @@ fn what_is_late_stays_late_behind_a_savepoint_at_any_parallelism() {
 
         let from = at(after).default_option("execution.state-recovery.path", savepoint);
         let (source, mut said) = (Fed::default(), Said::default());
-        let results = said.results.clone();
-        let sink = move || results.sink();
-        let job = start_job(from, std::slice::from_ref(&source), || Tell, sink);
+        let job = start(from, std::slice::from_ref(&source), &said.results, || Tell);
         source.feed([900]);
         said.wait_for("record 900, late");
         source.feed([1_999, 2_000]);

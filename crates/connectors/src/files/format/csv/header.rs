@@ -27,10 +27,10 @@ pub(super) fn check<T: DeserializeOwned>(
         return Ok(());
     }
     let found = names(header);
-    let missing = missing(&fields, &found);
-    if missing.is_empty() && fields.iter().any(|field| is_in(field, &found)) {
+    if fits(&fields, &found) {
         return Ok(());
     }
+    let missing = missing(&fields, &found);
     Err(FileError::Header {
         path: path.to_owned(),
         found: listed(found.iter()),
@@ -53,6 +53,11 @@ fn missing(fields: &[RecordField], found: &[String]) -> Vec<String> {
     missing.map(|field| field.names[0].clone()).collect()
 }
 
+/// Whether no field is missing, and any is there.
+fn fits(fields: &[RecordField], found: &[String]) -> bool {
+    missing(fields, found).is_empty() && fields.iter().any(|field| is_in(field, found))
+}
+
 fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
     let quoted = names.map(|name| format!("`{name}`")).collect::<Vec<_>>();
     quoted.join(", ")
@@ -61,9 +66,6 @@ fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
 /// What would make the header fit.
 fn hint(fields: &[RecordField], header: &ByteRecord, delimiter: u8) -> Option<String> {
     let raw = header.iter().collect::<Vec<_>>().join(&delimiter);
-    let fits = |found: &[String]| {
-        missing(fields, found).is_empty() && fields.iter().any(|field| is_in(field, found))
-    };
     if raw.contains(&0) || raw.starts_with(&[0xff, 0xfe]) || raw.starts_with(&[0xfe, 0xff]) {
         return Some("; the file looks like UTF-16: convert it to UTF-8".to_owned());
     }
@@ -71,12 +73,12 @@ fn hint(fields: &[RecordField], header: &ByteRecord, delimiter: u8) -> Option<St
     for other in DELIMITERS.iter().filter(|other| **other != delimiter) {
         let split = raw.split(char::from(*other));
         let found = split.map(|name| name.trim().trim_matches('"').to_owned()).collect::<Vec<_>>();
-        if fits(&found) {
+        if fits(fields, &found) {
             return Some(format!("; is `{}` the delimiter?", char::from(*other).escape_default()));
         }
     }
     let trimmed = names(header).iter().map(|name| name.trim().to_owned()).collect::<Vec<_>>();
-    if fits(&trimmed) {
+    if fits(fields, &trimmed) {
         return Some("; there are blanks around the names".to_owned());
     }
     let lower = |name: &String| name.trim().to_lowercase();

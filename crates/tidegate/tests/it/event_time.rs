@@ -53,9 +53,11 @@ impl KeyedProcess<u8, i64> for Tell {
     }
 }
 
-/// A job with this parallelism.
+/// A job with this parallelism, of the test's own name: of one name they would be runs of one job, and
+/// take each other over.
 pub(crate) fn at(parallelism: u32) -> Job {
-    Job::new("event-time").default_option("parallelism.default", parallelism)
+    let test = thread::current().name().unwrap_or("event-time").to_owned();
+    Job::new(test).default_option("parallelism.default", parallelism)
 }
 
 /// A job over some sources, whose event times are the records themselves.

@@ -11,11 +11,14 @@ use std::{
     },
 };
 
-use tidegate::{ErrorKind, JobId, collect::Collector, discard::discard, prelude::*};
+use tidegate::{ErrorKind, JobId, collect::Collector, discard::discard};
 
-use crate::support::counting::{
-    KEYS, RECORDS, SLOW, assert_counted_once, count, finish, job, numbers, start, stop,
-    wait_for_checkpoints,
+use crate::support::{
+    counting::{
+        KEYS, RECORDS, SLOW, assert_counted_once, count, finish, job, numbers, start, stop,
+        wait_for_checkpoints,
+    },
+    job_of_test,
 };
 
 const OFTEN: &str = "-Dexecution.checkpointing.interval=20 ms";
@@ -101,7 +104,7 @@ fn all_finished(snapshot: &str, uid: &str) -> bool {
 
 /// Runs a job that always fails, and returns how often it was restarted, and its error.
 fn always_failing(options: &[&str]) -> (u64, String) {
-    let running = Job::new("failing").start(options.iter().copied(), |env| {
+    let running = job_of_test().start(options.iter().copied(), |env| {
         env.from_collection("numbers", vec![1])
             .inspect(|_| Err("as ever".into()))
             .sink("sink", discard());

@@ -17,7 +17,7 @@ use tidegate::{
 };
 use tidegate_testing::wait_for;
 
-use crate::support::fed::Fed;
+use crate::support::{fed::Fed, job_of_test};
 
 /// For how long a subtask is silent before it is idle.
 const IDLENESS: Duration = Duration::from_millis(50);
@@ -53,11 +53,9 @@ impl KeyedProcess<u8, i64> for Tell {
     }
 }
 
-/// A job with this parallelism, of the test's own name: of one name they would be runs of one job, and
-/// take each other over.
+/// A job with this parallelism.
 pub(crate) fn at(parallelism: u32) -> Job {
-    let test = thread::current().name().unwrap_or("event-time").to_owned();
-    Job::new(test).default_option("parallelism.default", parallelism)
+    job_of_test().default_option("parallelism.default", parallelism)
 }
 
 /// A job over some sources, whose event times are the records themselves.

@@ -12,6 +12,8 @@ use tidegate::{ErrorKind, JobStatus, collect::Collector, generator::Generator, p
 
 use tidegate_testing::seeded;
 
+use crate::support::job_of_test;
+
 const FAILURES: u64 = 25;
 const RECORDS: u64 = 100_000;
 const KEYS: u64 = 97;
@@ -141,7 +143,7 @@ impl Error for Outer {
 
 /// Fails as `function` says, in a keyed function at parallelism 2.
 fn failing(function: fn() -> tidegate::Result<()>) -> JobError {
-    let job = Job::new("failing").try_run(["--parallelism=2"], move |env| {
+    let job = job_of_test().try_run(["--parallelism=2"], move |env| {
         env.from_collection("numbers", vec![7_u64, 7])
             .key_by(|number: &u64| *number)
             .reduce("sum", move |_, _| function())
@@ -172,7 +174,7 @@ fn without_a_restart_strategy_an_error_tells_where_and_the_whole_chain_of_causes
 #[test]
 fn an_operator_without_a_uid_is_told_by_its_place_in_the_program() {
     let line = line!() + 3;
-    let job = Job::new("failing").try_run(["--parallelism=1"], |env| {
+    let job = job_of_test().try_run(["--parallelism=1"], |env| {
         env.from_collection("numbers", vec![7_u64])
             .map(|_| Err::<u64, _>("seven".into()))
             .sink("nowhere", tidegate::discard::discard());

@@ -11,6 +11,8 @@ use tidegate::{
     AsJson, ErrorKind, collect::Collector, discard::discard, generator::Generator, prelude::*,
 };
 
+use crate::support::job_of_test;
+
 /// Nothing of a failure is left to the restart strategy.
 const ALWAYS: [&str; 3] = [
     "-Drestart-strategy.type=fixed-delay",
@@ -164,7 +166,7 @@ fn a_state_that_is_kept_as_json_comes_back() {
 fn ended(build: fn(&Env) -> tidegate::Result<()>) -> JobError {
     let often = ["-Dexecution.checkpointing.interval=20 ms", "--parallelism=2"];
     let options = often.into_iter().chain(ALWAYS);
-    Job::new("ended").try_run(options, build).expect_err("no restart can mend it")
+    job_of_test().try_run(options, build).expect_err("no restart can mend it")
 }
 
 #[test]

@@ -9,9 +9,10 @@
 //! encoder itself refuses.
 
 use std::{
+    collections::HashSet,
     marker::PhantomData,
     sync::{
-        OnceLock,
+        OnceLock, PoisonError, RwLock,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
@@ -36,7 +37,17 @@ const FORMS: usize = 256;
 const PROBES: usize = 8;
 
 /// The structs and variants that have been looked at; each thread that writes shares it.
-struct Forms([AtomicU64; FORMS]);
+struct Forms {
+    places: [AtomicU64; FORMS],
+    /// Those for which there was no place left: of a type with hundreds of them.
+    more: RwLock<HashSet<u64>>,
+}
+
+impl Default for Forms {
+    fn default() -> Self {
+        Self { places: [const { AtomicU64::new(0) }; FORMS], more: RwLock::default() }
+    }
+}
 
 impl Forms {
     /// Serde's names are constants of the program, so that their addresses tell them apart; one that
@@ -54,17 +65,26 @@ impl Forms {
 
     #[inline]
     fn contains(&self, form: u64) -> bool {
-        Self::places(form).any(|place| self.0[place].load(Ordering::Relaxed) == form)
+        for place in Self::places(form) {
+            match self.places[place].load(Ordering::Relaxed) {
+                found if found == form => return true,
+                0 => return false,
+                _ => {}
+            }
+        }
+        self.more.read().unwrap_or_else(PoisonError::into_inner).contains(&form)
     }
 
-    /// If there is no place left it is looked at again each time.
     fn insert(&self, form: u64) {
         for place in Self::places(form) {
             let (empty, order) = (0, Ordering::Relaxed);
-            if self.0[place].compare_exchange(empty, form, order, order).is_ok() {
-                return;
+            match self.places[place].compare_exchange(empty, form, order, order) {
+                Ok(_) => return,
+                Err(found) if found == form => return,
+                Err(_) => {}
             }
         }
+        self.more.write().unwrap_or_else(PoisonError::into_inner).insert(form);
     }
 }
 
@@ -97,7 +117,7 @@ impl<T> Default for WriteCheck<T> {
     fn default() -> Self {
         Self {
             left: AtomicU32::new(FIRST),
-            forms: Forms([const { AtomicU64::new(0) }; FORMS]),
+            forms: Forms::default(),
             shape: OnceLock::new(),
             values: PhantomData,
         }
@@ -135,5 +155,21 @@ impl<T: Serialize + DeserializeOwned> WriteCheck<T> {
         check_bytes::<T>(bytes).map_err(CodecError::Unreadable)?;
         new.iter().for_each(|form| self.forms.insert(*form));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_are_known_once_they_have_been_seen_however_many_there_are() {
+        let (forms, all) = (Forms::default(), 1..=4 * FORMS as u64);
+        for form in all.clone() {
+            assert!(!forms.contains(form), "{form}");
+            forms.insert(form);
+            assert!(forms.contains(form), "{form}");
+        }
+        assert!(all.into_iter().all(|form| forms.contains(form)));
     }
 }

@@ -76,6 +76,32 @@ pub struct Field {
     pub shape: Shape,
 }
 
+impl Shape {
+    /// Whether there are, or may be, lists or maps anywhere in it.
+    pub(super) fn has_collections(&self) -> bool {
+        match self {
+            Self::List(_) | Self::Map(..) | Self::Unknown => true,
+            Self::Leaf(_) | Self::Recursion(_) => false,
+            Self::Option(inner) => inner.has_collections(),
+            Self::Tuple(parts) => parts.iter().any(Self::has_collections),
+            Self::Named { body, .. } => body.has_collections(),
+        }
+    }
+}
+
+impl Body {
+    fn has_collections(&self) -> bool {
+        match self {
+            Self::Unit => false,
+            Self::Tuple(parts) => parts.iter().any(Shape::has_collections),
+            Self::Fields(fields) => fields.fields.iter().any(|field| field.shape.has_collections()),
+            Self::Variants(variants) => {
+                variants.iter().filter_map(|(_, body)| body.as_ref()).any(Self::has_collections)
+            }
+        }
+    }
+}
+
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.render(&RefCell::default()))

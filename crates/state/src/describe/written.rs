@@ -6,7 +6,7 @@
 
 mod serializer;
 
-use std::{collections::HashMap, fmt};
+use std::{cell::OnceCell, collections::HashMap, fmt};
 
 use serde::ser::{self, Serialize};
 
@@ -45,14 +45,30 @@ impl ser::Error for Difference {
 ///
 /// The first place where they differ.
 pub(crate) fn compare<T: Serialize + ?Sized>(value: &T, shape: &Shape) -> Result<(), Difference> {
-    let mut named = HashMap::new();
-    collect_named(shape, &mut named);
+    let named = NamedTypes { root: shape, found: OnceCell::new() };
     value.serialize(Comparer { shape: Some(shape), path: String::new(), named: &named })
 }
 
 type Named<'a> = HashMap<&'a Name, &'a Shape>;
 
-/// The structs and enums in a shape, by identity: inside themselves that is all they say.
+/// The structs and enums in a shape, by identity: inside themselves that is all they say. Looked for
+/// when the first value is inside of one of its own type, since there may be hundreds.
+struct NamedTypes<'a> {
+    root: &'a Shape,
+    found: OnceCell<Named<'a>>,
+}
+
+impl<'a> NamedTypes<'a> {
+    fn get(&self, identity: &Name) -> Option<&'a Shape> {
+        let found = self.found.get_or_init(|| {
+            let mut named = Named::new();
+            collect_named(self.root, &mut named);
+            named
+        });
+        found.get(identity).copied()
+    }
+}
+
 fn collect_named<'a>(shape: &'a Shape, named: &mut Named<'a>) {
     match shape {
         Shape::Option(inner) | Shape::List(inner) => collect_named(inner, named),
@@ -92,7 +108,7 @@ struct Comparer<'a> {
     /// What is read, `None` if that is not known.
     shape: Option<&'a Shape>,
     path: String,
-    named: &'a Named<'a>,
+    named: &'a NamedTypes<'a>,
 }
 
 /// What is read part by part.
@@ -140,7 +156,7 @@ impl<'a> Comparer<'a> {
     fn resolved(&self) -> Option<&'a Shape> {
         match self.shape? {
             Shape::Unknown => None,
-            Shape::Recursion(identity) => self.named.get(identity).copied(),
+            Shape::Recursion(identity) => self.named.get(identity),
             shape => Some(shape),
         }
     }

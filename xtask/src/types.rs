@@ -10,8 +10,11 @@ use std::{collections::BTreeSet, fmt::Write};
 const TYPES: usize = 240;
 
 /// One type in so many goes through states and savepoints, which take the compiler long; the others
-/// through the bytes that those are made of.
+/// through the bytes that those are made of, and as a variant of an enum through states and savepoints.
 const WHOLE: usize = 8;
+
+/// How many types are the variants of one enum: each is a column of its own in a savepoint.
+const VARIANTS: usize = 24;
 
 const SEED: u64 = 0x7469_6465_6761_7465;
 
@@ -30,7 +33,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Case, Random, Randomness};
+use super::{
+    Case, one_of,
+    random::{Random, Randomness},
+};
 ";
 
 /// A generator of Knuth's kind (MMIX): its sequence is the same everywhere.
@@ -178,10 +184,12 @@ fn field(random: &mut Randomness, known: &[Known], whole: &mut Known, number: us
             whole.refused.insert("rename(serialize");
         }
         14 if part.name == "u64" => {
-            attributes.push("serialize_with = \"super::as_text::serialize\"".to_owned());
+            attributes.push("serialize_with = \"super::random::as_text::serialize\"".to_owned());
             whole.refused.insert("serialize_with");
         }
-        15..=18 if part.name == "u64" => attributes.push("with = \"super::as_text\"".to_owned()),
+        15..=18 if part.name == "u64" => {
+            attributes.push("with = \"super::random::as_text\"".to_owned())
+        }
         19 if part.name.starts_with("BTreeMap<String") => {
             attributes.push("flatten".to_owned());
             whole.refused.insert("flatten");
@@ -319,6 +327,7 @@ pub(crate) fn program() -> String {
         );
         known.push(whole);
     }
+    let enums = enums(&known, &mut text);
     text.push_str("\n/// All of them.\npub fn all() -> Vec<Case> {\n    vec![\n");
     for (number, known) in known.iter().enumerate() {
         let Known { name, refused, has_eq, has_no_order, .. } = known;
@@ -331,6 +340,34 @@ pub(crate) fn program() -> String {
         };
         let _ = writeln!(text, "        Case::{kind}{whole}::<{name}>(\"{name}\", &{refused:?}),");
     }
+    for name in enums {
+        let kind = if name.starts_with("Keys") { "key" } else { "value" };
+        let _ = writeln!(text, "        Case::{kind}_in_states::<{name}>(\"{name}\", &[]),");
+    }
     text.push_str("    ]\n}\n");
     text
+}
+
+/// Enums with every type that is not refused as a variant, those that can be keys apart; their names.
+/// With them each type goes through states, savepoints and a job of two processes, at the compiler's
+/// price of a few.
+fn enums(known: &[Known], text: &mut String) -> Vec<String> {
+    let mut names = Vec::new();
+    let fitting = known.iter().filter(|known| known.refused.is_empty());
+    let (keys, values) =
+        fitting.partition::<Vec<_>, _>(|known| known.has_eq && !known.has_no_order);
+    for (kind, eq, of) in [("Keys", "Eq", keys), ("Values", "", values)] {
+        let mut parts = Vec::new();
+        for (number, of) in of.chunks(VARIANTS).enumerate() {
+            let variants = of.iter().map(|known| known.name.as_str()).collect::<Vec<_>>();
+            let name = format!("{kind}{number}");
+            let variants = variants.join(", ");
+            let _ = writeln!(text, "\none_of!({name}, [{eq}], [{variants}]);");
+            parts.push(name);
+        }
+        let all = parts.join(", ");
+        let _ = writeln!(text, "\none_of!({kind}, [{eq}], [{all}]);");
+        names.append(&mut parts);
+    }
+    names
 }

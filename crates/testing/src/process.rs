@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::OnceLock,
@@ -73,6 +74,22 @@ impl Drop for Process {
     }
 }
 
+/// Addresses on which nobody listens.
+pub fn addresses<const N: usize>() -> [String; N] {
+    let listen = |_| TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let listeners: [TcpListener; N] = std::array::from_fn(listen);
+    listeners.map(|listener| listener.local_addr().expect("it is bound").to_string())
+}
+
+/// What makes a process the `index`-th of two.
+pub fn seat([first, second, coordinator]: &[String; 3], index: usize) -> [String; 3] {
+    [
+        format!("--process-index={index}"),
+        format!("--addresses={first},{second}"),
+        format!("--coordinator={coordinator}"),
+    ]
+}
+
 /// The example `flights`, built as this test is.
 pub fn flights() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
@@ -95,6 +112,12 @@ pub fn stuck() -> &'static Path {
 pub fn task_manager() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| build("tidegate-cluster", "--example", "task_manager"))
+}
+
+/// The command.
+pub fn tidegate() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("tidegate-cli", "--bin", "tidegate"))
 }
 
 /// A JobManager in a process of its own.

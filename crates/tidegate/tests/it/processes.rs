@@ -3,7 +3,7 @@
 
 use std::{
     io::Write,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
@@ -14,28 +14,12 @@ use tidegate::{ErrorKind, discard::discard, prelude::*};
 use tidegate_testing::{
     flights::{Results, cut_into_files},
     folders::{checkpoints, entries, is_complete, name, unfinished},
-    process::{Process, flights, signal},
+    process::{Process, addresses, flights, seat, signal},
     wait_for,
 };
 
 /// Flights per second when a test wants to see the job run.
 const SLOW: &str = "--rate=60000";
-
-/// Addresses on which nobody listens.
-fn addresses<const N: usize>() -> [String; N] {
-    let listen = |_| TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    let listeners: [TcpListener; N] = std::array::from_fn(listen);
-    listeners.map(|listener| listener.local_addr().expect("it is bound").to_string())
-}
-
-/// What makes a process the `index`-th of two.
-fn seat([first, second, coordinator]: &[String; 3], index: usize) -> [String; 3] {
-    [
-        format!("--process-index={index}"),
-        format!("--addresses={first},{second}"),
-        format!("--coordinator={coordinator}"),
-    ]
-}
 
 /// The example `flights` in two processes with a subtask each.
 struct Pair {

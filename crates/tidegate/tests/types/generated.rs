@@ -12,7 +12,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Case, Random, Randomness};
+use super::{
+    Case, one_of,
+    random::{Random, Randomness},
+};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -935,7 +938,7 @@ pub enum T50 {
     V4 {
         f0: Vec<HashMap<String, u8>>,
         f1: T46,
-        #[serde(with = "super::as_text")]
+        #[serde(with = "super::random::as_text")]
         f2: u64,
         f3: u64,
     },
@@ -1627,7 +1630,7 @@ impl Random for T81 {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct T82 {
-    #[serde(with = "super::as_text")]
+    #[serde(with = "super::random::as_text")]
     f0: u64,
     f1: String,
 }
@@ -3159,7 +3162,7 @@ pub enum T164 {
     #[serde(rename = "R2")]
     V2(f64, BTreeMap<String, Option<Option<(u8, String)>>>, u128, BTreeMap<String, ()>),
     V3 {
-        #[serde(with = "super::as_text")]
+        #[serde(with = "super::random::as_text")]
         f0: u64,
     },
     V4,
@@ -4506,6 +4509,77 @@ impl Random for T239 {
     }
 }
 
+one_of!(
+    Keys0,
+    [Eq],
+    [
+        T0, T1, T3, T4, T5, T7, T8, T10, T11, T12, T13, T15, T16, T18, T21, T23, T25, T26, T31,
+        T35, T36, T38, T39, T43
+    ]
+);
+
+one_of!(
+    Keys1,
+    [Eq],
+    [
+        T46, T48, T49, T51, T52, T55, T57, T59, T61, T65, T66, T73, T74, T75, T76, T78, T81, T82,
+        T83, T84, T87, T88, T89, T90
+    ]
+);
+
+one_of!(
+    Keys2,
+    [Eq],
+    [
+        T91, T93, T94, T96, T99, T101, T102, T104, T108, T110, T116, T119, T120, T125, T126, T127,
+        T128, T129, T130, T131, T132, T133, T136, T137
+    ]
+);
+
+one_of!(
+    Keys3,
+    [Eq],
+    [
+        T138, T141, T142, T146, T147, T151, T152, T154, T156, T157, T158, T159, T161, T162, T166,
+        T168, T169, T170, T171, T172, T175, T176, T178, T182
+    ]
+);
+
+one_of!(
+    Keys4,
+    [Eq],
+    [
+        T186, T187, T191, T193, T195, T197, T198, T199, T201, T202, T204, T209, T210, T211, T212,
+        T213, T216, T220, T221, T222, T223, T227, T228, T230
+    ]
+);
+
+one_of!(Keys5, [Eq], [T231, T232, T234, T235, T236]);
+
+one_of!(Keys, [Eq], [Keys0, Keys1, Keys2, Keys3, Keys4, Keys5]);
+
+one_of!(
+    Values0,
+    [],
+    [
+        T2, T9, T17, T22, T27, T28, T29, T37, T41, T44, T54, T56, T60, T63, T64, T70, T71, T72,
+        T85, T92, T98, T103, T111, T112
+    ]
+);
+
+one_of!(
+    Values1,
+    [],
+    [
+        T113, T114, T115, T117, T121, T134, T140, T143, T145, T148, T153, T155, T160, T164, T177,
+        T179, T180, T181, T183, T190, T196, T200, T203, T206
+    ]
+);
+
+one_of!(Values2, [], [T208, T214, T218, T219, T226, T229, T233, T238]);
+
+one_of!(Values, [], [Values0, Values1, Values2]);
+
 /// All of them.
 pub fn all() -> Vec<Case> {
     vec![
@@ -4749,5 +4823,14 @@ pub fn all() -> Vec<Case> {
         Case::key::<T237>("T237", &["serde_json::Value"]),
         Case::value::<T238>("T238", &[]),
         Case::key::<T239>("T239", &["serde_json::Value"]),
+        Case::key_in_states::<Keys0>("Keys0", &[]),
+        Case::key_in_states::<Keys1>("Keys1", &[]),
+        Case::key_in_states::<Keys2>("Keys2", &[]),
+        Case::key_in_states::<Keys3>("Keys3", &[]),
+        Case::key_in_states::<Keys4>("Keys4", &[]),
+        Case::key_in_states::<Keys5>("Keys5", &[]),
+        Case::value_in_states::<Values0>("Values0", &[]),
+        Case::value_in_states::<Values1>("Values1", &[]),
+        Case::value_in_states::<Values2>("Values2", &[]),
     ]
 }

@@ -134,6 +134,13 @@ pub trait SourceReader: 'static {
     /// What is wrong with them; it fails the attempt.
     fn add_splits(&mut self, splits: Vec<Self::Split>) -> UserResult<()>;
 
+    /// Hears of splits that it has and that a later search has found once more, each at its
+    /// beginning and as it is now: who knows by then that the input has changed can say so. Called
+    /// after every search that has found some, on the worker's thread.
+    fn found_again(&mut self, splits: Vec<Self::Split>) {
+        drop(splits);
+    }
+
     /// Appends up to `max` records to `batch` without blocking, with their event times if the
     /// source has any: all that are handed out at once have one, or none.
     ///

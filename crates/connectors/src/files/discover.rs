@@ -1,10 +1,12 @@
 //! Finds the files to read.
 //!
-//! A file is read once, as it is when it is found. One that has changed since is told of: what was
-//! appended is not read, and what was replaced is not read again.
+//! A file is read once, as it is when it is found. What it is like from outside then, its length
+//! and when it was written, goes with its split into the snapshots, so that a change is told of
+//! whether it comes while the job runs or while it is down (see [`FileSplit::tell_change`]): what
+//! was appended is not read, and what was replaced is not read again.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     path::{Component, Path, PathBuf},
     time::SystemTime,
@@ -21,8 +23,12 @@ use super::error::FileError;
 pub struct FileSplit {
     /// The file, as discovery found it.
     pub(super) path: String,
-    /// How long the file was then, in bytes.
+    /// How long the file was when it was last looked at, in bytes.
     pub(super) length: u64,
+    /// When it had been written then, in milliseconds since 1970; `None` where the file system does
+    /// not know, and in snapshots of versions that did not ask.
+    #[serde(default)]
+    modified: Option<u64>,
     pub(super) position: Position,
     pub(super) finished: bool,
 }
@@ -42,8 +48,31 @@ pub(super) struct Position {
 }
 
 impl FileSplit {
-    fn at_beginning(path: String, length: u64) -> Self {
-        Self { path, length, position: Position::default(), finished: false }
+    fn at_beginning(path: String, length: u64, modified: Option<u64>) -> Self {
+        Self { path, length, modified, position: Position::default(), finished: false }
+    }
+
+    /// Warns if the file is another one `now` than when it was last looked at: once for each
+    /// change, since this is what it is compared with from now on.
+    pub(super) fn tell_change(&mut self, now: &Self) {
+        let before = std::mem::replace(&mut self.length, now.length);
+        let modified = std::mem::replace(&mut self.modified, now.modified);
+        let file = self.path.as_str();
+        if before != now.length {
+            tracing::warn!(
+                file,
+                before,
+                now = now.length,
+                "this file has changed since it was found: what was appended or replaced is not \
+                 read; move files in when they are complete, under new names"
+            );
+        } else if modified.zip(now.modified).is_some_and(|(then, now)| then != now) {
+            tracing::warn!(
+                file,
+                "this file was written to since it was found: it is not read again; move files in \
+                 when they are complete, under new names"
+            );
+        }
     }
 
     /// The file, as discovery found it.
@@ -90,23 +119,13 @@ pub(super) enum Emptiness {
 pub(super) struct Search {
     pattern: PathBuf,
     emptiness: Emptiness,
-    /// What has been found, and what it was like then.
-    found: BTreeMap<String, Look>,
     /// What has been warned of that could not be read.
     unreadable: BTreeSet<PathBuf>,
 }
 
-/// What a file is like from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Look {
-    length: u64,
-    /// `None` where the file system does not know.
-    modified: Option<SystemTime>,
-}
-
 impl Search {
     pub(super) fn new(pattern: PathBuf, emptiness: Emptiness) -> Self {
-        Self { pattern, emptiness, found: BTreeMap::new(), unreadable: BTreeSet::new() }
+        Self { pattern, emptiness, unreadable: BTreeSet::new() }
     }
 
     /// Finds the files that are there now, in the order of their names. Blocks.
@@ -132,35 +151,16 @@ impl Search {
     /// The split of a file, `None` if it has been deleted since it was listed, or if it can't be
     /// read and others will come.
     fn split(&mut self, path: PathBuf) -> Result<Option<FileSplit>, FileError> {
-        let look = match fs::metadata(&path) {
-            Ok(metadata) => Look { length: metadata.len(), modified: metadata.modified().ok() },
+        let metadata = match fs::metadata(&path) {
+            Ok(metadata) => metadata,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(FileError::io("look at", path.display())(error)),
         };
         match path.into_os_string().into_string() {
             Ok(path) => {
-                self.tell_changes(&path, look);
-                Ok(Some(FileSplit::at_beginning(path, look.length)))
+                Ok(Some(FileSplit::at_beginning(path, metadata.len(), written_at(&metadata))))
             }
             Err(name) => self.leave_out(PathBuf::from(name)),
-        }
-    }
-
-    fn tell_changes(&mut self, path: &str, now: Look) {
-        match self.found.insert(path.to_owned(), now) {
-            Some(before) if before.length != now.length => tracing::warn!(
-                file = path,
-                before = before.length,
-                now = now.length,
-                "this file has changed since it was found: what was appended or replaced is not \
-                 read; move files in when they are complete, under new names"
-            ),
-            Some(before) if before.modified != now.modified => tracing::warn!(
-                file = path,
-                "this file was written to since it was found: it is not read again; move files in \
-                 when they are complete, under new names"
-            ),
-            _ => {}
         }
     }
 
@@ -175,6 +175,11 @@ impl Search {
         }
         Ok(None)
     }
+}
+
+fn written_at(metadata: &fs::Metadata) -> Option<u64> {
+    let since = metadata.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok()
 }
 
 fn files_of(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
@@ -233,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_file_is_the_same_however_its_path_is_written() {
-        let split = |path: &str| FileSplit::at_beginning(path.to_owned(), 1).id();
+        let split = |path: &str| FileSplit::at_beginning(path.to_owned(), 1, None).id();
         for path in ["in/a", "./in/a", "in//a", "in/./a", ".//in/a"] {
             assert_eq!(split(path), "in/a");
         }
@@ -289,33 +294,5 @@ mod tests {
         assert_eq!(watched.len(), 1);
         let error = discover(folder.path(), Emptiness::Refused).unwrap_err().to_string();
         assert!(error.contains("od\u{fffd}d.txt` has a name that is not UTF-8"), "{error}");
-    }
-
-    /// What one look after another says in the log.
-    fn logged(search: &mut Search) -> String {
-        let log = tempfile::NamedTempFile::new().unwrap();
-        let writer = log.reopen().unwrap();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false);
-        let subscriber = subscriber.with_writer(std::sync::Mutex::new(writer));
-        tracing::subscriber::with_default(subscriber.finish(), || search.look()).unwrap();
-        fs::read_to_string(log.path()).unwrap()
-    }
-
-    #[test]
-    fn a_file_that_has_changed_since_it_was_found_is_told_of_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.txt");
-        fs::write(&path, "one\n").unwrap();
-        let mut search = Search::new(folder.path().to_owned(), Emptiness::Allowed);
-        assert_eq!(logged(&mut search), "");
-        assert_eq!(logged(&mut search), "", "nothing has changed");
-        fs::write(&path, "one\ntwo\n").unwrap();
-        let told = logged(&mut search);
-        assert!(told.contains("before=4 now=8") && told.contains("a.txt"), "{told}");
-        assert_eq!(logged(&mut search), "");
-        fs::write(&path, "1\n2\n3\n4\n").unwrap();
-        let later = SystemTime::now() + std::time::Duration::from_secs(2);
-        fs::File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
-        assert!(logged(&mut search).contains("was written to since"), "of the same length");
     }
 }

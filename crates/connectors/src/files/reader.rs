@@ -2,7 +2,7 @@
 //!
 //! Everything here runs on the worker's thread and never waits: a [`pump`](super::pump) reads.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use tidegate_core::{Batch, ReaderContext, ReaderStatus, SourceProgress, SourceReader, Split};
 use tidegate_types::UserResult;
@@ -24,6 +24,8 @@ pub struct FileReader<F: Format> {
     limit: RateLimit,
     bounded: bool,
     splits: Vec<FileSplit>,
+    /// Where in `splits` a file is, by the split's id; of a bounded source none are asked for.
+    places: HashMap<String, usize>,
     /// Those of `splits` that have not been begun since the start.
     waiting: VecDeque<usize>,
     current: Option<Reading<F::Item>>,
@@ -65,6 +67,7 @@ impl<F: Format> FileReader<F> {
             bounded,
             context,
             splits: Vec::new(),
+            places: HashMap::new(),
             waiting: VecDeque::new(),
             current: None,
         }
@@ -176,9 +179,20 @@ impl<F: Format> SourceReader for FileReader<F> {
             if !split.is_finished() {
                 self.waiting.push_back(self.splits.len());
             }
+            if !self.bounded {
+                self.places.insert(split.id(), self.splits.len());
+            }
             self.splits.push(split);
         }
         Ok(())
+    }
+
+    fn found_again(&mut self, splits: Vec<FileSplit>) {
+        for now in splits {
+            if let Some(place) = self.places.get(&now.id()) {
+                self.splits[*place].tell_change(&now);
+            }
+        }
     }
 
     fn poll_batch(&mut self, max: usize, batch: &mut Batch<F::Item>) -> UserResult<ReaderStatus> {

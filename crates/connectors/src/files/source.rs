@@ -55,8 +55,9 @@ impl<F: Format> FileSource<F> {
 
     /// Looks for new files in the folder, or for the glob, again and again, and never ends.
     ///
-    /// A file is read as it is when it is found: move files in when they are complete. The names
-    /// of all files read stay in the snapshots.
+    /// A file is read as it is when it is found: move files in when they are complete. One that has
+    /// changed since is not read again, and a warning tells of it, after a restore too: the names
+    /// of all files read stay in the snapshots, with their lengths and when they were written.
     #[must_use]
     pub fn watch(mut self, interval: Duration) -> Self {
         self.watch = Some(interval);

@@ -117,14 +117,19 @@ impl<S: Source> SourceDriver<S> {
         self.take_own(restored.values(SPLITS)?, "the snapshot")
     }
 
-    /// Gives the reader those splits that are this subtask's and new.
+    /// Gives the reader those splits that are this subtask's and new, and tells it which of the
+    /// others are still there.
     fn take_own(&mut self, splits: Vec<S::Split>, found_in: &'static str) -> UserResult<()> {
         let splits = contract::assigned(&self.source, splits, self.parallelism, found_in);
-        let mut own = Vec::new();
+        let (mut own, mut again) = (Vec::new(), Vec::new());
         for (split, id, reader) in splits.map_err(Breach::mark)? {
-            if reader == self.subtask && self.known.insert(id) {
-                own.push(split);
+            if reader == self.subtask {
+                let which = if self.known.insert(id) { &mut own } else { &mut again };
+                which.push(split);
             }
+        }
+        if !again.is_empty() {
+            self.reader.found_again(again);
         }
         if own.is_empty() { Ok(()) } else { self.reader.add_splits(own) }
     }

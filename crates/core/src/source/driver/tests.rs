@@ -66,6 +66,8 @@ enum Look {
 #[derive(Clone)]
 struct Numbers {
     looks: Arc<Mutex<VecDeque<Look>>>,
+    /// What readers have been told of once more.
+    again: Arc<Mutex<Vec<u32>>>,
     interval: Option<Duration>,
     fault: Option<Fault>,
 }
@@ -73,7 +75,7 @@ struct Numbers {
 impl Numbers {
     fn bounded(looks: &[Look]) -> Self {
         let looks = Arc::new(Mutex::new(looks.iter().cloned().collect()));
-        Self { looks, interval: None, fault: None }
+        Self { looks, again: Arc::default(), interval: None, fault: None }
     }
 
     fn faulty(fault: Fault) -> Self {
@@ -117,12 +119,14 @@ impl Source for Numbers {
     }
 
     fn reader(&self, _context: ReaderContext) -> UserResult<NumberReader> {
-        Ok(NumberReader { splits: Vec::new(), fault: self.fault })
+        let again = Arc::clone(&self.again);
+        Ok(NumberReader { splits: Vec::new(), again, fault: self.fault })
     }
 }
 
 struct NumberReader {
     splits: Vec<Number>,
+    again: Arc<Mutex<Vec<u32>>>,
     fault: Option<Fault>,
 }
 
@@ -133,6 +137,11 @@ impl SourceReader for NumberReader {
     fn add_splits(&mut self, splits: Vec<Number>) -> UserResult<()> {
         self.splits.extend(splits);
         Ok(())
+    }
+
+    fn found_again(&mut self, splits: Vec<Number>) {
+        let numbers = splits.into_iter().map(|split| split.number);
+        self.again.lock().expect("no panic").extend(numbers);
     }
 
     fn poll_batch(&mut self, _max: usize, batch: &mut Batch<u32>) -> UserResult<ReaderStatus> {
@@ -462,6 +471,23 @@ fn two_splits_with_one_id_are_refused_in_one_look_and_known_in_the_next() {
     let (mut subtask, mut emitted) = (start(&source, (0, 1), &[]), Emitted(Vec::new()));
     run_until(subtask.as_mut(), 2, &mut emitted);
     assert_eq!(emitted.0, [0, 1]);
+}
+
+#[test]
+fn a_reader_hears_of_its_own_splits_that_are_found_again_restored_ones_too() {
+    let looks = [Look::Finds(vec![0, 1, 2]), Look::Finds(vec![0, 1, 2, 3, 4]), Look::Hangs];
+    let source = Numbers { interval: Some(Duration::ZERO), ..Numbers::bounded(&looks) };
+    let (mut subtask, mut emitted) = (start(&source, (0, 2), &[]), Emitted(Vec::new()));
+    run_until(subtask.as_mut(), 3, &mut emitted);
+    let told = || std::mem::take(&mut *source.again.lock().expect("no panic"));
+    assert_eq!((emitted.0, told()), (vec![0, 2, 4], vec![0, 2]), "1 and 3 are another subtask's");
+
+    let snapshot = union(&mut [subtask]);
+    let looks = [Look::Finds(vec![2, 4, 6, 8]), Look::Hangs];
+    source.looks.lock().expect("no panic").extend(looks);
+    let (mut restored, mut emitted) = (start(&source, (0, 2), &snapshot), Emitted(Vec::new()));
+    run_until(restored.as_mut(), 2, &mut emitted);
+    assert_eq!((emitted.0, told()), (vec![6, 8], vec![2, 4]), "0 is not there any more");
 }
 
 #[test]

@@ -221,6 +221,7 @@ fn restore_subtask(
                 attempt: AttemptId(0),
                 attempt_token: 0,
                 allow_lost_output: false,
+                check_keys: spec.settings.options.check_keys,
                 superseded: Superseded::others(),
                 restored: state,
                 tokio: tokio::runtime::Handle::current(),

@@ -238,6 +238,7 @@ pub(crate) fn local_process(
             restored: local.restored,
             concludes: local.concludes,
             allow_lost_output: settings.options.recovery.allow_lost_output,
+            check_keys: settings.options.check_keys,
             superseded: local.superseded,
             tokio: tokio.clone(),
             clock: Arc::clone(clock),

@@ -52,6 +52,8 @@ pub(crate) struct WorkerSpec {
     pub(crate) concludes: bool,
     /// Whether to go on although prepared output is lost.
     pub(crate) allow_lost_output: bool,
+    /// See [`tidegate_core::OperatorContext`].
+    pub(crate) check_keys: bool,
     /// Whose leftovers the attempt may delete.
     pub(crate) superseded: Superseded,
     pub(crate) tokio: tokio::runtime::Handle,

@@ -28,6 +28,7 @@ use crate::{
     handles::Backing,
     snapshot::SharedStates,
     store::{Declaration, DeclaredType, StateTable, restore_blocks},
+    table::keys::KeyCheck,
     timers::Timers,
     ttl::{Forever, Lifetime},
 };
@@ -74,6 +75,7 @@ pub struct KeyedBackend<K> {
     states: Vec<Rc<dyn DeclaredState>>,
     event_timers: Timers<K>,
     processing_timers: Timers<K>,
+    checks_keys: bool,
 }
 
 impl<K: Key> KeyedBackend<K> {
@@ -90,7 +92,14 @@ impl<K: Key> KeyedBackend<K> {
             states: Vec::new(),
             event_timers: Timers::new(TimeDomain::EventTime, range, max),
             processing_timers: Timers::new(TimeDomain::ProcessingTime, range, max),
+            checks_keys: false,
         }
+    }
+
+    /// Has the first keys of each state that is declared from now on looked at, a map's own too;
+    /// see [`crate::KeyedTable::check_keys`].
+    pub fn check_keys(&mut self) {
+        self.checks_keys = true;
     }
 
     /// What the program says about its keys and states, so far.
@@ -293,7 +302,7 @@ impl<K: Key> KeyedBackend<K> {
         ttl: Option<StateTtl>,
     ) -> Result<MapState<UK, UV>, StateError> {
         let backing = self.declare(name, "map", DeclaredType::map_of::<UK, UV>(), ttl)?;
-        Ok(MapState { backing })
+        Ok(MapState { backing, keys: KeyCheck::if_asked(self.checks_keys) })
     }
 
     /// Declares one value per key into which others are reduced.
@@ -378,7 +387,10 @@ impl<K: Key> KeyedBackend<K> {
         declaration: Declaration,
         lifetime: L,
     ) -> Rc<dyn CurrentValue<T>> {
-        let table = StateTable::new(self.range, self.max, declaration, lifetime);
+        let mut table = StateTable::new(self.range, self.max, declaration, lifetime);
+        if self.checks_keys {
+            table.table.check_keys();
+        }
         let cell = Rc::new(StateCell::new(Rc::clone(&self.context), table));
         self.states.push(Rc::<StateCell<K, T, L>>::clone(&cell));
         cell

@@ -70,7 +70,9 @@ pub use ttl::{StateTtl, TtlUpdate, TtlVisibility};
 /// What can be a key: a type that serde writes and reads, and whose values can be compared.
 ///
 /// The hash is that of the key's serialized bytes ([`tidegate_types::KeyHash`]), so that it stays
-/// the same over builds and machines; equal keys must serialize to equal bytes.
+/// the same over builds and machines; equal keys must serialize to equal bytes, and others to
+/// others. In debug builds, and with the option `state.check-keys`, the first 1,000 keys of each
+/// state are looked at for that.
 pub trait Key: Eq + Clone + Send + Sync + Serialize + DeserializeOwned + 'static {}
 
 impl<T: Eq + Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Key for T {}

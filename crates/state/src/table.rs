@@ -19,8 +19,7 @@
 //!
 //! How a group is packed while it is written: see [`packing`], `slot` and [`shared`]. Names, bytes and restoring: see `store.rs`. Handles for user code: see [`crate::handles`].
 
-#[cfg(debug_assertions)]
-mod keys;
+pub(crate) mod keys;
 pub mod packing;
 mod prefetch;
 pub mod shared;
@@ -59,8 +58,9 @@ pub struct KeyedTable<K, V> {
     is_shared: bool,
     /// The place of the group that is to be packed next.
     packing: usize,
-    #[cfg(debug_assertions)]
-    keys: keys::KeyCheck<K>,
+    /// Looks at keys before they are put in; `None` once it has seen enough, or if nobody asks for
+    /// it.
+    keys: Option<Box<keys::KeyCheck<K>>>,
 }
 
 impl<K: Key, V: StateValue> KeyedTable<K, V> {
@@ -74,9 +74,14 @@ impl<K: Key, V: StateValue> KeyedTable<K, V> {
             max,
             is_shared: false,
             packing: 0,
-            #[cfg(debug_assertions)]
-            keys: keys::KeyCheck::default(),
+            keys: keys::KeyCheck::if_asked(false),
         }
+    }
+
+    /// Has the first keys that are put in looked at, as in debug builds: whether each is written in
+    /// one way, and whether those that are equal are written alike.
+    pub fn check_keys(&mut self) {
+        self.keys = keys::KeyCheck::if_asked(true);
     }
 
     /// The key groups it is for.
@@ -294,15 +299,19 @@ impl<K: Key, V: StateValue> KeyedTable<K, V> {
         }
     }
 
-    /// In debug builds, looks at a key before it is put in.
+    /// Looks at a key before it is put in, if that is asked for.
     #[inline]
     fn look_at(&mut self, hash: KeyHash, key: &K) {
-        #[cfg(debug_assertions)]
-        if !self.contains(hash, key) {
-            self.keys.look_at(key);
+        if self.keys.is_some() {
+            self.look_at_new(hash, key);
         }
-        #[cfg(not(debug_assertions))]
-        let _ = (hash, key);
+    }
+
+    #[cold]
+    fn look_at_new(&mut self, hash: KeyHash, key: &K) {
+        if !self.contains(hash, key) {
+            self.keys = self.keys.take().and_then(|keys| keys.look_at(key));
+        }
     }
 
     /// One lookup for both answers: the path of a key that is there stays as short as a read.

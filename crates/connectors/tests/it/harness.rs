@@ -93,6 +93,7 @@ impl Attempt {
             attempt: AttemptId(0),
             attempt_token: self.token,
             allow_lost_output: false,
+            check_keys: false,
             superseded: self.superseded.clone(),
             restored,
             tokio: TOKIO.handle().clone(),

@@ -215,6 +215,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
             attempt_token: spec.attempt_token,
             // No option says otherwise yet.
             allow_lost_output: spec.allow_lost_output,
+            check_keys: spec.check_keys,
             superseded: spec.superseded.clone(),
             restored: spec.restored.state_of(uid, subtask)?,
             tokio: spec.tokio.clone(),

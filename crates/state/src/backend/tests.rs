@@ -1,3 +1,5 @@
+mod looked_at;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
@@ -349,6 +351,32 @@ fn switch<Before: StateValue + From<u16>, After: StateValue + From<u16>>() {
 fn a_ttl_can_be_switched_on_and_off() {
     switch::<u16, u16>();
     switch::<u16, u64>();
+}
+
+#[test]
+fn a_ttl_may_become_longer_or_shorter() {
+    let clock = Arc::new(ManualClock::default());
+    let second = std::time::Duration::from_secs(1);
+    let with = |seconds| Kinds::<u16>::new(&clock, Some(StateTtl::new(second * seconds)));
+    let mut before = with(10);
+    before.fill();
+    clock.advance(second * 5);
+    let saved = Saved::of(&mut before.backend);
+
+    let mut shorter = with(5);
+    shorter.backend.restore(&[saved.source(all_groups())]).unwrap();
+    assert_eq!(shorter.len(), 0, "it was written five seconds ago");
+    let (mut as_before, mut longer) = (with(10), with(60));
+    for after in [&mut as_before, &mut longer] {
+        after.backend.restore(&[saved.source(all_groups())]).unwrap();
+        assert_eq!(after.len(), FILLED);
+    }
+    clock.advance(second * 5);
+    assert_eq!((as_before.len(), longer.len()), (0, FILLED));
+    clock.advance(second * 49);
+    assert_eq!(longer.len(), FILLED, "since it was written, not since the restore");
+    clock.advance(second);
+    assert_eq!(longer.len(), 0);
 }
 
 #[test]

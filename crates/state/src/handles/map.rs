@@ -10,6 +10,7 @@ use crate::{
     Key, StateTtl, StateValue,
     cell::CurrentValue,
     handles::Backing,
+    table::keys::KeyCheck,
     ttl::{Lifetime, Liveness, Timed},
 };
 
@@ -95,6 +96,8 @@ impl<UK: Key, UV> Lifetime<TimedMap<UK, UV>> for StateTtl {
 /// A map per key. With TTL each entry lives by itself.
 pub struct MapState<UK, UV> {
     pub(crate) backing: Backing<StateMap<UK, UV>, TimedMap<UK, UV>>,
+    /// Looks at the first keys of the maps.
+    pub(crate) keys: Option<Box<KeyCheck<UK>>>,
 }
 
 impl<UK: Key, UV: StateValue> MapState<UK, UV> {
@@ -129,6 +132,9 @@ impl<UK: Key, UV: StateValue> MapState<UK, UV> {
 
     /// Sets the value of `key` in the current key's map.
     pub fn put(&mut self, key: UK, value: UV) {
+        if self.keys.is_some() {
+            self.look_at(&key);
+        }
         match &self.backing {
             Backing::Plain(cell) => cell.write_or(&mut StateMap::default).insert(key, value),
             Backing::Timed(cell, _) => {
@@ -136,6 +142,13 @@ impl<UK: Key, UV: StateValue> MapState<UK, UV> {
                 let at = cell.now();
                 cell.write_or(&mut StateMap::default).insert(key, Timed { value, at });
             }
+        }
+    }
+
+    #[cold]
+    fn look_at(&mut self, key: &UK) {
+        if !self.contains(key) {
+            self.keys = self.keys.take().and_then(|keys| keys.look_at(key));
         }
     }
 

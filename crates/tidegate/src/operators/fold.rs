@@ -101,6 +101,9 @@ impl<K: Key, T: Data, S: Fn(&T) -> K, F: Fold<K, T>> FoldOperator<K, T, S, F> {
     pub(crate) fn new(state: &str, select: S, fold: F, context: &OperatorContext) -> Result<Self> {
         let range = context.key_groups();
         let mut table = SingleTable::new(state, range, context.max_parallelism);
+        if context.check_keys {
+            table.table_mut().check_keys();
+        }
         restore_keyed(&context.uid, &context.restored, |sources| table.restore(sources))?;
         let (keys, hashes) = (Vec::new(), Vec::new());
         Ok(Self { select, fold, table, range, keys, hashes, types: PhantomData })

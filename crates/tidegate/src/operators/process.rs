@@ -340,6 +340,9 @@ impl<K: Key, T: Data, S: Fn(&T) -> K + 'static, P: KeyedProcess<K, T>> ProcessOp
     ) -> Result<Self> {
         let range = context.key_groups();
         let mut backend = KeyedBackend::new(range, context.max_parallelism, context.clock);
+        if context.check_keys {
+            backend.check_keys();
+        }
         let function = make(&mut States { backend: &mut backend, ttl: None, was: None })?;
         restore_keyed(&context.uid, &context.restored, |sources| backend.restore(sources))?;
         Ok(Self {

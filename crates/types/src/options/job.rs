@@ -157,6 +157,8 @@ pub struct JobOptions {
     pub debloat_target: Duration,
     /// How long a job that is told to end for now may take for one more checkpoint.
     pub termination_timeout: Duration,
+    /// Whether the first keys of each state are looked at.
+    pub check_keys: bool,
     /// `execution.checkpointing.*`.
     pub checkpointing: CheckpointingOptions,
     /// `execution.state-recovery.*`.
@@ -185,6 +187,7 @@ impl JobOptions {
             watermark_interval: configuration.get(&keys::WATERMARK_INTERVAL, parse_duration)?,
             debloat_target: configuration.get(&keys::DEBLOAT_TARGET, parse_target)?,
             termination_timeout: configuration.get(&keys::TERMINATION_TIMEOUT, parse_duration)?,
+            check_keys: configuration.get(&keys::CHECK_KEYS, parse_bool)?,
             restart: restart(configuration, checkpointing.interval.is_some())?,
             checkpointing,
             recovery: recovery(configuration)?,

@@ -188,6 +188,7 @@ impl Bench {
             attempt: AttemptId(0),
             attempt_token: 0,
             allow_lost_output: false,
+            check_keys: false,
             superseded: Superseded::others(),
             restored: RestoredState::default(),
             tokio: self.runtime.handle().clone(),

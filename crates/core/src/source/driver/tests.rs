@@ -248,6 +248,7 @@ fn context((subtask, parallelism): (u32, u32), restored: &[ListState]) -> Operat
         attempt: AttemptId(0),
         attempt_token: 1,
         allow_lost_output: false,
+        check_keys: false,
         superseded: Superseded::others(),
         restored: RestoredState { lists: restored.to_vec(), ..RestoredState::default() },
         tokio: TOKIO.handle().clone(),
@@ -484,8 +485,10 @@ fn a_reader_hears_of_its_own_splits_that_are_found_again_restored_ones_too() {
 
     let snapshot = union(&mut [subtask]);
     let looks = [Look::Finds(vec![2, 4, 6, 8]), Look::Hangs];
-    source.looks.lock().expect("no panic").extend(looks);
-    let (mut restored, mut emitted) = (start(&source, (0, 2), &snapshot), Emitted(Vec::new()));
+    let interval = Some(Duration::ZERO);
+    let again = Arc::clone(&source.again);
+    let later = Numbers { again, interval, ..Numbers::bounded(&looks) };
+    let (mut restored, mut emitted) = (start(&later, (0, 2), &snapshot), Emitted(Vec::new()));
     run_until(restored.as_mut(), 2, &mut emitted);
     assert_eq!((emitted.0, told()), (vec![6, 8], vec![2, 4]), "0 is not there any more");
 }

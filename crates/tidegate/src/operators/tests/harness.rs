@@ -102,6 +102,7 @@ impl Bench {
             attempt: AttemptId(0),
             attempt_token: 1,
             allow_lost_output: false,
+            check_keys: false,
             superseded: Superseded::others(),
             restored,
             tokio: self.tokio.handle().clone(),

@@ -76,6 +76,30 @@ fn records_show_when_their_checkpoint_is_complete() {
     assert_eq!(hidden(&out), 0);
 }
 
+#[test]
+fn a_folder_may_be_written_as_a_url_and_other_schemes_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = |scheme: &str| format!("{scheme}{}", folder.path().join("out").display());
+    for (count, scheme) in (1..).zip(["file:", "file://", ""]) {
+        let sink = files::json_lines_sink::<Row>(url(scheme));
+        let mut job = start(&sink, &Attempt::new(1, &[]));
+        job.write(&rows(0..1)).unwrap();
+        job.snapshot(1).unwrap();
+        job.complete(1).unwrap();
+        let written = visible(&folder.path().join("out"));
+        assert_eq!(written, vec![rows(0..1); count].concat(), "{scheme}");
+        let source = files::json_lines::<Row>(url(scheme));
+        assert_eq!(read_all(&source).unwrap(), written, "{scheme}");
+    }
+    let unknown = files::json_lines::<Row>(url("fiel:"));
+    let error = read_all(&unknown).unwrap_err();
+    assert!(error.contains("there is no scheme `fiel:`"), "{error}");
+    let sink = files::json_lines_sink::<Row>(url("s3:/"));
+    let refused = two_phase_operator(sink, &Attempt::new(1, &[]).context(0));
+    let error = refused.err().expect("it is no local disk").to_string();
+    assert!(error.contains("local disks alone"), "{error}");
+}
+
 /// How far the first attempt comes before it is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Crash {

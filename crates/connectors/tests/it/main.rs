@@ -7,5 +7,6 @@ mod file_positions;
 mod file_sink;
 mod generator;
 mod harness;
+mod odd_files;
 mod sockets;
 mod watch;

@@ -43,8 +43,8 @@ fn logged(work: impl FnOnce()) -> String {
     fs::read_to_string(log.path()).expect("UTF-8")
 }
 
-/// What is said about files that are there already, until a new one of a watched folder has been read:
-/// by then the folder has been looked through.
+/// What is said about files that are there already, until a new one of a watched folder has been
+/// read: by then the folder has been looked through.
 fn told_until(job: &mut SourceJob<String>, folder: &Path, new: &str) -> String {
     logged(|| {
         move_in(folder, new, "new\n");
@@ -92,6 +92,21 @@ fn a_file_that_was_replaced_by_one_of_the_same_length_is_told_of() {
     let told = told_until(&mut job, folder.path(), "b.txt");
     assert!(told.contains("was written to since") && told.contains("a.txt"), "{told}");
     assert_eq!(told_until(&mut job, folder.path(), "c.txt"), "", "once");
+}
+
+#[test]
+fn a_folder_is_the_same_however_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let watch = |path: &Path| files::text(path).watch(Duration::from_millis(5));
+    move_in(folder, "a.txt", "one\n");
+    let mut job = SourceJob::start(&watch(folder), 1, &[]).unwrap();
+    assert_eq!(job.read(1, 10).unwrap(), ["one"]);
+    for (path, new) in [("./", "b.txt"), (".//./", "c.txt"), ("", "d.txt")] {
+        job = SourceJob::start(&watch(&folder.join(path)), 1, &job.snapshot()).unwrap();
+        move_in(folder, new, "new\n");
+        assert_eq!(job.read(1, 10).unwrap(), ["new"], "as `{path}`");
+    }
 }
 
 #[test]

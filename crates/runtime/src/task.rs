@@ -326,3 +326,20 @@ impl Slice {
         Instant::now() >= self.end
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tidegate_snapshot::codec::CodecError;
+
+    use super::*;
+
+    #[test]
+    fn what_can_not_be_written_or_read_is_not_tried_again() {
+        let left_over = || CodecError::LeftOver { count: 1 };
+        let kind = |error: BoxError| TaskError::from(error).kind;
+        assert_eq!(kind(left_over().into()), ErrorKind::Invalid);
+        let in_operator = TaskError::in_operator(&"it".into(), "map", left_over().into());
+        assert_eq!((in_operator.kind, in_operator.uid), (ErrorKind::Invalid, Some("it".into())));
+        assert_eq!(kind("no such plane".into()), ErrorKind::User);
+    }
+}

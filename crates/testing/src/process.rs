@@ -108,6 +108,18 @@ pub fn stuck() -> &'static Path {
     BUILT.get_or_init(|| build("tidegate-programs", "--bin", "stuck"))
 }
 
+/// A job in which much goes wrong without an error.
+pub fn silent() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("tidegate-programs", "--bin", "silent"))
+}
+
+/// A job one of whose records can't be sent to another process.
+pub fn unwritable() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("tidegate-programs", "--bin", "unwritable"))
+}
+
 /// A TaskManager in a process of its own.
 pub fn task_manager() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();

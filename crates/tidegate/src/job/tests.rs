@@ -1,5 +1,5 @@
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -14,15 +14,23 @@ use crate::{
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// The system's clocks, of which somebody sets the one on the wall back.
+/// The system's clocks, of which somebody sets the one on the wall.
 #[derive(Default)]
-struct SetBack {
-    millis: AtomicU64,
+struct Set {
+    millis: AtomicI64,
 }
 
-impl Clock for SetBack {
+impl Set {
+    fn forward(&self, hours: i64) {
+        self.millis.fetch_add(hours * HOUR.as_millis() as i64, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Set {
     fn now(&self) -> Timestamp {
-        Timestamp(SystemClock.now().millis() - self.millis.load(Ordering::Relaxed))
+        Timestamp(
+            SystemClock.now().millis().saturating_add_signed(self.millis.load(Ordering::Relaxed)),
+        )
     }
 
     fn monotonic(&self) -> Monotonic {
@@ -68,7 +76,7 @@ fn build(env: &Env, is_silent: &Arc<AtomicBool>, passed: &Collector<i64>) {
 
 #[test]
 fn a_wall_clock_that_is_set_back_by_an_hour_holds_nothing_of_a_job_up() {
-    let (clock, passed) = (Arc::new(SetBack::default()), Collector::<i64>::default());
+    let (clock, passed) = (Arc::new(Set::default()), Collector::<i64>::default());
     let is_silent = Arc::new(AtomicBool::new(false));
     let arguments = [
         "-Dexecution.checkpointing.interval=20 ms",
@@ -80,7 +88,7 @@ fn a_wall_clock_that_is_set_back_by_an_hour_holds_nothing_of_a_job_up() {
         build(env, &silent, &sink);
         Ok(())
     });
-    let by = Arc::<SetBack>::clone(&clock);
+    let by = Arc::<Set>::clone(&clock);
     let job = tidegate_runtime::start_by(spec.expect("it can be built"), by).expect("it starts");
     let wait_for_checkpoints = |more| {
         let before = job.stats().completed_count;
@@ -90,8 +98,7 @@ fn a_wall_clock_that_is_set_back_by_an_hour_holds_nothing_of_a_job_up() {
     is_silent.store(true, Ordering::Relaxed);
     // Behind it there is nothing of the second stream any more.
     wait_for_checkpoints(2);
-    let hour = u64::try_from(HOUR.as_millis()).expect("it is short");
-    clock.millis.store(hour, Ordering::Relaxed);
+    clock.forward(-1);
     wait_for_checkpoints(5);
     // The second stream is found idle, the first one's watermarks go on, and checkpoints commit it.
     let _ = passed.take();
@@ -100,4 +107,49 @@ fn a_wall_clock_that_is_set_back_by_an_hour_holds_nothing_of_a_job_up() {
     wait_for("later ones", || count().filter(|later| *later > first));
     job.cancel();
     job.wait_blocking().expect("a cancelled job has not failed");
+}
+
+/// How a job ends that fails ten times unless it is given up before, with a wall clock that is set
+/// by so many hours at each failure.
+fn failing_as_the_clock_is_set(hours: i64, strategy: &[&str]) -> std::result::Result<(), String> {
+    let (clock, failures) = (Arc::new(Set::default()), Arc::new(AtomicU64::new(0)));
+    let by = Arc::<Set>::clone(&clock);
+    let spec = Job::new("failing").parsed(strategy.iter().copied(), move |env: &Env| {
+        let (clock, failures) = (Arc::clone(&clock), Arc::clone(&failures));
+        env.from_collection("numbers", vec![1_u64])
+            .inspect(move |_| {
+                if failures.fetch_add(1, Ordering::Relaxed) >= 10 {
+                    return Ok(());
+                }
+                clock.forward(hours);
+                Err("not yet".into())
+            })
+            .sink("sink", crate::discard::discard());
+        Ok(())
+    });
+    let job = tidegate_runtime::start_by(spec.expect("it can be built"), by).expect("it starts");
+    job.wait_blocking().map(drop).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_wall_clock_that_is_set_neither_hastens_nor_delays_nor_forgets_restarts() {
+    let short = "-Drestart-strategy.exponential-delay.initial-backoff=1 ms";
+    let exponential = ["-Drestart-strategy.type=exponential-delay", short];
+    let few = "-Drestart-strategy.exponential-delay.attempts-before-reset-backoff=3";
+    let multiplier = "-Drestart-strategy.exponential-delay.backoff-multiplier=1";
+    let rate = [
+        "-Drestart-strategy.type=failure-rate",
+        "-Drestart-strategy.failure-rate.failure-rate-interval=1 min",
+        "-Drestart-strategy.failure-rate.max-failures-per-interval=3",
+        "-Drestart-strategy.failure-rate.delay=1 ms",
+    ];
+    for hours in [2, -2] {
+        let always = [exponential.as_slice(), &[multiplier]].concat();
+        assert_eq!(failing_as_the_clock_is_set(hours, &always), Ok(()), "{hours} hours");
+        for strategy in [[exponential.as_slice(), &[few, multiplier]].concat(), rate.to_vec()] {
+            let ended = failing_as_the_clock_is_set(hours, &strategy);
+            let message = ended.expect_err("it is given up after three");
+            assert!(message.contains("(no restart: "), "{hours} hours: {message}");
+        }
+    }
 }

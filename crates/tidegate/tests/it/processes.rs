@@ -14,7 +14,7 @@ use tidegate::{ErrorKind, discard::discard, prelude::*};
 use tidegate_testing::{
     flights::{Results, cut_into_files},
     folders::{checkpoints, entries, is_complete, name, unfinished},
-    process::{Process, addresses, flights, seat, signal},
+    process::{Process, addresses, flights, seat, signal, unwritable},
     wait_for,
 };
 
@@ -261,4 +261,24 @@ fn processes_with_different_plans_are_refused() {
                         the same program with the same arguments";
         assert_eq!(error.to_string(), expected);
     }
+}
+
+#[test]
+fn a_record_that_can_not_be_sent_ends_the_job_and_none_of_its_processes_waits() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let addresses = addresses();
+    let start = |index| {
+        let conf = format!("TIDEGATE_CONF_DIR={}", folder.path().join("conf").display());
+        let own = [conf, unwritable().display().to_string(), "--parallelism=2".to_owned()];
+        let arguments = [own.as_slice(), &seat(&addresses, index)].concat();
+        Process::start(Path::new("env"), &arguments, &folder.path().join(format!("log-{index}")))
+    };
+    let mut processes = [start(0), start(1)];
+    for process in &mut processes {
+        assert!(!process.wait().success(), "{}", process.log());
+    }
+    let log = processes[0].log();
+    let why = "failed: a record can't be sent to another process: the value can't be encoded: there is \
+               no way to write it";
+    assert!(log.contains(why), "{log}");
 }

@@ -123,6 +123,47 @@ fn a_state_without_a_name_is_refused() {
     assert!(message.starts_with(expected), "{message}");
 }
 
+/// Keeps nothing in a list that belongs to no key.
+struct Unused<V>(OperatorListState<V>);
+
+impl<V: tidegate::connector::Data + Sync> UnkeyedProcess<u64> for Unused<V> {
+    type Out = u64;
+
+    fn on_record(
+        &mut self,
+        _record: u64,
+        context: &mut UnkeyedContext<'_, u64>,
+    ) -> tidegate::Result<()> {
+        context.emit(self.0.with(<[V]>::len) as u64);
+        Ok(())
+    }
+}
+
+/// Why a job with a list of `V`, by the state's `name`, does not start.
+fn refused_list<V: tidegate::connector::Data + Sync>(name: &'static str) -> String {
+    let started = Job::new("unfit").start([""; 0], move |env| {
+        env.from_collection("records", Vec::<u64>::new())
+            .process_unkeyed("keep", move |states| {
+                Ok(Unused(states.list::<V>(name, Redistribution::Split)?))
+            })
+            .sink("sink", discard());
+        Ok(())
+    });
+    let error = started.err().expect("it does not start");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    error.to_string()
+}
+
+#[test]
+fn state_that_belongs_to_no_key_is_held_to_the_same() {
+    let begin = "the job can't be built: operator `keep`: ";
+    let message = refused_list::<Document>("documents");
+    let expected = "the state `documents` can't be kept: values of `Document` can't be read back";
+    assert!(message.starts_with(&format!("{begin}{expected}")), "{message}");
+    let message = refused_list::<u64>("");
+    assert!(message.starts_with(&format!("{begin}a state has an empty name")), "{message}");
+}
+
 #[test]
 fn a_state_that_is_kept_as_json_comes_back() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -223,6 +264,44 @@ fn a_key_that_is_another_one_each_time_ends_the_job() {
     let message = error.to_string();
     assert!(message.starts_with("operator `last` (reduce) failed: key group "), "{message}");
     assert!(message.contains("is it a function of the record alone"), "{message}");
+}
+
+/// A name, whatever its case.
+#[derive(Clone, Serialize, Deserialize)]
+struct Name(String);
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for Name {}
+
+#[test]
+fn keys_that_are_compared_otherwise_than_they_are_written_end_the_job_where_that_is_looked_for() {
+    let names = || ["ada", "bob", "ADA"].map(|name| Name(name.to_owned())).to_vec();
+    let keep = |options: &[&str], folds: bool| {
+        let options = [&["-Drestart-strategy.type=none"], options].concat();
+        job_of_test().try_run(options, move |env| {
+            let keyed = env.from_collection("names", names()).key_by(Name::clone);
+            if folds {
+                keyed.reduce("last", |_, _| Ok(())).sink("sink", discard());
+            } else {
+                keyed
+                    .process("keep", |states| Ok(Latest { latest: states.value("latest")? }))
+                    .sink("sink", discard());
+            }
+            Ok(())
+        })
+    };
+    for folds in [false, true] {
+        let error = keep(&["-Dstate.check-keys=true"], folds).expect_err("it is looked for");
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.to_string().contains("keys that its `Eq` takes for one"), "{error}");
+        // Debug builds always look for it.
+        assert_eq!(keep(&[], folds).is_err(), cfg!(debug_assertions));
+    }
 }
 
 /// Starts process 0 of 2 of a job whose records are `T`.

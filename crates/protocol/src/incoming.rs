@@ -233,7 +233,9 @@ mod tests {
     #[tokio::test]
     async fn who_does_not_say_who_he_is_in_time_is_sent_away() {
         let limits = Limits { patience: Duration::from_millis(20), strangers: 8 };
-        let (_client, mut connection) = Door::open(limits).await.connect().await;
+        // A door that is closed sends everybody away.
+        let mut door = Door::open(limits).await;
+        let (_client, mut connection) = door.connect().await;
         assert!(ends(&mut connection).await);
     }
 

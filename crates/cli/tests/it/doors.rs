@@ -225,14 +225,14 @@ fn a_secret_in_any_kind_of_option_is_neither_written_nor_answered() {
     let home = site.path().join("home");
     fs::create_dir_all(&home).expect("the test's own");
     let config = home.join("config.yaml");
-    let text = format!("my.password: {IN_FILE}\nsecurity.cluster.token: {CLUSTERS}\n");
-    fs::write(&config, text).expect("the test's own");
+    fs::write(&config, format!("my.password: {IN_FILE}\n")).expect("the test's own");
     let path = |name: &str| site.path().join(name).display().to_string();
     let ha = format!("high-availability.storageDir={}", path("ha"));
     let savepoints = format!("execution.checkpointing.savepoint-dir={}", path("savepoints"));
     let defined = format!("fs.s3.secret-key={DEFINED}");
-    let start = ["cluster", "start", "--taskmanagers", "2", "-D", &defined, "-D", &ha];
-    site.says(&[start.as_slice(), &["-D", &savepoints]].concat());
+    let token = format!("security.cluster.token={CLUSTERS}");
+    let start = ["cluster", "start", "--taskmanagers", "2", "-D", &defined, "-D", &token];
+    site.says(&[start.as_slice(), &["-D", &ha, "-D", &savepoints]].concat());
     let of_job = format!("sasl.jaas.config={OF_JOB}");
     let interval = "execution.checkpointing.interval=200ms";
     let job = submit(&site, &["-D", &of_job, "-D", interval]);

@@ -229,6 +229,62 @@ fn a_client_that_gives_up_says_how_to_ask_again() {
 }
 
 #[test]
+fn options_that_do_nothing_are_told_by_the_command_itself() {
+    let site = started();
+    let (binary, output) = (flights().display().to_string(), site.output().display().to_string());
+    let flinks = "execution.checkpointing.unaligned.enabled";
+    let options = ["-D", &format!("{flinks}=true"), "-D", "execution.checkpointing.intervall=1 s"];
+    let run = [&["run", "-d"], &options[..], &[&binary, "--out", &output]].concat();
+    let output = site.run(&run);
+    let errors = String::from_utf8(output.stderr).expect("it speaks UTF-8");
+    assert!(output.status.success(), "{errors}");
+    let told = format!(
+        "warning: option {flinks} (from -D on the command line) is Flink's and not here yet: it \
+         does nothing\n"
+    );
+    assert!(errors.contains(&told), "{errors}");
+    let meant = "did you mean execution.checkpointing.interval?\n";
+    assert!(errors.contains(meant), "{errors}");
+    assert_eq!(errors.matches("warning: ").count(), 2, "{errors}");
+}
+
+#[test]
+fn latest_of_a_job_without_an_id_names_what_there_is() {
+    let site = started();
+    let (binary, output) = (flights().display().to_string(), site.output().display().to_string());
+    let retained = "execution.checkpointing.externalized-checkpoint-retention";
+    let options =
+        [&format!("{retained}=RETAIN_ON_CANCELLATION"), "execution.checkpointing.interval=50 ms"];
+    let options = options.iter().flat_map(|option| ["-D", option]).collect::<Vec<_>>();
+    let run =
+        [&["run", "-d"], &options[..], &[&binary, "--rate", "3000", "--out", &output]].concat();
+    let said = site.says(&run);
+    let id = said.trim().rsplit(' ').next().expect("Flink's words").to_owned();
+    wait_for("a checkpoint", || {
+        site.says(&["checkpoints", &id]).contains("COMPLETED").then_some(())
+    });
+    site.says(&["cancel", &id]);
+    let folder = site.output().join("checkpoints");
+    let newest = || {
+        let all = tidegate_testing::folders::checkpoints(&folder);
+        all.into_iter().rfind(|path| path.join("_metadata").is_file())
+    };
+    let newest = wait_for("the one that is retained", newest);
+    let again = |from: &str| {
+        let (said, error) = site.fails(&["run", "-d", "-s", from, &binary, "--out", &output]);
+        said + &error
+    };
+    let told = again("latest");
+    assert!(told.contains(&newest.display().to_string()) && told.contains(&id), "{told}");
+    let told = again(&format!("file:{}", folder.display()));
+    let holds = format!("holds some; name one of them: '{}'", newest.display());
+    assert!(told.contains(&holds), "{told}");
+    let from = format!("file:{}", newest.display());
+    let goes_on = ["run", "-d", "-s", &from, &binary, "--rate", "3000", "--out", &output];
+    site.says(&goes_on);
+}
+
+#[test]
 fn a_shell_can_complete_the_verbs() {
     let site = Site::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {

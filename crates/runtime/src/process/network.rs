@@ -273,6 +273,25 @@ mod tests {
     }
 
     #[test]
+    fn whoever_listens_in_anothers_place_is_not_taken_for_it() {
+        let mut networks = networks(2, |_| 7);
+        let late = networks.pop().expect("two");
+        let stranger = networks.pop().expect("two").listener;
+        std::thread::spawn(move || {
+            // It answers whatever it hears, for as long as the test runs.
+            for stream in stranger.incoming() {
+                let mut stream = stream.expect("accepted");
+                let mut greeting = [0; GREETING];
+                if stream.read_exact(&mut greeting).is_ok() {
+                    let _ = stream.write_all(&greeting[MAGIC.len()..][..PROOF]);
+                }
+            }
+        });
+        let error = late.connect(Duration::from_millis(200)).expect_err("it is a stranger");
+        assert!(error.starts_with("cannot connect to 127.0.0.1:"), "{error}");
+    }
+
+    #[test]
     fn who_knows_the_attempts_number_alone_is_not_let_in() {
         let secret = Secret::new("the attempt's");
         let own = NetworkKey::new(Some(&secret), 7);

@@ -126,13 +126,36 @@ impl fmt::Display for Secret {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::configuration::{Configuration, Origin},
+        *,
+    };
 
     #[test]
     fn a_secret_does_not_show() {
         let secret = Secret::new("open sesame");
         assert_eq!(format!("{secret} {secret:?}"), "****** Secret(..)");
         assert!(secret.is(b"open sesame") && !secret.is(b"open sesam"));
+    }
+
+    #[test]
+    fn a_secret_shows_neither_in_errors_nor_where_options_are_printed() {
+        let mut configuration = Configuration::default();
+        let origin = Origin::CommandLine { option: "-D my.password".to_owned() };
+        configuration.set("my.password", "xyzzy", origin);
+        assert!(format!("{configuration:?}").contains(HIDDEN));
+        let option =
+            ConfigOption { key: "my.password", default: "none", form: "text", doc: "A password." };
+        let refused = configuration.get(&option, |_| Err::<(), _>("another one".to_owned()));
+        let refused = refused.expect_err("it is refused");
+        let no_pair = configuration.set_pair("my.password:xyzzy").expect_err("there is no `=`");
+        for shown in [
+            format!("{configuration:?} {:?}", configuration.values()),
+            format!("{refused} {refused:?}"),
+            format!("{no_pair} {no_pair:?}"),
+        ] {
+            assert!(!shown.contains("xyzzy"), "{shown}");
+        }
     }
 
     #[test]

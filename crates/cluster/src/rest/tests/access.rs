@@ -52,6 +52,26 @@ async fn a_page_of_somebody_elses_gets_nothing_with_a_token_or_without_one() {
 }
 
 #[tokio::test]
+async fn no_page_of_somebody_elses_may_read_an_answer() {
+    for token in [None, Some(TOKEN)] {
+        let served = Served::with(token).await;
+        for (method, path) in
+            [(Method::GET, "/overview"), (Method::OPTIONS, "/overview"), (Method::GET, "/nowhere")]
+        {
+            for origin in ["http://elsewhere.example", served.url.as_str()] {
+                let asked = request(&served, method.clone(), path).bearer_auth(TOKEN);
+                let asked = asked.header(header::ORIGIN, origin);
+                let asked = asked.header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST");
+                let answer = asked.send().await.expect("it answers");
+                let mut allowed = answer.headers().keys().map(|name| name.as_str().to_owned());
+                let allowed = allowed.find(|name| name.starts_with("access-control-"));
+                assert_eq!(allowed, None, "{method} {path} for {origin}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_form_is_no_json_unless_the_token_is_shown() {
     let served = Served::with(None).await;
     let stop = || {

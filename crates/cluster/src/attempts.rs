@@ -216,6 +216,7 @@ impl ClusterAttempts {
             addresses: addresses.collect(),
             concludes: start.concludes,
             superseded: start.superseded,
+            telling: start.telling,
         };
         let (reports, report_receiver) = mpsc::unbounded_channel();
         let mut relays = JoinSet::new();

@@ -41,6 +41,7 @@ mod decompress;
 mod discover;
 mod error;
 mod format;
+mod handed_out;
 mod place;
 mod pump;
 mod reader;

@@ -14,7 +14,7 @@ use tidegate_types::{
     Parallelism, SubtaskIndex, Superseded, UserResult,
 };
 
-use crate::duty::Duties;
+use crate::{duty::Duties, user_code::Telling};
 
 /// A keyed segment of the snapshot, and which of its key groups this subtask takes.
 #[derive(Clone)]
@@ -114,6 +114,8 @@ pub struct OperatorContext {
     pub waker: Waker,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
+    /// Whether records are copied that user code takes by value, to tell of them.
+    pub telling: Telling,
 }
 
 impl OperatorContext {

@@ -11,7 +11,7 @@
 //!   anybody waits for what it makes; its failure fails the attempt; and an attempt is over only
 //!   when its duties are.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use futures::future::BoxFuture;
 use tidegate_types::UserResult;
@@ -19,7 +19,7 @@ use tidegate_types::UserResult;
 /// Work that has been begun.
 pub struct Duty {
     /// What it does, as it follows upon "could not".
-    pub what: &'static str,
+    pub what: Cow<'static, str>,
     /// The work, to be run on Tokio.
     pub work: BoxFuture<'static, UserResult<()>>,
 }
@@ -40,10 +40,10 @@ impl Duties {
     /// Begins work that does `what`. It never blocks.
     pub fn begin(
         &self,
-        what: &'static str,
+        what: impl Into<Cow<'static, str>>,
         work: impl Future<Output = UserResult<()>> + Send + 'static,
     ) {
-        (self.take)(Duty { what, work: Box::pin(work) });
+        (self.take)(Duty { what: what.into(), work: Box::pin(work) });
     }
 }
 

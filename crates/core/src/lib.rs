@@ -13,6 +13,8 @@
 //! | [`sink`] | how to write a sink: plain, or in two phases for exactly once |
 //! | [`plan`] | the logical plan that a job's closure builds |
 //! | [`router`] | which subtask a record goes to |
+//! | [`selector`] | key selectors, and what is told when one fails |
+//! | [`user_code`] | calls of user code, and what is told when it fails |
 
 pub mod batch;
 pub mod context;
@@ -21,8 +23,10 @@ mod fields;
 pub mod operator;
 pub mod plan;
 pub mod router;
+pub mod selector;
 pub mod sink;
 pub mod source;
+pub mod user_code;
 
 pub use batch::{AnyBatch, Batch, BatchType, Data, ErasedBatch};
 pub use context::{OperatorContext, RestoredKeyed, RestoredList, RestoredState};

@@ -200,6 +200,13 @@ pub trait Operator: 'static {
         false
     }
 
+    /// Whether it emits for each batch one batch, in which each record follows from the one at the same
+    /// place: then it can be told where in the input a record comes from that an operator behind
+    /// fails on.
+    fn keeps_records(&self) -> bool {
+        false
+    }
+
     /// Whether watermarks and idleness are passed on behind this operator. `false` for one that
     /// makes its own.
     fn forwards_watermarks(&self) -> bool {
@@ -342,6 +349,14 @@ pub trait SourceOperator: 'static {
 
     /// How far it has come, if the input is bounded.
     fn progress(&self) -> Option<SourceProgress> {
+        None
+    }
+
+    /// Where in the input that lies which the latest poll has emitted: the record at this place in its
+    /// batch, or all of it. Asked once user code has failed on it; see
+    /// [`SourceReader::origin`](crate::SourceReader::origin).
+    fn origin(&self, record: Option<usize>) -> Option<String> {
+        let _ = record;
         None
     }
 }

@@ -7,9 +7,13 @@
 use std::marker::PhantomData;
 
 use serde::Serialize;
-use tidegate_types::{KeyHash, MaxParallelism, Parallelism};
+use tidegate_types::{KeyHash, MaxParallelism, Parallelism, UserResult, error::throw};
 
-use crate::batch::{Batch, Data, ErasedBatch, TARGET_LEN, typed};
+use crate::{
+    batch::{Batch, Data, ErasedBatch, TARGET_LEN, typed},
+    selector::KeySelector,
+    user_code::Watch,
+};
 
 /// Takes a batch for the receiving subtask with the given index.
 pub type Deliver<'a> = &'a mut dyn FnMut(usize, ErasedBatch);
@@ -17,7 +21,8 @@ pub type Deliver<'a> = &'a mut dyn FnMut(usize, ErasedBatch);
 /// Spreads the records of one sender over the receivers. Keeps the number of records: what goes in
 /// comes out once.
 pub trait Router: 'static {
-    /// Takes in a batch; delivers what is full.
+    /// Takes in a batch; delivers what is full. An error of user code is thrown (see
+    /// [`throw`]), since whoever calls this takes none.
     fn route(&mut self, batch: ErasedBatch, deliver: Deliver<'_>);
 
     /// Delivers everything it still keeps.
@@ -26,7 +31,8 @@ pub trait Router: 'static {
 
 /// By key group: every record of a key reaches the subtask that owns the key's group.
 pub struct KeyRouter<T, K, F> {
-    select: F,
+    selector: KeySelector<F>,
+    watch: Watch,
     parallelism: Parallelism,
     max_parallelism: MaxParallelism,
     partial: Vec<Batch<T>>,
@@ -35,11 +41,16 @@ pub struct KeyRouter<T, K, F> {
 }
 
 impl<T: Data, K: Serialize, F: Fn(&T) -> K + 'static> KeyRouter<T, K, F> {
-    /// A router for `parallelism` many receivers, with `select` giving a record's key.
-    pub fn new(select: F, parallelism: Parallelism, max_parallelism: MaxParallelism) -> Self {
+    /// A router for `parallelism` many receivers, with `selector` giving a record's key.
+    pub fn new(
+        selector: KeySelector<F>,
+        parallelism: Parallelism,
+        max_parallelism: MaxParallelism,
+    ) -> Self {
         let receivers = parallelism.get() as usize;
         Self {
-            select,
+            selector,
+            watch: Watch::default(),
             parallelism,
             max_parallelism,
             partial: (0..receivers).map(|_| Batch::default()).collect(),
@@ -48,30 +59,39 @@ impl<T: Data, K: Serialize, F: Fn(&T) -> K + 'static> KeyRouter<T, K, F> {
         }
     }
 
-    #[inline]
-    fn receiver(&self, record: &T) -> usize {
-        let group = KeyHash::of(&(self.select)(record)).group(self.max_parallelism);
-        group.owner(self.parallelism, self.max_parallelism).get() as usize
+    fn route_all(&mut self, batch: Batch<T>, deliver: Deliver<'_>) -> UserResult<()> {
+        let Self { selector, watch, partial, capacity, .. } = self;
+        let (parallelism, max) = (self.parallelism, self.max_parallelism);
+        let receiver = |index: usize, record: &T, select: &F| {
+            // A key that can't be written is the selector's affair, too.
+            let hash = watch.seen(index, record, |record| KeyHash::of(&select(record)));
+            hash.group(max).owner(parallelism, max).get() as usize
+        };
+        selector.over(watch, |select| {
+            for (index, (record, time)) in batch.into_timed().enumerate() {
+                let receiver = receiver(index, &record, select);
+                let partial = &mut partial[receiver];
+                // A batch has event times for all of its records, or for none.
+                if partial.times.is_some() != time.is_some() && !partial.is_empty() {
+                    deliver(receiver, Box::new(std::mem::take(partial)));
+                }
+                if partial.records.capacity() == 0 {
+                    partial.records.reserve_exact(*capacity);
+                }
+                partial.push_at(record, time);
+                if partial.len() >= *capacity {
+                    deliver(receiver, Box::new(std::mem::take(partial)));
+                }
+            }
+            Ok(())
+        })
     }
 }
 
 impl<T: Data, K: Serialize + 'static, F: Fn(&T) -> K + 'static> Router for KeyRouter<T, K, F> {
     fn route(&mut self, batch: ErasedBatch, deliver: Deliver<'_>) {
-        let batch = typed::<T>(batch);
-        for (record, time) in batch.into_timed() {
-            let receiver = self.receiver(&record);
-            let partial = &mut self.partial[receiver];
-            // A batch has event times for all of its records, or for none.
-            if partial.times.is_some() != time.is_some() && !partial.is_empty() {
-                deliver(receiver, Box::new(std::mem::take(partial)));
-            }
-            if partial.records.capacity() == 0 {
-                partial.records.reserve_exact(self.capacity);
-            }
-            partial.push_at(record, time);
-            if partial.len() >= self.capacity {
-                deliver(receiver, Box::new(std::mem::take(partial)));
-            }
+        if let Err(error) = self.route_all(typed::<T>(batch), deliver) {
+            throw(error);
         }
     }
 
@@ -110,14 +130,20 @@ impl Router for RebalanceRouter {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::Location;
+
     use tidegate_types::EventTime;
 
     use super::*;
 
+    fn selector<F>(select: F) -> KeySelector<F> {
+        KeySelector::new(select, "count".into(), Location::caller())
+    }
+
     #[test]
     fn records_with_and_without_event_times_do_not_share_a_batch() {
         let max = MaxParallelism::new(128).expect("in bounds");
-        let mut router = KeyRouter::new(|record: &u64| *record, Parallelism::ONE, max);
+        let mut router = KeyRouter::new(selector(|record: &u64| *record), Parallelism::ONE, max);
         let mut got = Vec::new();
         let mut deliver = |_: usize, batch: ErasedBatch| got.push(typed::<u64>(batch));
         router.route(Box::new(Batch::from(vec![1_u64])), &mut deliver);
@@ -132,7 +158,7 @@ mod tests {
     fn every_record_reaches_the_owner_of_its_key_group_once() {
         let (parallelism, max) =
             (Parallelism::new(3).expect("3"), MaxParallelism::new(128).expect("128"));
-        let mut router = KeyRouter::new(|record: &u64| record % 10, parallelism, max);
+        let mut router = KeyRouter::new(selector(|record: &u64| record % 10), parallelism, max);
         let mut got = vec![Vec::new(); 3];
         let mut deliver =
             |to: usize, batch: ErasedBatch| got[to].extend(typed::<u64>(batch).records);

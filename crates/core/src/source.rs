@@ -31,7 +31,7 @@ mod contract;
 mod driver;
 mod named;
 
-use std::{sync::Arc, task::Waker, time::Duration};
+use std::{ops::Range, sync::Arc, task::Waker, time::Duration};
 
 use futures::future::BoxFuture;
 use serde::{Serialize, de::DeserializeOwned};
@@ -155,6 +155,14 @@ pub trait SourceReader: 'static {
 
     /// How far it has come through a bounded input.
     fn progress(&self) -> Option<SourceProgress> {
+        None
+    }
+
+    /// Where in the input those of the records lie that the latest [`SourceReader::poll_batch`] has
+    /// handed out, in words that follow upon "of": `a.jsonl line 8`. Asked at most once, when user
+    /// code has failed on one of them: what it needs should cost nothing as long as all is well.
+    fn origin(&self, records: Range<usize>) -> Option<String> {
+        let _ = records;
         None
     }
 }

@@ -67,6 +67,8 @@ pub struct Start {
     pub concludes: bool,
     /// Whose leftovers it may delete.
     pub superseded: Superseded,
+    /// Whether it follows upon a failure of user code, whose record it may see again, to tell of it.
+    pub telling: bool,
 }
 
 /// From a process to its coordinator.

@@ -97,6 +97,7 @@ fn start() -> Start {
         addresses: vec!["10.0.0.1:4000".to_owned(), "10.0.0.2:4000".to_owned()],
         concludes: false,
         superseded: Superseded::others(),
+        telling: false,
     }
 }
 
@@ -252,6 +253,7 @@ fn conversation() -> Vec<Example> {
         example("start_superseding", ToProcess::Start(start_superseding())),
         example("start_sparing", ToProcess::Start(start_sparing())),
         example("start_concluding", ToProcess::Start(Start { concludes: true, ..start() })),
+        example("start_telling", ToProcess::Start(Start { telling: true, ..start() })),
         example("refused", ToProcess::Refused("another plan".to_owned())),
         example("figures", FromProcess::Figures(figures)),
         example("figures_of_subtasks", FromProcess::Figures(of_subtasks)),

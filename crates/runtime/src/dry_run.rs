@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, task::Waker};
 
 use tidegate_canonical::inspect::Inspector;
-use tidegate_core::{Duties, NodeKind, OperatorContext};
+use tidegate_core::{Duties, NodeKind, OperatorContext, user_code::Telling};
 use tidegate_snapshot::{manifest::Manifest, store::SnapshotLocation};
 use tidegate_state::{Fate, StateError, evolve::Change};
 use tidegate_types::{
@@ -229,6 +229,7 @@ fn restore_subtask(
                 duties: Duties::new(drop),
                 waker: Waker::noop().clone(),
                 clock: Arc::new(SystemClock),
+                telling: Telling::default(),
             })
         });
         if let Err(error) = made {

@@ -92,7 +92,8 @@ impl EmbeddedAttempts {
     }
 
     async fn start_attempt(&mut self, start: AttemptStart) -> Result<RunningAttempt, JobError> {
-        let AttemptStart { attempt, token, restored: point, concludes, superseded } = start;
+        let AttemptStart { attempt, token, restored: point, concludes, superseded, telling } =
+            start;
         let path = point.from.as_ref().map(|(_, path)| path.as_str());
         let restored = match self.loaded.take() {
             Some(loaded) => loaded,
@@ -122,6 +123,7 @@ impl EmbeddedAttempts {
                 addresses: addresses.clone(),
                 concludes,
                 superseded: superseded.clone(),
+                telling,
             };
             all_commands.extend(send_off(others, &start, &reports));
             let key = NetworkKey::new(cluster.secret.as_ref(), token);
@@ -136,6 +138,7 @@ impl EmbeddedAttempts {
             restored,
             concludes,
             superseded,
+            telling,
             network,
         };
         let (process, figures) = local_process(&self.program, local, reports);
@@ -208,6 +211,8 @@ pub(crate) struct LocalProcess {
     pub(crate) concludes: bool,
     /// Whose leftovers it may delete.
     pub(crate) superseded: Superseded,
+    /// Whether records are copied to be told, until a checkpoint is complete.
+    pub(crate) telling: bool,
     /// The way to the other processes, if there are any.
     pub(crate) network: Option<Network>,
 }
@@ -240,6 +245,7 @@ pub(crate) fn local_process(
             allow_lost_output: settings.options.recovery.allow_lost_output,
             check_keys: settings.options.check_keys,
             superseded: local.superseded,
+            telling: local.telling,
             tokio: tokio.clone(),
             clock: Arc::clone(clock),
             reports: task_reports,

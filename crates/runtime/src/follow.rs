@@ -95,6 +95,7 @@ impl Follower {
             restored,
             concludes: start.concludes,
             superseded: start.superseded,
+            telling: start.telling,
             network,
         };
         let (process, figures) = local_process(&program, local, reports);

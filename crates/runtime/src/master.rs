@@ -141,6 +141,8 @@ pub(crate) struct JobMaster {
     attempt: AttemptId,
     /// What the names of the current attempt's files carry.
     token: u64,
+    /// Whether the next attempt follows upon a failure of user code.
+    telling: bool,
 }
 
 impl JobMaster {
@@ -180,6 +182,7 @@ impl JobMaster {
             farewell: Farewell::No,
             attempt: AttemptId(0),
             token: 0,
+            telling: false,
         };
         master.tell_held();
         master

@@ -30,14 +30,14 @@ mod patience;
 mod progress;
 mod threads;
 
-use std::time::Instant;
+use std::{borrow::Cow, time::Instant};
 
 use futures::FutureExt;
 use tidegate_checkpoint::{
     gathering::{self, Gathering, Target},
     protocol::{Command, Failure, ProcessAck, Report},
 };
-use tidegate_core::Duty;
+use tidegate_core::{Duty, user_code::caught_async};
 use tidegate_snapshot::{
     manifest::SnapshotForm,
     store::{SnapshotLocation, state_file},
@@ -61,7 +61,7 @@ use self::{
 };
 use crate::{
     graph::TaskId,
-    task::{TaskError, TaskReport, TaskSnapshot, caught_async},
+    task::{TaskError, TaskReport, TaskSnapshot},
 };
 
 /// What a process is told about itself.
@@ -113,7 +113,7 @@ struct Outcome {
     uid: OperatorUid,
     subtask: SubtaskIndex,
     /// What it was to do, as it follows upon "could not".
-    what: &'static str,
+    what: Cow<'static, str>,
     result: UserResult<()>,
 }
 
@@ -246,7 +246,8 @@ impl Process {
             TaskReport::Commits(checkpoint, commits) => {
                 self.step(Event::Commits(checkpoint, commits.len()));
                 for (uid, work) in commits {
-                    let commit = run_to_end(uid, subtask, Duty { what: "commit", work });
+                    let what = format!("commit checkpoint {checkpoint}").into();
+                    let commit = run_to_end(uid, subtask, Duty { what, work });
                     self.jobs.spawn(commit.map(move |end| Done::Committed(checkpoint, end)));
                 }
             }

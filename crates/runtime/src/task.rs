@@ -32,19 +32,19 @@ pub(crate) mod reached;
 pub(crate) mod source;
 
 use std::{
-    any::Any,
     cell::{Cell, RefCell},
     collections::VecDeque,
-    panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::Arc,
     task::Wake,
     time::{Duration, Instant},
 };
 
-use futures::{FutureExt, future::BoxFuture};
 use tidegate_checkpoint::task::TaskCommand;
-use tidegate_core::{Duty, plan::OperatorError};
+use tidegate_core::{
+    Duty,
+    user_code::{OperatorError, Telling},
+};
 use tidegate_types::{
     Barrier, BoxError, CheckpointId, Clock, ErrorKind, OperatorUid, UserResult, error::chain,
 };
@@ -55,7 +55,7 @@ use timely::{
 use tokio::sync::mpsc;
 
 use self::{
-    chain::{Chain, Emitted, LinkSnapshot, Outbox},
+    chain::{Chain, Commits, Emitted, LinkSnapshot, Outbox},
     meter::{Meter, WorkerCounters},
     own::OwnFlow,
 };
@@ -85,7 +85,7 @@ pub(crate) struct TaskError {
 impl TaskError {
     /// The failure of one operator.
     pub(crate) fn in_operator(uid: &OperatorUid, name: &str, source: BoxError) -> Self {
-        Self::from(chain::blame(uid, name, source))
+        Self::from(OperatorError::blame(uid, name, source))
     }
 }
 
@@ -118,31 +118,6 @@ fn kind_of(error: &(dyn std::error::Error + 'static)) -> ErrorKind {
     ErrorKind::User
 }
 
-/// Runs user code; a panic becomes an error.
-pub(crate) fn caught<R>(call: impl FnOnce() -> UserResult<R>) -> UserResult<R> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|payload| Err(panicked(payload)))
-}
-
-/// Runs user code that waits; a panic becomes an error.
-pub(crate) async fn caught_async(work: impl Future<Output = UserResult<()>>) -> UserResult<()> {
-    let result = AssertUnwindSafe(work).catch_unwind().await;
-    result.unwrap_or_else(|payload| Err(panicked(payload)))
-}
-
-fn panicked(payload: Box<dyn Any + Send>) -> BoxError {
-    // See `ErrorKind::throw`.
-    let payload = match payload.downcast::<BoxError>() {
-        Ok(error) => return *error,
-        Err(payload) => payload,
-    };
-    let text = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a value that is no text".to_owned());
-    format!("panicked: {text}").into()
-}
-
 /// What a task has to tell its process.
 pub(crate) enum TaskReport {
     /// Its part of a snapshot.
@@ -152,7 +127,7 @@ pub(crate) enum TaskReport {
     /// It has consumed all of its input.
     InputEnded,
     /// What its sinks commit for a completed snapshot; to be run to the end.
-    Commits(CheckpointId, Vec<(OperatorUid, BoxFuture<'static, UserResult<()>>)>),
+    Commits(CheckpointId, Commits),
     /// It has failed.
     Failed(TaskError),
     /// The first record of one of its worker's sources has left the dataflow.
@@ -195,6 +170,8 @@ pub(crate) struct WorkerContext {
     pub(crate) concludes: bool,
     /// Whether a task of this worker has failed.
     pub(crate) failed: Cell<bool>,
+    /// Whether records are copied to be told.
+    pub(crate) telling: Telling,
 }
 
 impl WorkerContext {

@@ -19,6 +19,7 @@ use std::{
 };
 
 use tidegate_checkpoint::task::TaskCommand;
+use tidegate_core::user_code::Telling;
 use tidegate_types::{AttemptId, Clock, JobId, MaxParallelism, Parallelism, Superseded};
 use timely::{dataflow::ProbeHandle, progress::frontier::AntichainRef, worker::Worker};
 use tokio::sync::mpsc as tokio_mpsc;
@@ -50,6 +51,8 @@ pub(crate) struct WorkerSpec {
     pub(crate) restored: RestoredJob,
     /// Whether nothing is emitted: all that is left is to commit and to end.
     pub(crate) concludes: bool,
+    /// Whether records are copied to be told, until a checkpoint is complete.
+    pub(crate) telling: bool,
     /// Whether to go on although prepared output is lost.
     pub(crate) allow_lost_output: bool,
     /// See [`tidegate_core::OperatorContext`].
@@ -98,6 +101,7 @@ pub(crate) fn run(
         counters: Arc::clone(&seat.counters),
         concludes: spec.concludes,
         failed: false.into(),
+        telling: Telling::new(spec.telling),
     });
     let index = worker.next_dataflow_index();
     let built = build::dataflow(worker, spec, &context);

@@ -1,11 +1,12 @@
 //! Streams by keys.
 
-use std::{cell::Cell, marker::PhantomData, rc::Rc};
+use std::{cell::Cell, marker::PhantomData, panic::Location, rc::Rc};
 
 use tidegate_core::{
     Data, Operator, OperatorContext, Partitioning,
     plan::{Edge, RouterContext},
     router::KeyRouter,
+    selector::KeySelector,
 };
 use tidegate_state::{AggregateFunction, Key, KeyedDeclaration, StateDeclaration, StateValue};
 
@@ -23,12 +24,14 @@ use crate::{
 pub struct KeyedStream<K, T, F> {
     stream: Stream<T>,
     select: F,
+    /// Where the program has the selector.
+    place: &'static Location<'static>,
     key: PhantomData<fn() -> K>,
 }
 
 impl<K, T: Data, F> KeyedStream<K, T, F> {
-    pub(crate) fn new(stream: Stream<T>, select: F) -> Self {
-        Self { stream, select, key: PhantomData }
+    pub(crate) fn new(stream: Stream<T>, select: F, place: &'static Location<'static>) -> Self {
+        Self { stream, select, place, key: PhantomData }
     }
 }
 
@@ -40,10 +43,10 @@ impl<K: Key, T: Data, F: Fn(&T) -> K + Clone + 'static> KeyedStream<K, T, F> {
     where
         T: StateValue,
     {
-        let select = self.select.clone();
+        let selector = self.selector(uid);
         let declare = || declare_single::<K, T>("value");
         self.then("reduce", uid, declare, move |context| {
-            Ok(Box::new(FoldOperator::new("value", select, Reduce(reduce), &context)?))
+            Ok(Box::new(FoldOperator::new("value", selector, Reduce(reduce), &context)?))
         })
     }
 
@@ -54,10 +57,10 @@ impl<K: Key, T: Data, F: Fn(&T) -> K + Clone + 'static> KeyedStream<K, T, F> {
         A: AggregateFunction<T>,
         A::Out: Data,
     {
-        let select = self.select.clone();
+        let selector = self.selector(uid);
         let declare = || declare_single::<K, A::Acc>("accumulator");
         self.then("aggregate", uid, declare, move |context| {
-            Ok(Box::new(FoldOperator::new("accumulator", select, Aggregate(function), &context)?))
+            Ok(Box::new(FoldOperator::new("accumulator", selector, Aggregate(function), &context)?))
         })
     }
 
@@ -69,7 +72,7 @@ impl<K: Key, T: Data, F: Fn(&T) -> K + Clone + 'static> KeyedStream<K, T, F> {
         uid: &str,
         make: impl FnOnce(&mut States<'_, K>) -> Result<P> + 'static,
     ) -> Stream<P::Out> {
-        let select = self.select.clone();
+        let selector = self.selector(uid);
         // Either the states are declared to be looked at, or the operator is made.
         let make = Rc::new(Cell::new(Some(make)));
         let to_declare = Rc::clone(&make);
@@ -79,8 +82,12 @@ impl<K: Key, T: Data, F: Fn(&T) -> K + Clone + 'static> KeyedStream<K, T, F> {
         };
         self.then("process", uid, declare, move |context| {
             let make = make.take().ok_or("the states have been declared already")?;
-            Ok(Box::new(ProcessOperator::new(select, make, context)?))
+            Ok(Box::new(ProcessOperator::new(selector, make, context)?))
         })
+    }
+
+    fn selector(&self, uid: &str) -> KeySelector<F> {
+        KeySelector::new(self.select.clone(), uid.into(), self.place)
     }
 
     /// An operator behind the exchange by key group.
@@ -92,9 +99,9 @@ impl<K: Key, T: Data, F: Fn(&T) -> K + Clone + 'static> KeyedStream<K, T, F> {
         declare: impl FnOnce() -> Result<KeyedDeclaration> + 'static,
         make: impl FnOnce(OperatorContext) -> Result<Box<dyn Operator>> + 'static,
     ) -> Stream<U> {
-        let select = self.select.clone();
+        let selector = self.selector(uid);
         let router = Box::new(move |context: RouterContext| {
-            Box::new(KeyRouter::new(select, context.parallelism, context.max_parallelism)) as _
+            Box::new(KeyRouter::new(selector, context.parallelism, context.max_parallelism)) as _
         });
         let partitioning = Partitioning::Route { name: "hash", router };
         let inputs = vec![Edge { from: self.stream.node(), partitioning }];

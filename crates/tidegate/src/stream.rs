@@ -8,6 +8,7 @@ use tidegate_core::{
     plan::{DeclareState, Edge, SharedPlan},
     router::RebalanceRouter,
     sink::{declare_two_phase, sink_operator, two_phase_operator},
+    user_code::Watch,
 };
 use tidegate_state::{DeclaredList, StateDeclaration};
 use tidegate_types::EventTime;
@@ -90,7 +91,9 @@ impl<T: Data> Stream<T> {
     /// Each record made into another.
     #[track_caller]
     pub fn map<U: Data>(&self, function: impl FnMut(T) -> Result<U> + 'static) -> Stream<U> {
-        self.then("map", None, |_| Ok(Box::new(Map::new(function))))
+        self.then("map", None, |context| {
+            Ok(Box::new(Map::new(function, Watch::new(&context.telling))))
+        })
     }
 
     /// Those records for which `function` says so.
@@ -105,7 +108,9 @@ impl<T: Data> Stream<T> {
         &self,
         function: impl FnMut(T) -> Result<I> + 'static,
     ) -> Stream<U> {
-        self.then("flat_map", None, |_| Ok(Box::new(FlatMap::new(function))))
+        self.then("flat_map", None, |context| {
+            Ok(Box::new(FlatMap::new(function, Watch::new(&context.telling))))
+        })
     }
 
     /// The same records, each shown to `function`.
@@ -149,7 +154,7 @@ impl<T: Data> Stream<T> {
     where
         F: Fn(&T) -> K + Clone + 'static,
     {
-        KeyedStream::new(self.clone(), select)
+        KeyedStream::new(self.clone(), select, Location::caller())
     }
 
     /// Gives each record the event time that `extract` finds in it, and the stream watermarks.

@@ -64,7 +64,7 @@ impl ErrorKind {
     /// assert_eq!(ErrorKind::marked(error.as_ref().as_ref()), Some(ErrorKind::Invalid));
     /// ```
     pub fn throw(self, error: impl Into<BoxError>) -> ! {
-        std::panic::resume_unwind(Box::new(self.mark(error)))
+        throw(self.mark(error))
     }
 
     /// The kind with which an error, or the first of its sources that is, was marked.
@@ -106,6 +106,11 @@ impl fmt::Display for ErrorKind {
             Self::Internal => "internal",
         })
     }
+}
+
+/// As [`ErrorKind::throw`], with the error as it is.
+pub fn throw(error: BoxError) -> ! {
+    std::panic::resume_unwind(Box::new(error))
 }
 
 /// Formats an error and all its sources, outermost first, as one line.

@@ -156,6 +156,16 @@ pub enum FileError {
         /// How far it was read, in bytes.
         read: u64,
     },
+    /// The code of the record's type has failed on what is in the file.
+    #[error("`{path}` line {line}: reading the record {message}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// The line on which the record begins, counted from 1.
+        line: u64,
+        /// That it panicked, and with which words.
+        message: String,
+    },
     /// The thread that read or wrote the file is gone.
     #[error("the thread that {action} `{path}` has panicked")]
     Panicked {
@@ -193,7 +203,7 @@ impl FileError {
             Self::Io { .. } => ErrorKind::Unavailable,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Shrunk { .. } | Self::Gone { .. } => ErrorKind::Incompatible,
-            Self::Panicked { .. } => ErrorKind::User,
+            Self::Unreadable { .. } | Self::Panicked { .. } => ErrorKind::User,
         }
     }
 

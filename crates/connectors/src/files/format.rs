@@ -54,8 +54,9 @@ pub trait Parser: Send + 'static {
     /// When the file can't be read or is corrupt.
     fn begin(&mut self, window: &mut Window) -> Result<u64, FileError>;
 
-    /// Takes the next record out of the window, `None` at the end of the file. After a bad record
-    /// the window stands behind it.
+    /// Takes the next record out of the window, `None` at the end of the file; calls
+    /// [`Window::begin_record`] where it begins, if that is not where the window does. After a bad
+    /// record the window stands behind it.
     ///
     /// # Errors
     ///

@@ -9,7 +9,7 @@ use std::{
     task::Waker,
 };
 
-use tidegate_core::batch::TARGET_LEN;
+use tidegate_core::{batch::TARGET_LEN, user_code::caught};
 use tokio::sync::mpsc;
 
 use super::{
@@ -58,9 +58,11 @@ pub(super) struct Chunk<T> {
     pub(super) finished: bool,
 }
 
-/// Where a record ends.
+/// Where a record ends, and on which line it begins.
 #[derive(Clone, Copy)]
 pub(super) struct RecordEnd {
+    /// The line on which it begins, counted from 1.
+    pub(super) line: u64,
     /// In bytes of the uncompressed content.
     pub(super) byte: u64,
     /// How many line feeds lie before that.
@@ -83,7 +85,7 @@ pub(super) fn start<F: Format>(
     let (parser, split) = (format.parser(), split.clone());
     tokio.spawn_blocking(move || {
         let result = Pump::open(parser, &split, policy)
-            .and_then(|mut pump| pump.run(|chunk| outlet.send(Ok(chunk))));
+            .and_then(|mut pump| pump.run_caught(|chunk| outlet.send(Ok(chunk))));
         if let Err(error) = result {
             outlet.send(Err(error));
         }
@@ -91,8 +93,8 @@ pub(super) fn start<F: Format>(
     chunks
 }
 
-/// The way to the reader. A panic in user code closes it, and the reader learns of that too: the
-/// fields are dropped in this order, so it is woken when the channel is closed already.
+/// The way to the reader. The fields are dropped in this order, so that it is woken when the channel
+/// is closed already.
 struct Outlet<M> {
     sender: mpsc::Sender<M>,
     waker: WakeOnDrop,
@@ -144,6 +146,23 @@ impl<P: Parser> Pump<P> {
         Ok(Self { window, parser, policy, skipped_here: 0 })
     }
 
+    /// As [`Pump::run`]; a panic of user code that makes records, `Deserialize`, becomes an error.
+    fn run_caught(&mut self, send: impl FnMut(Chunk<P::Item>) -> bool) -> Result<(), FileError> {
+        let mut result = Ok(());
+        let ran = caught(|| {
+            result = self.run(send);
+            Ok(())
+        });
+        match ran {
+            Ok(()) => result,
+            Err(error) => Err(FileError::Unreadable {
+                path: self.window.path().to_owned(),
+                line: self.window.record_line(),
+                message: error.to_string(),
+            }),
+        }
+    }
+
     /// Reads to the end, or until nobody wants the chunks any more.
     fn run(&mut self, mut send: impl FnMut(Chunk<P::Item>) -> bool) -> Result<(), FileError> {
         loop {
@@ -184,12 +203,14 @@ impl<P: Parser> Pump<P> {
     }
 
     fn place(&self) -> RecordEnd {
-        RecordEnd { byte: self.window.offset(), line_feeds: self.window.line() - 1 }
+        let (line, byte) = (self.window.record_line(), self.window.offset());
+        RecordEnd { line, byte, line_feeds: self.window.line() - 1 }
     }
 
     /// The next good record.
     fn next(&mut self) -> Result<Option<P::Item>, FileError> {
         loop {
+            self.window.begin_record();
             match self.parser.next(&mut self.window)? {
                 None => return Ok(None),
                 Some(Parsed::Good(record)) => return Ok(Some(record)),

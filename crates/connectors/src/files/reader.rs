@@ -2,7 +2,11 @@
 //!
 //! Everything here runs on the worker's thread and never waits: a [`pump`](super::pump) reads.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    ops::Range,
+    rc::Rc,
+};
 
 use tidegate_core::{Batch, ReaderContext, ReaderStatus, SourceProgress, SourceReader, Split};
 use tidegate_types::UserResult;
@@ -12,6 +16,7 @@ use super::{
     discover::FileSplit,
     error::FileError,
     format::Format,
+    handed_out::HandedOut,
     pump::{self, Chunk, Chunks, Policy, RecordEnd},
 };
 use crate::rate::{Allowance, RateLimit};
@@ -29,6 +34,7 @@ pub struct FileReader<F: Format> {
     /// Those of `splits` that have not been begun since the start.
     waiting: VecDeque<usize>,
     current: Option<Reading<F::Item>>,
+    handed_out: HandedOut,
 }
 
 /// A file that is being read.
@@ -37,7 +43,8 @@ struct Reading<T> {
     chunks: Chunks<T>,
     /// What of the latest chunk has not been handed out.
     records: std::vec::IntoIter<T>,
-    ends: std::vec::IntoIter<RecordEnd>,
+    /// Where all records of that chunk end.
+    ends: Rc<Vec<RecordEnd>>,
     /// What is to be known of the file once that has been handed out.
     behind: Behind,
 }
@@ -70,6 +77,7 @@ impl<F: Format> FileReader<F> {
             places: HashMap::new(),
             waiting: VecDeque::new(),
             current: None,
+            handed_out: HandedOut::default(),
         }
     }
 
@@ -80,7 +88,7 @@ impl<F: Format> FileReader<F> {
         let (policy, waker) = (self.policy.clone(), self.context.waker.clone());
         let chunks = pump::start(&self.format, split, policy, &self.context.tokio, waker);
         let behind = Behind::More { used: split.position.used };
-        let (records, ends) = (Vec::new().into_iter(), Vec::new().into_iter());
+        let (records, ends) = (Vec::new().into_iter(), Rc::default());
         self.current = Some(Reading { split: index, chunks, records, ends, behind });
         true
     }
@@ -95,7 +103,7 @@ impl<F: Format> FileReader<F> {
                 return Ok(ReaderStatus::Exhausted);
             };
             let split = &mut self.splits[current.split];
-            match current.step(max, split, batch)? {
+            match current.step(max, split, batch, &mut self.handed_out)? {
                 Step::Again => {}
                 Step::Stop if batch.is_empty() => return Ok(ReaderStatus::Pending),
                 Step::Stop => return Ok(ReaderStatus::More),
@@ -120,9 +128,11 @@ impl<T> Reading<T> {
         max: usize,
         split: &mut FileSplit,
         batch: &mut Batch<T>,
+        handed_out: &mut HandedOut,
     ) -> UserResult<Step> {
         if self.records.len() > 0 {
-            self.hand_out(max - batch.len(), split, batch);
+            let records = self.hand_out(max - batch.len(), split, batch);
+            handed_out.add(self.split, &self.ends, records);
             return Ok(Step::Again);
         }
         match &self.behind {
@@ -138,16 +148,24 @@ impl<T> Reading<T> {
         self.receive(split)
     }
 
-    /// INV-POSITION: the split moves together with the records.
-    fn hand_out(&mut self, room: usize, split: &mut FileSplit, batch: &mut Batch<T>) {
+    /// INV-POSITION: the split moves together with the records. Returns which of the chunk's they are.
+    fn hand_out(
+        &mut self,
+        room: usize,
+        split: &mut FileSplit,
+        batch: &mut Batch<T>,
+    ) -> Range<usize> {
+        let first = self.ends.len() - self.records.len();
         let count = room.min(self.records.len());
         batch.records.extend(self.records.by_ref().take(count));
-        if let Some(end) = count.checked_sub(1).and_then(|last| self.ends.nth(last)) {
+        let handed_out = first..first + count;
+        if let Some(end) = self.ends[handed_out.clone()].last() {
             split.position.records += count as u64;
             split.position.byte = end.byte;
             split.position.line_feeds = end.line_feeds;
         }
         split.finished = self.records.len() == 0 && matches!(self.behind, Behind::End);
+        handed_out
     }
 
     fn receive(&mut self, split: &FileSplit) -> UserResult<Step> {
@@ -166,7 +184,7 @@ impl<T> Reading<T> {
     fn take(&mut self, chunk: Chunk<T>) {
         self.behind = if chunk.finished { Behind::End } else { Behind::More { used: chunk.used } };
         self.records = chunk.records.into_iter();
-        self.ends = chunk.ends.into_iter();
+        self.ends = Rc::new(chunk.ends);
     }
 }
 
@@ -196,6 +214,7 @@ impl<F: Format> SourceReader for FileReader<F> {
     }
 
     fn poll_batch(&mut self, max: usize, batch: &mut Batch<F::Item>) -> UserResult<ReaderStatus> {
+        self.handed_out.clear();
         if self.current.is_none() && self.waiting.is_empty() {
             return Ok(ReaderStatus::Exhausted);
         }
@@ -220,5 +239,9 @@ impl<F: Format> SourceReader for FileReader<F> {
         let done = self.splits.iter().map(FileSplit::used).sum();
         let total = self.splits.iter().map(|split| split.length).sum();
         Some(SourceProgress { done, total })
+    }
+
+    fn origin(&self, records: Range<usize>) -> Option<String> {
+        self.handed_out.origin(&self.splits, records)
     }
 }

@@ -23,6 +23,8 @@ pub struct Window {
     offset: u64,
     /// How many line feeds lie before the window.
     line_feeds: u64,
+    /// On which line the latest record begins.
+    record_line: u64,
 }
 
 impl Window {
@@ -36,6 +38,7 @@ impl Window {
             end: 0,
             offset: 0,
             line_feeds: 0,
+            record_line: 1,
         };
         while window.data().len() < BYTE_ORDER_MARK.len() && window.fill()? {}
         if window.data().starts_with(BYTE_ORDER_MARK) {
@@ -66,6 +69,19 @@ impl Window {
     #[must_use]
     pub fn line(&self) -> u64 {
         self.line_feeds + 1
+    }
+
+    /// Says that a record begins where the window does: so the line is known of a record that user
+    /// code fails on, in the parser already or in an operator.
+    #[inline]
+    pub fn begin_record(&mut self) {
+        self.record_line = self.line();
+    }
+
+    /// On which line the latest record begins, counted from 1.
+    #[must_use]
+    pub fn record_line(&self) -> u64 {
+        self.record_line
     }
 
     /// Moves the window's beginning forward by `count` bytes, at most its length.

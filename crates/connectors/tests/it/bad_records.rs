@@ -134,9 +134,10 @@ impl<'de> Deserialize<'de> for Panics {
 
 #[test]
 fn a_panic_in_a_record_s_code_fails_the_attempt() {
-    let (_folder, path) = file("one.jsonl", "1\n");
+    let (_folder, path) = file("one.jsonl", "\n\n1\n");
     let error = read_all(&files::json_lines::<Panics>(&path)).err();
-    let expected = format!("the thread that read `{}` has panicked", path.display());
+    let expected =
+        format!("`{}` line 3: reading the record panicked: in user code", path.display());
     assert_eq!(error, Some(expected));
 }
 

@@ -11,7 +11,7 @@ use std::{
 use tidegate_core::{
     Data, Duties, ErasedBatch, Operator, OperatorContext, Output, Readiness, RestoredList,
     RestoredState, Source, SourceOperator, SourceProgress, SourceStatus, batch::typed,
-    source::source_operator,
+    source::source_operator, user_code::Telling,
 };
 use tidegate_types::{
     AttemptId, Barrier, BarrierKind, CheckpointId, EventTime, JobId, MaxParallelism, Parallelism,
@@ -100,6 +100,7 @@ impl Attempt {
             duties: self.duties(),
             waker: Waker::from(Arc::new(Unpark(std::thread::current()))),
             clock: Arc::new(SystemClock),
+            telling: Telling::default(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::future::BoxFuture;
 use tidegate_snapshot::segment::{ItemType, ListState, Redistribution};
 use tidegate_state::{DeclaredList, type_description};
-use tidegate_types::{Barrier, CheckpointId, SubtaskIndex, UserResult};
+use tidegate_types::{Barrier, BoxError, CheckpointId, SubtaskIndex, UserResult};
 use tokio::sync::oneshot;
 
 use self::{
@@ -21,6 +21,7 @@ use crate::{
     context::OperatorContext,
     duty::Duties,
     operator::{Operator, OperatorSnapshot, Output, Readiness},
+    user_code::caught_async,
 };
 
 /// The name of the state that holds what is prepared and not known to be committed.
@@ -79,20 +80,25 @@ fn start_recovery<S: TwoPhaseSink>(
     let (sink_context, waker) = (SinkContext::from(context), context.waker.clone());
     let (done, recovery) = oneshot::channel();
     context.duties.begin("commit what the snapshot holds", async move {
-        let result = async {
+        let recovered = async {
             if let Some(restored) = restored {
                 committer.commit(&*sink, committables, restored).await?;
             }
-            sink.recover(sink_context).await
+            let recover = caught_async(async { sink.recover(sink_context).await });
+            Ok(recover.await.map_err(RecoveryError)?)
         };
-        let result = result.await;
         // The operator reports it. Nobody waits any more if the attempt has ended meanwhile.
-        let _ = done.send(result);
+        let _ = done.send(recovered.await);
         waker.wake();
         Ok(())
     });
     Ok(Some(recovery))
 }
+
+/// A sink could not get ready to take records in.
+#[derive(Debug, thiserror::Error)]
+#[error("could not abort what earlier attempts have left")]
+struct RecoveryError(#[source] BoxError);
 
 struct TwoPhase<S: TwoPhaseSink> {
     sink: Arc<S>,

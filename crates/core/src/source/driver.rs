@@ -29,6 +29,7 @@ use crate::{
     batch::{Batch, TARGET_LEN},
     context::{OperatorContext, RestoredState, single_item},
     operator::{OperatorSnapshot, Output, SourceOperator, SourceProgress, SourceStatus},
+    user_code::caught_async,
 };
 
 /// The name of the state that holds a source's splits.
@@ -77,6 +78,8 @@ struct SourceDriver<S: Source> {
     has_looked: bool,
     /// Whether it has said that nobody should wait for its watermarks.
     idle: bool,
+    /// How many records the latest poll has emitted.
+    emitted: usize,
 }
 
 impl<S: Source> SourceDriver<S> {
@@ -98,6 +101,7 @@ impl<S: Source> SourceDriver<S> {
             discoveries: None,
             has_looked: false,
             idle: false,
+            emitted: 0,
             source,
         };
         driver.restore(&context.restored)?;
@@ -149,10 +153,9 @@ impl<S: Source> SourceDriver<S> {
         let Some(discoveries) = &mut self.discoveries else { return Ok(None) };
         match discoveries.poll_recv(&mut Context::from_waker(&self.waker)) {
             Poll::Ready(Some(found)) => found.map(Some),
-            // Only a panic ends the task before it has sent the result it was started for.
-            Poll::Ready(None) => Err("the search for the source's splits ended with no result, \
-                                      probably by a panic"
-                .into()),
+            Poll::Ready(None) => {
+                Err("the search for the source's splits ended with no result".into())
+            }
             Poll::Pending => Ok(None),
         }
     }
@@ -212,7 +215,7 @@ fn start_discovery<S: Source>(source: &S, context: &OperatorContext) -> Discover
     let interval = source.discovery_interval();
     context.tokio.spawn(async move {
         loop {
-            let found = discover().await;
+            let found = caught_async(async { discover().await }).await;
             let over = found.is_err() || interval.is_none();
             let abandoned = sender.send(found).is_err();
             match interval {
@@ -243,6 +246,7 @@ impl<S: Source> SourceOperator for SourceDriver<S> {
         let mut batch = Batch::with_capacity(budget.min(TARGET_LEN));
         let status = self.reader.poll_batch(budget, &mut batch)?;
         batch.check().map_err(|mixed| Breach::Mixed(mixed).mark())?;
+        self.emitted = batch.len();
         if !batch.is_empty() {
             out.emit(Box::new(batch))?;
         }
@@ -262,6 +266,14 @@ impl<S: Source> SourceOperator for SourceDriver<S> {
 
     fn progress(&self) -> Option<SourceProgress> {
         self.reader.progress()
+    }
+
+    fn origin(&self, record: Option<usize>) -> Option<String> {
+        let all = 0..self.emitted;
+        let records = record.map_or_else(|| all.clone(), |index| index..index + 1);
+        // Who says that it keeps records and does not is told nothing wrong.
+        let some = !records.is_empty() && records.end <= all.end;
+        some.then(|| self.reader.origin(records)).flatten()
     }
 }
 

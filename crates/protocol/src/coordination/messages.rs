@@ -120,6 +120,7 @@ impl From<Start> for wire::Start {
             concludes: start.concludes,
             superseded,
             spared: spared.into_iter().collect(),
+            telling: start.telling,
         }
     }
 }
@@ -145,6 +146,7 @@ impl TryFrom<wire::Start> for Start {
                     Superseded::Runs { runs, but }
                 }
             },
+            telling: wire.telling,
         })
     }
 }

@@ -80,6 +80,7 @@ fn fields_of_a_later_version_are_ignored() {
         addresses: vec!["a:1".to_owned()],
         concludes: false,
         superseded: Superseded::others(),
+        telling: false,
     };
     let mut bytes = wire::Start::from(start.clone()).encode_to_vec();
     // Field 900, a varint; field 901, two bytes.

@@ -29,6 +29,7 @@ fn start() -> ToProcess {
         addresses: vec!["10.0.0.1:4000".to_owned(), "10.0.0.2:4000".to_owned()],
         concludes: false,
         superseded: Superseded::others(),
+        telling: false,
     })
 }
 

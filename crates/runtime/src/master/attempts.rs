@@ -35,6 +35,9 @@ pub struct AttemptStart {
     pub concludes: bool,
     /// Whose leftovers it may delete.
     pub superseded: Superseded,
+    /// Whether it follows upon a failure of user code, whose record it may see again: see
+    /// [`Telling`](tidegate_core::user_code::Telling).
+    pub telling: bool,
 }
 
 /// An attempt that runs, as its master sees it.

@@ -20,6 +20,7 @@ impl JobMaster {
         location: Option<Location>,
     ) -> Option<Result<JobResult, JobError>> {
         let failure = self.look_for_damage(failure).await;
+        self.telling = failure.kind == ErrorKind::User;
         self.remember(&failure, location);
         let message = describe(&failure);
         // Processes are the unit of isolation: who started them starts them again.

@@ -37,7 +37,8 @@ impl JobMaster {
         let log = self.tenure.log();
         log.restored(restored.from.as_ref().map(|(id, path)| (*id, path.as_str()))).await;
         let superseded = Superseded::Runs { runs: self.tenure.superseded(), but: log.held().await };
-        let start = AttemptStart { attempt, token, restored, concludes, superseded };
+        let telling = std::mem::take(&mut self.telling);
+        let start = AttemptStart { attempt, token, restored, concludes, superseded, telling };
         self.unless_cancelled(|attempts| attempts.start(start)).await
     }
 

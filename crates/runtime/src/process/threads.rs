@@ -12,6 +12,7 @@ use std::{
 };
 
 use tidegate_checkpoint::task::TaskCommand;
+use tidegate_core::user_code::caught;
 use tidegate_types::{ErrorKind, SubtaskIndex, error::chain};
 use timely::{
     CommunicationConfig, WorkerConfig,
@@ -27,7 +28,7 @@ use timely::{
 use super::network::Network;
 use crate::{
     graph::TaskId,
-    task::{TaskError, TaskReport, caught, meter::WorkerCounters},
+    task::{TaskError, TaskReport, meter::WorkerCounters},
     worker::{self, WorkerSeat, WorkerSpec},
 };
 

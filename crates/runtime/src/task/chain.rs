@@ -16,9 +16,10 @@ use futures::future::BoxFuture;
 use tidegate_checkpoint::task::Firing;
 use tidegate_core::{
     ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, Progress, Readiness, Wakeup,
-    plan::{OperatorError, OperatorFactory},
+    plan::OperatorFactory,
+    user_code::{OperatorError, caught},
 };
-use tidegate_types::{Barrier, BoxError, CheckpointId, EventTime, Now, OperatorUid, UserResult};
+use tidegate_types::{Barrier, CheckpointId, EventTime, Now, OperatorUid, UserResult};
 
 use tracing::warn;
 
@@ -27,6 +28,9 @@ use crate::graph::ChainLink;
 
 /// Tells an operator's subtask what it needs to know, restored state included.
 pub(crate) type ContextFor<'a> = &'a dyn Fn(&OperatorUid) -> UserResult<OperatorContext>;
+
+/// What operators commit, to be run to the end.
+pub(crate) type Commits = Vec<(OperatorUid, BoxFuture<'static, UserResult<()>>)>;
 
 /// How long a batch may take an operator.
 const SLOW: Duration = Duration::from_secs(2);
@@ -91,7 +95,7 @@ impl Chain {
         let make = |link: ChainLink<OperatorFactory>| {
             let ChainLink { uid, name, shown, keyed, factory, .. } = link;
             let (waiting, told_slow) = (VecDeque::new(), None);
-            match super::caught(|| factory(context(&uid)?)) {
+            match caught(|| factory(context(&uid)?)) {
                 Ok(operator) => Ok(Link { uid, name, shown, keyed, operator, told_slow, waiting }),
                 Err(source) => Err(TaskError::in_operator(&uid, &shown, source)),
             }
@@ -150,7 +154,7 @@ impl Chain {
         for index in 0..self.links.len() {
             let (link, mut rest) = split(&mut self.links, index, out);
             if link.operator.next_wakeup().is_due(now) {
-                link.operator.on_wakeup(now, &mut rest).map_err(|error| link.blame(error))?;
+                guarded(link, |operator| operator.on_wakeup(now, &mut rest))?;
             }
         }
         Ok(())
@@ -176,8 +180,7 @@ impl Chain {
     ) -> UserResult<Readiness> {
         let mut all = Readiness::Ready;
         for link in &mut self.links {
-            let one = ask(link.operator.as_mut()).map_err(|error| link.blame(error))?;
-            all = later(all, one);
+            all = later(all, guarded(link, &ask)?);
         }
         Ok(all)
     }
@@ -185,14 +188,14 @@ impl Chain {
     pub(crate) fn on_end(&mut self, out: &mut Outbox) -> UserResult<()> {
         for index in 0..self.links.len() {
             let (link, mut rest) = split(&mut self.links, index, out);
-            link.operator.on_end(&mut rest).map_err(|error| link.blame(error))?;
+            guarded(link, |operator| operator.on_end(&mut rest))?;
         }
         Ok(())
     }
 
     pub(crate) fn snapshot(&mut self, barrier: Barrier) -> UserResult<Vec<LinkSnapshot>> {
         let snapshot = |link: &mut Link| {
-            let snapshot = link.operator.snapshot(barrier).map_err(|error| link.blame(error))?;
+            let snapshot = guarded(link, |operator| operator.snapshot(barrier))?;
             let (uid, name) = (link.uid.clone(), link.name.clone());
             Ok(LinkSnapshot { uid, name, keyed: link.keyed, snapshot })
         };
@@ -202,22 +205,27 @@ impl Chain {
     /// Does a little of what snapshots have left to do; tells whether there may be more.
     pub(crate) fn pack_some(&mut self) -> UserResult<bool> {
         for link in &mut self.links {
-            // A value's own code runs in there.
-            if super::caught(|| link.operator.pack_some()).map_err(|error| link.blame(error))? {
+            if guarded(link, |operator| operator.pack_some())? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    pub(crate) fn on_completed(
-        &mut self,
-        checkpoint: CheckpointId,
-    ) -> Vec<(OperatorUid, BoxFuture<'static, UserResult<()>>)> {
-        let commit = |link: &mut Link| {
-            link.operator.on_completed(checkpoint).map(|commit| (link.uid.clone(), commit))
-        };
-        self.links.iter_mut().filter_map(commit).collect()
+    pub(crate) fn on_completed(&mut self, checkpoint: CheckpointId) -> UserResult<Commits> {
+        let mut commits = Vec::new();
+        for link in &mut self.links {
+            let commit = guarded(link, |operator| Ok(operator.on_completed(checkpoint)))?;
+            commits.extend(commit.map(|commit| (link.uid.clone(), commit)));
+        }
+        Ok(commits)
+    }
+
+    /// Whether each record of a batch that is handed in is, in front of whatever `uid` does, the one at
+    /// the same place in its batch.
+    pub(crate) fn keeps_records(&self, uid: &OperatorUid) -> bool {
+        let mut in_front = self.links.iter().take_while(|link| link.uid != *uid);
+        in_front.all(|link| link.operator.keeps_records())
     }
 }
 
@@ -233,11 +241,6 @@ impl Link {
         } else {
             self.waiting.push_back(item);
         }
-    }
-
-    /// Names the operator in its error, unless an operator behind it is named there already.
-    fn blame(&self, error: BoxError) -> BoxError {
-        blame(&self.uid, &self.shown, error)
     }
 
     /// Whether a batch that was handed in `since` then has taken this operator, and not one `behind` it
@@ -262,14 +265,6 @@ impl Link {
              a source or a sink"
         );
     }
-}
-
-/// Names an operator in its error, unless an operator behind it is named there already.
-pub(crate) fn blame(uid: &OperatorUid, name: &str, error: BoxError) -> BoxError {
-    if error.is::<OperatorError>() {
-        return error;
-    }
-    Box::new(OperatorError { uid: uid.clone(), name: name.to_owned(), source: error })
 }
 
 /// The operator at `index`, and what lies behind it.
@@ -351,8 +346,8 @@ fn guarded<R>(
     link: &mut Link,
     call: impl FnOnce(&mut dyn Operator) -> UserResult<R>,
 ) -> UserResult<R> {
-    super::caught(|| call(link.operator.as_mut()))
-        .map_err(|error| blame(&link.uid, &link.shown, error))
+    caught(|| call(link.operator.as_mut()))
+        .map_err(|error| OperatorError::blame(&link.uid, &link.shown, error))
 }
 
 /// Of two answers the one that takes longer.

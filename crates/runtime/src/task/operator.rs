@@ -15,7 +15,7 @@ use tidegate_checkpoint::{
     },
     watermarks::{Advance, Reached, Status, Watermarks},
 };
-use tidegate_core::{BatchType, Readiness};
+use tidegate_core::{BatchType, Readiness, user_code::caught};
 use tidegate_types::{Barrier, EventTime, UserResult};
 use timely::{
     dataflow::operators::{Capability, InputCapability},
@@ -23,7 +23,7 @@ use timely::{
 };
 
 use super::{
-    Alarm, Mailbox, Session, Slice, TaskReport, TaskSnapshot, WorkerContext, caught,
+    Alarm, Mailbox, Session, Slice, TaskReport, TaskSnapshot, WorkerContext,
     chain::{Chain, Outbox},
     input::{Inbox, Received},
     meter::{Meter, Pause},
@@ -130,7 +130,7 @@ impl OperatorTask {
 
     fn run_slice(&mut self, begun: Instant, session: &mut Session<'_>) -> UserResult<bool> {
         let slice = Slice::begin(begun);
-        self.take_mail();
+        self.take_mail()?;
         let is_blocked = self.fire_wakeups(session)?;
         let again = loop {
             if !self.step(session)? {
@@ -156,14 +156,16 @@ impl OperatorTask {
         }
     }
 
-    fn take_mail(&mut self) {
+    fn take_mail(&mut self) -> UserResult<()> {
         for command in self.mailbox.take() {
             self.phases.on_command(command);
             if let TaskCommand::Completed(checkpoint) = command {
-                let commits = self.chain.on_completed(checkpoint);
+                self.context.telling.end();
+                let commits = self.chain.on_completed(checkpoint)?;
                 self.context.report(self.id, TaskReport::Commits(checkpoint, commits));
             }
         }
+        Ok(())
     }
 
     fn on_running(&mut self, session: &mut Session<'_>) -> UserResult<bool> {

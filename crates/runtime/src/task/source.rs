@@ -13,15 +13,17 @@ use tidegate_checkpoint::{
     watermarks::Reached,
 };
 use tidegate_core::{
-    ErasedBatch, Output, Readiness, SourceOperator, SourceStatus, batch::TARGET_LEN,
+    ErasedBatch, Output, Readiness, SourceOperator, SourceStatus,
+    batch::TARGET_LEN,
     plan::SourceFactory,
+    user_code::{OperatorError, caught},
 };
-use tidegate_types::{Barrier, CheckpointId, EventTime, OperatorUid, UserResult};
+use tidegate_types::{Barrier, BoxError, CheckpointId, EventTime, OperatorUid, UserResult};
 use timely::{dataflow::operators::Capability, scheduling::Activator};
 
 use super::{
-    Alarm, Mailbox, Session, Slice, TaskReport, TaskSnapshot, WorkerContext, caught,
-    chain::{Chain, ContextFor, LinkSnapshot, Outbox, blame},
+    Alarm, Mailbox, Session, Slice, TaskReport, TaskSnapshot, WorkerContext,
+    chain::{Chain, ContextFor, LinkSnapshot, Outbox},
     meter::{Meter, Pause},
     own::size,
     pack,
@@ -39,6 +41,8 @@ pub(crate) struct SourceTask {
     id: TaskId,
     uid: OperatorUid,
     name: String,
+    /// What a person finds it by.
+    shown: String,
     source: Box<dyn SourceOperator>,
     chain: Chain,
     phases: Phases,
@@ -64,13 +68,14 @@ pub(crate) struct SourceParts<'a> {
 
 impl SourceTask {
     pub(crate) fn new(parts: SourceParts<'_>) -> Result<Self, super::TaskError> {
-        let ChainLink { uid, name, factory, .. } = parts.link;
+        let ChainLink { uid, name, shown, factory, .. } = parts.link;
         let source = caught(|| factory((parts.operator_context)(&uid)?))
-            .map_err(|error| super::TaskError::in_operator(&uid, &name, error))?;
+            .map_err(|error| super::TaskError::in_operator(&uid, &shown, error))?;
         Ok(Self {
             id: parts.id,
             uid,
             name,
+            shown,
             source,
             chain: parts.chain,
             phases: Phases::new(parts.context.concludes),
@@ -99,17 +104,32 @@ impl SourceTask {
         match ran {
             Ok(again) => again,
             Err(error) => {
-                let error = blame(&self.uid, &self.name, error);
-                self.context.fail(self.id, error);
+                let error = OperatorError::blame(&self.uid, &self.shown, error);
+                self.context.fail(self.id, self.with_origin(error));
                 false
             }
         }
     }
 
+    /// Says of a record that user code has failed on where in the input it lies: exactly, unless an
+    /// operator in between makes other records of those that it is handed. What fails here is in the
+    /// midst of what the latest poll has emitted, since the next one waits until all of that is sent.
+    fn with_origin(&self, mut error: BoxError) -> BoxError {
+        if let Some(failed) = error.downcast_mut::<OperatorError>()
+            && let Some(record) = failed.record()
+        {
+            let is_exact = self.chain.keeps_records(&failed.uid);
+            let origin = caught(|| Ok(self.source.origin(is_exact.then_some(record))));
+            // Nothing that fails while it is told takes the place of what is to be told.
+            failed.set_input(origin.unwrap_or_default());
+        }
+        error
+    }
+
     fn run_slice(&mut self, begun: Instant, session: &mut Session<'_>) -> UserResult<bool> {
         let slice = Slice::begin(begun);
         self.follow_round();
-        self.take_mail();
+        self.take_mail()?;
         let again = loop {
             let go_on = match self.phases.turn() {
                 Turn::Emit => self.on_running(session)?,
@@ -141,19 +161,22 @@ impl SourceTask {
         }
     }
 
-    fn take_mail(&mut self) {
+    fn take_mail(&mut self) -> UserResult<()> {
         for command in self.mailbox.take() {
             self.phases.on_command(command);
             if let TaskCommand::Completed(checkpoint) = command {
-                self.on_completed(checkpoint);
+                self.on_completed(checkpoint)?;
             }
         }
+        Ok(())
     }
 
-    fn on_completed(&mut self, checkpoint: CheckpointId) {
+    fn on_completed(&mut self, checkpoint: CheckpointId) -> UserResult<()> {
+        self.context.telling.end();
         let own = self.source.on_completed(checkpoint).map(|commit| (self.uid.clone(), commit));
-        let commits = own.into_iter().chain(self.chain.on_completed(checkpoint)).collect();
+        let commits = own.into_iter().chain(self.chain.on_completed(checkpoint)?).collect();
         self.context.report(self.id, TaskReport::Commits(checkpoint, commits));
+        Ok(())
     }
 
     fn on_running(&mut self, session: &mut Session<'_>) -> UserResult<bool> {

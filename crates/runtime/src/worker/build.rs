@@ -6,6 +6,7 @@ use tidegate_checkpoint::alignment::Guarantee;
 use tidegate_core::{
     Duties, OperatorContext, Partitioning, Plan,
     plan::{RouterContext, SharedPlan},
+    user_code::caught,
 };
 use tidegate_types::{OperatorUid, SubtaskIndex, UserResult};
 use timely::{
@@ -35,7 +36,7 @@ use crate::{
     packet::Packet,
     round::{Lane, Round},
     task::{
-        Mailbox, Session, TaskError, TaskHandle, TaskReport, TaskWaker, WorkerContext, caught,
+        Mailbox, Session, TaskError, TaskHandle, TaskReport, TaskWaker, WorkerContext,
         chain::Chain,
         input::Received,
         operator::{OperatorParts, OperatorTask},
@@ -222,6 +223,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
             duties: self.duties(task, uid),
             waker: waker.clone(),
             clock: Arc::clone(&spec.clock),
+            telling: self.context.telling.clone(),
         })
     }
 

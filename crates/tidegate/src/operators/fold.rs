@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use tidegate_core::{
     Batch, Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, batch::typed,
+    selector::KeySelector, user_code::Watch,
 };
 use tidegate_state::{
     AggregateFunction, Key, KeyedDeclaration, PREFETCH_WINDOW, SingleTable, StateValue, hash_keys,
@@ -87,7 +88,8 @@ pub(crate) fn declare_single<K: Key, V: StateValue>(state: &str) -> Result<Keyed
 
 /// One subtask of a fold.
 pub(crate) struct FoldOperator<K, T, S, F: Fold<K, T>> {
-    select: S,
+    selector: KeySelector<S>,
+    watch: Watch,
     fold: F,
     table: SingleTable<K, F::Value>,
     range: KeyGroupRange,
@@ -98,40 +100,52 @@ pub(crate) struct FoldOperator<K, T, S, F: Fold<K, T>> {
 }
 
 impl<K: Key, T: Data, S: Fn(&T) -> K, F: Fold<K, T>> FoldOperator<K, T, S, F> {
-    pub(crate) fn new(state: &str, select: S, fold: F, context: &OperatorContext) -> Result<Self> {
+    pub(crate) fn new(
+        state: &str,
+        selector: KeySelector<S>,
+        fold: F,
+        context: &OperatorContext,
+    ) -> Result<Self> {
         let range = context.key_groups();
         let mut table = SingleTable::new(state, range, context.max_parallelism);
         if context.check_keys {
             table.table_mut().check_keys();
         }
         restore_keyed(&context.uid, &context.restored, |sources| table.restore(sources))?;
-        let (keys, hashes) = (Vec::new(), Vec::new());
-        Ok(Self { select, fold, table, range, keys, hashes, types: PhantomData })
+        let (keys, hashes, watch) = (Vec::new(), Vec::new(), Watch::new(&context.telling));
+        Ok(Self { selector, watch, fold, table, range, keys, hashes, types: PhantomData })
     }
 
     /// Hashing is a pass of its own, so that the table's memory can be asked for ahead of time.
     fn fold_batch(&mut self, records: Vec<T>) -> Result<Vec<F::Out>> {
-        self.keys.clear();
-        self.keys.extend(records.iter().map(&self.select));
+        self.selector.keys(&self.watch, &records, &mut self.keys)?;
         hash_keys(&self.keys, &mut self.hashes);
-        let (fold, table) = (&self.fold, self.table.table_mut());
+        let Self { fold, keys, hashes, watch, .. } = self;
+        let table = self.table.table_mut();
         let mut results = Vec::with_capacity(records.len());
-        let (mut records, mut keys) = (records.into_iter(), self.keys.drain(..));
-        for hashes in self.hashes.chunks(PREFETCH_WINDOW) {
-            table.prefetch(hashes);
-            for ((hash, record), key) in hashes.iter().zip(&mut records).zip(&mut keys) {
-                let mut add = true;
-                let value = table.get_or_insert_with(*hash, &key, || {
-                    let (value, takes_first) = fold.first(&record);
-                    add = takes_first;
-                    value
-                });
-                if add {
-                    fold.add(value, record)?;
+        let (mut records, mut keys) = (records.into_iter().enumerate(), keys.drain(..));
+        watch.over(|| {
+            for hashes in hashes.chunks(PREFETCH_WINDOW) {
+                table.prefetch(hashes);
+                for ((hash, (index, record)), key) in hashes.iter().zip(&mut records).zip(&mut keys)
+                {
+                    let out = watch.on_owned(index, record, |record| {
+                        let mut add = true;
+                        let value = table.get_or_insert_with(*hash, &key, || {
+                            let (value, takes_first) = fold.first(&record);
+                            add = takes_first;
+                            value
+                        });
+                        if add {
+                            fold.add(value, record)?;
+                        }
+                        fold.out(key, value)
+                    })?;
+                    results.push(out);
                 }
-                results.push(fold.out(key, value)?);
             }
-        }
+            Ok(())
+        })?;
         Ok(results)
     }
 }

@@ -17,6 +17,8 @@ use std::{marker::PhantomData, panic::Location, sync::Arc};
 use tidegate_core::{
     Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, Progress, Wakeup,
     batch::{TARGET_LEN, typed},
+    selector::KeySelector,
+    user_code::{Subject, Watch, shown},
 };
 use tidegate_state::{
     AggregateFunction, AggregatingState, AsJson, DueTimer, Key, KeyedBackend, KeyedDeclaration,
@@ -317,7 +319,8 @@ pub(crate) fn declare_states<K: Key, P>(
 
 /// One subtask of a keyed function.
 pub(crate) struct ProcessOperator<K, T, S, P: KeyedProcess<K, T>> {
-    select: S,
+    selector: KeySelector<S>,
+    watch: Watch,
     function: P,
     backend: KeyedBackend<K>,
     watermark: EventTime,
@@ -334,7 +337,7 @@ pub(crate) struct ProcessOperator<K, T, S, P: KeyedProcess<K, T>> {
 
 impl<K: Key, T: Data, S: Fn(&T) -> K + 'static, P: KeyedProcess<K, T>> ProcessOperator<K, T, S, P> {
     pub(crate) fn new(
-        select: S,
+        selector: KeySelector<S>,
         make: impl FnOnce(&mut States<'_, K>) -> Result<P>,
         context: OperatorContext,
     ) -> Result<Self> {
@@ -346,7 +349,8 @@ impl<K: Key, T: Data, S: Fn(&T) -> K + 'static, P: KeyedProcess<K, T>> ProcessOp
         let function = make(&mut States { backend: &mut backend, ttl: None, was: None })?;
         restore_keyed(&context.uid, &context.restored, |sources| backend.restore(sources))?;
         Ok(Self {
-            select,
+            selector,
+            watch: Watch::new(&context.telling),
             function,
             backend,
             watermark: EventTime::MIN,
@@ -416,7 +420,18 @@ impl<K: Key, T: Data, S: Fn(&T) -> K + 'static, P: KeyedProcess<K, T>> ProcessOp
             ending,
             unreached: None,
         };
-        self.function.on_timer(Timer { time, domain }, &mut context)
+        let subject = || Subject::Timer { kind: kind(domain), millis: time, key: shown(&key) };
+        let (watch, function) = (&self.watch, &mut self.function);
+        watch.over(|| {
+            watch.with(subject, || function.on_timer(Timer { time, domain }, &mut context))
+        })
+    }
+}
+
+fn kind(domain: TimeDomain) -> &'static str {
+    match domain {
+        TimeDomain::EventTime => "event",
+        TimeDomain::ProcessingTime => "processing",
     }
 }
 
@@ -430,30 +445,36 @@ where
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         let now = self.backend.update_now();
         let batch = typed::<T>(batch);
-        self.keys.clear();
-        self.keys.extend(batch.records.iter().map(&self.select));
+        self.selector.keys(&self.watch, &batch.records, &mut self.keys)?;
         hash_keys(&self.keys, &mut self.hashes);
-        let (mut records, mut keys) = (batch.into_timed(), self.keys.drain(..));
-        for hashes in self.hashes.chunks(PREFETCH_WINDOW) {
-            self.backend.prefetch(hashes);
-            for ((hash, (record, timestamp)), key) in hashes.iter().zip(&mut records).zip(&mut keys)
-            {
-                self.backend.set_current(*hash, key.clone());
-                let mut context = ProcessContext {
-                    key: &key,
-                    backend: &mut self.backend,
-                    out: &mut self.out,
-                    timestamp,
-                    watermark: self.watermark,
-                    now,
-                    ending: None,
-                    unreached: None,
-                };
-                self.function.on_record(record, &mut context)?;
-                self.unreached = self.unreached.or(context.unreached);
-                self.out.hand_on(out)?;
+        let (mut records, mut keys) = (batch.into_timed().enumerate(), self.keys.drain(..));
+        let watch = &self.watch;
+        watch.over(|| {
+            for hashes in self.hashes.chunks(PREFETCH_WINDOW) {
+                self.backend.prefetch(hashes);
+                let all = hashes.iter().zip(&mut records).zip(&mut keys);
+                for ((hash, (index, (record, timestamp))), key) in all {
+                    self.backend.set_current(*hash, key.clone());
+                    let mut context = ProcessContext {
+                        key: &key,
+                        backend: &mut self.backend,
+                        out: &mut self.out,
+                        timestamp,
+                        watermark: self.watermark,
+                        now,
+                        ending: None,
+                        unreached: None,
+                    };
+                    let function = &mut self.function;
+                    watch.on_owned(index, record, |record| {
+                        function.on_record(record, &mut context)
+                    })?;
+                    self.unreached = self.unreached.or(context.unreached);
+                    self.out.hand_on(out)?;
+                }
             }
-        }
+            Ok(())
+        })?;
         drop(keys);
         self.warn();
         self.out.flush(out)

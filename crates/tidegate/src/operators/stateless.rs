@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use tidegate_core::{
     Batch, Data, ErasedBatch, Operator, Output,
     batch::{TARGET_LEN, typed},
+    user_code::Watch,
 };
 
 use crate::Result;
@@ -12,12 +13,13 @@ use crate::Result;
 /// Makes one record of each.
 pub(crate) struct Map<T, U, F> {
     function: F,
+    watch: Watch,
     types: PhantomData<fn(T) -> U>,
 }
 
 impl<T, U, F> Map<T, U, F> {
-    pub(crate) fn new(function: F) -> Self {
-        Self { function, types: PhantomData }
+    pub(crate) fn new(function: F, watch: Watch) -> Self {
+        Self { function, watch, types: PhantomData }
     }
 }
 
@@ -28,20 +30,31 @@ impl<T: Data, U: Data, F: FnMut(T) -> Result<U> + 'static> Operator for Map<T, U
 
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         let Batch { records, times } = typed::<T>(batch);
-        let records = records.into_iter().map(&mut self.function).collect::<Result<Vec<U>>>()?;
-        out.emit(Box::new(Batch { records, times }))
+        let Self { function, watch, .. } = self;
+        let records = watch.over(|| {
+            let records = records.into_iter().enumerate();
+            records
+                .map(|(index, record)| watch.on_owned(index, record, &mut *function))
+                .collect::<Result<Vec<U>>>()
+        });
+        out.emit(Box::new(Batch { records: records?, times }))
+    }
+
+    fn keeps_records(&self) -> bool {
+        true
     }
 }
 
 /// Lets some records through.
 pub(crate) struct Filter<T, F> {
     function: F,
+    watch: Watch,
     types: PhantomData<fn(T)>,
 }
 
 impl<T, F> Filter<T, F> {
     pub(crate) fn new(function: F) -> Self {
-        Self { function, types: PhantomData }
+        Self { function, watch: Watch::default(), types: PhantomData }
     }
 }
 
@@ -52,11 +65,15 @@ impl<T: Data, F: FnMut(&T) -> Result<bool> + 'static> Operator for Filter<T, F> 
 
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         let mut kept = Batch::default();
-        for (record, time) in typed::<T>(batch).into_timed() {
-            if (self.function)(&record)? {
-                kept.push_at(record, time);
+        let Self { function, watch, .. } = self;
+        watch.over(|| {
+            for (index, (record, time)) in typed::<T>(batch).into_timed().enumerate() {
+                if watch.on(index, &record, &mut *function)? {
+                    kept.push_at(record, time);
+                }
             }
-        }
+            Ok(())
+        })?;
         out.emit(Box::new(kept))
     }
 }
@@ -64,12 +81,13 @@ impl<T: Data, F: FnMut(&T) -> Result<bool> + 'static> Operator for Filter<T, F> 
 /// Makes any number of records of each.
 pub(crate) struct FlatMap<T, I, F> {
     function: F,
+    watch: Watch,
     types: PhantomData<fn(T) -> I>,
 }
 
 impl<T, I, F> FlatMap<T, I, F> {
-    pub(crate) fn new(function: F) -> Self {
-        Self { function, types: PhantomData }
+    pub(crate) fn new(function: F, watch: Watch) -> Self {
+        Self { function, watch, types: PhantomData }
     }
 }
 
@@ -86,14 +104,22 @@ where
 
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         let mut made = Batch::default();
-        for (record, time) in typed::<T>(batch).into_timed() {
-            for next in (self.function)(record)? {
-                made.push_at(next, time);
-                if made.len() >= TARGET_LEN {
-                    out.emit(Box::new(std::mem::take(&mut made)))?;
-                }
+        let Self { function, watch, .. } = self;
+        watch.over(|| {
+            for (index, (record, time)) in typed::<T>(batch).into_timed().enumerate() {
+                // What the function returns may have more of its work to do.
+                watch.on_owned(index, record, |record| {
+                    for next in function(record)? {
+                        made.push_at(next, time);
+                        if made.len() >= TARGET_LEN {
+                            out.emit(Box::new(std::mem::take(&mut made)))?;
+                        }
+                    }
+                    Ok(())
+                })?;
             }
-        }
+            Ok(())
+        })?;
         out.emit(Box::new(made))
     }
 }
@@ -101,12 +127,13 @@ where
 /// Shows each record to a function.
 pub(crate) struct Inspect<T, F> {
     function: F,
+    watch: Watch,
     types: PhantomData<fn(T)>,
 }
 
 impl<T, F> Inspect<T, F> {
     pub(crate) fn new(function: F) -> Self {
-        Self { function, types: PhantomData }
+        Self { function, watch: Watch::default(), types: PhantomData }
     }
 }
 
@@ -117,8 +144,16 @@ impl<T: Data, F: FnMut(&T) -> Result<()> + 'static> Operator for Inspect<T, F> {
 
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         let batch = typed::<T>(batch);
-        batch.records.iter().try_for_each(&mut self.function)?;
+        let Self { function, watch, .. } = self;
+        watch.over(|| {
+            let mut records = batch.records.iter().enumerate();
+            records.try_for_each(|(index, record)| watch.on(index, record, &mut *function))
+        })?;
         out.emit(Box::new(batch))
+    }
+
+    fn keeps_records(&self) -> bool {
+        true
     }
 }
 
@@ -138,5 +173,9 @@ impl<T: Data> Operator for Identity<T> {
 
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         out.emit(batch)
+    }
+
+    fn keeps_records(&self) -> bool {
+        true
     }
 }

@@ -5,7 +5,9 @@
 
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
-use tidegate_core::{Batch, Data, ErasedBatch, Operator, Output, Progress, Wakeup, batch::typed};
+use tidegate_core::{
+    Batch, Data, ErasedBatch, Operator, Output, Progress, Wakeup, batch::typed, user_code::Watch,
+};
 use tidegate_types::{Clock, EventTime, Monotonic, Now};
 
 use crate::Result;
@@ -41,6 +43,7 @@ impl WatermarkStrategy {
 /// One subtask that assigns event times and makes watermarks.
 pub(crate) struct AssignTimestamps<T, F> {
     extract: F,
+    watch: Watch,
     strategy: WatermarkStrategy,
     interval: Duration,
     clock: Arc<dyn Clock>,
@@ -62,6 +65,7 @@ impl<T, F> AssignTimestamps<T, F> {
         let now = clock.monotonic();
         Self {
             extract,
+            watch: Watch::default(),
             strategy,
             interval,
             clock,
@@ -104,7 +108,13 @@ impl<T, F> AssignTimestamps<T, F> {
 impl<T: Data, F: FnMut(&T) -> Result<EventTime> + 'static> Operator for AssignTimestamps<T, F> {
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         let records = typed::<T>(batch).records;
-        let times = records.iter().map(&mut self.extract).collect::<Result<Vec<_>>>()?;
+        let Self { extract, watch, .. } = self;
+        let times = watch.over(|| {
+            let records = records.iter().enumerate();
+            records
+                .map(|(index, record)| watch.on(index, record, &mut *extract))
+                .collect::<Result<Vec<_>>>()
+        })?;
         self.latest = self.latest.max(times.iter().copied().max());
         let now = self.clock.monotonic();
         self.latest_record = now;
@@ -127,6 +137,10 @@ impl<T: Data, F: FnMut(&T) -> Result<EventTime> + 'static> Operator for AssignTi
 
     fn forwards_watermarks(&self) -> bool {
         false
+    }
+
+    fn keeps_records(&self) -> bool {
+        true
     }
 
     fn on_wakeup(&mut self, now: Now, out: &mut dyn Output) -> Result<()> {

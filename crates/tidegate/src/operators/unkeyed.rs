@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use tidegate_core::{
     Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, batch::typed,
+    user_code::Watch,
 };
 use tidegate_state::{
     OperatorBackend, OperatorListState, Redistribution, StateDeclaration, StateName, StateValue,
@@ -101,6 +102,7 @@ pub(crate) fn declare_lists<P>(
 /// One subtask of a function without keys.
 pub(crate) struct UnkeyedOperator<T, P: UnkeyedProcess<T>> {
     function: P,
+    watch: Watch,
     states: OperatorStates,
     out: Emitted<P::Out>,
     types: PhantomData<fn(T)>,
@@ -117,7 +119,8 @@ impl<T, P: UnkeyedProcess<T>> UnkeyedOperator<T, P> {
         for name in states.backend.undeclared() {
             warn!(operator = %context.uid, state = name, "the program does not declare this state any more; it is dropped");
         }
-        Ok(Self { function, states, out: Emitted::default(), types: PhantomData })
+        let (watch, out) = (Watch::new(&context.telling), Emitted::default());
+        Ok(Self { function, watch, states, out, types: PhantomData })
     }
 }
 
@@ -127,11 +130,16 @@ impl<T: Data, P: UnkeyedProcess<T>> Operator for UnkeyedOperator<T, P> {
     }
 
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
-        for (record, timestamp) in typed::<T>(batch).into_timed() {
-            let mut context = UnkeyedContext { out: &mut self.out, timestamp };
-            self.function.on_record(record, &mut context)?;
-            self.out.hand_on(out)?;
-        }
+        let watch = &self.watch;
+        watch.over(|| {
+            for (index, (record, timestamp)) in typed::<T>(batch).into_timed().enumerate() {
+                let mut context = UnkeyedContext { out: &mut self.out, timestamp };
+                let function = &mut self.function;
+                watch.on_owned(index, record, |record| function.on_record(record, &mut context))?;
+                self.out.hand_on(out)?;
+            }
+            Ok(())
+        })?;
         self.out.flush(out)
     }
 

@@ -9,6 +9,7 @@ mod corpus;
 mod damage;
 mod event_time;
 mod evolution;
+mod failures;
 mod kill;
 mod late;
 mod moved_output;

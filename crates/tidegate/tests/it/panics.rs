@@ -141,6 +141,9 @@ impl Error for Outer {
     }
 }
 
+/// The line on which `failing` reduces.
+const REDUCE: u32 = line!() + 7;
+
 /// Fails as `function` says, in a keyed function at parallelism 2.
 fn failing(function: fn() -> tidegate::Result<()>) -> JobError {
     let job = job_of_test().try_run(["--parallelism=2"], move |env| {
@@ -164,15 +167,16 @@ fn without_a_restart_strategy_an_error_tells_where_and_the_whole_chain_of_causes
     assert_eq!(error.kind(), ErrorKind::User);
     let message = error.to_string();
     let expected = format!(
-        "operator `sum` (reduce) failed: the tail number is none: invalid digit found in string {} \
-         (no restart: restart-strategy.type is none)",
+        "operator `sum` (reduce at {}:{REDUCE}) failed on 7: the tail number is none: invalid digit \
+         found in string {} (no restart: restart-strategy.type is none)",
+        file!(),
         subtask(&message)
     );
     assert_eq!(message, expected);
 }
 
 #[test]
-fn an_operator_without_a_uid_is_told_by_its_place_in_the_program() {
+fn an_operator_without_a_uid_is_told_by_its_place_in_the_program_alone() {
     let line = line!() + 3;
     let job = job_of_test().try_run(["--parallelism=1"], |env| {
         env.from_collection("numbers", vec![7_u64])
@@ -181,16 +185,17 @@ fn an_operator_without_a_uid_is_told_by_its_place_in_the_program() {
         Ok(())
     });
     let message = job.expect_err("it fails").to_string();
-    let place = format!("(map at {}:{line}) failed: seven", file!());
-    assert!(message.starts_with("operator `_map-1` ") && message.contains(&place), "{message}");
+    let place = format!("map at {}:{line} failed on 7: seven (subtask 0)", file!());
+    assert!(message.starts_with(&place), "{message}");
 }
 
 #[test]
 fn without_a_restart_strategy_a_panic_tells_where_and_what_it_said() {
     let message = failing(|| panic!("no such plane")).to_string();
     let expected = format!(
-        "operator `sum` (reduce) failed: panicked: no such plane {} \
+        "operator `sum` (reduce at {}:{REDUCE}) failed on 7: panicked: no such plane {} \
          (no restart: restart-strategy.type is none)",
+        file!(),
         subtask(&message)
     );
     assert_eq!(message, expected);

@@ -242,6 +242,8 @@ fn a_key_that_can_not_be_written_ends_the_job() {
     });
     assert_eq!(error.kind(), ErrorKind::Invalid);
     let message = error.to_string();
+    assert!(message.starts_with("the key selector of `last` ("), "{message}");
+    assert!(message.contains(") failed on "), "{message}");
     assert!(message.contains("can't be written, so that it has no place"), "{message}");
     assert!(message.contains("there is no place for it"), "{message}");
 }
@@ -262,7 +264,8 @@ fn a_key_that_is_another_one_each_time_ends_the_job() {
     });
     assert_eq!(error.kind(), ErrorKind::Invalid);
     let message = error.to_string();
-    assert!(message.starts_with("operator `last` (reduce) failed: key group "), "{message}");
+    assert!(message.starts_with("operator `last` (reduce at "), "{message}");
+    assert!(message.contains(") failed") && message.contains(": key group "), "{message}");
     assert!(message.contains("is it a function of the record alone"), "{message}");
 }
 
@@ -326,9 +329,8 @@ fn records_that_could_not_be_read_in_another_process_are_refused() {
     let error = start_first_of_two::<Document>().err().expect("it does not start");
     assert_eq!(error.kind(), ErrorKind::Invalid);
     let message = error.to_string();
-    let begin =
-        "the records from operator `records` (source) to operator `_rebalance-1` (rebalance at ";
-    assert!(message.starts_with(begin), "{message}");
+    assert!(message.starts_with("the records from operator `records` (source at "), "{message}");
+    assert!(message.contains(") to operator `_rebalance-1` (rebalance at "), "{message}");
     let why = "can't go from one process to another: values of `Document` can't be read back";
     assert!(message.contains(why), "{message}");
     assert!(message.contains("`AsJson`"), "{message}");

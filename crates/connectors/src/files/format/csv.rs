@@ -234,6 +234,7 @@ impl Cutter {
         record: &mut ByteRecord,
     ) -> Result<Option<Cut>, FileError> {
         skip_line_ends(window)?;
+        window.begin_record();
         let line = window.line();
         let mut quotes = Quotes::new(self.delimiter);
         let (mut seen, mut written, mut ended) = (0, 0, 0);

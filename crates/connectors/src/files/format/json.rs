@@ -53,6 +53,8 @@ impl<T: Data> Parser for JsonLines<T> {
                 window.consume(line.whole);
                 continue;
             }
+            window.begin_record();
+            let text = &window.data()[..line.text];
             let parsed = parse(text, window);
             window.consume(line.whole);
             return Ok(Some(parsed));

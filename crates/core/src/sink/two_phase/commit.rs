@@ -6,6 +6,7 @@ use tidegate_types::{BoxError, CheckpointId, ErrorKind, OperatorUid, UserResult}
 use tracing::{info, warn};
 
 use super::super::{CommitOutcome, TwoPhaseSink};
+use crate::user_code::caught_async;
 
 /// How many lost outputs a message names.
 const NAMED: usize = 3;
@@ -45,6 +46,14 @@ enum CommitError {
     Outcomes { expected: usize, found: usize },
 }
 
+/// What a restored snapshot holds could not be committed.
+#[derive(Debug, thiserror::Error)]
+#[error("could not commit what {interval} holds")]
+struct RestoreError {
+    interval: Interval,
+    source: BoxError,
+}
+
 impl CommitError {
     fn mark(self) -> BoxError {
         let kind = match self {
@@ -71,7 +80,12 @@ impl Committer {
         if expected == 0 {
             return Ok(());
         }
-        let outcomes = sink.commit(committables).await?;
+        let outcomes = caught_async(async { sink.commit(committables).await }).await;
+        let outcomes = outcomes.map_err(|source| match interval {
+            Interval::Snapshot(_) => RestoreError { interval, source }.into(),
+            // Whoever runs the commit says so.
+            Interval::Checkpoints(..) => source,
+        })?;
         if outcomes.len() != expected {
             return Err(CommitError::Outcomes { expected, found: outcomes.len() }.mark());
         }

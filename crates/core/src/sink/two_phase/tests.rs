@@ -17,6 +17,7 @@ use crate::{
     duty::Duty,
     operator::PendingLists,
     sink::{CommitOutcome, SinkWriter, TwoPhaseWriter},
+    user_code::Telling,
 };
 
 type Gate = oneshot::Receiver<UserResult<()>>;
@@ -195,6 +196,7 @@ impl Bench {
             duties: self.duties(),
             waker: std::task::Waker::noop().clone(),
             clock: Arc::new(ManualClock::default()),
+            telling: Telling::default(),
         }
     }
 

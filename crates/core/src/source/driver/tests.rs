@@ -17,6 +17,7 @@ use crate::{
     batch::{ErasedBatch, typed},
     duty::Duties,
     source::{Discovery, Split},
+    user_code::Telling,
 };
 
 static TOKIO: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
@@ -255,6 +256,7 @@ fn context((subtask, parallelism): (u32, u32), restored: &[ListState]) -> Operat
         duties: Duties::new(|_| panic!("a source has none")),
         waker: Waker::from(Arc::new(Unpark(std::thread::current()))),
         clock: Arc::new(SystemClock),
+        telling: Telling::default(),
     }
 }
 
@@ -385,7 +387,9 @@ fn an_unbounded_source_always_looks_again() {
 
 #[test]
 fn a_discovery_that_panics_or_fails_fails_the_source() {
-    for (looks, expected) in [(vec![Look::Panics], "a panic"), (vec![], "once too often")] {
+    for (looks, expected) in
+        [(vec![Look::Panics], "panicked: discovery panics on purpose"), (vec![], "once too often")]
+    {
         for interval in [None, Some(Duration::from_secs(3600))] {
             let source = Numbers { interval, ..Numbers::bounded(&looks) };
             let error = run(start(&source, (0, 1), &[]).as_mut()).expect_err("it failed");

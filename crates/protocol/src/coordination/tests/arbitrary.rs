@@ -254,7 +254,7 @@ fn start() -> impl Strategy<Value = Start> {
     let others = collection::btree_set(any::<u64>(), 0..4);
     let others = others.prop_map(|but| Superseded::Others { but });
     let superseded = prop_oneof![others, these];
-    let rest = (option::of(text()), addresses, any::<bool>(), superseded);
+    let rest = (option::of(text()), addresses, any::<bool>(), superseded, any::<bool>());
     (attempt, any::<u64>(), parallelism, max_parallelism(), rest).prop_map(
         |(attempt, token, parallelism, max_parallelism, rest)| Start {
             attempt,
@@ -265,6 +265,7 @@ fn start() -> impl Strategy<Value = Start> {
             addresses: rest.1,
             concludes: rest.2,
             superseded: rest.3,
+            telling: rest.4,
         },
     )
 }

@@ -1,9 +1,9 @@
-use tidegate_core::{Batch, Operator, OperatorContext, RestoredState};
-use tidegate_types::{KeyGroupRange, KeyHash, MaxParallelism};
+use tidegate_core::{Batch, Operator, OperatorContext, RestoredState, user_code::OperatorError};
+use tidegate_types::{KeyGroupRange, KeyHash, MaxParallelism, error::chain};
 
 use super::{
     super::fold::{Aggregate, FoldOperator, Reduce},
-    harness::{Bench, Collect, feed, restored, timed},
+    harness::{Bench, Collect, feed, restored, selector, timed},
 };
 use crate::{Count, Result};
 
@@ -14,11 +14,12 @@ fn sum(context: &OperatorContext) -> Result<impl Operator + use<>> {
         sum.1 += next.1;
         Ok(())
     };
-    FoldOperator::new("value", |pair: &Pair| pair.0.clone(), Reduce(add), context)
+    FoldOperator::new("value", selector(|pair: &Pair| pair.0.clone()), Reduce(add), context)
 }
 
 fn count(context: &OperatorContext) -> impl Operator + use<> {
-    FoldOperator::new("accumulator", |n: &u64| n % 100, Aggregate(Count), context).expect("made")
+    FoldOperator::new("accumulator", selector(|n: &u64| n % 100), Aggregate(Count), context)
+        .expect("made")
 }
 
 #[test]
@@ -69,7 +70,7 @@ fn a_snapshot_of_another_type_is_refused_with_both_types() {
     let context = bench.context_of(0, 1, restored(&mut before, |range| range));
     let keep_first = |_: &mut (String, i8), _| Ok(());
     let select = |pair: &(String, i8)| pair.0.clone();
-    let error = FoldOperator::new("value", select, Reduce(keep_first), &context);
+    let error = FoldOperator::new("value", selector(select), Reduce(keep_first), &context);
     let message = error.err().expect("the value's type differs").to_string();
     assert!(message.contains("`value`") && message.contains("u64"), "{message}");
     assert!(message.contains("i8"), "{message}");
@@ -80,8 +81,10 @@ fn an_error_of_the_function_fails_the_batch() {
     let (bench, mut out) = (Bench::new(), Collect::<u64>::new());
     let refuse = |_: &mut u64, next: u64| Err(format!("no {next}").into());
     let mut reduce =
-        FoldOperator::new("value", |n: &u64| *n, Reduce(refuse), &bench.context()).expect("made");
+        FoldOperator::new("value", selector(|n: &u64| *n), Reduce(refuse), &bench.context())
+            .expect("made");
     let batch = Box::new(Batch::from(vec![7_u64, 7]));
     let error = reduce.on_batch(batch, &mut out).expect_err("the second 7 is reduced");
-    assert_eq!(error.to_string(), "no 7");
+    let error = OperatorError::blame(&"sum".into(), "reduce", error);
+    assert_eq!(chain(&*error), "operator `sum` (reduce) failed on 7: no 7");
 }

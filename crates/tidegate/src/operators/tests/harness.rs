@@ -1,10 +1,11 @@
 //! Makes and drives one subtask of an operator, and moves its state between parallelisms.
 
-use std::{sync::Arc, task::Waker};
+use std::{panic::Location, sync::Arc, task::Waker};
 
 use tidegate_core::{
     Batch, Data, Duties, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output,
-    Progress, RestoredKeyed, RestoredState, batch::typed,
+    Progress, RestoredKeyed, RestoredState, batch::typed, selector::KeySelector,
+    user_code::Telling,
 };
 use tidegate_snapshot::segment::KeyedSegmentWriter;
 use tidegate_types::{
@@ -70,6 +71,11 @@ impl<T: Data> Collect<T> {
     }
 }
 
+/// A key selector of the operator that is tested.
+pub(super) fn selector<F>(select: F) -> KeySelector<F> {
+    KeySelector::new(select, "tested".into(), Location::caller())
+}
+
 /// What the subtasks of one operator share.
 pub(super) struct Bench {
     tokio: tokio::runtime::Runtime,
@@ -109,6 +115,7 @@ impl Bench {
             duties: Duties::new(|_| panic!("only sinks have duties")),
             waker: Waker::noop().clone(),
             clock: Arc::<ManualClock>::clone(&self.clock),
+            telling: Telling::default(),
         }
     }
 }

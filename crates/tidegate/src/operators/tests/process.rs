@@ -12,7 +12,7 @@ use tidegate_types::{Clock, EventTime, Timestamp};
 
 use super::{
     super::process::{KeyedProcess, ProcessContext, ProcessOperator, Timer},
-    harness::{Bench, Collect, Seen, feed, pass, restored, timed},
+    harness::{Bench, Collect, Seen, feed, pass, restored, selector, timed},
 };
 use crate::Result;
 
@@ -62,7 +62,7 @@ fn counter(
         };
         Ok(Counter { count, timer })
     };
-    ProcessOperator::new(|record: &u64| record % 10, make, context).expect("made")
+    ProcessOperator::new(selector(|record: &u64| record % 10), make, context).expect("made")
 }
 
 fn at_record_time(_: &u64, context: &mut ProcessContext<'_, u64, Told>) {
@@ -191,7 +191,8 @@ impl KeyedProcess<u64, u64> for Burst {
 fn batches_stay_small_and_have_event_times_for_all_records_or_none() {
     let (bench, mut out) = (Bench::new(), Collect::<u64>::new());
     let make = |_: &mut super::super::process::States<'_, u64>| Ok(Burst);
-    let mut operator = ProcessOperator::new(|n: &u64| *n, make, bench.context()).expect("made");
+    let mut operator =
+        ProcessOperator::new(selector(|n: &u64| *n), make, bench.context()).expect("made");
     feed(&mut operator, [3000_u64, 2], &mut out);
     for seen in &out.0 {
         let Seen::Batch(batch) = seen else { panic!("only batches come out") };
@@ -226,7 +227,7 @@ impl KeyedProcess<u64, u64> for Again {
 
 fn again(context: OperatorContext, gap: i64) -> impl Operator {
     let make = move |_: &mut super::super::process::States<'_, u64>| Ok(Again { gap });
-    ProcessOperator::new(|record: &u64| record % 10, make, context).expect("made")
+    ProcessOperator::new(selector(|record: &u64| record % 10), make, context).expect("made")
 }
 
 #[test]

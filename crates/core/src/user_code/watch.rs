@@ -1,0 +1,164 @@
+//! Watches user code while it works, and knows what it was handed when it fails.
+
+use std::{
+    cell::Cell,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use serde::Serialize;
+use tidegate_types::{BoxError, UserResult};
+
+use super::{Failed, OperatorError, Subject, caught, shown};
+
+/// The largest record that is copied for every call, in bytes: a line of a processor's cache.
+const PLAIN: usize = 64;
+
+/// Whether a copy of a record costs nothing: it is small, and owns nothing elsewhere.
+#[must_use]
+pub const fn is_plain<T>() -> bool {
+    !std::mem::needs_drop::<T>() && size_of::<T>() <= PLAIN
+}
+
+/// Whether copies are made of records that user code takes by value, only to tell of them. All clones
+/// are one.
+#[derive(Clone, Debug, Default)]
+pub struct Telling(Arc<AtomicBool>);
+
+impl Telling {
+    /// Of an attempt that follows upon a failure of user code (`after_failure`), or of another one.
+    #[must_use]
+    pub fn new(after_failure: bool) -> Self {
+        Self(Arc::new(AtomicBool::new(after_failure)))
+    }
+
+    /// A checkpoint is complete: what has failed before is not likely to be seen again.
+    pub fn end(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn copies(&self) -> bool {
+        cfg!(debug_assertions) || self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Watches the user code of one subtask of an operator.
+#[derive(Default)]
+pub struct Watch {
+    telling: Telling,
+    /// What failed.
+    failed: Cell<Option<Subject>>,
+}
+
+impl Watch {
+    /// One that makes copies as it is told.
+    #[must_use]
+    pub fn new(telling: &Telling) -> Self {
+        Self { telling: telling.clone(), failed: Cell::new(None) }
+    }
+
+    /// Runs what an operator does with a batch, and says of a failure what user code was handed.
+    ///
+    /// # Errors
+    ///
+    /// What `work` reports or panics with.
+    pub fn over<R>(&self, work: impl FnOnce() -> UserResult<R>) -> UserResult<R> {
+        caught(work).map_err(|error| self.describe(error))
+    }
+
+    #[cold]
+    fn describe(&self, source: BoxError) -> BoxError {
+        match self.failed.take() {
+            // An operator behind has failed on what this one has emitted meanwhile.
+            Some(subject) if !source.is::<OperatorError>() => Box::new(Failed { subject, source }),
+            _ => source,
+        }
+    }
+
+    /// Calls user code with a record.
+    ///
+    /// # Errors
+    ///
+    /// What `call` reports.
+    #[inline]
+    pub fn on<T: Serialize, R>(
+        &self,
+        index: usize,
+        record: &T,
+        call: impl FnOnce(&T) -> UserResult<R>,
+    ) -> UserResult<R> {
+        let subject = || Subject::Record { index, shown: shown(record) };
+        self.with(subject, || call(record))
+    }
+
+    /// As [`Watch::on`], for user code that reports no errors.
+    #[inline]
+    pub fn seen<T: Serialize, R>(&self, index: usize, record: &T, call: impl FnOnce(&T) -> R) -> R {
+        let subject = || Subject::Record { index, shown: shown(record) };
+        let mut guard = Guard { watch: self, subject, has_failed: true };
+        let result = call(record);
+        guard.has_failed = false;
+        result
+    }
+
+    /// Calls user code that takes a record by value.
+    ///
+    /// # Errors
+    ///
+    /// What `call` reports.
+    #[inline]
+    pub fn on_owned<T: Serialize + Clone, R>(
+        &self,
+        index: usize,
+        record: T,
+        call: impl FnOnce(T) -> UserResult<R>,
+    ) -> UserResult<R> {
+        let copy = (is_plain::<T>() || self.telling.copies()).then(|| record.clone());
+        let subject = || Subject::Record { index, shown: copy.as_ref().and_then(shown) };
+        self.with(subject, || call(record))
+    }
+
+    /// Calls user code with whatever `subject` tells, should it fail.
+    ///
+    /// # Errors
+    ///
+    /// What `call` reports.
+    #[inline]
+    pub fn with<R>(
+        &self,
+        subject: impl Fn() -> Subject,
+        call: impl FnOnce() -> UserResult<R>,
+    ) -> UserResult<R> {
+        let mut guard = Guard { watch: self, subject, has_failed: true };
+        let result = call();
+        guard.has_failed = result.is_err();
+        result
+    }
+}
+
+/// Notes what user code was handed, unless it returns well: a panic drops it, too.
+struct Guard<'a, F: Fn() -> Subject> {
+    watch: &'a Watch,
+    subject: F,
+    has_failed: bool,
+}
+
+impl<F: Fn() -> Subject> Guard<'_, F> {
+    #[cold]
+    #[inline(never)]
+    fn note(&self) {
+        self.watch.failed.set(Some((self.subject)()));
+    }
+}
+
+impl<F: Fn() -> Subject> Drop for Guard<'_, F> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.has_failed {
+            self.note();
+        }
+    }
+}

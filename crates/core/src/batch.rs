@@ -14,8 +14,15 @@ use tidegate_types::EventTime;
 pub const TARGET_LEN: usize = 1024;
 
 /// What a record must be: any owned serde type that can be cloned and sent to another thread.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` travels between operators: `#[derive(Clone, Serialize, Deserialize)]`",
+    label = "`{Self}` can't travel",
+    note = "a record is owned, can be cloned and sent to another thread, and is written and read by \
+            serde, and so is all that it holds"
+)]
 pub trait Data: Clone + Send + Serialize + DeserializeOwned + 'static {}
 
+#[diagnostic::do_not_recommend]
 impl<T: Clone + Send + Serialize + DeserializeOwned + 'static> Data for T {}
 
 /// A batch in which some records have event times and others have none.

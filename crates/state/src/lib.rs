@@ -73,13 +73,29 @@ pub use ttl::{StateTtl, TtlUpdate, TtlVisibility};
 /// the same over builds and machines; equal keys must serialize to equal bytes, and others to
 /// others. In debug builds, and with the option `state.check-keys`, the first 1,000 keys of each
 /// state are looked at for that.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a key",
+    label = "its keys are `{Self}`",
+    note = "a key is owned, equals itself, and is written and read by serde",
+    note = "a type of your own: `#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]`",
+    note = "a part that is borrowed from the record: `.clone()` or `.to_owned()` it",
+    note = "a float: take `.to_bits()` of it, or a whole number of some unit"
+)]
 pub trait Key: Eq + Clone + Send + Sync + Serialize + DeserializeOwned + 'static {}
 
+#[diagnostic::do_not_recommend]
 impl<T: Eq + Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Key for T {}
 
 /// What can be kept as state: a type that serde writes and reads.
 ///
 /// A value of which a part has expired may be cloned while a snapshot is being encoded.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is kept as state: `#[derive(Clone, Serialize, Deserialize)]`",
+    label = "`{Self}` can't be kept",
+    note = "a state is owned, can be cloned and shared with other threads, and is written and read by \
+            serde, and so is all that it holds"
+)]
 pub trait StateValue: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {}
 
+#[diagnostic::do_not_recommend]
 impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> StateValue for T {}

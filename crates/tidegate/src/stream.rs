@@ -10,7 +10,7 @@ use tidegate_core::{
     sink::{declare_two_phase, sink_operator, two_phase_operator},
     user_code::Watch,
 };
-use tidegate_state::{DeclaredList, StateDeclaration};
+use tidegate_state::{DeclaredList, Key, StateDeclaration};
 use tidegate_types::EventTime;
 
 use crate::{
@@ -34,6 +34,12 @@ pub struct Stream<T> {
 
 /// What [`Stream::sink`] takes: a plain sink or a two-phase one. `Kind` tells them apart and is
 /// always inferred.
+#[diagnostic::on_unimplemented(
+    message = "this sink does not take `{T}`",
+    label = "it takes no `{T}`",
+    note = "`{Self}` takes what its `Sink::Item` or `TwoPhaseSink::Item` is; `map` in front of it makes \
+            that of other records"
+)]
 pub trait IntoSink<T, Kind> {
     /// Makes one subtask of the sink.
     ///
@@ -63,12 +69,14 @@ pub enum Plain {}
 /// Marks two-phase sinks.
 pub enum TwoPhase {}
 
+#[diagnostic::do_not_recommend]
 impl<S: Sink> IntoSink<S::Item, Plain> for S {
     fn into_operator(self, context: &OperatorContext) -> Result<Box<dyn Operator>> {
         sink_operator(&self, context)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<S: TwoPhaseSink> IntoSink<S::Item, TwoPhase> for S {
     fn into_operator(self, context: &OperatorContext) -> Result<Box<dyn Operator>> {
         two_phase_operator(self, context)
@@ -152,6 +160,7 @@ impl<T: Data> Stream<T> {
     #[track_caller]
     pub fn key_by<K, F>(&self, select: F) -> KeyedStream<K, T, F>
     where
+        K: Key,
         F: Fn(&T) -> K + Clone + 'static,
     {
         KeyedStream::new(self.clone(), select, Location::caller())

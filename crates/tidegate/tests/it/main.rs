@@ -4,6 +4,7 @@ mod aside;
 mod bad_input;
 mod bootstrap;
 mod checkpoints;
+mod compile_time;
 mod contracts;
 mod corpus;
 mod damage;

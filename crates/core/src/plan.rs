@@ -147,6 +147,17 @@ pub enum PlanError {
         /// The operator's name.
         name: String,
     },
+    /// A uid that can't be shown as it is.
+    #[error(
+        "the uid {uid:?} of `{name}` holds a control character: it stands in messages, logs and \
+         metrics, so it has to be text"
+    )]
+    UnshownUid {
+        /// The uid.
+        uid: String,
+        /// What the operator is found by.
+        name: String,
+    },
     /// There is no source.
     #[error("the job has no source: begin with `env.source(uid, …)`")]
     NoSource,
@@ -219,8 +230,13 @@ impl Plan {
     /// [`PlanError`] names the operator that is wrong.
     pub fn validate(&self) -> Result<(), PlanError> {
         let mut names = BTreeMap::new();
-        for node in &self.nodes {
+        for (index, node) in self.nodes.iter().enumerate() {
             let Some(uid) = &node.uid else { continue };
+            let is_no_text = |c: char| c.is_control() && !c.is_whitespace();
+            if uid.as_str().contains(is_no_text) {
+                let (uid, name) = (uid.as_str().to_owned(), self.shown(NodeId(index)));
+                return Err(PlanError::UnshownUid { uid, name });
+            }
             if uid.as_str().trim().is_empty() {
                 return Err(PlanError::EmptyUid { name: node.name.clone() });
             }

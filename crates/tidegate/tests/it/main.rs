@@ -26,6 +26,7 @@ mod savepoints;
 mod signals;
 mod state;
 mod support;
+mod uids;
 mod unfit;
 mod upgrade;
 mod warnings;

@@ -47,6 +47,11 @@ fn warn_of_options(options: &Value) {
     }
 }
 
+/// The snapshot to start from, as somebody in another folder understands it: `latest` is no path.
+fn snapshot(named: &str) -> String {
+    if named == "latest" { named.to_owned() } else { absolute(named) }
+}
+
 /// Asks the binary itself what a restore would do: the cluster has nothing to do with it.
 fn dry_run(matches: &ArgMatches) -> Done {
     let path = text(matches, "fromSavepoint").ok_or_else(|| {
@@ -55,7 +60,7 @@ fn dry_run(matches: &ArgMatches) -> Done {
     })?;
     let binary = text(matches, "binary").unwrap_or_default();
     let mut command = Command::new(absolute(binary));
-    command.args(["--dry-run", "--from-savepoint", &absolute(path)]);
+    command.args(["--dry-run", "--from-savepoint", &snapshot(path)]);
     if let Some(count) = text(matches, "parallelism") {
         command.args(["--parallelism", count]);
     }
@@ -79,7 +84,7 @@ pub(super) async fn run(matches: &ArgMatches) -> Done {
     let mut body = request(matches)?;
     warn_of_options(&body["flinkConfiguration"]);
     if let Some(path) = text(matches, "fromSavepoint") {
-        body["savepointPath"] = json!(absolute(path));
+        body["savepointPath"] = json!(snapshot(path));
     }
     if matches.get_flag("allowNonRestoredState") {
         body["allowNonRestoredState"] = json!(true);

@@ -8,8 +8,9 @@ use tidegate_types::{Monotonic, time::SystemClock};
 
 use super::*;
 use crate::{
-    Clock, EventTime, KeyedProcess, ProcessContext, Timer, Timestamp, WatermarkStrategy,
-    collect::Collector, generator::Generator,
+    Clock, EventTime, KeyedProcess, OperatorListState, ProcessContext, Redistribution, Timer,
+    Timestamp, UnkeyedContext, UnkeyedProcess, WatermarkStrategy, collect::Collector,
+    generator::Generator,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -107,6 +108,61 @@ fn a_wall_clock_that_is_set_back_by_an_hour_holds_nothing_of_a_job_up() {
     wait_for("later ones", || count().filter(|later| *later > first));
     job.cancel();
     job.wait_blocking().expect("a cancelled job has not failed");
+}
+
+/// Keeps the first number of the subtask.
+struct First(OperatorListState<u64>);
+
+impl UnkeyedProcess<u64> for First {
+    type Out = u64;
+
+    fn on_record(&mut self, number: u64, context: &mut UnkeyedContext<'_, u64>) -> Result<()> {
+        if self.0.with(<[u64]>::is_empty) {
+            self.0.add(number);
+        }
+        context.emit(number);
+        Ok(())
+    }
+}
+
+/// A job that keeps it in the operator `uid`, as the state `list`.
+fn keeping(options: &[&str], uid: &'static str, list: &'static str) -> tidegate_runtime::JobSpec {
+    let spec = Job::new("first").parsed(options.iter().copied(), move |env: &Env| {
+        env.source("numbers", Generator::new(None, |index| index).rate(2_000))
+            .process_unkeyed(uid, move |states| {
+                Ok(First(states.list(list, Redistribution::Split)?))
+            })
+            .sink("sink", crate::discard::discard());
+        Ok(())
+    });
+    spec.expect("it can be built")
+}
+
+#[test]
+fn a_dry_run_tells_of_lists_and_operators_that_are_left_behind_as_the_run_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = || Arc::new(SystemClock);
+    let job = tidegate_runtime::start_by(keeping(&[], "item", "seen"), clock());
+    let job = job.expect("it starts");
+    wait_for("records", || (job.stats().records > 10).then_some(()));
+    let target = Some(folder.path().display().to_string());
+    let savepoint = job.stop_with_savepoint_blocking(target, false).expect("it is taken");
+    job.wait_blocking().expect("it has stopped");
+    let from = ["--from-savepoint", savepoint.as_str()];
+    let told = |uid, list| {
+        let outcome = tidegate_runtime::dry_run(&keeping(&from, uid, list));
+        let outcome = outcome.expect("it can be read");
+        (outcome.max_parallelism.is_some(), outcome.to_string())
+    };
+    let (would_start, said) = told("item", "seen");
+    assert!(would_start && said.contains("`item`.`seen`, 1 rows: restored"), "{said}");
+    for (uid, list) in [("item", "known"), ("other", "seen")] {
+        let (would_start, said) = told(uid, list);
+        assert!(!would_start && said.contains("`item`.`seen`, 1 rows: dropped"), "{said}");
+        let refused = tidegate_runtime::start_by(keeping(&from, uid, list), clock());
+        let refused = refused.err().expect("nothing is left behind unasked").to_string();
+        assert!(refused.contains("--allow-non-restored-state"), "{refused}");
+    }
 }
 
 /// How a job ends that fails ten times unless it is given up before, with a wall clock that is set

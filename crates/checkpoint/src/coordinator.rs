@@ -432,8 +432,9 @@ impl Coordinator {
         let checkpoint = self.next_id;
         self.next_id = checkpoint.next();
         let barrier = Barrier { checkpoint, kind };
+        let asked_by = request.as_ref().map(|request| request.id);
         self.pending.insert(checkpoint, Pending::new(kind, request, now));
-        actions.push(Action::Trigger { barrier, trigger });
+        actions.push(Action::Trigger { barrier, trigger, request: asked_by });
         checkpoint
     }
 }

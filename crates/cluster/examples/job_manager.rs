@@ -1,5 +1,6 @@
 //! A JobManager as a program of one's own, whose jobs outlive it. Arguments: its folder, where what
-//! outlives it is kept, and a file into which it writes where its REST API is.
+//! outlives it is kept, a file into which it writes where its REST API is, and if TaskManagers are
+//! to find it again the port for them.
 
 use std::{error::Error, fs, process::ExitCode, time::Duration};
 
@@ -16,11 +17,12 @@ use tokio_util::sync::CancellationToken;
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = std::env::args().skip(1).collect::<Vec<_>>();
-    let [folder, storage, address] = arguments.as_slice() else {
+    let [folder, storage, address, port @ ..] = arguments.as_slice() else {
         eprintln!("error: give a folder, one for what outlives it, and a file for its address");
         return ExitCode::FAILURE;
     };
-    match run(folder, storage, address).await {
+    let port = port.first().map_or("0", String::as_str);
+    match run(folder, storage, address, port).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -29,7 +31,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(folder: &str, storage: &str, address: &str) -> Result<(), Box<dyn Error>> {
+async fn run(folder: &str, storage: &str, address: &str, port: &str) -> Result<(), Box<dyn Error>> {
     let leader = LeaderOptions {
         name: format!("process {}", std::process::id()),
         retry_period: Duration::from_secs(5),
@@ -46,8 +48,8 @@ async fn run(folder: &str, storage: &str, address: &str) -> Result<(), Box<dyn E
         },
         leadership: Some(Leadership::gain(storage, "/default", &leader).await?),
     })?;
-    let (listener, api) =
-        (TcpListener::bind("127.0.0.1:0").await?, TcpListener::bind("127.0.0.1:0").await?);
+    let bind = TcpListener::bind::<&str>;
+    let (listener, api) = (bind(&format!("127.0.0.1:{port}")).await?, bind("127.0.0.1:0").await?);
     let staged = format!("{address}.new");
     fs::write(&staged, format!("http://{}", api.local_addr()?))?;
     fs::rename(staged, address)?;

@@ -6,6 +6,7 @@ mod recover;
 mod rescale;
 mod submit;
 mod transitions;
+mod triggers;
 mod views;
 
 use std::{
@@ -24,11 +25,12 @@ use tidegate_types::{
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use self::transitions::Transitions;
+pub(crate) use self::triggers::{TakenIn, Unanswered};
 pub use self::{
     error::{RescaleError, SubmitError},
     views::{Cancellation, JobView, ProcessPlace, Submission, TaskManagerId, TaskManagerView},
 };
+use self::{transitions::Transitions, triggers::Triggers};
 use crate::{
     artifacts::{ArtifactError, ArtifactStore},
     attempts::Places,
@@ -80,6 +82,7 @@ struct Inner {
     in_use: Mutex<BTreeMap<JobId, String>>,
     /// The jobs that are being started, and the snapshots that are being deleted.
     transitions: Mutex<Transitions>,
+    triggers: Triggers,
 }
 
 impl Dispatcher {
@@ -92,7 +95,7 @@ impl Dispatcher {
         ha: Option<HaStore>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (jobs, in_use, transitions) = Default::default();
+        let (jobs, in_use, transitions, triggers) = Default::default();
         Self(Arc::new(Inner {
             options,
             artifacts,
@@ -102,6 +105,7 @@ impl Dispatcher {
             jobs,
             in_use,
             transitions,
+            triggers,
         }))
     }
 
@@ -182,6 +186,10 @@ impl Dispatcher {
                 Ok(result) => result.status != JobStatus::Suspended,
                 Err(error) => error.kind() != ErrorKind::Fenced,
             };
+            if dispatcher.0.ha.is_some() && is_over {
+                // Whoever finds no job any more finds what came of the requests about it.
+                dispatcher.all_answered(id).await;
+            }
             if let Some(ha) = &dispatcher.0.ha
                 && is_over
                 && let Err(error) = ha.remove_job(id, &artifact).await

@@ -6,11 +6,14 @@
 //!     jobs/<job id>            the submission; gone when the job has ended
 //!     binaries/<sha-256>       the binary it was submitted with
 //!     requirements/<job id>/<number>   how many subtasks it may have, once that was changed
+//!     triggers/<job id>/<request>      what was asked for under a trigger id: see [`crate::triggers`]
 //! ```
 //!
 //! Every record is written once, create-if-absent. Which snapshots of a job are complete, and who may
 //! complete more, stands in the job's own log beside its checkpoints ([`tidegate_storage::log`]), where
 //! the JobManager's sequence and epoch are the rank of its runs.
+
+mod triggers;
 
 use std::{path::Path, sync::Arc};
 
@@ -135,9 +138,14 @@ impl HaStore {
         Self { store, cluster, leadership, sequence, binaries: Arc::default() }
     }
 
+    /// Which JobManager it is: later ones have higher epochs.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.leadership.taken_over()
+    }
+
     /// The rank of its runs in the logs of jobs.
     pub(crate) fn rank(&self) -> Rank {
-        Rank { sequence: self.sequence, epoch: self.leadership.taken_over() }
+        Rank { sequence: self.sequence, epoch: self.epoch() }
     }
 
     fn records(&self, below: &str) -> Records {

@@ -20,6 +20,7 @@
 //! | `program` | starts a binary that has just been written |
 //! | [`leader`] | who is JobManager |
 //! | [`ha`] | what outlives a JobManager |
+//! | `triggers` | what was asked for under a trigger id: pure |
 //! | [`jobmanager`] | the servers, put together |
 //! | [`rest`] | Flink's REST API |
 //! | [`taskmanager`] | starts, watches and ends processes |
@@ -41,5 +42,6 @@ pub mod rest;
 pub mod scheduler;
 mod slots;
 pub mod taskmanager;
+mod triggers;
 
 pub use dispatcher::Dispatcher;

@@ -101,6 +101,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let kept = options.async_store_duration;
+    dispatcher.keep_results_for(kept);
     let api = Api {
         dispatcher,
         savepoints: Operations::new(kept),

@@ -13,7 +13,10 @@ use tidegate_types::{
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::stats::{JobStats, SharedStats};
+use crate::{
+    stats::{JobStats, SharedStats},
+    ticket::Ticket,
+};
 
 /// Builds the plan. Runs once before the start and once on every worker, each time the same way.
 pub type BuildPlan = Arc<dyn Fn(&SharedPlan) -> UserResult<()> + Send + Sync>;
@@ -138,7 +141,7 @@ impl JobError {
 #[derive(Debug)]
 pub(crate) enum Request {
     /// Take a snapshot.
-    Snapshot { wish: Wish, reply: Reply },
+    Snapshot { wish: Wish, ticket: Option<Box<Ticket>>, reply: Reply },
     /// End the job.
     Cancel,
     /// End the job for now, behind one more checkpoint if that is complete by then.
@@ -163,7 +166,16 @@ impl JobHandle {
     ///
     /// Why it could not be taken, in words for a person.
     pub async fn checkpoint(&self) -> Result<String, String> {
-        self.ask(Wish::Checkpoint).await
+        self.ask(Wish::Checkpoint, None).await
+    }
+
+    /// Takes what is wished for, as known by `ticket` if there is one, and returns its path.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be taken, in words for a person.
+    pub async fn take_by(&self, ticket: Option<Ticket>, wish: Wish) -> Result<String, String> {
+        self.ask(wish, ticket).await
     }
 
     /// Takes a savepoint in canonical form into `target` or the configured folder, and returns its
@@ -237,7 +249,7 @@ impl JobHandle {
         form: SnapshotForm,
         then: AfterSavepoint,
     ) -> Result<String, String> {
-        self.ask(Wish::Savepoint { target, form, then }).await
+        self.ask(Wish::Savepoint { target, form, then }, None).await
     }
 
     /// As [`JobHandle::savepoint`], for a thread that may wait.
@@ -344,10 +356,11 @@ impl JobHandle {
         }
     }
 
-    async fn ask(&self, wish: Wish) -> Result<String, String> {
+    async fn ask(&self, wish: Wish, ticket: Option<Ticket>) -> Result<String, String> {
         let (reply, answer) = oneshot::channel();
         let ended = || "the job has ended".to_owned();
-        self.requests.send(Request::Snapshot { wish, reply }).map_err(|_| ended())?;
+        let ticket = ticket.map(Box::new);
+        self.requests.send(Request::Snapshot { wish, ticket, reply }).map_err(|_| ended())?;
         answer.await.map_err(|_| ended())?
     }
 }

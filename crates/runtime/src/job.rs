@@ -32,6 +32,7 @@ use crate::{
     seat::ProcessSeat,
     stats::SharedStats,
     tenure::{Claim, Runner},
+    ticket::RecoveredJob,
 };
 
 /// Starts a job and returns once it is known that it can: the plan is right, and the snapshot that
@@ -330,22 +331,25 @@ pub async fn recover_master(
     runner: &Runner,
     behind: Option<CheckpointId>,
     clock: Arc<dyn Clock>,
-) -> Result<JobHandle, JobError> {
+) -> Result<RecoveredJob, JobError> {
     let stores = open_stores(&settings)?;
     let claim = Claim::of(&stores, &settings, runner).await?;
     let (log, mut recorded) = claim.take_over().await?;
     recorded.retain(|snapshot| Some(snapshot.checkpoint) > behind);
+    let superseded = log.superseded().clone();
     let Some(newest) = newest_of(&recorded).cloned() else {
         // It claims the job anew.
         drop(claim);
-        return start_master(settings, plan, attempts, runner, clock).await;
+        let handle = start_master(settings, plan, attempts, runner, clock).await?;
+        return Ok(RecoveredJob { handle, recorded, superseded });
     };
     let (handle, stats, requests, end) = hold(&settings, clock.as_ref());
-    let prepared = (recovered(settings, plan, stores, recorded), claim.tenure(log));
+    let prepared = recovered(settings, plan, stores, recorded.clone());
+    let prepared = (prepared, claim.tenure(log));
     let master = JobMaster::new(prepared, attempts, clock, stats, requests);
     let concludes = newest.kind == RecordedKind::FinalSavepoint;
     set_going(if concludes { master.concluding() } else { master }, end);
-    Ok(handle)
+    Ok(RecoveredJob { handle, recorded, superseded })
 }
 
 /// Where the snapshot lies that a job is to start from, if it is to start from one.

@@ -25,6 +25,7 @@ mod secret;
 mod stats;
 mod task;
 mod tenure;
+mod ticket;
 mod worker;
 
 pub use api::{
@@ -50,4 +51,6 @@ pub use stats::{
     SubtaskSnapshot,
 };
 pub use tenure::{Runner, running};
+pub use ticket::{RecoveredJob, Ticket, sweep_unfinished};
+pub use tidegate_checkpoint::coordinator::{AfterSavepoint, Wish};
 pub use tidegate_snapshot::manifest::SnapshotForm;

@@ -45,6 +45,7 @@ use crate::{
     prepare::{Beginning, Prepared, Stores},
     stats::{Location, SharedStats},
     tenure::Tenure,
+    ticket::Ticket,
 };
 
 /// How often figures are brought up to date.
@@ -109,6 +110,13 @@ impl Attempt {
     }
 }
 
+/// Who has asked for a snapshot.
+struct Asked {
+    /// What the snapshot is to be known by, if whoever asks wants to find it again.
+    ticket: Option<Box<Ticket>>,
+    reply: Reply,
+}
+
 /// The master of one job.
 pub(crate) struct JobMaster {
     settings: JobSettings,
@@ -130,7 +138,7 @@ pub(crate) struct JobMaster {
     deletions: JoinSet<()>,
     /// Snapshots that have been triggered, until they are complete or their files are gone.
     under_way: BTreeMap<CheckpointId, UnderWay>,
-    replies: HashMap<RequestId, Reply>,
+    asked: HashMap<RequestId, Asked>,
     next_request: u64,
     /// Where the savepoint lies that the job was stopped with.
     stopped_with: Option<String>,
@@ -176,7 +184,7 @@ impl JobMaster {
             writes: JoinSet::new(),
             deletions: JoinSet::new(),
             under_way: BTreeMap::new(),
-            replies: HashMap::new(),
+            asked: HashMap::new(),
             next_request: 0,
             stopped_with: None,
             farewell: Farewell::No,

@@ -30,7 +30,7 @@ pub(crate) use self::{
     restore::{plan_for, read, restore_point_at},
     start::locate_start,
     stores::{Stores, open_stores},
-    sweep::tidy,
+    sweep::{sweep_one, tidy},
 };
 pub use self::{restore::RestorePoint, rewind::Rewind};
 use crate::{

@@ -113,6 +113,10 @@ pub struct Recorded {
     /// have prepared. Earlier versions do not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u64>,
+    /// The request that it was taken for, as whoever took that in calls it; none if it was due by
+    /// itself, or nobody has to find out by the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<String>,
 }
 
 /// The proof that a snapshot is complete: it stands in its job's log. Only an append makes one.

@@ -192,6 +192,8 @@ pub enum Action {
         barrier: Barrier,
         /// Where it goes.
         trigger: Trigger,
+        /// Who has asked for it, if anybody has.
+        request: Option<RequestId>,
     },
     /// Send this to every process.
     Send(Command),

@@ -33,7 +33,9 @@ impl Dispatcher {
     /// When the store does not answer, or a later JobManager is there.
     pub async fn recover(&self) -> Result<(), SubmitError> {
         let Some(ha) = &self.0.ha else { return Ok(()) };
-        for (id, stored) in ha.jobs().await? {
+        let jobs = ha.jobs().await?;
+        self.inherit(jobs.iter().map(|(id, _)| *id));
+        for (id, stored) in jobs {
             info!(job = %id, "recovering a job");
             let _reserved = self.reserve(id)?;
             if let Err(error) = self.recover_job(ha, id, &stored).await {
@@ -98,6 +100,7 @@ impl Dispatcher {
                     {
                         warn!(job = %id, error = chain(&error), "the job's record stays");
                     }
+                    self.disinherit(id);
                     let result = held_up.end(status);
                     if let Some(job) = self.lock().get_mut(&id) {
                         job.end = Some((self.now(), Ok(result)));

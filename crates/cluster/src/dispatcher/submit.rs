@@ -141,7 +141,9 @@ impl Dispatcher {
         let runner = self.runner(&described.options);
         let recovered =
             recover_master(settings, plan, attempts, &runner, stored.behind, clock).await?;
-        self.started(described, submission.artifact, started, program, recovered);
+        let (id, handle) = (described.description.id, recovered.handle.clone());
+        self.started(described, submission.artifact, started, program, handle);
+        self.settle(id, recovered);
         Ok(())
     }
 

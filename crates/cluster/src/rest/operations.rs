@@ -4,6 +4,10 @@
 //! # Invariants
 //!
 //! - INV-ONCE: a request with the trigger id of an operation that is known starts none.
+//!
+//! # Not here
+//!
+//! What an earlier JobManager has started: `crate::triggers`.
 
 use std::{
     collections::HashMap,
@@ -15,6 +19,7 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::sync::oneshot;
 
 use super::answer::{ApiError, HexId};
 
@@ -45,24 +50,51 @@ impl<K: Clone + Eq + Hash + Send + 'static, T: Clone + Send + 'static> Operation
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts an operation unless its key is known.
-    pub(super) fn start(&self, key: K, work: impl Future<Output = T> + Send + 'static) {
+    /// Starts an operation unless its key is known: `taken_in` records it, and gives the work.
+    ///
+    /// # Errors
+    ///
+    /// Why it can't be recorded; then it is not started, and not known.
+    pub(super) async fn start<F: Future<Output = T> + Send>(
+        &self,
+        key: K,
+        taken_in: impl Future<Output = Result<F, ApiError>> + Send + 'static,
+    ) -> Result<(), ApiError> {
+        if !self.begin(&key) {
+            return Ok(());
+        }
+        let (answer, answered) = oneshot::channel();
+        let operations = self.clone();
+        // Whoever asks may give up waiting: what is begun is not left half done.
+        tokio::spawn(async move {
+            let work = match taken_in.await {
+                Ok(work) => work,
+                Err(error) => {
+                    operations.lock().remove(&key);
+                    let _ = answer.send(Err(error));
+                    return;
+                }
+            };
+            let _ = answer.send(Ok(()));
+            let result = work.await;
+            operations.lock().insert(key, Operation::Done { result, at: Instant::now() });
+        });
+        answered.await.unwrap_or(Ok(()))
+    }
+
+    /// Whether the key is a new one.
+    fn begin(&self, key: &K) -> bool {
         let mut known = self.lock();
         let kept = self.kept;
         known.retain(|_, operation| match operation {
             Operation::Running => true,
             Operation::Done { at, .. } => at.elapsed() < kept,
         });
-        if known.contains_key(&key) {
-            return;
+        let is_new = !known.contains_key(key);
+        if is_new {
+            known.insert(key.clone(), Operation::Running);
         }
-        known.insert(key.clone(), Operation::Running);
-        drop(known);
-        let operations = self.clone();
-        tokio::spawn(async move {
-            let result = work.await;
-            operations.lock().insert(key, Operation::Done { result, at: Instant::now() });
-        });
+        is_new
     }
 
     /// How an operation stands, `None` if it is not known.
@@ -72,7 +104,7 @@ impl<K: Clone + Eq + Hash + Send + 'static, T: Clone + Send + 'static> Operation
             Operation::Done { at, .. } if at.elapsed() >= self.kept => return None,
             Operation::Done { result, .. } => Some(result.clone()),
         };
-        Some(Polled { status: OperationStatus::new(operation.is_some()), operation })
+        Some(Polled::new(operation))
     }
 }
 
@@ -82,6 +114,12 @@ pub(super) struct Polled<T> {
     status: OperationStatus,
     /// Its result, once it is done.
     operation: Option<T>,
+}
+
+impl<T> Polled<T> {
+    pub(super) fn new(operation: Option<T>) -> Self {
+        Self { status: OperationStatus::new(operation.is_some()), operation }
+    }
 }
 
 /// Whether an operation is done.

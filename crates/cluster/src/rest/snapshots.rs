@@ -1,21 +1,25 @@
 //! Savepoints and checkpoints on request, stopping, and the disposal of savepoints.
 
-use std::future::Future;
-
 use axum::{
     body::Bytes,
     extract::{Path, State},
 };
+use futures::FutureExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tidegate_runtime::{JobHandle, SnapshotForm};
-use tidegate_types::JobId;
+use tidegate_runtime::{AfterSavepoint, SnapshotForm, Wish};
+use tidegate_types::{JobId, error::chain};
 
 use super::{
     Api,
     answer::{Answer, ApiError, ApiResult, HexId, body, job_id},
     operations::{Operations, Polled, Triggered, trigger_id, trigger_in},
     throwable::{FailureCause, failure_cause},
+};
+use crate::{
+    dispatcher::{Dispatcher, TakenIn, Unanswered},
+    ha::HaError,
+    triggers::{Kind, Outcome, Standing, TriggerKey},
 };
 
 /// What has come of a savepoint: where it lies, or why there is none.
@@ -28,7 +32,13 @@ pub(super) struct SavepointInfo {
     failure_cause: Option<FailureCause>,
 }
 
-impl SavepointInfo {
+/// What is told of an operation, by the outcome.
+trait Told: Clone + Send + Serialize + 'static {
+    /// From the location, or the reason why there is none.
+    fn of(result: Result<String, String>) -> Self;
+}
+
+impl Told for SavepointInfo {
     fn of(result: Result<String, String>) -> Self {
         let (location, failure_cause) = match result {
             Ok(location) => (Some(location), None),
@@ -54,6 +64,23 @@ pub(super) struct CheckpointInfo {
 pub(super) struct DisposalInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     failure_cause: Option<FailureCause>,
+}
+
+impl Told for CheckpointInfo {
+    fn of(result: Result<String, String>) -> Self {
+        let (checkpoint_id, failure_cause) = match result {
+            Ok(path) => (Some(checkpoint_number(&path)), None),
+            Err(reason) => (None, Some(checkpoint_failed(&reason))),
+        };
+        Self { checkpoint_id, failure_cause }
+    }
+}
+
+impl Told for DisposalInfo {
+    fn of(result: Result<String, String>) -> Self {
+        let class = "org.apache.flink.util.FlinkException";
+        Self { failure_cause: result.err().map(|reason| failure_cause(class, &reason)) }
+    }
 }
 
 fn job_not_found(id: JobId) -> FailureCause {
@@ -138,20 +165,58 @@ pub(super) struct CheckpointRequest {
 }
 
 /// Starts what is done to a job that runs; one that is not there is told of in the result.
-fn start<T: Clone + Send + 'static, F: Future<Output = T> + Send + 'static>(
+async fn start<T: Told>(
     (api, operations): (&Api, &Operations<(JobId, String), T>),
-    id: JobId,
+    (id, kind): (JobId, Kind),
     trigger: Option<String>,
-    work: impl FnOnce(JobHandle) -> F,
+    wish: Wish,
     failed: impl FnOnce(FailureCause) -> T + Send + 'static,
 ) -> ApiResult<Triggered> {
     let request_id = trigger_id(trigger)?;
-    let key = (id, request_id.clone());
-    match api.dispatcher.handle(id) {
-        Some(handle) => operations.start(key, work(handle)),
-        None => operations.start(key, async move { failed(job_not_found(id)) }),
-    }
+    let key = TriggerKey { kind, job: Some(id), id: request_id.clone() };
+    let dispatcher = api.dispatcher.clone();
+    let taken_in = async move {
+        let Some(handle) = dispatcher.handle(id) else {
+            return Ok(async move { failed(job_not_found(id)) }.boxed());
+        };
+        let unanswered = dispatcher.unanswered(id);
+        let taken = dispatcher.take_in(&key, &wish).await.map_err(not_recorded)?;
+        Ok(async move {
+            let outcome = match taken {
+                TakenIn::New(ticket) => {
+                    let outcome = Outcome::from(handle.take_by(ticket, wish).await);
+                    tokio::spawn(note(dispatcher, key, outcome.clone(), Some(unanswered)));
+                    outcome
+                }
+                TakenIn::Known => {
+                    drop(unanswered);
+                    dispatcher.answer_of(&key).await
+                }
+            };
+            T::of(outcome.into())
+        }
+        .boxed())
+    };
+    operations.start((id, request_id.clone()), taken_in).await?;
     Ok(Answer::accepted(Triggered { request_id }))
+}
+
+/// Records what came of a request; its result need not wait for that.
+async fn note(
+    dispatcher: Dispatcher,
+    key: TriggerKey,
+    outcome: Outcome,
+    unanswered: Option<Unanswered>,
+) {
+    dispatcher.note(key, outcome).await;
+    drop(unanswered);
+}
+
+fn not_recorded(error: HaError) -> ApiError {
+    ApiError::unavailable(format!(
+        "nothing was triggered, since that could not be recorded for the next JobManager: {}",
+        chain(&error)
+    ))
 }
 
 fn no_savepoint(cause: FailureCause) -> SavepointInfo {
@@ -191,14 +256,10 @@ pub(super) async fn savepoint(
     check_target(&api, id, request.target_directory.as_deref(), "target-directory")?;
     let target = absolute(request.target_directory);
     let (cancel, form) = (request.cancel_job.unwrap_or(false), form(request.format_type));
-    let work = move |handle: JobHandle| async move {
-        SavepointInfo::of(if cancel {
-            handle.cancel_with_savepoint(form, target).await
-        } else {
-            handle.savepoint_as(form, target).await
-        })
-    };
-    start((&api, &api.savepoints), id, request.trigger_id, work, no_savepoint)
+    let then = if cancel { AfterSavepoint::Cancel } else { AfterSavepoint::GoOn };
+    let wish = Wish::Savepoint { target, form, then };
+    let to = (id, Kind::Savepoint);
+    start((&api, &api.savepoints), to, request.trigger_id, wish, no_savepoint).await
 }
 
 pub(super) async fn stop(
@@ -211,10 +272,9 @@ pub(super) async fn stop(
     check_target(&api, id, request.target_directory.as_deref(), "targetDirectory")?;
     let target = absolute(request.target_directory);
     let (drain, form) = (request.drain.unwrap_or(false), form(request.format_type));
-    let work = move |handle: JobHandle| async move {
-        SavepointInfo::of(handle.stop_with_savepoint_as(form, target, drain).await)
-    };
-    start((&api, &api.savepoints), id, request.trigger_id, work, no_savepoint)
+    let wish = Wish::Savepoint { target, form, then: AfterSavepoint::Stop { drain } };
+    let to = (id, Kind::Savepoint);
+    start((&api, &api.savepoints), to, request.trigger_id, wish, no_savepoint).await
 }
 
 pub(super) async fn checkpoint(
@@ -224,15 +284,9 @@ pub(super) async fn checkpoint(
 ) -> ApiResult<Triggered> {
     let id = job_id(&job)?;
     let request: CheckpointRequest = body(&bytes, "CheckpointTriggerRequestBody")?;
-    let work = |handle: JobHandle| async move {
-        let (checkpoint_id, failure_cause) = match handle.checkpoint().await {
-            Ok(path) => (Some(checkpoint_number(&path)), None),
-            Err(reason) => (None, Some(checkpoint_failed(&reason))),
-        };
-        CheckpointInfo { checkpoint_id, failure_cause }
-    };
     let failed = |cause| CheckpointInfo { checkpoint_id: None, failure_cause: Some(cause) };
-    start((&api, &api.checkpoints), id, request.trigger_id, work, failed)
+    let (to, wish) = ((id, Kind::Checkpoint), Wish::Checkpoint);
+    start((&api, &api.checkpoints), to, request.trigger_id, wish, failed).await
 }
 
 /// The number in the name of a checkpoint's folder.
@@ -241,34 +295,53 @@ fn checkpoint_number(path: &str) -> i64 {
     name.strip_prefix("chk-").and_then(|number| number.parse().ok()).unwrap_or(-1)
 }
 
-fn result_of<T: Clone + Send + Serialize + 'static>(
-    operations: &Operations<(JobId, String), T>,
-    job: &str,
+/// How an operation stands: as this JobManager knows it, or as an earlier one has left it.
+async fn result_of<T: Told>(
+    (api, operations): (&Api, &Operations<(JobId, String), T>),
+    (job, kind): (&str, Kind),
     trigger: &str,
     what: &str,
 ) -> ApiResult<Polled<T>> {
     let id = job_id(job)?;
     let trigger = trigger_in("triggerid", trigger)?;
-    let polled = operations.poll(&(id, trigger.clone()));
+    if let Some(polled) = operations.poll(&(id, trigger.clone())) {
+        return Ok(Answer::ok(polled));
+    }
+    let key = TriggerKey { kind, job: Some(id), id: trigger.clone() };
+    let polled = inherited(api, &key).await?;
     polled.map(Answer::ok).ok_or_else(|| {
-        let message =
-            format!("There is no {what} operation with triggerId={trigger} for job {id}.");
-        ApiError::not_found(message)
+        let kept = api.options.async_store_duration;
+        ApiError::not_found(format!(
+            "There is no {what} operation with triggerId={trigger} for job {id}. Results are kept \
+             for {kept:?}, and without high-availability.storageDir no longer than the JobManager \
+             lives that was asked."
+        ))
     })
+}
+
+async fn inherited<T: Told>(api: &Api, key: &TriggerKey) -> Result<Option<Polled<T>>, ApiError> {
+    let standing = api.dispatcher.standing(key).await;
+    let standing = standing.map_err(|error| ApiError::unavailable(chain(&error)))?;
+    Ok(standing.map(|standing| match standing {
+        Standing::Done(outcome) => Polled::new(Some(T::of(outcome.into()))),
+        Standing::Open | Standing::Ending(_) => Polled::new(None),
+    }))
 }
 
 pub(super) async fn savepoint_result(
     State(api): State<Api>,
     Path((job, trigger)): Path<(String, String)>,
 ) -> ApiResult<Polled<SavepointInfo>> {
-    result_of(&api.savepoints, &job, &trigger, "savepoint")
+    let of = (job.as_str(), Kind::Savepoint);
+    result_of((&api, &api.savepoints), of, &trigger, "savepoint").await
 }
 
 pub(super) async fn checkpoint_result(
     State(api): State<Api>,
     Path((job, trigger)): Path<(String, String)>,
 ) -> ApiResult<Polled<CheckpointInfo>> {
-    result_of(&api.checkpoints, &job, &trigger, "checkpoint")
+    let of = (job.as_str(), Kind::Checkpoint);
+    result_of((&api, &api.checkpoints), of, &trigger, "checkpoint").await
 }
 
 /// A savepoint that is to be deleted.
@@ -288,13 +361,18 @@ pub(super) async fn dispose(State(api): State<Api>, bytes: Bytes) -> ApiResult<T
     };
     let request_id = trigger_id(None)?;
     let dispatcher = api.dispatcher.clone();
-    let work = async move {
-        let class = "org.apache.flink.util.FlinkException";
-        let disposed = dispatcher.dispose(&path).await;
-        let cause = disposed.err().map(|error| failure_cause(class, &error.to_string()));
-        DisposalInfo { failure_cause: cause }
+    let key = TriggerKey { kind: Kind::Disposal, job: None, id: request_id.clone() };
+    let taken_in = async move {
+        dispatcher.take_in_disposal(&key, &path).await.map_err(not_recorded)?;
+        Ok(async move {
+            let disposed = dispatcher.dispose(&path).await;
+            let result = disposed.map(|()| path).map_err(|error| error.to_string());
+            let outcome = Outcome::from(result.clone());
+            tokio::spawn(note(dispatcher, key, outcome, None));
+            DisposalInfo::of(result)
+        })
     };
-    api.disposals.start(request_id.clone(), work);
+    api.disposals.start(request_id.clone(), taken_in).await?;
     Ok(Answer::ok(Triggered { request_id }))
 }
 
@@ -303,7 +381,11 @@ pub(super) async fn disposal_result(
     Path(trigger): Path<String>,
 ) -> ApiResult<Polled<DisposalInfo>> {
     let trigger = trigger_in("triggerid", &trigger)?;
+    if let Some(polled) = api.disposals.poll(&trigger) {
+        return Ok(Answer::ok(polled));
+    }
+    let key = TriggerKey { kind: Kind::Disposal, job: None, id: trigger.clone() };
     let message = || format!("Operation not found under key: {trigger}");
-    let polled = api.disposals.poll(&trigger);
+    let polled = inherited(&api, &key).await?;
     polled.map(Answer::ok).ok_or_else(|| ApiError::not_found(message()))
 }

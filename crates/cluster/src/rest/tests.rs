@@ -123,8 +123,11 @@ async fn an_operation_is_started_once_and_its_result_kept() {
     );
     let other = "00000000000000000000000000000008";
     let found = served.error(Method::GET, &format!("{path}/{other}"), "").await;
-    let expected =
-        format!("There is no savepoint operation with triggerId={other} for job {NOBODY}.");
+    let expected = format!(
+        "There is no savepoint operation with triggerId={other} for job {NOBODY}. Results are kept \
+         for 60s, and without high-availability.storageDir no longer than the JobManager lives that \
+         was asked."
+    );
     assert_eq!(found, (404, expected));
 }
 

@@ -7,3 +7,4 @@ mod orphans;
 mod recovery;
 mod rescale;
 mod support;
+mod triggers;

@@ -51,7 +51,7 @@ fn program(folder: &Path, number: u64, description: &Path) -> PathBuf {
 }
 
 /// Uploads a program; returns its name in the API.
-async fn upload(url: &str, program: &Path) -> String {
+pub(crate) async fn upload(url: &str, program: &Path) -> String {
     let file = tokio::fs::File::open(program).await.expect("it is there");
     let part = multipart::Part::stream(Body::from(file)).file_name("job");
     let form = multipart::Form::new().part("jarfile", part);

@@ -20,6 +20,7 @@ use tidegate_types::{Barrier, CheckpointId, ErrorKind, OperatorUid, error::chain
 use tracing::{debug, warn};
 
 use super::{Attempt, AttemptEnd, JobMaster, UnderWay, Written};
+use crate::ticket::Ticket;
 
 impl JobMaster {
     /// Carries out actions, in order; `attempt` is there while one runs.
@@ -36,7 +37,11 @@ impl JobMaster {
 
     fn perform_one(&mut self, action: Action, attempt: &mut Option<&mut Attempt>) {
         match action {
-            Action::Trigger { barrier, trigger } => self.trigger(barrier, &trigger, attempt),
+            Action::Trigger { barrier, trigger, request } => {
+                let asked = request.and_then(|request| self.asked.get(&request));
+                let ticket = asked.and_then(|asked| asked.ticket.clone());
+                self.trigger(barrier, &trigger, ticket, attempt);
+            }
             Action::Send(command) => {
                 let is_cancel = command == Command::Cancel;
                 send(attempt, &command);
@@ -55,9 +60,9 @@ impl JobMaster {
             }
             Action::Delete(subsumed) => self.delete(subsumed),
             Action::Answer { request, result } => {
-                if let Some(reply) = self.replies.remove(&request) {
+                if let Some(asked) = self.asked.remove(&request) {
                     // Who has given up waiting needs no answer.
-                    let _ = reply.send(result);
+                    let _ = asked.reply.send(result);
                 }
             }
             Action::FailAttempt(failure) => {
@@ -89,17 +94,16 @@ impl JobMaster {
         }
     }
 
-    fn trigger(&mut self, barrier: Barrier, trigger: &Trigger, attempt: &mut Option<&mut Attempt>) {
+    fn trigger(
+        &mut self,
+        barrier: Barrier,
+        trigger: &Trigger,
+        ticket: Option<Box<Ticket>>,
+        attempt: &mut Option<&mut Attempt>,
+    ) {
         let checkpoint = barrier.checkpoint;
-        let (job, subdir) = (self.settings.id, self.settings.options.checkpointing.create_subdir);
-        let location = match trigger {
-            Trigger::Checkpoint => self.stores.checkpoints.checkpoint(job, checkpoint, subdir),
-            Trigger::Savepoint { target, .. } => match self.savepoint_store(target.as_deref()) {
-                Ok(store) => store.savepoint(job, rand::random()),
-                // It was there when the request was taken: the write will tell what is wrong.
-                Err(_) => self.stores.checkpoints.savepoint(job, rand::random()),
-            },
-        };
+        let (number, folder) = ticket.map_or((None, None), |it| (Some(it.trigger), it.location));
+        let location = folder.unwrap_or_else(|| self.choose_folder(checkpoint, trigger));
         debug!(job = %self.settings.id, %checkpoint, target = %location, "triggering a snapshot");
         let target = location.to_string();
         let form = match trigger {
@@ -107,9 +111,22 @@ impl JobMaster {
             Trigger::Checkpoint => SnapshotForm::Native,
         };
         let unfinished = location.begun_by(self.token);
-        let snapshot = UnderWay::new(unfinished, barrier.kind, form, self.clock.now());
+        let mut snapshot = UnderWay::new(unfinished, barrier.kind, form, self.clock.now());
+        snapshot.trigger = number;
         self.under_way.insert(checkpoint, snapshot);
         send(attempt, &Command::Trigger { barrier, target, form });
+    }
+
+    fn choose_folder(&self, checkpoint: CheckpointId, trigger: &Trigger) -> SnapshotLocation {
+        let (job, subdir) = (self.settings.id, self.settings.options.checkpointing.create_subdir);
+        match trigger {
+            Trigger::Checkpoint => self.stores.checkpoints.checkpoint(job, checkpoint, subdir),
+            Trigger::Savepoint { target, .. } => match self.savepoint_store(target.as_deref()) {
+                Ok(store) => store.savepoint(job, rand::random()),
+                // It was there when the request was taken: the write will tell what is wrong.
+                Err(_) => self.stores.checkpoints.savepoint(job, rand::random()),
+            },
+        }
     }
 
     fn write_manifest(&mut self, checkpoint: CheckpointId, acks: Vec<ProcessAck>) {

@@ -12,11 +12,14 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 use super::{
-    Attempt, AttemptEnd, JobMaster,
+    Asked, Attempt, AttemptEnd, JobMaster,
     farewell::{Farewell, Leave},
     handover::{Handover, Step},
 };
-use crate::api::{JobStatus, Request};
+use crate::{
+    api::{JobStatus, Reply, Request},
+    ticket::Ticket,
+};
 
 impl JobMaster {
     /// Does what follows for a job that has to end and go on later.
@@ -29,7 +32,7 @@ impl JobMaster {
             Leave::Ask => {
                 let (reply, answer) = oneshot::channel();
                 self.farewell.asked(answer);
-                self.on_request(Request::Snapshot { wish: Wish::Checkpoint, reply })
+                self.ask(Wish::Checkpoint, None, reply)
             }
             Leave::Complete => {
                 let newest = self.coordinator.restore_point().map(|point| point.id);
@@ -64,26 +67,32 @@ impl JobMaster {
             Step::Ask { reason, failures } => {
                 let (reply, answer) = oneshot::channel();
                 handover.asked(reason, failures, answer);
-                self.on_request(Request::Snapshot { wish: Wish::Checkpoint, reply })
+                self.ask(Wish::Checkpoint, None, reply)
             }
         }
     }
 
     pub(super) fn on_request(&mut self, request: Request) -> Option<Event> {
-        let (wish, reply) = match request {
+        match request {
             Request::Cancel => {
                 self.set_status(JobStatus::Cancelling);
-                return Some(Event::CancelRequested);
+                Some(Event::CancelRequested)
             }
             Request::Suspend { within } => {
                 // What only this process has in memory nobody goes on from.
                 let is_kept = self.settings.options.checkpointing.dir.is_some();
                 self.farewell = Farewell::begin(if is_kept { within } else { Duration::ZERO });
-                return None;
+                None
             }
-            Request::Snapshot { wish, reply } => (wish, reply),
-        };
+            Request::Snapshot { wish, ticket, reply } => self.ask(wish, ticket, reply),
+        }
+    }
+
+    /// Asks the coordinator for a snapshot, on somebody's behalf.
+    fn ask(&mut self, wish: Wish, ticket: Option<Box<Ticket>>, reply: Reply) -> Option<Event> {
+        let has_folder = ticket.as_ref().is_some_and(|ticket| ticket.location.is_some());
         if let Wish::Savepoint { target, .. } = &wish
+            && !has_folder
             && let Err(reason) = self.savepoint_store(target.as_deref())
         {
             // Who has given up waiting needs no answer.
@@ -92,7 +101,7 @@ impl JobMaster {
         }
         let id = RequestId(self.next_request);
         self.next_request += 1;
-        self.replies.insert(id, reply);
+        self.asked.insert(id, Asked { ticket, reply });
         Some(Event::Requested(SnapshotRequest { id, wish }))
     }
 

@@ -19,6 +19,8 @@ pub(super) struct UnderWay {
     kind: BarrierKind,
     pub(super) form: SnapshotForm,
     pub(super) triggered_at: Timestamp,
+    /// The request that it is taken for, if the job's log is to say so.
+    pub(super) trigger: Option<String>,
     /// What was measured of its parts, once all have come.
     pub(super) parts: Arc<[SubtaskSnapshot]>,
 }
@@ -30,7 +32,7 @@ impl UnderWay {
         form: SnapshotForm,
         now: Timestamp,
     ) -> Self {
-        Self { unfinished, kind, form, triggered_at: now, parts: Arc::default() }
+        Self { unfinished, kind, form, triggered_at: now, trigger: None, parts: Arc::default() }
     }
 
     /// Whom it belongs to, as its manifest says.
@@ -50,7 +52,8 @@ impl UnderWay {
             SnapshotKind::FinalSavepoint => RecordedKind::FinalSavepoint,
         };
         let location = self.unfinished.location().to_string();
-        Recorded { checkpoint, location, kind, attempt: Some(self.unfinished.token()) }
+        let (attempt, trigger) = (Some(self.unfinished.token()), self.trigger.clone());
+        Recorded { checkpoint, location, kind, attempt, trigger }
     }
 
     /// Keeps what was measured of its parts.

@@ -44,7 +44,12 @@ pub(super) async fn leftovers(
     }
 }
 
-async fn sweep_one(
+/// Deletes what superseded runs have written into a folder and no manifest there names.
+///
+/// # Errors
+///
+/// When the store does not answer, or a manifest that is there can't be read.
+pub(crate) async fn sweep_one(
     location: &SnapshotLocation,
     superseded: &BTreeSet<RunToken>,
 ) -> Result<(), SnapshotError> {

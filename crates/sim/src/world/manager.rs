@@ -122,7 +122,7 @@ impl World {
 
     fn perform(&mut self, action: Action) {
         match action {
-            Action::Trigger { barrier, trigger } => self.trigger(barrier, &trigger),
+            Action::Trigger { barrier, trigger, .. } => self.trigger(barrier, &trigger),
             Action::Send(command) => {
                 self.check_command(&command);
                 let is_cancel = command == Command::Cancel;

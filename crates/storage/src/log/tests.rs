@@ -27,7 +27,8 @@ fn checkpoint(id: u64) -> Recorded {
 }
 
 fn recorded(id: u64, kind: RecordedKind) -> Recorded {
-    Recorded { checkpoint: CheckpointId(id), location: format!("/chk-{id}"), kind, attempt: None }
+    let (checkpoint, location) = (CheckpointId(id), format!("/chk-{id}"));
+    Recorded { checkpoint, location, kind, attempt: None, trigger: None }
 }
 
 fn ids(snapshots: &[Recorded]) -> Vec<u64> {

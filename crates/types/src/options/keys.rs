@@ -123,7 +123,7 @@ options! {
     MAX_CONTENT_LENGTH: "rest.server.max-content-length", "1 gb", "size",
         "The longest upload.";
     ASYNC_STORE_DURATION: "rest.async.store-duration", "5 min", "duration",
-        "For how long the result of a savepoint, a stop or a checkpoint can be asked for.";
+        "For how long the result of a savepoint, a stop or a checkpoint can be asked for; with high-availability.storageDir of the next JobManager too.";
     CLIENT_TIMEOUT: "client.timeout", "1 min", "duration",
         "How long a client waits for an operation, which goes on when it gives up.";
     RPC_ADDRESS: "jobmanager.rpc.address", "localhost", "host",

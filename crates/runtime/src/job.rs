@@ -216,6 +216,17 @@ pub struct HeldSnapshot {
     pub location: Option<String>,
 }
 
+/// A snapshot that is gone because somebody wanted that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disposed {
+    /// The job that it was taken of.
+    pub job: JobId,
+    /// Its id.
+    pub checkpoint: CheckpointId,
+    /// Where it lay.
+    pub location: String,
+}
+
 /// That a person wants a snapshot to go, and no job holds it.
 struct Disposal {
     location: String,
@@ -261,12 +272,14 @@ impl DeletionProof for Disposal {
 /// # Errors
 ///
 /// When there is none, a job holds it, or it can't be deleted.
-pub async fn dispose_savepoint(path: &str, held: &[HeldSnapshot]) -> Result<(), JobError> {
+pub async fn dispose_savepoint(path: &str, held: &[HeldSnapshot]) -> Result<Disposed, JobError> {
     let location = SnapshotLocation::parse(path)?;
     // Nothing is deleted that is no snapshot.
     let manifest = location.load().await?;
     let disposal = Disposal::of(&location, manifest.job.id, held)?;
-    Ok(delete_snapshot(&Places::default(), &disposal).await?)
+    delete_snapshot(&Places::default(), &disposal).await?;
+    let (job, checkpoint) = (manifest.job.id, manifest.checkpoint);
+    Ok(Disposed { job, checkpoint, location: location.to_string() })
 }
 
 /// The master of a job that runs in this process.

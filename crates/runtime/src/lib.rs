@@ -37,8 +37,8 @@ pub use describe::{
 pub use dry_run::{DryRun, StateOutcome, dry_run};
 pub use held_up::{HeldUp, hold_up};
 pub use job::{
-    HeldSnapshot, describe, dispose_savepoint, newest_recorded, recover_master, run, run_process,
-    start, start_by, start_location, start_master, verify_snapshot,
+    Disposed, HeldSnapshot, describe, dispose_savepoint, newest_recorded, recover_master, run,
+    run_process, start, start_by, start_location, start_master, verify_snapshot,
 };
 pub use master::{AttemptStart, Attempts, RunningAttempt};
 pub use prepare::{RestorePoint, Rewind};
@@ -50,7 +50,7 @@ pub use stats::{
     AttemptFailure, CheckpointSummary, FailedCheckpoint, JobStats, Location, PendingCheckpoint,
     SubtaskSnapshot,
 };
-pub use tenure::{Runner, running};
+pub use tenure::{Runner, note_disposal, running};
 pub use ticket::{RecoveredJob, Ticket, sweep_unfinished};
 pub use tidegate_checkpoint::coordinator::{AfterSavepoint, Wish};
 pub use tidegate_snapshot::manifest::SnapshotForm;

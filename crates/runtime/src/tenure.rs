@@ -8,6 +8,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use tidegate_snapshot::store::SnapshotStore;
 use tidegate_storage::{
     Address, Place,
     log::{self, JobLog, LogError, Rank, Recorded, Run},
@@ -18,6 +19,7 @@ use tracing::warn;
 
 use crate::{
     api::{JobError, JobSettings},
+    job::Disposed,
     prepare::Stores,
 };
 
@@ -83,6 +85,21 @@ pub fn running(settings: &JobSettings) -> Option<String> {
     let place = Place::at(Address::parse(options.dir.as_deref()?).ok()?).ok()?;
     let folder = if options.create_subdir { place.folder(&settings.id.to_string()) } else { place };
     presence::holder(&folder.folder(PRESENCE))
+}
+
+/// Notes in the log of a snapshot's job, if it lies below these folders, that the snapshot is gone:
+/// what it alone held for sinks is the job's to delete.
+///
+/// # Errors
+///
+/// When the log can't be read or written.
+pub async fn note_disposal(
+    disposed: &Disposed,
+    (dir, create_subdir): (&str, bool),
+) -> Result<bool, JobError> {
+    let place = Place::at(Address::parse(dir)?)?;
+    let log = SnapshotStore::from(place).job_folder(disposed.job, create_subdir).folder(LOG);
+    Ok(log::dispose(&log, disposed.checkpoint, &disposed.location).await?)
 }
 
 /// That no other run of a job was seen alive.

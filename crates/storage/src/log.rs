@@ -32,9 +32,10 @@
 //!   an entry counts as long as the one behind it agrees, from the newest back.
 //! - INV-NEWEST: a job goes on from the highest id in the log that is no mere savepoint, not from
 //!   the entry that was appended last: snapshots become durable in any order.
-//! - INV-HELD: what sinks have prepared for a savepoint is the savepoint's until it is committed, by a
-//!   later checkpoint of the same attempt, or by a checkpoint of an attempt that was restored from the
-//!   savepoint. The newest entry names every such savepoint, however long ago it was completed.
+//! - INV-HELD: what sinks have prepared for a savepoint is the savepoint's until it is committed,
+//!   by a later checkpoint of the same attempt, or by a checkpoint of an attempt that was restored
+//!   from the savepoint, or until the savepoint is disposed of ([`dispose`]). The newest entry
+//!   names every such savepoint, however long ago it was completed.
 //!
 //! # Failure
 //!
@@ -46,6 +47,7 @@
 //!
 //! Whether another run lives, and who waits for whom: safety does not depend on it.
 
+mod disposed;
 mod entries;
 
 use std::{
@@ -58,6 +60,7 @@ use tidegate_types::CheckpointId;
 pub use tidegate_types::RunToken;
 use tokio::sync::Mutex;
 
+pub use self::disposed::dispose;
 use self::entries::{Entries, Entry, numbers};
 use crate::{Address, Place, Records, StoreError};
 
@@ -167,6 +170,7 @@ pub enum LogError {
 #[derive(Clone, Debug)]
 pub struct JobLog {
     records: Records,
+    disposed: Records,
     run: Arc<Run>,
     superseded: Arc<BTreeSet<RunToken>>,
     with_savepoints: Arc<BTreeSet<RunToken>>,
@@ -186,6 +190,8 @@ struct End {
     own: BTreeMap<u64, Recorded>,
     /// The savepoints that may hold what is not committed.
     held: Vec<Recorded>,
+    /// The same, as the newest entry has it.
+    written: Vec<Recorded>,
     /// What the running attempt was restored from.
     restored: Option<(CheckpointId, Address)>,
 }
@@ -198,10 +204,7 @@ impl End {
     /// The savepoints that may hold what is not committed, once this snapshot is complete: INV-HELD.
     fn held_behind(&self, done: &Recorded) -> Vec<Recorded> {
         let is_restored = |held: &Recorded| {
-            self.restored.as_ref().is_some_and(|(id, address)| {
-                held.checkpoint == *id
-                    && Address::parse(&held.location).is_ok_and(|held| held == *address)
-            })
+            self.restored.as_ref().is_some_and(|(id, address)| held.lies_at(*id, address))
         };
         let is_earlier =
             |held: &Recorded| held.attempt == done.attempt && held.checkpoint < done.checkpoint;
@@ -218,6 +221,7 @@ impl End {
     fn advance(&mut self, number: u64, own: Entry) {
         self.last = number;
         self.held = own.held().to_vec();
+        self.written.clone_from(&self.held);
         if let Some(recorded) = own.into_snapshot() {
             if recorded.is_needed() {
                 self.needed = self.needed.max(Some((recorded.checkpoint, number)));
@@ -274,8 +278,10 @@ async fn take_over_keeping(
             continue;
         }
         let (needed, held) = (entries.needed(), entries.held().to_vec());
-        let end = End { last, needed, own: BTreeMap::new(), held, restored: None };
+        let (own, written, restored) = (BTreeMap::new(), held.clone(), None);
+        let end = End { last, needed, own, held, written, restored };
         let log = JobLog {
+            disposed: JobLog::disposed_in(folder),
             records,
             superseded: Arc::new(entries.others(run.token)),
             with_savepoints: Arc::new(entries.with_savepoints()),
@@ -420,7 +426,7 @@ impl JobLog {
         for number in numbers(&names) {
             self.records.remove(&Entry::name(number)).await?;
         }
-        Ok(())
+        self.forget_disposed().await
     }
 
     /// The entry of a number that is taken, if it is this run's own.

@@ -202,7 +202,7 @@ impl Dispatcher {
 
     /// Adds the options of the JobManager, and makes places for snapshots absolute: job processes
     /// have working folders of their own.
-    fn complete(&self, configuration: &mut BTreeMap<String, String>) {
+    pub(super) fn complete(&self, configuration: &mut BTreeMap<String, String>) {
         let options = &self.0.options;
         for (key, value) in options.configuration.iter() {
             configuration.entry(key.clone()).or_insert_with(|| value.clone());

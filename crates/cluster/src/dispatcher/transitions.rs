@@ -13,12 +13,13 @@ use std::{
     sync::{MutexGuard, PoisonError},
 };
 
-use tidegate_runtime::{HeldSnapshot, JobError, dispose_savepoint};
+use tidegate_runtime::{Disposed, HeldSnapshot, JobError, dispose_savepoint, note_disposal};
 use tidegate_snapshot::store::SnapshotLocation;
 use tidegate_storage::Address;
-use tidegate_types::{ErrorKind, JobId};
+use tidegate_types::{ErrorKind, JobId, error::chain, options::JobOptions};
+use tracing::warn;
 
-use super::{Dispatcher, Job, SubmitError};
+use super::{Dispatcher, Job, SubmitError, submit::options_of};
 
 /// What is under way.
 #[derive(Default)]
@@ -103,7 +104,30 @@ impl Dispatcher {
     pub async fn dispose(&self, path: &str) -> Result<(), JobError> {
         let address = address_of(path)?;
         let (held, _under_way) = self.begin_disposal(address);
-        dispose_savepoint(path, &held).await
+        let disposed = dispose_savepoint(path, &held).await?;
+        self.tell_log(&disposed).await;
+        Ok(())
+    }
+
+    /// Its job may delete what the snapshot alone held. The log lies where the job has it, as far
+    /// as that is known here.
+    async fn tell_log(&self, disposed: &Disposed) {
+        let options = match self.job(disposed.job) {
+            Some(job) => Ok(job.options.as_ref().clone()),
+            None => {
+                let mut configuration = BTreeMap::new();
+                self.complete(&mut configuration);
+                options_of(&configuration)
+            }
+        };
+        let Ok(JobOptions { checkpointing, .. }) = options else { return };
+        let Some(dir) = &checkpointing.dir else { return };
+        let noted = note_disposal(disposed, (dir, checkpointing.create_subdir)).await;
+        if let Err(error) = noted {
+            let Disposed { job, location, .. } = disposed;
+            let error = chain(&error);
+            warn!(%job, location, error, "what the snapshot held for sinks stays theirs");
+        }
     }
 
     fn begin_disposal(&self, address: Address) -> (Vec<HeldSnapshot>, UnderDisposal<'_>) {

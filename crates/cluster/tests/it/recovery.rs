@@ -8,8 +8,8 @@ use std::{
 use tidegate_cluster::dispatcher::{Submission, SubmitError};
 use tidegate_runtime::JobStatus;
 use tidegate_testing::{
-    folders::{checkpoints, forge_later, is_complete},
-    process::flights,
+    folders::{checkpoints, forge_later, is_complete, unfinished},
+    process::{flights, stuck},
 };
 use tidegate_types::JobId;
 
@@ -190,4 +190,46 @@ async fn the_checkpoint_of_a_job_that_runs_is_not_disposed_of() {
     assert!(!Path::new(&savepoint).exists());
     cluster.wait_for_status(id, JobStatus::Finished).await;
     site.assert_results();
+}
+
+/// Output that is prepared and not committed, of the attempts of that job.
+fn pending(output: &Path) -> Vec<PathBuf> {
+    unfinished(output, ".pending")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_savepoint_alone_held_goes_with_the_first_attempt_behind_its_disposal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let output = path.join("out");
+    let mut cluster = Cluster::start(path, &[1]).await;
+    let arguments = [path, &output].map(|path| path.display().to_string());
+    let checkpoints = path.join("checkpoints").display().to_string();
+    let options = [
+        ("execution.checkpointing.interval", "1 h"),
+        ("execution.checkpointing.dir", checkpoints.as_str()),
+        SOON,
+    ];
+    let id = cluster.submit(stuck(), &arguments, &options).await;
+    let handle = cluster.dispatcher.handle(id).expect("it runs");
+    handle.checkpoint().await.expect("it is taken");
+    wait_for("records", || (!unfinished(&output, ".inprogress").is_empty()).then_some(())).await;
+    let target = path.join("savepoints").display().to_string();
+    let savepoint = handle.savepoint(Some(target)).await.expect("it is taken");
+    assert_eq!(pending(&output).len(), 1, "it holds a file");
+    for is_there in [true, false] {
+        // Its attempt dies right behind it; the next finds what it has left.
+        cluster.kill_jobmanager();
+        cluster.restart_jobmanager().await;
+        wait_until_recovered(&cluster, id).await;
+        cluster.wait_for_status(id, JobStatus::Running).await;
+        let handle = cluster.dispatcher.handle(id).expect("it goes on");
+        handle.checkpoint().await.expect("it is taken");
+        assert_eq!(!pending(&output).is_empty(), is_there, "{:?}", pending(&output));
+        if is_there {
+            cluster.dispatcher.dispose(&savepoint).await.expect("no job holds it");
+        }
+    }
+    let _ = cluster.dispatcher.cancel(id);
+    cluster.wait_for_status(id, JobStatus::Canceled).await;
 }

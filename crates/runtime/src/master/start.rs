@@ -2,7 +2,8 @@
 
 use futures::{FutureExt, future::BoxFuture};
 use tidegate_storage::log::Recorded;
-use tidegate_types::Superseded;
+use tidegate_types::{Superseded, error::chain};
+use tracing::warn;
 
 use super::{AttemptEnd, AttemptStart, Attempts, JobMaster, RunningAttempt};
 use crate::{
@@ -35,6 +36,10 @@ impl JobMaster {
         self.token = token;
         let concludes = self.coordinator.is_concluding();
         let log = self.tenure.log();
+        if let Err(error) = log.let_go_of_disposed().await {
+            // What is kept for nobody can be deleted later.
+            warn!(job = %self.settings.id, error = chain(&error), "was a savepoint disposed of?");
+        }
         log.restored(restored.from.as_ref().map(|(id, path)| (*id, path.as_str()))).await;
         let superseded = Superseded::Runs { runs: self.tenure.superseded(), but: log.held().await };
         let telling = std::mem::take(&mut self.telling);

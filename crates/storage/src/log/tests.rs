@@ -164,6 +164,39 @@ async fn inv_held_what_a_savepoint_holds_is_known_until_it_is_committed_however_
 }
 
 #[tokio::test]
+async fn inv_held_what_a_savepoint_held_that_was_disposed_of_is_let_go_of_by_the_next_attempt() {
+    let place = place("log-disposed");
+    let of = |id, kind, attempt| Recorded { attempt: Some(attempt), ..recorded(id, kind) };
+    let held = async |log: &JobLog| log.held().await.into_iter().collect::<Vec<_>>();
+    let notes = async || place.records("disposed").names().await.expect("lists").len();
+    let (log, _) = take_over(&place, run(1)).await.expect("taken");
+    for (id, attempt) in [(1, 0x11), (2, 0x12), (3, 0x12)] {
+        log.append(of(id, RecordedKind::Savepoint, attempt)).await.expect("the only one");
+    }
+    let disposed =
+        async |id: u64, at: &str| dispose(&place, CheckpointId(id), at).await.expect("it answers");
+    // Of another one that lies elsewhere, and of none at all, there is nothing to say.
+    assert!(!disposed(1, "/elsewhere/chk-1").await && !disposed(7, "/chk-7").await);
+    assert!(disposed(1, "file:///chk-1").await && disposed(2, "/chk-2").await);
+    assert_eq!(held(&log).await, [0x11, 0x12], "the running attempt was told otherwise");
+    log.let_go_of_disposed().await.expect("it answers");
+    assert_eq!(held(&log).await, [0x12], "another savepoint holds that");
+    // No entry says so yet: the next run has to find it out too.
+    let (log, _) = take_over(&place, run(2)).await.expect("taken");
+    assert_eq!((held(&log).await.len(), notes().await), (2, 2));
+    log.let_go_of_disposed().await.expect("it answers");
+    assert_eq!(held(&log).await, [0x12]);
+    log.append(of(4, RecordedKind::Checkpoint, 0x21)).await.expect("the only one");
+    let (log, _) = take_over(&place, run(3)).await.expect("taken");
+    assert_eq!(held(&log).await, [0x12]);
+    log.let_go_of_disposed().await.expect("it answers");
+    assert_eq!(notes().await, 0, "what is written in an entry needs no note");
+    assert!(disposed(3, "/chk-3").await);
+    log.forget().await.expect("it answers");
+    assert_eq!(notes().await, 0);
+}
+
+#[tokio::test]
 async fn inv_order_who_was_taken_over_from_completes_nothing_more() {
     let place = place("log-fenced");
     let (old, _) = take_over_keeping(&place, run(1), 3).await.expect("taken");

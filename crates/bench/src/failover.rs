@@ -145,6 +145,7 @@ async fn start_cluster(folder: &Path, shutdown: &CancellationToken) -> Result<Di
             slots: 1,
             folder: folder.join(format!("taskmanager-{number}")),
             logs: 100,
+            log_bytes: 100 << 20,
             leave_within: Duration::from_secs(10),
         };
         tokio::spawn(run_taskmanager(options, shutdown.clone()));

@@ -23,6 +23,7 @@ async fn main() -> ExitCode {
         slots,
         folder: folder.into(),
         logs: 100,
+        log_bytes: 100 << 20,
         leave_within: Duration::from_secs(10),
     };
     match run_taskmanager(options, CancellationToken::new()).await {

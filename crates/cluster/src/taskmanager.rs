@@ -63,6 +63,8 @@ pub struct TaskManagerOptions {
     pub folder: PathBuf,
     /// How many logs it keeps of processes that have ended.
     pub logs: usize,
+    /// How long the log of a process may become, in bytes, before it is moved aside.
+    pub log_bytes: usize,
     /// How long its jobs may take to move when it is to end.
     pub leave_within: Duration,
 }
@@ -85,6 +87,7 @@ pub async fn run_taskmanager(
         artifacts,
         logs: folder.logs(),
         kept_logs: options.logs,
+        log_bytes: options.log_bytes,
         jobmanager: options.jobmanager.clone(),
         host: options.host.clone(),
     };

@@ -262,6 +262,7 @@ pub(super) async fn taskmanager(matches: &ArgMatches) -> Done {
         slots: options.slots,
         folder,
         logs: options.kept_logs,
+        log_bytes: options.log_bytes,
         leave_within: options.termination_timeout,
     };
     run_taskmanager(task_manager, told.shutdown.clone()).await?;
@@ -491,6 +492,7 @@ async fn foreground(matches: &ArgMatches, folder: &Path) -> Done {
             slots: options.slots,
             folder: folder.join(format!("taskmanager-{number}")),
             logs: options.kept_logs,
+            log_bytes: options.log_bytes,
             // Whoever could take the jobs over ends as well.
             leave_within: Duration::ZERO,
         };

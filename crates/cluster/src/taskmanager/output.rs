@@ -24,8 +24,6 @@ use tokio::{
 };
 use tracing::warn;
 
-/// How long each of the two files may become, in bytes (Flink's `log4j.properties`).
-pub(super) const LOG_BYTES: usize = 100_000_000;
 /// How much is passed on at once, in bytes.
 const CHUNK: usize = 64 << 10;
 
@@ -140,7 +138,7 @@ mod tests {
     #[tokio::test]
     async fn a_log_that_can_t_be_written_holds_its_process_not_up() {
         let full = Path::new("/dev/full");
-        let (ends, said) = open(full, LOG_BYTES).await.expect("it can be opened");
+        let (ends, said) = open(full, 1 << 20).await.expect("it can be opened");
         let mut command = Command::new("seq");
         command.arg("100000").stdout(ends.output).stderr(ends.errors);
         let mut child = command.spawn().expect("there is a program `seq`");

@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::output::{self, LOG_BYTES};
+use super::output;
 use crate::{artifacts::ArtifactStore, program::spawn};
 
 /// How much of a process's log goes to the JobManager when it ends, in bytes.
@@ -35,6 +35,8 @@ pub(super) struct ProcessHome {
     pub(super) logs: PathBuf,
     /// How many of processes that have ended are kept.
     pub(super) kept_logs: usize,
+    /// How long one may become, in bytes, before it is moved aside.
+    pub(super) log_bytes: usize,
     pub(super) jobmanager: Endpoint,
     /// This host, as other hosts reach it.
     pub(super) host: String,
@@ -80,8 +82,8 @@ impl ProcessHome {
         let failed = |what: &str, error: &dyn std::fmt::Display| format!("cannot {what}: {error}");
         std::fs::create_dir_all(&self.logs)
             .map_err(|error| failed("create the log folder", &error))?;
-        let (ends, said) =
-            output::open(log, LOG_BYTES).await.map_err(|error| failed("write the log", &error))?;
+        let opened = output::open(log, self.log_bytes).await;
+        let (ends, said) = opened.map_err(|error| failed("write the log", &error))?;
         let seat = serde_json::to_string(&self.seat(request)?);
         let configuration = serde_json::to_string(&request.configuration);
         let json = |error: serde_json::Error| failed("tell the process what it is", &error);
@@ -171,4 +173,48 @@ async fn tail(log: &Path) -> std::io::Result<String> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).await?;
     Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_types::{AttemptId, JobId, ProcessIndex, options::OptionValues};
+
+    use super::*;
+    use crate::taskmanager::older;
+
+    #[tokio::test]
+    async fn the_log_of_a_process_has_the_size_that_is_asked_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let artifacts = ArtifactStore::open(folder.path().join("artifacts")).expect("its own");
+        let mut program: &[u8] = b"#!/bin/sh\nseq 1 2000\n";
+        let artifact = artifacts.add("job", &mut program, u64::MAX).await.expect("there is room");
+        let home = ProcessHome {
+            artifacts,
+            logs: folder.path().join("logs"),
+            kept_logs: 1,
+            log_bytes: 2000,
+            jobmanager: Endpoint::new("http://127.0.0.1:1", None),
+            host: "127.0.0.1".to_owned(),
+        };
+        let job = JobId::from_name("a job");
+        let key = ProcessKey { job, attempt: AttemptId(0), process: ProcessIndex(0) };
+        let request = StartProcess {
+            key,
+            token: 1,
+            threads: 1,
+            processes: 1,
+            parallelism: 1,
+            artifact: artifact.hash,
+            arguments: Vec::new(),
+            coordinator: String::new(),
+            configuration: OptionValues::default(),
+            credential: None,
+        };
+        let log = home.log_of(&key);
+        let ended = run(home, request, CancellationToken::new()).await;
+        assert!(ended.success, "{}", ended.status);
+        let length = |path: &Path| std::fs::metadata(path).expect("it is there").len();
+        let (newer, before) = (length(&log), length(&older(&log)));
+        assert!(newer <= 2000 && (1000..=2000).contains(&before), "{newer} and {before} bytes");
+    }
 }

@@ -159,6 +159,7 @@ impl Cluster {
             slots,
             folder: self.folder.join(format!("taskmanager-{number}")),
             logs: 100,
+            log_bytes: 100 << 20,
             leave_within: PATIENCE,
         };
         let shutdown = CancellationToken::new();

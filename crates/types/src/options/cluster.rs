@@ -52,6 +52,8 @@ pub struct ClusterOptions {
     pub taskmanager_host: String,
     /// How many logs of processes that have ended a TaskManager keeps.
     pub kept_logs: usize,
+    /// How long the log of a process may become, in bytes, before it is moved aside.
+    pub log_bytes: usize,
     /// How many subtasks of a job a TaskManager takes.
     pub slots: u32,
 }
@@ -77,6 +79,16 @@ fn parse_names(text: &str) -> Result<Vec<String>, String> {
         return Err("names of hosts, without ports, separated by commas, or `*`".to_owned());
     }
     Ok(names.map(str::to_owned).collect())
+}
+
+/// So long that a line has room, in bytes.
+const SHORTEST_LOG: u64 = 1 << 10;
+
+fn parse_log_size(text: &str) -> Result<usize, String> {
+    match parse_bytes(text)? {
+        bytes if bytes < SHORTEST_LOG => Err("a size of at least 1 kb, such as 100 mb".to_owned()),
+        bytes => usize::try_from(bytes).map_err(|_| "a size that memory could have".to_owned()),
+    }
 }
 
 impl ClusterOptions {
@@ -110,6 +122,7 @@ impl ClusterOptions {
             heartbeat_timeout: from.get(&keys::HEARTBEAT_TIMEOUT, parse_duration)?,
             taskmanager_host: from.get(&keys::TASKMANAGER_HOST, parse_text)?,
             kept_logs: from.get(&keys::LOG_MAX, |text| parse_number(text, 0, usize::MAX))?,
+            log_bytes: from.get(&keys::LOG_SIZE, parse_log_size)?,
             slots: from.get(&keys::TASK_SLOTS, |text| parse_number(text, 1, 1 << 15))?,
         };
         options.check()
@@ -169,6 +182,17 @@ mod tests {
         let pair = "high-availability.leader-election.lease-duration=5 s";
         let error = options(&[pair]).expect_err("not longer than 5 s");
         assert!(error.to_string().contains("lease-duration (5s)"), "{error}");
+    }
+
+    #[test]
+    fn a_log_has_room_for_a_line() {
+        assert_eq!(options(&[]).expect("the defaults are right").log_bytes, 100 << 20);
+        let small = options(&["env.log.max-size=1 kb"]).expect("so long");
+        assert_eq!(small.log_bytes, 1024);
+        for wrong in ["0", "1023", "much"] {
+            let error = options(&[&format!("env.log.max-size={wrong}")]).expect_err("too short");
+            assert!(error.to_string().contains("env.log.max-size"), "{error}");
+        }
     }
 
     #[test]

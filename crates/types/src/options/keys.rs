@@ -150,6 +150,8 @@ options! {
         "The TaskManager's host, as other hosts reach it.";
     LOG_MAX: "env.log.max", "100", "0 or more",
         "How many logs of processes that have ended a TaskManager keeps. Flink's default is 10, of its own.";
+    LOG_SIZE: "env.log.max-size", "100 mb", "size of at least 1 kb",
+        "How long the log of a process may become before what it said so far is moved aside; of that the newest is kept, so that a process takes twice this. An option of Tidegate: Flink has it in log4j.properties.";
     TASK_SLOTS: "taskmanager.numberOfTaskSlots", "1", "1 to 32768",
         "How many subtasks of a job a TaskManager takes.";
 }

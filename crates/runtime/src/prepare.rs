@@ -3,9 +3,10 @@
 //!
 //! # Protocol
 //!
-//! A run first finds out whether another one lives. It reads the job's log and decides what to start
-//! from, without touching anything. Then it takes the job over in the log; if something was completed
-//! meanwhile it decides anew. Only now are leftovers its own to delete: those of the runs that it has
+//! A run first finds out whether another one lives. It reads the job's log and decides what to
+//! start from, without touching anything; if that has gone meanwhile with something newer, it
+//! decides anew. Then it takes the job over in the log, and decides once more if something was
+//! completed before. Only now are leftovers its own to delete: those of the runs that it has
 //! superseded there.
 
 mod check;
@@ -104,7 +105,8 @@ pub(crate) fn recovered(
     }
 }
 
-/// How often a start is decided anew because another run has completed something meanwhile.
+/// How often a start is decided before the job is taken over, because what it was to start from has
+/// gone with a newer one that another run has completed meanwhile.
 const DECISIONS: usize = 3;
 
 /// Does all that can be done before the job starts.
@@ -120,22 +122,13 @@ pub(crate) async fn prepare(
     runner: &Runner,
 ) -> Result<(Prepared, Tenure), JobError> {
     let claim = Claim::of(&stores, &spec, runner).await?;
-    let mut recorded = claim.recorded().await?;
-    let mut tenure = None;
-    for _ in 0..DECISIONS {
-        let decided = decide(&spec, &plan, &stores, attempts, &recorded).await?;
-        let (log, now) = claim.take_over().await?;
-        let is_current = newest_of(&now) == newest_of(&recorded);
-        recorded = now;
-        if is_current {
-            tenure = Some((decided, log));
-            break;
-        }
-    }
-    let (decided, log) = tenure.ok_or_else(|| {
-        let message = "another run of this job completes snapshots while this one starts";
-        JobError::new(ErrorKind::Fenced, message)
-    })?;
+    let (decided, known) = decide_ahead(&claim, &spec, &plan, &stores, attempts).await?;
+    // From here on no other run completes anything.
+    let (log, recorded) = claim.take_over().await?;
+    let decided = match decided {
+        Some(decided) if newest_of(&known) == newest_of(&recorded) => decided,
+        _ => decide(&spec, &plan, &stores, attempts, &recorded).await?,
+    };
     let Decided { listed, highest, found, starts_fresh } = decided;
     sweep::leftovers(&listed, &stores, &spec, log.superseded()).await;
     sweep::unrecorded(&listed, &stores, &spec, &recorded).await?;
@@ -156,6 +149,51 @@ pub(crate) async fn prepare(
         beginning: Beginning::At(restored),
     };
     Ok((prepared, claim.tenure(log)))
+}
+
+/// Decides what to start from while another run may be alive, so that what prevents a start stops
+/// nobody; nothing if that run is always faster. Tells what the log said.
+async fn decide_ahead(
+    claim: &Claim,
+    spec: &JobSettings,
+    plan: &JobPlan,
+    stores: &Stores,
+    attempts: &mut dyn Attempts,
+) -> Result<(Option<Decided>, Vec<Recorded>), JobError> {
+    let mut recorded = claim.recorded().await?;
+    for _ in 0..DECISIONS {
+        let error = match decide(spec, plan, stores, attempts, &recorded).await {
+            Ok(decided) => return Ok((Some(decided), recorded)),
+            Err(error) => error,
+        };
+        let now = claim.recorded().await?;
+        let fits = error.kind() != ErrorKind::Incompatible;
+        if !fits || !has_gone(spec, stores, &recorded, &now).await? {
+            return Err(error);
+        }
+        recorded = now;
+    }
+    Ok((None, recorded))
+}
+
+/// Whether the latest snapshot, which a job is to start from, has gone since a newer one is
+/// complete.
+async fn has_gone(
+    spec: &JobSettings,
+    stores: &Stores,
+    before: &[Recorded],
+    now: &[Recorded],
+) -> Result<bool, JobError> {
+    let (before, now) = (newest_of(before), newest_of(now));
+    match before {
+        Some(latest)
+            if spec.options.recovery.path.as_deref() == Some("latest") && now != before =>
+        {
+            let location = SnapshotLocation::find(&stores.places(), &latest.location)?;
+            Ok(!location.exists().await?)
+        }
+        _ => Ok(false),
+    }
 }
 
 /// The newest snapshot that a job goes on from by itself.

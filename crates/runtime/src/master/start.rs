@@ -1,7 +1,7 @@
 //! How an attempt begins: what it takes over, and whose leftovers it may delete.
 
 use futures::{FutureExt, future::BoxFuture};
-use tidegate_storage::log::Recorded;
+use tidegate_storage::log::{JobLog, LogError, Recorded};
 use tidegate_types::{Superseded, error::chain};
 use tracing::warn;
 
@@ -15,6 +15,7 @@ impl JobMaster {
     /// Starts the next attempt, unless the job is cancelled meanwhile. Finding out what it takes
     /// over is part of it: a store that does not answer is a matter for the restart strategy.
     pub(super) async fn start_attempt(&mut self) -> Result<RunningAttempt, AttemptEnd> {
+        check_tenure(self.tenure.log()).await?;
         let restored = match self.beginning.take() {
             Some(Beginning::At(restored)) => restored,
             Some(Beginning::Recovered(recorded)) => {
@@ -87,5 +88,16 @@ impl JobMaster {
                 },
             }
         }
+    }
+}
+
+/// Whether the job is still this master's: whoever has taken it over deletes what an attempt would
+/// go on from, which would be looked for as long as the restart strategy allows, since without an
+/// attempt no snapshot is completed that says so. Where the log can't be read the attempt finds out
+/// by itself.
+async fn check_tenure(log: &JobLog) -> Result<(), AttemptEnd> {
+    match log.check().await {
+        Err(error @ LogError::Fenced { .. }) => Err(JobError::from(error).into()),
+        _ => Ok(()),
     }
 }

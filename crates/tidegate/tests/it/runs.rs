@@ -1,7 +1,14 @@
 //! Two runs of one job: the second is refused, or takes over, and nothing is lost or twice. What the
 //! job's log does not know was never complete.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use tidegate::{CheckpointId, ErrorKind, collect::Collector, prelude::*};
 use tidegate_snapshot::manifest::Manifest;
@@ -13,10 +20,11 @@ use tidegate_testing::{
 };
 
 use crate::support::counting::{
-    Counted, SLOW, assert_counted_once, count, finish, numbers, start, wait_for_checkpoints,
+    Counted, SLOW, assert_counted_once, count, finish, job, numbers, start, wait_for_checkpoints,
 };
 
 const OFTEN: &str = "-Dexecution.checkpointing.interval=50 ms";
+const RARELY: &str = "-Dexecution.checkpointing.interval=1 h";
 const RETAIN: &str =
     "-Dexecution.checkpointing.externalized-checkpoint-retention=RETAIN_ON_CANCELLATION";
 
@@ -58,6 +66,55 @@ fn a_run_that_takes_over_goes_on_and_the_one_before_it_completes_nothing_more() 
     assert_eq!(error.kind(), ErrorKind::Fenced);
     let by = format!("process {} on ", std::process::id());
     assert!(error.to_string().contains(&by), "{error}");
+    finish(&second);
+    assert_counted_once(&results);
+}
+
+/// What it is to start from goes with the next checkpoint while it looks at it.
+#[test]
+fn a_run_takes_over_from_one_that_completes_checkpoints_all_the_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let results = Collector::default();
+    let always = "-Dexecution.checkpointing.interval=10 ms";
+    let mut running = start(folder.path(), &[always], Some(SLOW), &results).expect("it starts");
+    for _ in 0..10 {
+        wait_for_checkpoints(&running, 1);
+        let take_over = [always, "--from-savepoint=latest", "--take-over"];
+        let next = start(folder.path(), &take_over, Some(SLOW), &results).expect("it takes over");
+        let error = running.wait_blocking().expect_err("it is taken over from");
+        assert_eq!(error.kind(), ErrorKind::Fenced, "{error}");
+        running = next;
+    }
+    finish(&running);
+    assert_counted_once(&results);
+}
+
+/// It has no checkpoint to complete by which it would find out, and what it would go on from is the
+/// other one's, who has deleted it.
+#[test]
+fn a_run_that_was_taken_over_from_does_not_restart_for_ever_when_it_fails() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (results, fails) = (Collector::default(), Arc::new(AtomicBool::new(false)));
+    let (sink, failing) = (results.clone(), Arc::clone(&fails));
+    let soon = "-Drestart-strategy.exponential-delay.initial-backoff=10 ms";
+    let first = job(folder.path()).start([RARELY, soon], move |env| {
+        let failing = Arc::clone(&failing);
+        let numbers = numbers(env, Some(SLOW)).inspect(move |_| {
+            if failing.load(Ordering::SeqCst) { Err("it fails".into()) } else { Ok(()) }
+        });
+        count(&numbers, &sink);
+        Ok(())
+    });
+    let first = first.expect("it starts");
+    let restore_point = first.checkpoint_blocking().expect("it is taken");
+    let take_over = [RARELY, "--from-savepoint=latest", "--take-over"];
+    let second = start(folder.path(), &take_over, Some(SLOW), &results).expect("it takes over");
+    second.checkpoint_blocking().expect("it is taken");
+    wait_for("the older one to go", || (!Path::new(&restore_point).exists()).then_some(()));
+    fails.store(true, Ordering::SeqCst);
+    wait_for("its end", || first.stats().status.is_terminal().then_some(()));
+    let error = first.wait_blocking().expect_err("it is taken over from");
+    assert_eq!(error.kind(), ErrorKind::Fenced, "{error}");
     finish(&second);
     assert_counted_once(&results);
 }

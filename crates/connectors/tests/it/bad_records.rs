@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use tidegate_connectors::files::{self, BadRecords, DeadLetter, Parsed};
 
-use crate::harness::{SourceJob, read_all};
+use crate::harness::{Compression, SourceJob, read_all};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Flight {
@@ -240,4 +240,26 @@ fn a_header_may_lack_what_is_optional_but_not_everything() {
     assert_eq!(read(""), Ok(vec![]));
     let error = read("airline;delay\nUA;5\n").expect_err("no field is there");
     assert!(error.ends_with("it lacks any of them; is `;` the delimiter?"), "{error}");
+}
+
+#[test]
+fn a_bad_record_ends_with_its_line_however_its_bytes_come() {
+    let content = "carrier,delay\n\"U\"A,5\n\"A\nA\"A,6\nUA,7\n";
+    let read = |name: &str, content: &[u8]| {
+        let (_folder, path) = file(name, content);
+        let read = read_all(&files::csv::<Flight>(&path).with_dead_letters());
+        let shown = |record: Parsed<Flight>| match record {
+            Parsed::Good(record) => format!("{} {}", record.carrier, record.delay),
+            Parsed::Bad(letter) => format!("{}: {}", letter.line, letter.value),
+        };
+        read.expect("nothing fails").into_iter().map(shown).collect::<Vec<_>>()
+    };
+    let whole = read("flights.csv", content.as_bytes());
+    assert_eq!(whole, ["2: \"U\"A,5", "3: \"A", "A\"A 6", "UA 7"]);
+    for length in 1..content.len() {
+        // A reader gets what is in one member of a gzip file at a time.
+        let pieces = content.as_bytes().chunks(length);
+        let members = pieces.map(|piece| Compression::Gzip.compress(piece)).collect::<Vec<_>>();
+        assert_eq!(read("flights.csv.gz", &members.concat()), whole, "pieces of {length}");
+    }
 }

@@ -252,7 +252,10 @@ impl Cutter {
             match result {
                 ReadRecordResult::Record => break true,
                 ReadRecordResult::End => break false,
-                ReadRecordResult::InputEmpty if quotes.fault() == Some(Misquoted::TextBehind) => {
+                ReadRecordResult::InputEmpty
+                    if quotes.fault() == Some(Misquoted::TextBehind)
+                        && first_line_end(window.data()).is_some() =>
+                {
                     break true;
                 }
                 ReadRecordResult::InputEmpty if window.is_full() => match quotes.fault() {
@@ -287,10 +290,10 @@ impl Cutter {
                     .to_owned()
             }
         };
-        // The window holds the record as far as it was looked at, so a first line without an end is
-        // the rest of the file, or more than fits.
+        // The window holds the record as far as it was looked at, and its first line for certain: one
+        // without an end is the rest of the file, or more than fits.
         let data = window.data();
-        let (text, whole) = match memchr::memchr2(b'\n', b'\r', data) {
+        let (text, whole) = match first_line_end(data) {
             Some(end) => (end, end + 1),
             None => (data.len(), data.len()),
         };
@@ -310,6 +313,11 @@ impl Cutter {
             start = end;
         }
     }
+}
+
+/// Where the first line ends, if that has been read.
+fn first_line_end(data: &[u8]) -> Option<usize> {
+    memchr::memchr2(b'\n', b'\r', data)
 }
 
 /// Passes over what is left of the last record's end and over blank lines, so that the window

@@ -12,6 +12,8 @@ use crate::Records;
 
 /// How many entries are read at once.
 const READS: usize = 16;
+/// The highest number of an entry: there are more behind it, so that the next one can be told.
+const HIGHEST: u64 = u64::MAX / 2;
 
 /// An entry, as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,9 +101,14 @@ impl Entry {
     }
 }
 
-/// The numbers in these names, in their order.
+/// The numbers in these names, in their order. What is called otherwise is no entry, whatever number
+/// it may be read as, and neither is what nobody can have counted up to.
 pub(super) fn numbers(names: &[String]) -> impl Iterator<Item = u64> {
-    names.iter().filter_map(|name| name.parse().ok())
+    let number = |name: &String| {
+        let number = name.parse().ok()?;
+        (number <= HIGHEST && Entry::name(number) == *name).then_some(number)
+    };
+    names.iter().filter_map(number)
 }
 
 /// The entries that count, by number: from the newest back without a gap, as long as each one

@@ -8,6 +8,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use bytes::Bytes;
 use futures::{FutureExt, executor::block_on};
 use proptest::prelude::*;
 
@@ -452,4 +453,21 @@ proptest! {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_called_like_no_entry_is_none() {
+    let place = place("log-strangers");
+    let (log, _) = take_over(&place, run(1)).await.expect("taken");
+    log.append(checkpoint(1)).await.expect("the only one");
+    let records = place.records("");
+    let (last, before) = (u64::MAX.to_string(), (u64::MAX - 1).to_string());
+    for name in ["3", "+4", "000000000000000000005", "notes.txt", &last, &before] {
+        assert!(records.create(name, Bytes::from_static(b"{}")).await.expect("answers"), "{name}");
+    }
+    assert_eq!(ids(&read(&place).await.expect("readable")), [1]);
+    let (log, before) = take_over(&place, run(2)).await.expect("taken");
+    assert_eq!(ids(&before), [1]);
+    log.append(checkpoint(2)).await.expect("the only one");
+    assert_eq!(ids(&read(&place).await.expect("readable")), [2, 1]);
 }

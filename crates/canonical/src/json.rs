@@ -4,8 +4,8 @@ use serde_json::{Map, Number, Value};
 use tidegate_snapshot::{
     described::{Definitions, Described, Type},
     wire::{
-        take, take_array, take_bool, take_bytes, take_int, take_length, take_text, take_uint,
-        take_variant,
+        Limits, take_array, take_bool, take_bytes, take_char, take_int, take_length, take_text,
+        take_uint, take_variant,
     },
 };
 
@@ -22,7 +22,8 @@ pub fn to_json(of: &Described, bytes: &[u8]) -> Result<Value, CanonicalError> {
         return Ok(Value::String(hexadecimal(bytes)));
     }
     let mut rest = bytes;
-    let value = value(&of.root, &of.definitions, &mut rest)?;
+    let mut shown = Shown { definitions: &of.definitions, limits: Limits::default() };
+    let value = shown.value(&of.root, &mut rest)?;
     if rest.is_empty() {
         return Ok(value);
     }
@@ -38,70 +39,98 @@ fn float(number: f64) -> Value {
     Number::from_f64(number).map_or_else(text, Value::Number)
 }
 
-fn value(of: &Type, definitions: &Definitions, bytes: &mut &[u8]) -> Result<Value, CanonicalError> {
-    let mut part = |of: &Type| value(of, definitions, bytes);
-    Ok(match of {
-        Type::Unit => Value::Null,
-        Type::Bool => Value::Bool(take_bool(bytes)?),
-        Type::Int(bits) => {
-            let number = take_int(bytes, *bits)?;
-            let text = |_| Value::String(number.to_string());
-            i64::try_from(number).map_or_else(text, Value::from)
-        }
-        Type::UInt(bits) => {
-            let number = take_uint(bytes, *bits)?;
-            let text = |_| Value::String(number.to_string());
-            u64::try_from(number).map_or_else(text, Value::from)
-        }
-        Type::Time => Value::from(take_uint(bytes, 64)? as u64),
-        Type::F32 => float(f64::from(f32::from_le_bytes(take_array(bytes)?))),
-        Type::F64 => float(f64::from_le_bytes(take_array(bytes)?)),
-        Type::Char | Type::String => Value::from(take_text(bytes)?),
-        Type::Bytes => Value::String(hexadecimal(take_bytes(bytes)?)),
-        Type::Option(inner) => match take(bytes, 1)?[0] {
-            0 => Value::Null,
-            _ => value(inner, definitions, bytes)?,
-        },
-        Type::List(element) => {
-            let mut list = Vec::new();
-            for _ in 0..take_length(bytes)? {
-                list.push(value(element, definitions, bytes)?);
+/// What makes JSON of the parts of a value.
+struct Shown<'a> {
+    definitions: &'a Definitions,
+    limits: Limits,
+}
+
+impl Shown<'_> {
+    fn value(&mut self, of: &Type, bytes: &mut &[u8]) -> Result<Value, CanonicalError> {
+        self.limits.enter()?;
+        let value = match of {
+            Type::Unit => Value::Null,
+            Type::Bool => Value::Bool(take_bool(bytes)?),
+            Type::Int(bits) => {
+                let number = take_int(bytes, *bits)?;
+                let text = |_| Value::String(number.to_string());
+                i64::try_from(number).map_or_else(text, Value::from)
             }
-            Value::Array(list)
-        }
-        Type::Map(key, of) => {
-            let mut pairs = Vec::new();
-            for _ in 0..take_length(bytes)? {
-                pairs.push((value(key, definitions, bytes)?, value(of, definitions, bytes)?));
+            Type::UInt(bits) => {
+                let number = take_uint(bytes, *bits)?;
+                let text = |_| Value::String(number.to_string());
+                u64::try_from(number).map_or_else(text, Value::from)
             }
-            map(pairs)
-        }
-        Type::Tuple(parts) if parts.len() == 1 => part(&parts[0])?,
-        Type::Tuple(parts) => Value::Array(parts.iter().map(part).collect::<Result<_, _>>()?),
-        Type::Struct(fields) => {
-            let fields = fields.iter().map(|(name, of)| Ok((name.clone(), part(of)?)));
-            Value::Object(fields.collect::<Result<Map<_, _>, CanonicalError>>()?)
-        }
-        Type::Enum(variants) => {
-            let index = take_variant(bytes, variants.len())?;
-            let (name, body) = &variants[index];
-            match body {
-                Type::Unit => Value::from(name.as_str()),
-                body => {
-                    let body = value(body, definitions, bytes)?;
-                    Value::Object(Map::from_iter([(name.clone(), body)]))
+            Type::Time => Value::from(take_uint(bytes, 64)? as u64),
+            Type::F32 => float(f64::from(f32::from_le_bytes(take_array(bytes)?))),
+            Type::F64 => float(f64::from_le_bytes(take_array(bytes)?)),
+            Type::Char => Value::String(take_char(bytes)?.to_string()),
+            Type::String => Value::from(take_text(bytes)?),
+            Type::Bytes => Value::String(hexadecimal(take_bytes(bytes)?)),
+            Type::Opaque(name) => {
+                return Err(CanonicalError::malformed(format!("`{name}` can't be described")));
+            }
+            of => self.of_parts(of, bytes)?,
+        };
+        self.limits.leave();
+        Ok(value)
+    }
+
+    fn of_parts(&mut self, of: &Type, bytes: &mut &[u8]) -> Result<Value, CanonicalError> {
+        Ok(match of {
+            Type::Option(inner) => match take_bool(bytes)? {
+                false => Value::Null,
+                true => self.value(inner, bytes)?,
+            },
+            Type::List(element) => {
+                Value::Array(self.elements(bytes, |shown, bytes| shown.value(element, bytes))?)
+            }
+            Type::Map(key, of) => map(self.elements(bytes, |shown, bytes| {
+                Ok((shown.value(key, bytes)?, shown.value(of, bytes)?))
+            })?),
+            Type::Tuple(parts) if parts.len() == 1 => self.value(&parts[0], bytes)?,
+            Type::Tuple(parts) => {
+                let parts = parts.iter().map(|part| self.value(part, bytes));
+                Value::Array(parts.collect::<Result<_, _>>()?)
+            }
+            Type::Struct(fields) => {
+                let fields =
+                    fields.iter().map(|(name, of)| Ok((name.clone(), self.value(of, bytes)?)));
+                Value::Object(fields.collect::<Result<Map<_, _>, CanonicalError>>()?)
+            }
+            Type::Enum(variants) => {
+                let index = take_variant(bytes, variants.len())?;
+                match &variants[index] {
+                    (name, Type::Unit) => Value::from(name.as_str()),
+                    (name, body) => {
+                        let body = self.value(body, bytes)?;
+                        Value::Object(Map::from_iter([(name.clone(), body)]))
+                    }
                 }
             }
+            Type::Recursive(name) => {
+                let of = self.definitions.get(name);
+                let of =
+                    of.ok_or_else(|| CanonicalError::malformed(format!("what is `{name}`?")))?;
+                self.value(of, bytes)?
+            }
+            of => self.value(of, bytes)?,
+        })
+    }
+
+    fn elements<T>(
+        &mut self,
+        bytes: &mut &[u8],
+        element: impl Fn(&mut Self, &mut &[u8]) -> Result<T, CanonicalError>,
+    ) -> Result<Vec<T>, CanonicalError> {
+        let mut all = Vec::new();
+        for _ in 0..take_length(bytes)? {
+            let before = bytes.len();
+            all.push(element(self, bytes)?);
+            self.limits.passed(before, bytes.len())?;
         }
-        Type::Recursive(name) => {
-            let of = definitions.get(name);
-            let of = of.ok_or_else(|| CanonicalError::malformed(format!("what is `{name}`?")))?;
-            value(of, definitions, bytes)?
-        }
-        Type::Opaque(name) => {
-            return Err(CanonicalError::malformed(format!("`{name}` can't be described")));
-        }
-    })
+        Ok(all)
+    }
 }
 
 fn map(pairs: Vec<(Value, Value)>) -> Value {

@@ -57,6 +57,24 @@ pub enum Type {
     Opaque(String),
 }
 
+impl Type {
+    /// How much memory it takes, about, in bytes.
+    fn size(&self) -> usize {
+        let of_named = |parts: &[(String, Self)]| {
+            parts.iter().map(|(name, of)| size_of::<String>() + name.len() + of.size()).sum()
+        };
+        let below = match self {
+            Self::Option(inner) | Self::List(inner) => inner.size(),
+            Self::Map(key, value) => key.size() + value.size(),
+            Self::Tuple(parts) => parts.iter().map(Self::size).sum(),
+            Self::Struct(parts) | Self::Enum(parts) => of_named(parts),
+            Self::Recursive(name) | Self::Opaque(name) => name.len(),
+            _ => 0,
+        };
+        size_of::<Self>() + below
+    }
+}
+
 /// The types that contain themselves, by name.
 pub type Definitions = HashMap<String, Type>;
 
@@ -71,12 +89,15 @@ pub struct Described {
 
 /// How deep types may be nested.
 const DEPTH: usize = 200;
+/// How much memory a type may take, about, in bytes: a short notation can name the same type again and
+/// again, or arrays of arrays, and each time stands for all of it.
+const SIZE: usize = 128 << 20;
 
 impl Described {
     /// Reads a notation. What is none becomes [`Type::Opaque`].
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let mut parser = Parser { rest: text, defined: HashMap::new(), depth: 0 };
+        let mut parser = Parser { rest: text, defined: HashMap::new(), depth: 0, size: 0 };
         match parser.parse_type() {
             Some(root) if parser.rest.is_empty() => {
                 let all = parser.defined.into_iter().filter_map(|(name, defined)| {
@@ -129,6 +150,8 @@ struct Parser<'a> {
     rest: &'a str,
     defined: HashMap<String, Defined>,
     depth: usize,
+    /// How much memory has been taken for copies.
+    size: usize,
 }
 
 impl Parser<'_> {
@@ -139,6 +162,13 @@ impl Parser<'_> {
 
     fn eats(&mut self, token: &str) -> bool {
         self.eat(token).is_some()
+    }
+
+    /// So many copies of a type, if there is room for them.
+    fn copies(&mut self, of: &Type, count: usize) -> Option<Vec<Type>> {
+        let size = of.size().saturating_mul(count);
+        self.size = self.size.checked_add(size).filter(|size| *size <= SIZE)?;
+        Some(vec![of.clone(); count])
     }
 
     fn parse_type(&mut self) -> Option<Type> {
@@ -163,7 +193,7 @@ impl Parser<'_> {
             self.eat("; ")?;
             let count = self.parse_number()?;
             self.eat("]")?;
-            return Some(Type::Tuple(vec![element; count]));
+            return self.copies(&element, count).map(Type::Tuple);
         }
         for (name, many) in [("Option<", false), ("List<", true)] {
             if self.eats(name) {
@@ -231,20 +261,24 @@ impl Parser<'_> {
 
     /// What stands behind the name of a struct or enum, or nothing if it is known.
     fn parse_named(&mut self, name: String) -> Option<Type> {
-        match self.defined.get_mut(&name) {
-            Some(Defined::Open { recursive }) => {
-                *recursive = true;
+        match self.defined.remove(&name) {
+            Some(Defined::Open { .. }) => {
+                self.defined.insert(name.clone(), Defined::Open { recursive: true });
                 return Some(Type::Recursive(name));
             }
-            Some(Defined::Whole { definition, .. }) => return Some(definition.clone()),
+            Some(Defined::Whole { definition, recursive }) => {
+                let copy = self.copies(&definition, 1)?.pop();
+                self.defined.insert(name, Defined::Whole { definition, recursive });
+                return copy;
+            }
             None => {}
         }
         self.defined.insert(name.clone(), Defined::Open { recursive: false });
         let definition = self.parse_body(true)?;
         let recursive = matches!(self.defined.get(&name), Some(Defined::Open { recursive: true }));
-        let whole = Defined::Whole { definition: definition.clone(), recursive };
-        self.defined.insert(name, whole);
-        Some(definition)
+        let copy = self.copies(&definition, 1)?.pop();
+        self.defined.insert(name, Defined::Whole { definition, recursive });
+        copy
     }
 
     /// The body of a struct, an enum (if that may be one) or a variant.

@@ -295,6 +295,10 @@ fn check_index(index: &[IndexEntry], groups: KeyGroupRange, end: u64) -> Result<
     if !index.iter().all(in_bounds) || !index.is_sorted_by_key(|entry| entry.group) {
         return Err(corrupt("its index points out of bounds"));
     }
+    // An entry takes at least a byte, but for the single one whose key and value take none.
+    if index.iter().any(|entry| entry.entries > entry.length.max(1)) {
+        return Err(corrupt("a block in its index can't hold as many entries as that says"));
+    }
     let overlap = |pair: &[IndexEntry]| pair[0].offset + pair[0].length > pair[1].offset;
     if index.windows(2).any(overlap) {
         return Err(corrupt("blocks in its index overlap"));

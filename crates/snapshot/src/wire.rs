@@ -4,15 +4,10 @@
 //! <https://postcard.jamesmunns.com/wire-format>.
 
 mod read;
+mod walk;
 
-use std::cell::Cell;
-
-use serde::ser::{
-    Error as _, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeTuple, Serializer,
-};
-
-pub use self::read::decode_as;
-use crate::described::{Definitions, Described, Type};
+pub use self::{read::decode_as, walk::Walk};
+use crate::described::{Definitions, Type};
 
 /// Bytes that are not a value of the type that they should be of.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,8 +28,51 @@ impl serde::de::Error for WireError {
     }
 }
 
-/// How deep a value may go.
-const DEPTH: u32 = 500;
+/// How much there may be of a value whose bytes do not limit it: a few bytes of a damaged file can
+/// announce more than anybody could walk through.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How many levels are left.
+    depth: u32,
+    /// How many elements of lists and maps may still take no bytes.
+    empty: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { depth: 501, empty: 1 << 20 }
+    }
+}
+
+impl Limits {
+    /// One level down.
+    ///
+    /// # Errors
+    ///
+    /// When there is none left.
+    pub fn enter(&mut self) -> Result<(), WireError> {
+        self.depth = self.depth.checked_sub(1).ok_or_else(|| WireError::new("it is too deep"))?;
+        Ok(())
+    }
+
+    /// One level up again.
+    pub fn leave(&mut self) {
+        self.depth += 1;
+    }
+
+    /// An element of a list or map lies between two looks at the bytes that are left.
+    ///
+    /// # Errors
+    ///
+    /// When too many of them have taken none.
+    pub fn passed(&mut self, before: usize, after: usize) -> Result<(), WireError> {
+        if before == after {
+            let less = self.empty.checked_sub(1);
+            self.empty = less.ok_or_else(|| WireError::new("too many elements take no bytes"))?;
+        }
+        Ok(())
+    }
+}
 
 fn short() -> WireError {
     WireError::new("its bytes end in the middle of a value")
@@ -143,6 +181,19 @@ pub fn take_text<'a>(bytes: &mut &'a [u8]) -> Result<&'a str, WireError> {
         .map_err(|error| WireError::new(format!("a text is not UTF-8: {error}")))
 }
 
+/// Takes a character.
+///
+/// # Errors
+///
+/// When the bytes are something else.
+pub fn take_char(bytes: &mut &[u8]) -> Result<char, WireError> {
+    let mut characters = take_text(bytes)?.chars();
+    match (characters.next(), characters.next()) {
+        (Some(only), None) => Ok(only),
+        _ => Err(WireError::new("it is not one character")),
+    }
+}
+
 /// Takes so many bytes.
 ///
 /// # Errors
@@ -202,199 +253,63 @@ pub fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 ///
 /// When the bytes are not such a value, or its type can't be described.
 pub fn skip(bytes: &mut &[u8], of: &Type, definitions: &Definitions) -> Result<(), WireError> {
-    skip_within(bytes, of, definitions, DEPTH)
+    Skip { definitions, limits: Limits::default() }.skip(bytes, of)
 }
 
-fn skip_within(
-    bytes: &mut &[u8],
-    of: &Type,
-    definitions: &Definitions,
-    depth: u32,
-) -> Result<(), WireError> {
-    let deeper = || depth.checked_sub(1).ok_or_else(|| WireError::new("it is too deep"));
-    match of {
-        Type::Unit => Ok(()),
-        Type::Bool => take_bool(bytes).map(drop),
-        Type::Int(bits) => take_int(bytes, *bits).map(drop),
-        Type::UInt(bits) => take_uint(bytes, *bits).map(drop),
-        Type::Time => take_uint(bytes, 64).map(drop),
-        Type::F32 => take(bytes, 4).map(drop),
-        Type::F64 => take(bytes, 8).map(drop),
-        Type::Char | Type::String => take_text(bytes).map(drop),
-        Type::Bytes => take_bytes(bytes).map(drop),
-        Type::Option(inner) => match take_bool(bytes)? {
-            true => skip_within(bytes, inner, definitions, deeper()?),
-            false => Ok(()),
-        },
-        Type::List(element) => {
-            for _ in 0..take_length(bytes)? {
-                skip_within(bytes, element, definitions, deeper()?)?;
-            }
-            Ok(())
-        }
-        Type::Map(key, value) => {
-            for _ in 0..take_length(bytes)? {
-                skip_within(bytes, key, definitions, deeper()?)?;
-                skip_within(bytes, value, definitions, deeper()?)?;
-            }
-            Ok(())
-        }
-        Type::Tuple(parts) => {
-            parts.iter().try_for_each(|part| skip_within(bytes, part, definitions, deeper()?))
-        }
-        Type::Struct(fields) => fields
-            .iter()
-            .try_for_each(|(_, field)| skip_within(bytes, field, definitions, deeper()?)),
-        Type::Enum(variants) => {
-            let variant = take_variant(bytes, variants.len())?;
-            skip_within(bytes, &variants[variant].1, definitions, deeper()?)
-        }
-        Type::Recursive(name) => {
-            let of = definitions.get(name);
-            let of = of.ok_or_else(|| WireError::new(format!("what is `{name}`?")))?;
-            skip_within(bytes, of, definitions, deeper()?)
-        }
-        Type::Opaque(name) => Err(WireError::new(format!(
-            "values of `{name}` can't be told apart: the type can't be described"
-        ))),
-    }
-}
-
-/// A value in the native form that serializes as the value itself would: the same key hash, the same
-/// JSON.
-pub struct Walk<'a, 'b> {
-    of: &'a Type,
+/// What goes over a value.
+struct Skip<'a> {
     definitions: &'a Definitions,
-    bytes: &'a Cell<&'b [u8]>,
+    limits: Limits,
 }
 
-impl<'a, 'b> Walk<'a, 'b> {
-    /// The value of this type at the front of `bytes`, which serializing takes away.
-    pub fn new(described: &'a Described, bytes: &'a Cell<&'b [u8]>) -> Self {
-        Self { of: &described.root, definitions: &described.definitions, bytes }
-    }
-
-    fn part(&self, of: &'a Type) -> Self {
-        Self { of, definitions: self.definitions, bytes: self.bytes }
-    }
-
-    fn take<T, E: serde::ser::Error>(
-        &self,
-        take: impl FnOnce(&mut &'b [u8]) -> Result<T, WireError>,
-    ) -> Result<T, E> {
-        let mut bytes = self.bytes.get();
-        let taken = take(&mut bytes).map_err(E::custom);
-        self.bytes.set(bytes);
-        taken
-    }
-}
-
-impl Serialize for Walk<'_, '_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.of {
-            Type::Unit => serializer.serialize_unit(),
-            Type::Bool => serializer.serialize_bool(self.take(take_bool)?),
-            Type::Int(bits) => {
-                let number = self.take(|bytes| take_int(bytes, *bits))?;
-                match bits {
-                    8 => serializer.serialize_i8(number as i8),
-                    16 => serializer.serialize_i16(number as i16),
-                    32 => serializer.serialize_i32(number as i32),
-                    64 => serializer.serialize_i64(number as i64),
-                    _ => serializer.serialize_i128(number),
+impl Skip<'_> {
+    fn skip(&mut self, bytes: &mut &[u8], of: &Type) -> Result<(), WireError> {
+        self.limits.enter()?;
+        match of {
+            Type::Unit => {}
+            Type::Bool => _ = take_bool(bytes)?,
+            Type::Int(bits) => _ = take_int(bytes, *bits)?,
+            Type::UInt(bits) => _ = take_uint(bytes, *bits)?,
+            Type::Time => _ = take_uint(bytes, 64)?,
+            Type::F32 => _ = take(bytes, 4)?,
+            Type::F64 => _ = take(bytes, 8)?,
+            Type::Char => _ = take_char(bytes)?,
+            Type::String => _ = take_text(bytes)?,
+            Type::Bytes => _ = take_bytes(bytes)?,
+            Type::Option(inner) => {
+                if take_bool(bytes)? {
+                    self.skip(bytes, inner)?;
                 }
             }
-            Type::UInt(bits) => {
-                let number = self.take(|bytes| take_uint(bytes, *bits))?;
-                match bits {
-                    8 => serializer.serialize_u8(number as u8),
-                    16 => serializer.serialize_u16(number as u16),
-                    32 => serializer.serialize_u32(number as u32),
-                    64 => serializer.serialize_u64(number as u64),
-                    _ => serializer.serialize_u128(number),
-                }
-            }
-            Type::Time => serializer.serialize_u64(self.take(|bytes| take_uint(bytes, 64))? as u64),
-            Type::F32 => serializer.serialize_f32(f32::from_le_bytes(self.take(take_array)?)),
-            Type::F64 => serializer.serialize_f64(f64::from_le_bytes(self.take(take_array)?)),
-            Type::Char => {
-                let text = self.take(take_text)?;
-                let c = text.chars().next().ok_or_else(|| S::Error::custom("no character"))?;
-                serializer.serialize_char(c)
-            }
-            Type::String => serializer.serialize_str(self.take(take_text)?),
-            Type::Bytes => serializer.serialize_bytes(self.take(take_bytes)?),
-            Type::Option(inner) => match self.take(take_bool)? {
-                true => serializer.serialize_some(&self.part(inner)),
-                false => serializer.serialize_none(),
-            },
-            Type::List(element) => {
-                let count = self.take(take_length)?;
-                let mut sequence = serializer.serialize_seq(Some(count))?;
-                for _ in 0..count {
-                    sequence.serialize_element(&self.part(element))?;
-                }
-                sequence.end()
-            }
-            Type::Map(key, value) => {
-                let count = self.take(take_length)?;
-                let mut map = serializer.serialize_map(Some(count))?;
-                for _ in 0..count {
-                    map.serialize_entry(&self.part(key), &self.part(value))?;
-                }
-                map.end()
-            }
-            Type::Tuple(parts) if parts.len() == 1 => self.part(&parts[0]).serialize(serializer),
-            Type::Tuple(parts) => {
-                let mut tuple = serializer.serialize_tuple(parts.len())?;
-                for part in parts {
-                    tuple.serialize_element(&self.part(part))?;
-                }
-                tuple.end()
-            }
-            Type::Struct(fields) => {
-                // Names live as long as the type, and serde wants them for ever: a map has the same
-                // form wherever the names matter at all.
-                if serializer.is_human_readable() {
-                    let mut map = serializer.serialize_map(Some(fields.len()))?;
-                    for (name, field) in fields {
-                        map.serialize_entry(name, &self.part(field))?;
-                    }
-                    return map.end();
-                }
-                let mut plain = serializer.serialize_struct("", fields.len())?;
-                for (_, field) in fields {
-                    plain.serialize_field("", &self.part(field))?;
-                }
-                plain.end()
-            }
+            Type::List(element) => self.skip_elements(bytes, &[element])?,
+            Type::Map(key, value) => self.skip_elements(bytes, &[key, value])?,
+            Type::Tuple(parts) => parts.iter().try_for_each(|part| self.skip(bytes, part))?,
+            Type::Struct(fields) => fields.iter().try_for_each(|(_, of)| self.skip(bytes, of))?,
             Type::Enum(variants) => {
-                let index = self.take(|bytes| take_variant(bytes, variants.len()))?;
-                let (name, body) = &variants[index];
-                let number = index as u32;
-                if !serializer.is_human_readable() {
-                    return match body {
-                        Type::Unit => serializer.serialize_unit_variant("", number, ""),
-                        body => {
-                            serializer.serialize_newtype_variant("", number, "", &self.part(body))
-                        }
-                    };
-                }
-                match body {
-                    Type::Unit => serializer.serialize_str(name),
-                    body => {
-                        let mut map = serializer.serialize_map(Some(1))?;
-                        map.serialize_entry(name, &self.part(body))?;
-                        map.end()
-                    }
-                }
+                let variant = take_variant(bytes, variants.len())?;
+                self.skip(bytes, &variants[variant].1)?;
             }
             Type::Recursive(name) => {
                 let of = self.definitions.get(name);
-                let of = of.ok_or_else(|| S::Error::custom(format!("what is `{name}`?")))?;
-                self.part(of).serialize(serializer)
+                let of = of.ok_or_else(|| WireError::new(format!("what is `{name}`?")))?;
+                self.skip(bytes, of)?;
             }
-            Type::Opaque(name) => Err(S::Error::custom(format!("`{name}` can't be described"))),
+            Type::Opaque(name) => {
+                return Err(WireError::new(format!(
+                    "values of `{name}` can't be told apart: the type can't be described"
+                )));
+            }
         }
+        self.limits.leave();
+        Ok(())
+    }
+
+    fn skip_elements(&mut self, bytes: &mut &[u8], parts: &[&Type]) -> Result<(), WireError> {
+        for _ in 0..take_length(bytes)? {
+            let before = bytes.len();
+            parts.iter().try_for_each(|part| self.skip(bytes, part))?;
+            self.limits.passed(before, bytes.len())?;
+        }
+        Ok(())
     }
 }

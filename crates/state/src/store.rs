@@ -277,11 +277,8 @@ impl<K: Key, V: StateValue, L: Lifetime<V>> StateTable<K, V, L> {
         stored: &Stored<'_>,
         now: Timestamp,
     ) -> Result<(), StateError> {
+        // There are no more of them than bytes, which a segment sees to when it is opened.
         let count = usize::try_from(block.entries).unwrap_or(usize::MAX);
-        // An entry takes at least a byte, but for the single one whose key and value take none.
-        if count > block.bytes.len().max(1) {
-            return Err(self.corrupt(block.group, "it can't hold as many entries as it says"));
-        }
         if stored.key.is_none() {
             self.table.reserve(block.group, count);
         }

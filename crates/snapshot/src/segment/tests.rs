@@ -93,3 +93,20 @@ fn blocks_that_overlap_are_refused() {
     let error = KeyedSegmentReader::open(writer.finish().into()).expect_err("they overlap");
     assert!(error.to_string().contains("overlap"), "{error}");
 }
+
+#[test]
+fn a_block_holds_no_more_entries_than_it_has_bytes() {
+    let written = |bytes: &[u8], entries| {
+        let mut writer = KeyedSegmentWriter::new(range(0, 64));
+        writer.begin_block(KeyGroup(1), 0);
+        writer.buffer().extend_from_slice(bytes);
+        writer.end_block(entries);
+        KeyedSegmentReader::open(writer.finish().into())
+    };
+    assert!(written(b"", 1).is_ok(), "key and value may take none, once");
+    assert!(written(b"ab", 2).is_ok());
+    for (bytes, entries) in [(&b"ab"[..], 3), (b"", 2), (b"ab", u64::MAX)] {
+        let error = written(bytes, entries).expect_err("they have no room");
+        assert!(error.to_string().contains("can't hold as many entries"), "{error}");
+    }
+}

@@ -7,8 +7,8 @@ use serde::de::{
 };
 
 use super::{
-    DEPTH, WireError, skip, take_array, take_bool, take_bytes, take_int, take_length, take_text,
-    take_uint, take_variant,
+    Limits, WireError, skip, take_array, take_bool, take_bytes, take_char, take_int, take_length,
+    take_text, take_uint, take_variant,
 };
 use crate::described::{Definitions, Described, Type};
 
@@ -23,12 +23,9 @@ pub fn decode_as<T: DeserializeOwned>(
     stored: &Described,
     bytes: &mut &[u8],
 ) -> Result<T, WireError> {
-    T::deserialize(Reader {
-        of: &stored.root,
-        definitions: &stored.definitions,
-        bytes,
-        depth: DEPTH,
-    })
+    let mut limits = Limits::default();
+    let (of, definitions, depth) = (&stored.root, &stored.definitions, limits.depth);
+    T::deserialize(Reader { of, definitions, bytes, limits: &mut limits, depth })
 }
 
 /// A value at the front of some bytes.
@@ -36,6 +33,9 @@ struct Reader<'a, 'de> {
     of: &'a Type,
     definitions: &'a Definitions,
     bytes: &'a mut &'de [u8],
+    /// What all parts of the value share.
+    limits: &'a mut Limits,
+    /// How many levels are left.
     depth: u32,
 }
 
@@ -48,7 +48,13 @@ impl<'a, 'de> Reader<'a, 'de> {
                 Type::Tuple(parts) if parts.len() == 1 => self.of = &parts[0],
                 _ => return Ok(self),
             }
+            // A type may consist of nothing but itself.
+            self.depth = self.below()?;
         }
+    }
+
+    fn below(&self) -> Result<u32, WireError> {
+        self.depth.checked_sub(1).ok_or_else(|| WireError::new("it is too deep"))
     }
 
     fn named(&self, name: &str) -> Result<&'a Type, WireError> {
@@ -57,12 +63,12 @@ impl<'a, 'de> Reader<'a, 'de> {
     }
 
     fn part(&mut self, of: &'a Type) -> Result<Reader<'_, 'de>, WireError> {
-        let depth = self.depth.checked_sub(1).ok_or_else(|| WireError::new("it is too deep"))?;
-        Ok(Reader { of, definitions: self.definitions, bytes: self.bytes, depth })
+        let (definitions, depth) = (self.definitions, self.below()?);
+        Ok(Reader { of, definitions, bytes: self.bytes, limits: self.limits, depth })
     }
 
     fn parts(self, parts: Parts<'a>) -> Elements<'a, 'de> {
-        Elements { reader: self, parts }
+        Elements { reader: self, parts, before: 0 }
     }
 
     /// The parts of a tuple, which a list is not.
@@ -92,6 +98,8 @@ enum Parts<'a> {
 struct Elements<'a, 'de> {
     reader: Reader<'a, 'de>,
     parts: Parts<'a>,
+    /// How many bytes were left in front of the key of a map's entry.
+    before: usize,
 }
 
 impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
@@ -101,22 +109,32 @@ impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, WireError> {
-        let of = match &mut self.parts {
+        let before = self.reader.bytes.len();
+        let element = match &mut self.parts {
             Parts::Pairs(key, value, left) => {
                 let Some(fewer) = left.checked_sub(1) else { return Ok(None) };
                 *left = fewer;
                 let pair = Pair { key, value, reader: self.reader.part(key)? };
-                return seed.deserialize(pair).map(Some);
+                seed.deserialize(pair)?
             }
-            Parts::Pair([key, value]) => key.take().or_else(|| value.take()),
-            Parts::Tuple(parts) => parts.next(),
-            Parts::List(of, left) => left.checked_sub(1).map(|fewer| {
+            Parts::List(of, left) => {
+                let Some(fewer) = left.checked_sub(1) else { return Ok(None) };
                 *left = fewer;
-                *of
-            }),
-            Parts::Map(..) | Parts::Struct(..) => None,
+                let of = *of;
+                seed.deserialize(self.reader.part(of)?)?
+            }
+            Parts::Pair([key, value]) => {
+                let of = key.take().or_else(|| value.take());
+                return of.map(|of| seed.deserialize(self.reader.part(of)?)).transpose();
+            }
+            Parts::Tuple(parts) => {
+                let of = parts.next();
+                return of.map(|of| seed.deserialize(self.reader.part(of)?)).transpose();
+            }
+            Parts::Map(..) | Parts::Struct(..) => return Ok(None),
         };
-        of.map(|of| seed.deserialize(self.reader.part(of)?)).transpose()
+        self.reader.limits.passed(before, self.reader.bytes.len())?;
+        Ok(Some(element))
     }
 }
 
@@ -132,6 +150,7 @@ impl<'de> de::MapAccess<'de> for Elements<'_, 'de> {
                 let Some(fewer) = left.checked_sub(1) else { return Ok(None) };
                 *left = fewer;
                 let of = *of;
+                self.before = self.reader.bytes.len();
                 seed.deserialize(self.reader.part(of)?).map(Some)
             }
             Parts::Struct(fields, value) => {
@@ -145,13 +164,17 @@ impl<'de> de::MapAccess<'de> for Elements<'_, 'de> {
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, WireError> {
-        let of = match &mut self.parts {
-            Parts::Map(_, of, _) => Some(*of),
-            Parts::Struct(_, value) => value.take(),
-            Parts::Tuple(_) | Parts::List(..) | Parts::Pairs(..) | Parts::Pair(_) => None,
+        let (of, is_entry) = match &mut self.parts {
+            Parts::Map(_, of, _) => (Some(*of), true),
+            Parts::Struct(_, value) => (value.take(), false),
+            Parts::Tuple(_) | Parts::List(..) | Parts::Pairs(..) | Parts::Pair(_) => (None, false),
         };
         let of = of.ok_or_else(|| WireError::new("a value without a key"))?;
-        seed.deserialize(self.reader.part(of)?)
+        let value = seed.deserialize(self.reader.part(of)?)?;
+        if is_entry {
+            self.reader.limits.passed(self.before, self.reader.bytes.len())?;
+        }
+        Ok(value)
     }
 }
 
@@ -176,13 +199,7 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
             Type::UInt(bits) => visitor.visit_u128(take_uint(bytes, *bits)?),
             Type::F32 => visitor.visit_f32(f32::from_le_bytes(take_array(bytes)?)),
             Type::F64 => visitor.visit_f64(f64::from_le_bytes(take_array(bytes)?)),
-            Type::Char => {
-                let mut characters = take_text(bytes)?.chars();
-                match (characters.next(), characters.next()) {
-                    (Some(only), None) => visitor.visit_char(only),
-                    _ => Err(WireError::new("it is not one character")),
-                }
-            }
+            Type::Char => visitor.visit_char(take_char(bytes)?),
             Type::String => visitor.visit_borrowed_str(take_text(bytes)?),
             Type::Bytes => visitor.visit_borrowed_bytes(take_bytes(bytes)?),
             Type::Option(inner) => match take_bool(bytes)? {

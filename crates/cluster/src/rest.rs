@@ -100,25 +100,26 @@ pub async fn serve(
     options: RestOptions,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
+    let router = router(dispatcher, options, shutdown.clone());
+    server::serve(listener, router, Limits::default(), shutdown).await
+}
+
+/// The API without a server, for who has requests already. Names are all that it knows of this
+/// JobManager then, besides `localhost`: where it listens a connection tells.
+pub fn router(dispatcher: Dispatcher, options: RestOptions, shutdown: CancellationToken) -> Router {
     let kept = options.async_store_duration;
     dispatcher.keep_results_for(kept);
+    let (token, first_code) = (options.token.clone(), options.first_code.clone());
+    let access = Access::new(token, &options.names, first_code);
     let api = Api {
         dispatcher,
         savepoints: Operations::new(kept),
         checkpoints: Operations::new(kept),
         disposals: Operations::new(kept),
-        access: Arc::new(Access::new(
-            options.token.clone(),
-            &options.names,
-            options.first_code.clone(),
-        )),
+        access: Arc::new(access),
         options: Arc::new(options),
-        shutdown: shutdown.clone(),
+        shutdown,
     };
-    server::serve(listener, router(api), Limits::default(), shutdown).await
-}
-
-fn router(api: Api) -> Router {
     let routes = routes::routes(api.options.token.is_some())
         .merge(unserved::routes())
         .with_state(api.clone());

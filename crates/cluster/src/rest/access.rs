@@ -209,7 +209,10 @@ fn is_at(path: &str, own: &str) -> bool {
 fn check_origin(headers: &HeaderMap, host: &Authority) -> Result<(), ApiError> {
     for origin in headers.get_all(header::ORIGIN) {
         let own = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
-        let is_own = own.is_some_and(|(_, origin)| origin.eq_ignore_ascii_case(host.as_str()));
+        let is_own = own.is_some_and(|(scheme, origin)| {
+            let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+            scheme.bytes().all(is_part) && origin.eq_ignore_ascii_case(host.as_str())
+        });
         if !is_own {
             let origin =
                 String::from_utf8_lossy(origin.as_bytes()).chars().take(100).collect::<String>();

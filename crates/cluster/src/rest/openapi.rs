@@ -136,7 +136,7 @@ impl Operation {
             (Some(Content::Upload), _) => BodyKind::File,
             (Some(Content::Json(schema)), _) => BodyKind::Json(schema(&mut generator).to_value()),
             (_, Some(schema)) => BodyKind::Json(schema(&mut generator).to_value()),
-            _ => BodyKind::Json(json!({ "additionalProperties": false })),
+            _ => return Understood { query, unserved: self.unserved, ..Understood::nothing() },
         };
         Understood { query, unserved: self.unserved, body }
     }

@@ -15,7 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::MethodRouter,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidegate_types::options::nearest;
 
 use super::{Api, access::TokenShown, answer::ApiError};
@@ -41,6 +41,12 @@ pub(super) struct Understood {
 }
 
 impl Understood {
+    /// What an operation understands that takes neither parameters nor a body.
+    pub(super) fn nothing() -> Self {
+        let body = BodyKind::Json(json!({ "additionalProperties": false }));
+        Self { query: Vec::new(), unserved: &[], body }
+    }
+
     /// `handlers`, which get to see only what they understand.
     pub(super) fn guard(self, handlers: MethodRouter<Api>) -> MethodRouter<Api> {
         let understood = Arc::new(self);
@@ -165,8 +171,6 @@ fn object_in(schema: &Value) -> Option<&Value> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn refusal(body: &Value, schema: &Value) -> Option<String> {

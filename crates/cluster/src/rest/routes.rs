@@ -15,7 +15,9 @@ use super::{
     checkpoints, cluster, jars, jobs, logs, metrics,
     openapi::{Operation, Routes},
     operations::{Polled, Triggered},
-    plan, prometheus, rescaling, snapshots, vertices,
+    plan, prometheus,
+    request::Understood,
+    rescaling, snapshots, vertices,
 };
 
 const CONFLICT: &[StatusCode] = &[StatusCode::CONFLICT];
@@ -30,7 +32,7 @@ pub(super) fn routes(takes_token: bool) -> Router<Api> {
         let document = document.clone();
         async move { Answer::ok(document).into_response() }
     };
-    router.route("/openapi.json", get(described))
+    router.route("/openapi.json", Understood::nothing().guard(get(described)))
 }
 
 fn cluster_routes(routes: Routes) -> Routes {

@@ -221,6 +221,8 @@ async fn what_nobody_would_understand_is_refused() {
     let found = served.error(Method::GET, &path, "").await;
     assert_eq!(found.0, 400, "{found:?}");
     assert!(found.1.ends_with("Tidegate has not: failures have no labels"), "{found:?}");
+    let found = served.error(Method::GET, "/openapi.json?xyzzy=1", "").await;
+    assert_eq!(found, (400, "unknown query parameter `xyzzy`: there is none here".to_owned()));
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ async fn a_page_of_somebody_elses_gets_nothing_with_a_token_or_without_one() {
             request(&served, Method::POST, "/jars/upload").bearer_auth(TOKEN).multipart(form)
         };
         let own = served.url.clone();
+        let nobodys = format!("http:/elsewhere.example {own}");
         let elsewhere = [
             ("host", "elsewhere.example:8081"),
             ("host", "localhost.elsewhere.example"),
@@ -31,6 +32,7 @@ async fn a_page_of_somebody_elses_gets_nothing_with_a_token_or_without_one() {
             ("origin", "http://elsewhere.example"),
             ("origin", "null"),
             ("origin", "http://localhost:1"),
+            ("origin", nobodys.as_str()),
             ("sec-fetch-site", "cross-site"),
             ("sec-fetch-site", "same-site"),
         ];

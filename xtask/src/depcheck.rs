@@ -82,6 +82,7 @@ const UNPUBLISHED: &[&str] = &[
     "tidegate-testing",
     "tidegate-programs",
     "tidegate-examples",
+    "tidegate-fuzz",
     "xtask",
 ];
 

@@ -6,11 +6,12 @@
 //! | `compare OLD NEW -- ARGS` | runs two binaries of `tidegate-bench` in turn, and tells the ratios |
 //! | `depcheck` | checks that crates depend on each other one way only |
 //! | `options [--check]` | writes `docs/options.md` from the options' definitions, or checks it |
-//! | `types` | makes up the types that the property test of types goes through |
 //! | `types` | makes up the types of the property test of types |
+//! | `fuzz [--seconds N] [TARGET ...]` | runs the fuzz targets, ten minutes each |
 
 mod compare;
 mod depcheck;
+mod fuzz;
 mod options;
 mod python;
 mod types;
@@ -29,9 +30,11 @@ fn main() -> Result<()> {
         ["options"] => options::write(),
         ["options", "--check"] => options::check(),
         ["types"] => write_types(),
+        ["fuzz", ref rest @ ..] => fuzz::run(rest),
         _ => {
             bail!(
-                "expected a command: test, depcheck, options [--check], types, compare OLD NEW -- ARGS"
+                "expected a command: test, depcheck, options [--check], types, fuzz, \
+                 compare OLD NEW -- ARGS"
             )
         }
     }

@@ -41,6 +41,8 @@ mod decompress;
 mod discover;
 mod error;
 mod format;
+#[doc(hidden)]
+pub mod fuzzing;
 mod handed_out;
 mod place;
 mod pump;

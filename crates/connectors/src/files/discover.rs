@@ -16,7 +16,7 @@ use glob::MatchOptions;
 use serde::{Deserialize, Serialize};
 use tidegate_core::Split;
 
-use super::error::FileError;
+use super::{error::FileError, pump::RecordEnd};
 
 /// A file to read, and how far it has been read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ pub(super) struct Position {
 }
 
 impl FileSplit {
-    fn at_beginning(path: String, length: u64, modified: Option<u64>) -> Self {
+    pub(super) fn at_beginning(path: String, length: u64, modified: Option<u64>) -> Self {
         Self { path, length, modified, position: Position::default(), finished: false }
     }
 
@@ -85,6 +85,13 @@ impl FileSplit {
     #[must_use]
     pub fn records(&self) -> u64 {
         self.position.records
+    }
+
+    /// So many more of its records have been handed out, and the last of them ends there.
+    pub(super) fn advance(&mut self, records: u64, end: RecordEnd) {
+        self.position.records += records;
+        self.position.byte = end.byte;
+        self.position.line_feeds = end.line_feeds;
     }
 
     /// How many bytes of the file have been used, about.

@@ -124,7 +124,8 @@ pub(super) struct Policy {
     pub(super) skipped: SkippedRecords,
 }
 
-struct Pump<P: Parser> {
+/// Reads one file from a position on.
+pub(super) struct Pump<P: Parser> {
     window: Window,
     parser: P,
     policy: Policy,
@@ -133,7 +134,11 @@ struct Pump<P: Parser> {
 
 impl<P: Parser> Pump<P> {
     /// Opens the file and goes to the split's position.
-    fn open(mut parser: P, split: &FileSplit, policy: Policy) -> Result<Self, FileError> {
+    pub(super) fn open(
+        mut parser: P,
+        split: &FileSplit,
+        policy: Policy,
+    ) -> Result<Self, FileError> {
         let Position { byte, line_feeds, .. } = split.position;
         let mut window = Window::open(&split.path).map_err(|error| gone(error, byte))?;
         let first = parser.begin(&mut window)?;
@@ -164,7 +169,10 @@ impl<P: Parser> Pump<P> {
     }
 
     /// Reads to the end, or until nobody wants the chunks any more.
-    fn run(&mut self, mut send: impl FnMut(Chunk<P::Item>) -> bool) -> Result<(), FileError> {
+    pub(super) fn run(
+        &mut self,
+        mut send: impl FnMut(Chunk<P::Item>) -> bool,
+    ) -> Result<(), FileError> {
         loop {
             let (chunk, error) = self.chunk();
             let finished = chunk.finished;

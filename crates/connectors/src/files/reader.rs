@@ -160,9 +160,7 @@ impl<T> Reading<T> {
         batch.records.extend(self.records.by_ref().take(count));
         let handed_out = first..first + count;
         if let Some(end) = self.ends[handed_out.clone()].last() {
-            split.position.records += count as u64;
-            split.position.byte = end.byte;
-            split.position.line_feeds = end.line_feeds;
+            split.advance(count as u64, *end);
         }
         split.finished = self.records.len() == 0 && matches!(self.behind, Behind::End);
         handed_out

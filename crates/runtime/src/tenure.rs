@@ -197,9 +197,15 @@ impl Tenure {
         superseded.copied().chain([self.log.run().token]).collect()
     }
 
-    /// The run has ended. With nothing left to go on from, `forget` the log too.
+    /// The run has ended. With nothing left to go on from, `forget` the log too, unless a
+    /// JobManager has a record of the job, which goes after this: whoever found that and no log
+    /// would start anew a job that has ended.
     pub(crate) async fn end(self, forget: bool) {
-        if forget && let Err(error) = self.log.forget().await {
+        let is_recorded = self.log.run().rank.is_some();
+        if forget
+            && !is_recorded
+            && let Err(error) = self.log.forget().await
+        {
             warn!(run = self.log.run().name, error = chain(&error), "the job's log stays");
         }
         self.presence.leave(forget).await;

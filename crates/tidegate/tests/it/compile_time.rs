@@ -83,8 +83,8 @@ fn a_key_that_is_a_float_or_borrowed() {
     assert_first(&text, "`f64` can't be a key", &["`.to_bits()`", "Stream::<T>::key_by"]);
     let text = said("", "words.key_by(|word: &String| word).aggregate(\"count\", Count);");
     assert_first(&text, "`&String` can't be a key", &["`.clone()`", "Stream::<T>::key_by"]);
-    let body = "numbers.key_by(|number: &u64| Some(*number as f64)).aggregate(\"count\", Count);";
-    assert_first(&said("", body), "`Option<f64>` can't be a key", &["`.to_bits()`"]);
+    let body = "numbers.key_by(|n: &u64| (*n, *n as f64)).aggregate(\"count\", Count);";
+    assert_first(&said("", body), "`(u64, f64)` can't be a key", &["`.to_bits()`"]);
 }
 
 #[test]

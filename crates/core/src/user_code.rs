@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   operator: Watch::over( Watch::on(record, user code) ) --Failed--> OperatorError::blame --> attempt
+//!             Watch::over_owned( records, user code )
 //! ```
 //!
 //! Nothing is done per record as long as all is well: a record is only put into words once the code
@@ -24,7 +25,7 @@ use futures::FutureExt;
 use tidegate_types::{BoxError, OperatorUid, UserResult};
 
 pub use shown::shown;
-pub use watch::{Telling, Watch, is_plain};
+pub use watch::{Cursor, Telling, Watch, is_plain};
 
 /// A panic of user code, as an error.
 #[derive(Debug, thiserror::Error)]

@@ -1,4 +1,4 @@
-use std::panic::Location;
+use std::{panic::Location, vec};
 
 use serde::{Serialize, Serializer};
 use tidegate_types::error::{chain, throw};
@@ -24,8 +24,25 @@ fn an_error_and_a_panic_tell_the_record() {
     assert_eq!(message, "map at main.rs:7 failed on {\"n\":7}: no sevens");
     let message = told(|watch| watch.on(3, &record, |_| panic!("no {}", 7)));
     assert_eq!(message, "map at main.rs:7 failed on {\"n\":7}: panicked: no 7");
-    let message = told(|watch| watch.on_owned(3, record, |_| Err("no sevens".into())));
+    let both = vec![Numbered { n: 6 }, record];
+    let refuse = |record: Numbered| if record.n == 7 { Err("no sevens".into()) } else { Ok(()) };
+    let message = told(|watch| {
+        watch.over_owned(both.clone(), |mut records, cursor| {
+            records.try_for_each(|record| {
+                cursor.advance();
+                refuse(record)
+            })
+        })
+    });
     assert_eq!(message, "map at main.rs:7 failed on {\"n\":7}: no sevens");
+    let message = told(|watch| {
+        watch.over_owned(both, |_, cursor| {
+            cursor.set(0);
+            cursor.clear();
+            Err("between two of them".into())
+        })
+    });
+    assert_eq!(message, "map at main.rs:7 failed: between two of them");
 }
 
 #[test]
@@ -35,8 +52,11 @@ fn what_is_taken_by_value_is_copied_where_that_costs_nothing_or_where_it_was_ask
     let telling = Telling::new(true);
     let watch = Watch::new(&telling);
     let fail = |watch: &Watch| {
-        let fail = || watch.on_owned(0, "seven".to_owned(), |_| UserResult::<()>::Err("no".into()));
-        let error = watch.over(fail).expect_err("it fails");
+        let fail = |_: vec::IntoIter<String>, cursor: &Cursor| -> UserResult<()> {
+            cursor.advance();
+            Err("no".into())
+        };
+        let error = watch.over_owned(vec!["seven".to_owned()], fail).expect_err("it fails");
         chain(&*OperatorError::blame(&"words".into(), "map at main.rs:7", error))
     };
     let with_record = "operator `words` (map at main.rs:7) failed on \"seven\": no";

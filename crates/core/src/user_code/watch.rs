@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    vec,
 };
 
 use serde::Serialize;
@@ -39,7 +40,6 @@ impl Telling {
         self.0.store(false, Ordering::Relaxed);
     }
 
-    #[inline]
     fn copies(&self) -> bool {
         cfg!(debug_assertions) || self.0.load(Ordering::Relaxed)
     }
@@ -104,21 +104,29 @@ impl Watch {
         result
     }
 
-    /// Calls user code that takes a record by value.
+    /// As [`Watch::over`], for user code that takes the records of a batch by value: `work` says by the
+    /// cursor which of them it hands over.
+    ///
+    /// Copies are made of all of them at once, which costs less than of one after the other.
     ///
     /// # Errors
     ///
-    /// What `call` reports.
-    #[inline]
-    pub fn on_owned<T: Serialize + Clone, R>(
+    /// As [`Watch::over`].
+    pub fn over_owned<T: Serialize + Clone, R>(
         &self,
-        index: usize,
-        record: T,
-        call: impl FnOnce(T) -> UserResult<R>,
+        records: Vec<T>,
+        work: impl FnOnce(vec::IntoIter<T>, &Cursor) -> UserResult<R>,
     ) -> UserResult<R> {
-        let copy = (is_plain::<T>() || self.telling.copies()).then(|| record.clone());
-        let subject = || Subject::Record { index, shown: copy.as_ref().and_then(shown) };
-        self.with(subject, || call(record))
+        let copies = (is_plain::<T>() || self.telling.copies()).then(|| records.clone());
+        let cursor = Cursor::default();
+        caught(|| work(records.into_iter(), &cursor)).map_err(|error| {
+            let subject = cursor.get().map(|index| {
+                let copy = copies.as_ref().and_then(|copies| copies.get(index));
+                Subject::Record { index, shown: copy.and_then(shown) }
+            });
+            self.failed.set(subject);
+            self.describe(error)
+        })
     }
 
     /// Calls user code with whatever `subject` tells, should it fail.
@@ -136,6 +144,37 @@ impl Watch {
         let result = call();
         guard.has_failed = result.is_err();
         result
+    }
+}
+
+/// Which record of a batch user code is at work on.
+#[derive(Default)]
+pub struct Cursor {
+    /// One more than its index, 0 if it is none.
+    at: Cell<usize>,
+}
+
+impl Cursor {
+    /// It is the one behind.
+    #[inline]
+    pub fn advance(&self) {
+        self.at.set(self.at.get() + 1);
+    }
+
+    /// It is this one.
+    #[inline]
+    pub fn set(&self, index: usize) {
+        self.at.set(index + 1);
+    }
+
+    /// It is none.
+    #[inline]
+    pub fn clear(&self) {
+        self.at.set(0);
+    }
+
+    fn get(&self) -> Option<usize> {
+        self.at.get().checked_sub(1)
     }
 }
 

@@ -123,25 +123,25 @@ impl<K: Key, T: Data, S: Fn(&T) -> K, F: Fold<K, T>> FoldOperator<K, T, S, F> {
         let Self { fold, keys, hashes, watch, .. } = self;
         let table = self.table.table_mut();
         let mut results = Vec::with_capacity(records.len());
-        let (mut records, mut keys) = (records.into_iter().enumerate(), keys.drain(..));
-        watch.over(|| {
+        let mut keys = keys.drain(..);
+        watch.over_owned(records, |records, cursor| {
+            let mut records = records.enumerate();
             for hashes in hashes.chunks(PREFETCH_WINDOW) {
+                cursor.clear();
                 table.prefetch(hashes);
                 for ((hash, (index, record)), key) in hashes.iter().zip(&mut records).zip(&mut keys)
                 {
-                    let out = watch.on_owned(index, record, |record| {
-                        let mut add = true;
-                        let value = table.get_or_insert_with(*hash, &key, || {
-                            let (value, takes_first) = fold.first(&record);
-                            add = takes_first;
-                            value
-                        });
-                        if add {
-                            fold.add(value, record)?;
-                        }
-                        fold.out(key, value)
-                    })?;
-                    results.push(out);
+                    cursor.set(index);
+                    let mut add = true;
+                    let value = table.get_or_insert_with(*hash, &key, || {
+                        let (value, takes_first) = fold.first(&record);
+                        add = takes_first;
+                        value
+                    });
+                    if add {
+                        fold.add(value, record)?;
+                    }
+                    results.push(fold.out(key, value)?);
                 }
             }
             Ok(())

@@ -15,7 +15,8 @@
 use std::{marker::PhantomData, panic::Location, sync::Arc};
 
 use tidegate_core::{
-    Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, Progress, Wakeup,
+    Batch, Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, Progress,
+    Wakeup,
     batch::{TARGET_LEN, typed},
     selector::KeySelector,
     user_code::{Subject, Watch, shown},
@@ -447,28 +448,27 @@ where
         let batch = typed::<T>(batch);
         self.selector.keys(&self.watch, &batch.records, &mut self.keys)?;
         hash_keys(&self.keys, &mut self.hashes);
-        let (mut records, mut keys) = (batch.into_timed().enumerate(), self.keys.drain(..));
-        let watch = &self.watch;
-        watch.over(|| {
+        let (Batch { records, times }, mut keys) = (batch, self.keys.drain(..));
+        self.watch.over_owned(records, |records, cursor| {
+            let mut records = records.enumerate();
             for hashes in self.hashes.chunks(PREFETCH_WINDOW) {
+                cursor.clear();
                 self.backend.prefetch(hashes);
-                let all = hashes.iter().zip(&mut records).zip(&mut keys);
-                for ((hash, (index, (record, timestamp))), key) in all {
+                for ((hash, (index, record)), key) in hashes.iter().zip(&mut records).zip(&mut keys)
+                {
+                    cursor.set(index);
                     self.backend.set_current(*hash, key.clone());
                     let mut context = ProcessContext {
                         key: &key,
                         backend: &mut self.backend,
                         out: &mut self.out,
-                        timestamp,
+                        timestamp: times.as_ref().map(|times| times[index]),
                         watermark: self.watermark,
                         now,
                         ending: None,
                         unreached: None,
                     };
-                    let function = &mut self.function;
-                    watch.on_owned(index, record, |record| {
-                        function.on_record(record, &mut context)
-                    })?;
+                    self.function.on_record(record, &mut context)?;
                     self.unreached = self.unreached.or(context.unreached);
                     self.out.hand_on(out)?;
                 }

@@ -31,11 +31,12 @@ impl<T: Data, U: Data, F: FnMut(T) -> Result<U> + 'static> Operator for Map<T, U
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         let Batch { records, times } = typed::<T>(batch);
         let Self { function, watch, .. } = self;
-        let records = watch.over(|| {
-            let records = records.into_iter().enumerate();
-            records
-                .map(|(index, record)| watch.on_owned(index, record, &mut *function))
-                .collect::<Result<Vec<U>>>()
+        let records = watch.over_owned(records, |records, cursor| {
+            let made = records.map(|record| {
+                cursor.advance();
+                function(record)
+            });
+            made.collect::<Result<Vec<U>>>()
         });
         out.emit(Box::new(Batch { records: records?, times }))
     }
@@ -105,18 +106,19 @@ where
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         let mut made = Batch::default();
         let Self { function, watch, .. } = self;
-        watch.over(|| {
-            for (index, (record, time)) in typed::<T>(batch).into_timed().enumerate() {
+        let Batch { records, times } = typed::<T>(batch);
+        let mut times = times.map(Vec::into_iter);
+        watch.over_owned(records, |records, cursor| {
+            for record in records {
+                cursor.advance();
+                let time = times.as_mut().and_then(Iterator::next);
                 // What the function returns may have more of its work to do.
-                watch.on_owned(index, record, |record| {
-                    for next in function(record)? {
-                        made.push_at(next, time);
-                        if made.len() >= TARGET_LEN {
-                            out.emit(Box::new(std::mem::take(&mut made)))?;
-                        }
+                for next in function(record)? {
+                    made.push_at(next, time);
+                    if made.len() >= TARGET_LEN {
+                        out.emit(Box::new(std::mem::take(&mut made)))?;
                     }
-                    Ok(())
-                })?;
+                }
             }
             Ok(())
         })?;

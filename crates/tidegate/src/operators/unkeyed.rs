@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use tidegate_core::{
-    Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, batch::typed,
+    Batch, Data, ErasedBatch, Operator, OperatorContext, OperatorSnapshot, Output, batch::typed,
     user_code::Watch,
 };
 use tidegate_state::{
@@ -130,12 +130,14 @@ impl<T: Data, P: UnkeyedProcess<T>> Operator for UnkeyedOperator<T, P> {
     }
 
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
-        let watch = &self.watch;
-        watch.over(|| {
-            for (index, (record, timestamp)) in typed::<T>(batch).into_timed().enumerate() {
+        let Batch { records, times } = typed::<T>(batch);
+        let mut times = times.map(Vec::into_iter);
+        self.watch.over_owned(records, |records, cursor| {
+            for record in records {
+                cursor.advance();
+                let timestamp = times.as_mut().and_then(Iterator::next);
                 let mut context = UnkeyedContext { out: &mut self.out, timestamp };
-                let function = &mut self.function;
-                watch.on_owned(index, record, |record| function.on_record(record, &mut context))?;
+                self.function.on_record(record, &mut context)?;
                 self.out.hand_on(out)?;
             }
             Ok(())

@@ -192,10 +192,15 @@ impl Dispatcher {
             }
             if let Some(ha) = &dispatcher.0.ha
                 && is_over
-                && let Err(error) = ha.remove_job(id, &artifact).await
             {
-                let error = chain(&error);
-                error!(job = %id, error, "the job has ended, and its record could not be deleted");
+                match ha.remove_job(id, &artifact).await {
+                    // In this order: see there.
+                    Ok(()) => handle.forget_log().await,
+                    Err(error) => {
+                        let error = chain(&error);
+                        error!(job = %id, error, "the job has ended, and its record could not be deleted");
+                    }
+                }
             }
             let mut jobs = dispatcher.lock();
             if let Some(job) = jobs.get_mut(&id) {

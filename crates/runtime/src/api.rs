@@ -7,11 +7,14 @@ use serde::{Deserialize, Serialize};
 use tidegate_checkpoint::coordinator::{AfterSavepoint, Wish};
 use tidegate_core::plan::SharedPlan;
 use tidegate_snapshot::manifest::SnapshotForm;
+use tidegate_storage::log::JobLog;
 use tidegate_types::{
     ErrorKind, JobId, MaxParallelism, Parallelism, UserResult,
+    error::chain,
     options::{JobOptions, Secret},
 };
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::warn;
 
 use crate::{
     stats::{JobStats, SharedStats},
@@ -156,7 +159,22 @@ pub(crate) type Reply = oneshot::Sender<Result<String, String>>;
 pub struct JobHandle {
     pub(crate) requests: mpsc::UnboundedSender<Request>,
     pub(crate) stats: SharedStats,
-    pub(crate) end: watch::Receiver<Option<Result<JobResult, JobError>>>,
+    pub(crate) end: watch::Receiver<Option<Ended>>,
+}
+
+/// How a job has ended.
+#[derive(Clone)]
+pub(crate) struct Ended {
+    pub(crate) result: Result<JobResult, JobError>,
+    /// Its log, if there is nothing left to go on from and a JobManager has the job on record: whoever
+    /// found that record and no log would start the job anew, so that the record has to go first.
+    pub(crate) log: Option<JobLog>,
+}
+
+impl From<Result<JobResult, JobError>> for Ended {
+    fn from(result: Result<JobResult, JobError>) -> Self {
+        Self { result, log: None }
+    }
 }
 
 impl JobHandle {
@@ -346,13 +364,26 @@ impl JobHandle {
     ///
     /// Why the job failed for good.
     pub async fn wait(&self) -> Result<JobResult, JobError> {
+        self.ended().await.result
+    }
+
+    /// Deletes the log of a job that has ended and left nothing to go on from, once no JobManager has
+    /// the job on record any more.
+    pub async fn forget_log(&self) {
+        let Some(log) = self.ended().await.log else { return };
+        if let Err(error) = log.forget().await {
+            warn!(run = log.run().name, error = chain(&error), "the job's log stays");
+        }
+    }
+
+    async fn ended(&self) -> Ended {
         let mut end = self.end.clone();
         match end.wait_for(Option::is_some).await {
             Ok(end) => end.clone().expect("waited for until it is there"),
-            Err(_) => Err(JobError::new(
-                ErrorKind::Internal,
-                "the job's coordinator ended without a result",
-            )),
+            Err(_) => {
+                let message = "the job's coordinator ended without a result";
+                Err(JobError::new(ErrorKind::Internal, message)).into()
+            }
         }
     }
 

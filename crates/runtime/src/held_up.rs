@@ -6,7 +6,7 @@ use tidegate_types::{AttemptId, Clock};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    api::{JobError, JobHandle, JobResult, JobSettings, JobStatus, Request},
+    api::{Ended, JobError, JobHandle, JobResult, JobSettings, JobStatus, Request},
     stats::{AttemptFailure, SharedStats},
 };
 
@@ -14,7 +14,7 @@ use crate::{
 pub struct HeldUp {
     stats: SharedStats,
     requests: mpsc::UnboundedReceiver<Request>,
-    end: watch::Sender<Option<Result<JobResult, JobError>>>,
+    end: watch::Sender<Option<Ended>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -60,7 +60,7 @@ impl HeldUp {
         self.stats.set_status(status, self.clock.now());
         let result = JobResult { status, savepoint: None, stats: self.stats.get() };
         // Nobody waits for a job whose handles are all gone.
-        let _ = self.end.send(Some(Ok(result.clone())));
+        let _ = self.end.send(Some(Ok(result.clone()).into()));
         result
     }
 }

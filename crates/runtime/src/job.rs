@@ -21,7 +21,7 @@ use tidegate_types::{
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    api::{JobError, JobHandle, JobResult, JobSettings, JobSpec, JobStatus, Request},
+    api::{Ended, JobError, JobHandle, JobResult, JobSettings, JobSpec, JobStatus, Request},
     describe::{JobDescription, JobPlan},
     embedded::{EmbeddedAttempts, LocalProgram},
     follow::Follower,
@@ -102,10 +102,10 @@ fn spawn(spec: JobSpec, clock: Arc<dyn Clock>) -> Result<(JobHandle, JobThread),
                 }
             };
             let _ = started.send(Ok(()));
-            master.run().await
+            master.run().await.result
         });
         // Nobody waits for a job whose handles are all gone.
-        let _ = end_sender.send(Some(result.clone()));
+        let _ = end_sender.send(Some(result.clone().into()));
         result
     };
     let thread = std::thread::Builder::new()
@@ -388,7 +388,7 @@ pub async fn newest_recorded(settings: &JobSettings) -> Result<Option<Checkpoint
     Ok(recorded.iter().map(|snapshot| snapshot.checkpoint).max())
 }
 
-type End = watch::Sender<Option<Result<JobResult, JobError>>>;
+type End = watch::Sender<Option<Ended>>;
 
 fn hold(
     settings: &JobSettings,
@@ -402,9 +402,9 @@ fn hold(
 
 fn set_going(master: JobMaster, end: End) {
     tokio::spawn(async move {
-        let result = master.run().await;
+        let ended = master.run().await;
         // Nobody waits for a job whose handles are all gone.
-        let _ = end.send(Some(result));
+        let _ = end.send(Some(ended));
     });
 }
 

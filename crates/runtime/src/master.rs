@@ -40,7 +40,7 @@ use tracing::{error, info};
 pub use self::attempts::{AttemptStart, Attempts, RunningAttempt};
 use self::{farewell::Farewell, handover::Handover, tell::Sample, under_way::UnderWay};
 use crate::{
-    api::{JobError, JobResult, JobSettings, JobStatus, Reply, Request},
+    api::{Ended, JobError, JobResult, JobSettings, JobStatus, Reply, Request},
     describe::JobPlan,
     prepare::{Beginning, Prepared, Stores},
     stats::{Location, SharedStats},
@@ -202,7 +202,7 @@ impl JobMaster {
     }
 
     /// Runs attempts until the job ends.
-    pub(crate) async fn run(mut self) -> Result<JobResult, JobError> {
+    pub(crate) async fn run(mut self) -> Ended {
         let result = loop {
             match self.run_attempt().await {
                 AttemptEnd::Closed(status) => break Ok(self.ended(status)),
@@ -239,8 +239,8 @@ impl JobMaster {
         while self.deletions.join_next().await.is_some() {}
         let is_over = matches!(&result, Ok(result) if result.status != JobStatus::Suspended);
         // Without anything to go on from the log says nothing any more.
-        self.tenure.end(is_over && self.coordinator.retained().is_empty()).await;
-        result
+        let log = self.tenure.end(is_over && self.coordinator.retained().is_empty()).await;
+        Ended { result, log }
     }
 
     /// Tells the coordinator, and does what it wants done; `attempt` is there while one runs.

@@ -197,10 +197,9 @@ impl Tenure {
         superseded.copied().chain([self.log.run().token]).collect()
     }
 
-    /// The run has ended. With nothing left to go on from, `forget` the log too, unless a
-    /// JobManager has a record of the job, which goes after this: whoever found that and no log
-    /// would start anew a job that has ended.
-    pub(crate) async fn end(self, forget: bool) {
+    /// The run has ended. With nothing left to go on from, `forget` the log too, or hand it back where a
+    /// JobManager has the job on record: see [`Ended`](crate::api::Ended).
+    pub(crate) async fn end(self, forget: bool) -> Option<JobLog> {
         let is_recorded = self.log.run().rank.is_some();
         if forget
             && !is_recorded
@@ -209,5 +208,6 @@ impl Tenure {
             warn!(run = self.log.run().name, error = chain(&error), "the job's log stays");
         }
         self.presence.leave(forget).await;
+        (forget && is_recorded).then_some(self.log)
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use tidegate_cluster::dispatcher::{Submission, SubmitError};
 use tidegate_runtime::JobStatus;
 use tidegate_testing::{
-    folders::{checkpoints, forge_later, is_complete, unfinished},
+    folders::{checkpoints, entries, forge_later, is_complete, unfinished},
     process::{flights, stuck},
 };
 use tidegate_types::JobId;
@@ -72,6 +72,10 @@ async fn a_damaged_record_holds_no_other_job_up() {
     cluster.wait_for_status(id, JobStatus::Finished).await;
     site.assert_results();
     assert!(damaged.exists(), "it is left to whoever can mend it");
+    // Behind its record, so that whoever finds one finds the other.
+    let log = site.path().join(format!("out/checkpoints/{id}/log"));
+    wait_for("the job's log to go", || entries(&log).is_empty().then_some(())).await;
+    assert!(!site.path().join(format!("ha/test/jobs/{id}")).exists(), "its record is gone");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,6 +35,8 @@ pub struct KeyRouter<T, K, F> {
     watch: Watch,
     parallelism: Parallelism,
     max_parallelism: MaxParallelism,
+    /// Those of the batch at hand; kept for its memory alone.
+    receivers: Vec<u32>,
     partial: Vec<Batch<T>>,
     capacity: usize,
     key: PhantomData<fn() -> K>,
@@ -53,38 +55,39 @@ impl<T: Data, K: Serialize, F: Fn(&T) -> K + 'static> KeyRouter<T, K, F> {
             watch: Watch::default(),
             parallelism,
             max_parallelism,
+            receivers: Vec::new(),
             partial: (0..receivers).map(|_| Batch::default()).collect(),
             capacity: TARGET_LEN,
             key: PhantomData,
         }
     }
 
+    /// The receivers of all records first: what fails is told by the record, which is still there then.
     fn route_all(&mut self, batch: Batch<T>, deliver: Deliver<'_>) -> UserResult<()> {
-        let Self { selector, watch, partial, capacity, .. } = self;
+        let Self { selector, watch, receivers, partial, capacity, .. } = self;
         let (parallelism, max) = (self.parallelism, self.max_parallelism);
-        let receiver = |index: usize, record: &T, select: &F| {
+        receivers.clear();
+        receivers.reserve(batch.len());
+        selector.each(watch, &batch.records, |key| {
             // A key that can't be written is the selector's affair, too.
-            let hash = watch.seen(index, record, |record| KeyHash::of(&select(record)));
-            hash.group(max).owner(parallelism, max).get() as usize
-        };
-        selector.over(watch, |select| {
-            for (index, (record, time)) in batch.into_timed().enumerate() {
-                let receiver = receiver(index, &record, select);
-                let partial = &mut partial[receiver];
-                // A batch has event times for all of its records, or for none.
-                if partial.times.is_some() != time.is_some() && !partial.is_empty() {
-                    deliver(receiver, Box::new(std::mem::take(partial)));
-                }
-                if partial.records.capacity() == 0 {
-                    partial.records.reserve_exact(*capacity);
-                }
-                partial.push_at(record, time);
-                if partial.len() >= *capacity {
-                    deliver(receiver, Box::new(std::mem::take(partial)));
-                }
+            receivers.push(KeyHash::of(&key).group(max).owner(parallelism, max).get());
+        })?;
+        for ((record, time), receiver) in batch.into_timed().zip(receivers.iter()) {
+            let receiver = *receiver as usize;
+            let partial = &mut partial[receiver];
+            // A batch has event times for all of its records, or for none.
+            if partial.times.is_some() != time.is_some() && !partial.is_empty() {
+                deliver(receiver, Box::new(std::mem::take(partial)));
             }
-            Ok(())
-        })
+            if partial.records.capacity() == 0 {
+                partial.records.reserve_exact(*capacity);
+            }
+            partial.push_at(record, time);
+            if partial.len() >= *capacity {
+                deliver(receiver, Box::new(std::mem::take(partial)));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -23,14 +23,27 @@ impl<F> KeySelector<F> {
         Self { select, uid, place }
     }
 
-    /// Runs `work`, which selects keys while `watch` watches; a failure of the selector names it.
+    /// Calls `take` with the key of each of `records`, in their order. A failure of the selector names it,
+    /// and so does one of `take`: what can't be done with a key is its affair.
     ///
     /// # Errors
     ///
-    /// That failure, or whatever else `work` reports.
-    pub fn over<R>(&self, watch: &Watch, work: impl FnOnce(&F) -> UserResult<R>) -> UserResult<R> {
-        let blame = |error| OperatorError::blame_selector(&self.uid, self.place, error);
-        watch.over(|| work(&self.select)).map_err(blame)
+    /// That failure.
+    #[inline]
+    pub fn each<T: Serialize, K>(
+        &self,
+        watch: &Watch,
+        records: &[T],
+        mut take: impl FnMut(K),
+    ) -> UserResult<()>
+    where
+        F: Fn(&T) -> K,
+    {
+        let selected = watch.over_each(records, |record| {
+            take((self.select)(record));
+            Ok(())
+        });
+        selected.map_err(|error| OperatorError::blame_selector(&self.uid, self.place, error))
     }
 
     /// The keys of all `records`, in their order, instead of what `keys` held.
@@ -48,10 +61,7 @@ impl<F> KeySelector<F> {
         F: Fn(&T) -> K,
     {
         keys.clear();
-        self.over(watch, |select| {
-            let records = records.iter().enumerate();
-            keys.extend(records.map(|(index, record)| watch.seen(index, record, select)));
-            Ok(())
-        })
+        keys.reserve(records.len());
+        self.each(watch, records, |key| keys.push(key))
     }
 }

@@ -1,8 +1,9 @@
 //! Calls of user code: a panic becomes an error, and an error tells on which record it came.
 //!
 //! ```text
-//!   operator: Watch::over( Watch::on(record, user code) ) --Failed--> OperatorError::blame --> attempt
-//!             Watch::over_owned( records, user code )
+//!   operator: Watch::over_each(records, user code) --Failed--> OperatorError::blame --> attempt
+//!             Watch::over_owned(records, user code)
+//!             Watch::over( Watch::with(timer, user code) )
 //! ```
 //!
 //! Nothing is done per record as long as all is well: a record is only put into words once the code

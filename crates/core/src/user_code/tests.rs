@@ -4,6 +4,7 @@ use serde::{Serialize, Serializer};
 use tidegate_types::error::{chain, throw};
 
 use super::*;
+use crate::selector::KeySelector;
 
 #[derive(Clone, Serialize)]
 struct Numbered {
@@ -19,13 +20,13 @@ fn told(work: impl FnOnce(&Watch) -> UserResult<()>) -> String {
 
 #[test]
 fn an_error_and_a_panic_tell_the_record() {
-    let record = Numbered { n: 7 };
-    let message = told(|watch| watch.on(3, &record, |_| Err("no sevens".into())));
-    assert_eq!(message, "map at main.rs:7 failed on {\"n\":7}: no sevens");
-    let message = told(|watch| watch.on(3, &record, |_| panic!("no {}", 7)));
-    assert_eq!(message, "map at main.rs:7 failed on {\"n\":7}: panicked: no 7");
-    let both = vec![Numbered { n: 6 }, record];
+    let all = [Numbered { n: 6 }, Numbered { n: 7 }];
     let refuse = |record: Numbered| if record.n == 7 { Err("no sevens".into()) } else { Ok(()) };
+    let message = told(|watch| watch.over_each(&all, |record| refuse(record.clone())));
+    assert_eq!(message, "map at main.rs:7 failed on {\"n\":7}: no sevens");
+    let message = told(|watch| watch.over_each(&all[1..], |record| panic!("no {}", record.n)));
+    assert_eq!(message, "map at main.rs:7 failed on {\"n\":7}: panicked: no 7");
+    let both = all.to_vec();
     let message = told(|watch| {
         watch.over_owned(both.clone(), |mut records, cursor| {
             records.try_for_each(|record| {
@@ -70,13 +71,13 @@ fn what_is_taken_by_value_is_copied_where_that_costs_nothing_or_where_it_was_ask
 #[test]
 fn what_fails_in_an_operator_behind_is_not_told_of_this_one() {
     let message = told(|watch| {
-        watch.on(3, &Numbered { n: 7 }, |_| {
+        watch.over_each(&[Numbered { n: 7 }], |_| {
             Err(OperatorError::blame(&"behind".into(), "filter at main.rs:8", "no".into()))
         })
     });
     assert_eq!(message, "operator `behind` (filter at main.rs:8) failed: no");
     let message = told(|watch| {
-        watch.on(3, &Numbered { n: 7 }, |_| Ok(()))?;
+        watch.over_each(&[Numbered { n: 7 }], |_| Ok(()))?;
         Err("it can't be handed on".into())
     });
     assert_eq!(message, "map at main.rs:7 failed: it can't be handed on");
@@ -87,8 +88,8 @@ fn a_key_selector_is_named_with_its_place_and_the_record() {
     let place = Location::caller();
     let watch = Watch::default();
     let select = |record: &Numbered| -> u64 { panic!("no key for {}", record.n) };
-    let error = watch.over(|| Ok(watch.seen(0, &Numbered { n: 7 }, select))).expect_err("it fails");
-    let error = OperatorError::blame_selector(&"count".into(), place, error);
+    let selector = KeySelector::new(select, "count".into(), place);
+    let error = selector.each(&watch, &[Numbered { n: 7 }], drop).expect_err("it fails");
     let error = OperatorError::blame(&"another".into(), "source at main.rs:1", error);
     let expected = format!(
         "the key selector of `count` ({}:{}) panicked on {{\"n\":7}}: no key for 7",
@@ -159,7 +160,7 @@ fn a_record_that_can_not_be_shown_hides_no_failure() {
     }
 
     for show in [|| "it has no form", || panic!("it has none at all")] {
-        let message = told(|watch| watch.on(0, &Hidden(show), |_| panic!("first")));
+        let message = told(|watch| watch.over_each(&[Hidden(show)], |_| panic!("first")));
         assert_eq!(message, "map at main.rs:7 failed: panicked: first");
     }
 }

@@ -78,30 +78,25 @@ impl Watch {
         }
     }
 
-    /// Calls user code with a record.
+    /// As [`Watch::over`], with `work` for each of `records`, in their order. They are there afterwards,
+    /// so that nothing has to be kept of them meanwhile.
     ///
     /// # Errors
     ///
-    /// What `call` reports.
-    #[inline]
-    pub fn on<T: Serialize, R>(
+    /// As [`Watch::over`].
+    pub fn over_each<T: Serialize>(
         &self,
-        index: usize,
-        record: &T,
-        call: impl FnOnce(&T) -> UserResult<R>,
-    ) -> UserResult<R> {
-        let subject = || Subject::Record { index, shown: shown(record) };
-        self.with(subject, || call(record))
-    }
-
-    /// As [`Watch::on`], for user code that reports no errors.
-    #[inline]
-    pub fn seen<T: Serialize, R>(&self, index: usize, record: &T, call: impl FnOnce(&T) -> R) -> R {
-        let subject = || Subject::Record { index, shown: shown(record) };
-        let mut guard = Guard { watch: self, subject, has_failed: true };
-        let result = call(record);
-        guard.has_failed = false;
-        result
+        records: &[T],
+        mut work: impl FnMut(&T) -> UserResult<()>,
+    ) -> UserResult<()> {
+        let cursor = Cursor::default();
+        let all = || {
+            records.iter().try_for_each(|record| {
+                cursor.advance();
+                work(record)
+            })
+        };
+        caught(all).map_err(|error| self.describe_at(&cursor, Some(records), error))
     }
 
     /// As [`Watch::over`], for user code that takes the records of a batch by value: `work` says by the
@@ -119,14 +114,23 @@ impl Watch {
     ) -> UserResult<R> {
         let copies = (is_plain::<T>() || self.telling.copies()).then(|| records.clone());
         let cursor = Cursor::default();
-        caught(|| work(records.into_iter(), &cursor)).map_err(|error| {
-            let subject = cursor.get().map(|index| {
-                let copy = copies.as_ref().and_then(|copies| copies.get(index));
-                Subject::Record { index, shown: copy.and_then(shown) }
-            });
-            self.failed.set(subject);
-            self.describe(error)
-        })
+        caught(|| work(records.into_iter(), &cursor))
+            .map_err(|error| self.describe_at(&cursor, copies.as_deref(), error))
+    }
+
+    #[cold]
+    fn describe_at<T: Serialize>(
+        &self,
+        cursor: &Cursor,
+        records: Option<&[T]>,
+        error: BoxError,
+    ) -> BoxError {
+        let subject = cursor.get().map(|index| {
+            let record = records.and_then(|records| records.get(index));
+            Subject::Record { index, shown: record.and_then(shown) }
+        });
+        self.failed.set(subject);
+        self.describe(error)
     }
 
     /// Calls user code with whatever `subject` tells, should it fail.

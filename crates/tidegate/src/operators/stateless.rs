@@ -50,13 +50,22 @@ impl<T: Data, U: Data, F: FnMut(T) -> Result<U> + 'static> Operator for Map<T, U
 pub(crate) struct Filter<T, F> {
     function: F,
     watch: Watch,
+    /// Which records of the batch at hand are kept; kept for its memory alone.
+    keep: Vec<bool>,
     types: PhantomData<fn(T)>,
 }
 
 impl<T, F> Filter<T, F> {
     pub(crate) fn new(function: F) -> Self {
-        Self { function, watch: Watch::default(), types: PhantomData }
+        Self { function, watch: Watch::default(), keep: Vec::new(), types: PhantomData }
     }
+}
+
+/// Those of `all` whose place in `keep` says so.
+fn retained<T>(mut all: Vec<T>, keep: &[bool]) -> Vec<T> {
+    let mut keep = keep.iter();
+    all.retain(|_| keep.next().is_some_and(|keep| *keep));
+    all
 }
 
 impl<T: Data, F: FnMut(&T) -> Result<bool> + 'static> Operator for Filter<T, F> {
@@ -65,17 +74,15 @@ impl<T: Data, F: FnMut(&T) -> Result<bool> + 'static> Operator for Filter<T, F> 
     }
 
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
-        let mut kept = Batch::default();
-        let Self { function, watch, .. } = self;
-        watch.over(|| {
-            for (index, (record, time)) in typed::<T>(batch).into_timed().enumerate() {
-                if watch.on(index, &record, &mut *function)? {
-                    kept.push_at(record, time);
-                }
-            }
+        let Batch { records, times } = typed::<T>(batch);
+        let Self { function, watch, keep, .. } = self;
+        keep.clear();
+        watch.over_each(&records, |record| {
+            keep.push(function(record)?);
             Ok(())
         })?;
-        out.emit(Box::new(kept))
+        let times = times.map(|times| retained(times, keep));
+        out.emit(Box::new(Batch { records: retained(records, keep), times }))
     }
 }
 
@@ -147,10 +154,7 @@ impl<T: Data, F: FnMut(&T) -> Result<()> + 'static> Operator for Inspect<T, F> {
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         let batch = typed::<T>(batch);
         let Self { function, watch, .. } = self;
-        watch.over(|| {
-            let mut records = batch.records.iter().enumerate();
-            records.try_for_each(|(index, record)| watch.on(index, record, &mut *function))
-        })?;
+        watch.over_each(&batch.records, function)?;
         out.emit(Box::new(batch))
     }
 

@@ -109,11 +109,10 @@ impl<T: Data, F: FnMut(&T) -> Result<EventTime> + 'static> Operator for AssignTi
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         let records = typed::<T>(batch).records;
         let Self { extract, watch, .. } = self;
-        let times = watch.over(|| {
-            let records = records.iter().enumerate();
-            records
-                .map(|(index, record)| watch.on(index, record, &mut *extract))
-                .collect::<Result<Vec<_>>>()
+        let mut times = Vec::with_capacity(records.len());
+        watch.over_each(&records, |record| {
+            times.push(extract(record)?);
+            Ok(())
         })?;
         self.latest = self.latest.max(times.iter().copied().max());
         let now = self.clock.monotonic();

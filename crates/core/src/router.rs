@@ -35,8 +35,6 @@ pub struct KeyRouter<T, K, F> {
     watch: Watch,
     parallelism: Parallelism,
     max_parallelism: MaxParallelism,
-    /// Those of the batch at hand; kept for its memory alone.
-    receivers: Vec<u32>,
     partial: Vec<Batch<T>>,
     capacity: usize,
     key: PhantomData<fn() -> K>,
@@ -52,42 +50,42 @@ impl<T: Data, K: Serialize, F: Fn(&T) -> K + 'static> KeyRouter<T, K, F> {
         let receivers = parallelism.get() as usize;
         Self {
             selector,
-            watch: Watch::default(),
+            watch: Watch::default().sparing(),
             parallelism,
             max_parallelism,
-            receivers: Vec::new(),
             partial: (0..receivers).map(|_| Batch::default()).collect(),
             capacity: TARGET_LEN,
             key: PhantomData,
         }
     }
 
-    /// The receivers of all records first: what fails is told by the record, which is still there then.
     fn route_all(&mut self, batch: Batch<T>, deliver: Deliver<'_>) -> UserResult<()> {
-        let Self { selector, watch, receivers, partial, capacity, .. } = self;
-        let (parallelism, max) = (self.parallelism, self.max_parallelism);
-        receivers.clear();
-        receivers.reserve(batch.len());
-        selector.each(watch, &batch.records, |key| {
-            // A key that can't be written is the selector's affair, too.
-            receivers.push(KeyHash::of(&key).group(max).owner(parallelism, max).get());
-        })?;
-        for ((record, time), receiver) in batch.into_timed().zip(receivers.iter()) {
-            let receiver = *receiver as usize;
-            let partial = &mut partial[receiver];
-            // A batch has event times for all of its records, or for none.
-            if partial.times.is_some() != time.is_some() && !partial.is_empty() {
-                deliver(receiver, Box::new(std::mem::take(partial)));
+        let Self { selector, watch, partial, capacity, .. } = self;
+        let (parallelism, max, capacity) = (self.parallelism, self.max_parallelism, *capacity);
+        let Batch { records, times } = batch;
+        // All that the loop works on is moved into it, to be held in registers.
+        selector.over_owned(watch, records, move |select, records, cursor| {
+            let mut times = times.map(Vec::into_iter);
+            for record in records {
+                cursor.advance();
+                let group = KeyHash::of(&select(&record)).group(max);
+                let receiver = group.owner(parallelism, max).get() as usize;
+                let time = times.as_mut().and_then(Iterator::next);
+                let partial = &mut partial[receiver];
+                // A batch has event times for all of its records, or for none.
+                if partial.times.is_some() != time.is_some() && !partial.is_empty() {
+                    deliver(receiver, Box::new(std::mem::take(partial)));
+                }
+                if partial.records.capacity() == 0 {
+                    partial.records.reserve_exact(capacity);
+                }
+                partial.push_at(record, time);
+                if partial.len() >= capacity {
+                    deliver(receiver, Box::new(std::mem::take(partial)));
+                }
             }
-            if partial.records.capacity() == 0 {
-                partial.records.reserve_exact(*capacity);
-            }
-            partial.push_at(record, time);
-            if partial.len() >= *capacity {
-                deliver(receiver, Box::new(std::mem::take(partial)));
-            }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 

@@ -1,11 +1,11 @@
 //! Key selectors as a program gives them, and what is told when one fails.
 
-use std::panic::Location;
+use std::{panic::Location, vec};
 
 use serde::Serialize;
 use tidegate_types::{OperatorUid, UserResult};
 
-use crate::user_code::{OperatorError, Watch};
+use crate::user_code::{Cursor, OperatorError, Watch};
 
 /// A key selector, with where a person finds it: it is called by the operator whose state is found by
 /// its keys, and by the routers in front of that.
@@ -44,6 +44,25 @@ impl<F> KeySelector<F> {
             Ok(())
         });
         selected.map_err(|error| OperatorError::blame_selector(&self.uid, self.place, error))
+    }
+
+    /// Runs `work`, which selects the keys of the records of a batch and hands these on; it says by the
+    /// cursor which one it is at. A failure names the selector.
+    ///
+    /// # Errors
+    ///
+    /// That failure.
+    #[inline]
+    pub fn over_owned<T: Serialize + Clone>(
+        &self,
+        watch: &Watch,
+        records: Vec<T>,
+        work: impl FnOnce(&F, vec::IntoIter<T>, &Cursor) -> UserResult<()>,
+    ) -> UserResult<()> {
+        let select = &self.select;
+        let routed =
+            watch.over_owned(records, move |records, cursor| work(select, records, cursor));
+        routed.map_err(|error| OperatorError::blame_selector(&self.uid, self.place, error))
     }
 
     /// The keys of all `records`, in their order, instead of what `keys` held.

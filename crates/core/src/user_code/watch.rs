@@ -49,6 +49,8 @@ impl Telling {
 #[derive(Default)]
 pub struct Watch {
     telling: Telling,
+    /// Whether copies are made only when they are told of.
+    spares: bool,
     /// What failed.
     failed: Cell<Option<Subject>>,
 }
@@ -57,7 +59,14 @@ impl Watch {
     /// One that makes copies as it is told.
     #[must_use]
     pub fn new(telling: &Telling) -> Self {
-        Self { telling: telling.clone(), failed: Cell::new(None) }
+        Self { telling: telling.clone(), ..Self::default() }
+    }
+
+    /// The same, which makes no copies of its own accord: for where a copy of a batch would take the
+    /// room in the cache that the work needs.
+    #[must_use]
+    pub fn sparing(self) -> Self {
+        Self { spares: true, ..self }
     }
 
     /// Runs what an operator does with a batch, and says of a failure what user code was handed.
@@ -99,6 +108,40 @@ impl Watch {
         caught(all).map_err(|error| self.describe_at(&cursor, Some(records), error))
     }
 
+    /// As [`Watch::over`], with a `look` at each of `records`, which `take` is handed with what came of
+    /// it. Only a failure of `look` is told of the record.
+    ///
+    /// # Errors
+    ///
+    /// As [`Watch::over`].
+    pub fn over_lent<T: Serialize, L>(
+        &self,
+        records: Vec<T>,
+        mut look: impl FnMut(&T) -> UserResult<L>,
+        mut take: impl FnMut(T, L),
+    ) -> UserResult<()> {
+        let (count, looks) = (records.len(), Cell::new(false));
+        let mut records = records.into_iter();
+        let all = caught(|| {
+            // It stays where it is until it has been looked at, to be there should that fail.
+            while let Some(record) = records.as_slice().first() {
+                looks.set(true);
+                let looked = look(record)?;
+                looks.set(false);
+                if let Some(record) = records.next() {
+                    take(record, looked);
+                }
+            }
+            Ok(())
+        });
+        all.map_err(|error| {
+            let index = count - records.len();
+            let shown = || records.as_slice().first().and_then(shown);
+            self.failed.set(looks.get().then(|| Subject::Record { index, shown: shown() }));
+            self.describe(error)
+        })
+    }
+
     /// As [`Watch::over`], for user code that takes the records of a batch by value: `work` says by the
     /// cursor which of them it hands over.
     ///
@@ -112,7 +155,8 @@ impl Watch {
         records: Vec<T>,
         work: impl FnOnce(vec::IntoIter<T>, &Cursor) -> UserResult<R>,
     ) -> UserResult<R> {
-        let copies = (is_plain::<T>() || self.telling.copies()).then(|| records.clone());
+        let is_cheap = is_plain::<T>() && !self.spares;
+        let copies = (is_cheap || self.telling.copies()).then(|| records.clone());
         let cursor = Cursor::default();
         caught(|| work(records.into_iter(), &cursor))
             .map_err(|error| self.describe_at(&cursor, copies.as_deref(), error))

@@ -112,7 +112,8 @@ impl<K: Key, T: Data, S: Fn(&T) -> K, F: Fold<K, T>> FoldOperator<K, T, S, F> {
             table.table_mut().check_keys();
         }
         restore_keyed(&context.uid, &context.restored, |sources| table.restore(sources))?;
-        let (keys, hashes, watch) = (Vec::new(), Vec::new(), Watch::new(&context.telling));
+        let (keys, hashes) = (Vec::new(), Vec::new());
+        let watch = Watch::new(&context.telling).sparing();
         Ok(Self { selector, watch, fold, table, range, keys, hashes, types: PhantomData })
     }
 
@@ -122,16 +123,15 @@ impl<K: Key, T: Data, S: Fn(&T) -> K, F: Fold<K, T>> FoldOperator<K, T, S, F> {
         hash_keys(&self.keys, &mut self.hashes);
         let Self { fold, keys, hashes, watch, .. } = self;
         let table = self.table.table_mut();
-        let mut results = Vec::with_capacity(records.len());
-        let mut keys = keys.drain(..);
-        watch.over_owned(records, |records, cursor| {
-            let mut records = records.enumerate();
+        let keys = keys.drain(..);
+        // All that the loop works on is moved into it, to be held in registers.
+        watch.over_owned(records, move |mut records, cursor| {
+            let mut results = Vec::with_capacity(records.len());
+            let mut keys = keys;
             for hashes in hashes.chunks(PREFETCH_WINDOW) {
-                cursor.clear();
                 table.prefetch(hashes);
-                for ((hash, (index, record)), key) in hashes.iter().zip(&mut records).zip(&mut keys)
-                {
-                    cursor.set(index);
+                for ((hash, record), key) in hashes.iter().zip(&mut records).zip(&mut keys) {
+                    cursor.advance();
                     let mut add = true;
                     let value = table.get_or_insert_with(*hash, &key, || {
                         let (value, takes_first) = fold.first(&record);
@@ -144,9 +144,8 @@ impl<K: Key, T: Data, S: Fn(&T) -> K, F: Fold<K, T>> FoldOperator<K, T, S, F> {
                     results.push(fold.out(key, value)?);
                 }
             }
-            Ok(())
-        })?;
-        Ok(results)
+            Ok(results)
+        })
     }
 }
 

@@ -50,22 +50,13 @@ impl<T: Data, U: Data, F: FnMut(T) -> Result<U> + 'static> Operator for Map<T, U
 pub(crate) struct Filter<T, F> {
     function: F,
     watch: Watch,
-    /// Which records of the batch at hand are kept; kept for its memory alone.
-    keep: Vec<bool>,
     types: PhantomData<fn(T)>,
 }
 
 impl<T, F> Filter<T, F> {
     pub(crate) fn new(function: F) -> Self {
-        Self { function, watch: Watch::default(), keep: Vec::new(), types: PhantomData }
+        Self { function, watch: Watch::default(), types: PhantomData }
     }
-}
-
-/// Those of `all` whose place in `keep` says so.
-fn retained<T>(mut all: Vec<T>, keep: &[bool]) -> Vec<T> {
-    let mut keep = keep.iter();
-    all.retain(|_| keep.next().is_some_and(|keep| *keep));
-    all
 }
 
 impl<T: Data, F: FnMut(&T) -> Result<bool> + 'static> Operator for Filter<T, F> {
@@ -75,14 +66,16 @@ impl<T: Data, F: FnMut(&T) -> Result<bool> + 'static> Operator for Filter<T, F> 
 
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         let Batch { records, times } = typed::<T>(batch);
-        let Self { function, watch, keep, .. } = self;
-        keep.clear();
-        watch.over_each(&records, |record| {
-            keep.push(function(record)?);
-            Ok(())
+        let Self { function, watch, .. } = self;
+        let mut kept = Batch::default();
+        let mut times = times.map(Vec::into_iter);
+        watch.over_lent(records, function, |record, is_kept| {
+            let time = times.as_mut().and_then(Iterator::next);
+            if is_kept {
+                kept.push_at(record, time);
+            }
         })?;
-        let times = times.map(|times| retained(times, keep));
-        out.emit(Box::new(Batch { records: retained(records, keep), times }))
+        out.emit(Box::new(kept))
     }
 }
 

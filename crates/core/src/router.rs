@@ -66,22 +66,27 @@ impl<T: Data, K: Serialize, F: Fn(&T) -> K + 'static> KeyRouter<T, K, F> {
         // All that the loop works on is moved into it, to be held in registers.
         selector.over_owned(watch, records, move |select, records, cursor| {
             let mut times = times.map(Vec::into_iter);
-            for record in records {
-                cursor.advance();
+            for (index, record) in records.enumerate() {
+                cursor.set(index);
                 let group = KeyHash::of(&select(&record)).group(max);
                 let receiver = group.owner(parallelism, max).get() as usize;
                 let time = times.as_mut().and_then(Iterator::next);
                 let partial = &mut partial[receiver];
+                let mut deliver = |batch: ErasedBatch| {
+                    // A batch that can't be handed on is no failure of the selector's.
+                    cursor.clear();
+                    deliver(receiver, batch);
+                };
                 // A batch has event times for all of its records, or for none.
                 if partial.times.is_some() != time.is_some() && !partial.is_empty() {
-                    deliver(receiver, Box::new(std::mem::take(partial)));
+                    deliver(Box::new(std::mem::take(partial)));
                 }
                 if partial.records.capacity() == 0 {
                     partial.records.reserve_exact(capacity);
                 }
                 partial.push_at(record, time);
                 if partial.len() >= capacity {
-                    deliver(receiver, Box::new(std::mem::take(partial)));
+                    deliver(Box::new(std::mem::take(partial)));
                 }
             }
             Ok(())
@@ -153,6 +158,15 @@ mod tests {
         router.route(Box::new(Batch::from(vec![3_u64])), &mut deliver);
         router.flush(&mut deliver);
         assert_eq!(got, [Batch::from(vec![1]), timed, Batch::from(vec![3])]);
+    }
+
+    #[test]
+    fn a_batch_that_can_not_be_handed_on_is_no_failure_of_the_selector() {
+        let max = MaxParallelism::new(128).expect("in bounds");
+        let mut router = KeyRouter::new(selector(|record: &u64| *record), Parallelism::ONE, max);
+        let batch = Batch::from((0..TARGET_LEN as u64).collect::<Vec<_>>());
+        let routed = router.route_all(batch, &mut |_, _| throw("the link is down".into()));
+        assert_eq!(routed.expect_err("it is thrown").to_string(), "the link is down");
     }
 
     #[test]

@@ -77,6 +77,13 @@ where
     }
 }
 
+/// Why a job does not start, which is its own fault.
+fn why_invalid(started: Result<JobHandle, JobError>) -> String {
+    let error = started.err().expect("it does not start");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    error.to_string()
+}
+
 /// Why a job that keeps the latest `V` of each key, by the state's `name`, does not start.
 fn refused<K, V>(name: &'static str, key: fn(&V) -> K) -> String
 where
@@ -90,9 +97,7 @@ where
             .sink("sink", discard());
         Ok(())
     });
-    let error = started.err().expect("it does not start");
-    assert_eq!(error.kind(), ErrorKind::Invalid);
-    error.to_string()
+    why_invalid(started)
 }
 
 #[test]
@@ -149,9 +154,7 @@ fn refused_list<V: tidegate::connector::Data + Sync>(name: &'static str) -> Stri
             .sink("sink", discard());
         Ok(())
     });
-    let error = started.err().expect("it does not start");
-    assert_eq!(error.kind(), ErrorKind::Invalid);
-    error.to_string()
+    why_invalid(started)
 }
 
 #[test]

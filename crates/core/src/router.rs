@@ -7,7 +7,7 @@
 use std::marker::PhantomData;
 
 use serde::Serialize;
-use tidegate_types::{KeyHash, MaxParallelism, Parallelism, UserResult, error::throw};
+use tidegate_types::{KeyGroup, KeyHash, MaxParallelism, Parallelism, UserResult, error::throw};
 
 use crate::{
     batch::{Batch, Data, ErasedBatch, TARGET_LEN, typed},
@@ -33,8 +33,9 @@ pub trait Router: 'static {
 pub struct KeyRouter<T, K, F> {
     selector: KeySelector<F>,
     watch: Watch,
-    parallelism: Parallelism,
     max_parallelism: MaxParallelism,
+    /// The receiver of each key group: looking it up costs less than the division.
+    owners: Box<[u32]>,
     partial: Vec<Batch<T>>,
     capacity: usize,
     key: PhantomData<fn() -> K>,
@@ -48,55 +49,64 @@ impl<T: Data, K: Serialize, F: Fn(&T) -> K + 'static> KeyRouter<T, K, F> {
         max_parallelism: MaxParallelism,
     ) -> Self {
         let receivers = parallelism.get() as usize;
+        let owner = |group| KeyGroup(group).owner(parallelism, max_parallelism).get();
         Self {
             selector,
             watch: Watch::default().sparing(),
-            parallelism,
             max_parallelism,
+            owners: (0..max_parallelism.get()).map(owner).collect(),
             partial: (0..receivers).map(|_| Batch::default()).collect(),
             capacity: TARGET_LEN,
             key: PhantomData,
         }
     }
 
-    fn route_all(&mut self, batch: Batch<T>, deliver: Deliver<'_>) -> UserResult<()> {
-        let Self { selector, watch, partial, capacity, .. } = self;
-        let (parallelism, max, capacity) = (self.parallelism, self.max_parallelism, *capacity);
+    /// Spreads a batch; what is full comes into `full`, with its receiver.
+    fn spread(&mut self, batch: Batch<T>, full: &mut Full) -> UserResult<()> {
         let Batch { records, times } = batch;
+        self.part_from_other_times(times.is_some(), full);
+        let Self { selector, watch, owners, partial, capacity, max_parallelism: max, .. } = self;
+        let (owners, max, capacity) = (&**owners, *max, *capacity);
         // All that the loop works on is moved into it, to be held in registers.
-        selector.over_owned(watch, records, move |select, records, cursor| {
+        selector.over_owned(watch, records, move |select, records, mut cursor| {
             let mut times = times.map(Vec::into_iter);
-            for (index, record) in records.enumerate() {
-                cursor.set(index);
+            for record in records {
+                cursor.advance();
                 let group = KeyHash::of(&select(&record)).group(max);
-                let receiver = group.owner(parallelism, max).get() as usize;
-                let time = times.as_mut().and_then(Iterator::next);
+                let receiver = owners[group.get() as usize] as usize;
                 let partial = &mut partial[receiver];
-                let mut deliver = |batch: ErasedBatch| {
-                    // A batch that can't be handed on is no failure of the selector's.
-                    cursor.clear();
-                    deliver(receiver, batch);
-                };
-                // A batch has event times for all of its records, or for none.
-                if partial.times.is_some() != time.is_some() && !partial.is_empty() {
-                    deliver(Box::new(std::mem::take(partial)));
-                }
                 if partial.records.capacity() == 0 {
                     partial.records.reserve_exact(capacity);
                 }
-                partial.push_at(record, time);
+                partial.push_at(record, times.as_mut().and_then(Iterator::next));
                 if partial.len() >= capacity {
-                    deliver(Box::new(std::mem::take(partial)));
+                    full.push((receiver, Box::new(std::mem::take(partial))));
                 }
             }
             Ok(())
         })
     }
+
+    /// A batch has event times for all of its records, or for none.
+    fn part_from_other_times(&mut self, timed: bool, full: &mut Full) {
+        for (receiver, partial) in self.partial.iter_mut().enumerate() {
+            if partial.times.is_some() != timed && !partial.is_empty() {
+                full.push((receiver, Box::new(std::mem::take(partial))));
+            }
+        }
+    }
 }
+
+/// Batches to be delivered, each with its receiver.
+type Full = Vec<(usize, ErasedBatch)>;
 
 impl<T: Data, K: Serialize + 'static, F: Fn(&T) -> K + 'static> Router for KeyRouter<T, K, F> {
     fn route(&mut self, batch: ErasedBatch, deliver: Deliver<'_>) {
-        if let Err(error) = self.route_all(typed::<T>(batch), deliver) {
+        let mut full = Vec::new();
+        let spread = self.spread(typed::<T>(batch), &mut full);
+        // Outside of what is watched: a batch that can't be handed on is no failure of the selector's.
+        full.into_iter().for_each(|(receiver, batch)| deliver(receiver, batch));
+        if let Err(error) = spread {
             throw(error);
         }
     }
@@ -141,6 +151,7 @@ mod tests {
     use tidegate_types::EventTime;
 
     use super::*;
+    use crate::user_code::caught;
 
     fn selector<F>(select: F) -> KeySelector<F> {
         KeySelector::new(select, "count".into(), Location::caller())
@@ -165,7 +176,10 @@ mod tests {
         let max = MaxParallelism::new(128).expect("in bounds");
         let mut router = KeyRouter::new(selector(|record: &u64| *record), Parallelism::ONE, max);
         let batch = Batch::from((0..TARGET_LEN as u64).collect::<Vec<_>>());
-        let routed = router.route_all(batch, &mut |_, _| throw("the link is down".into()));
+        let routed = caught(|| {
+            router.route(Box::new(batch), &mut |_, _| throw("the link is down".into()));
+            Ok(())
+        });
         assert_eq!(routed.expect_err("it is thrown").to_string(), "the link is down");
     }
 

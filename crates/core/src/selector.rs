@@ -23,29 +23,6 @@ impl<F> KeySelector<F> {
         Self { select, uid, place }
     }
 
-    /// Calls `take` with the key of each of `records`, in their order. A failure of the selector names it,
-    /// and so does one of `take`: what can't be done with a key is its affair.
-    ///
-    /// # Errors
-    ///
-    /// That failure.
-    #[inline]
-    pub fn each<T: Serialize, K>(
-        &self,
-        watch: &Watch,
-        records: &[T],
-        mut take: impl FnMut(K),
-    ) -> UserResult<()>
-    where
-        F: Fn(&T) -> K,
-    {
-        let selected = watch.over_each(records, |record| {
-            take((self.select)(record));
-            Ok(())
-        });
-        selected.map_err(|error| OperatorError::blame_selector(&self.uid, self.place, error))
-    }
-
     /// Runs `work`, which selects the keys of the records of a batch and hands these on; it says by the
     /// cursor which one it is at. A failure names the selector.
     ///
@@ -57,7 +34,7 @@ impl<F> KeySelector<F> {
         &self,
         watch: &Watch,
         records: Vec<T>,
-        work: impl FnOnce(&F, vec::IntoIter<T>, &Cursor) -> UserResult<()>,
+        work: impl FnOnce(&F, vec::IntoIter<T>, Cursor<'_>) -> UserResult<()>,
     ) -> UserResult<()> {
         let select = &self.select;
         let routed =
@@ -79,8 +56,15 @@ impl<F> KeySelector<F> {
     where
         F: Fn(&T) -> K,
     {
+        let select = &self.select;
         keys.clear();
-        keys.reserve(records.len());
-        self.each(watch, records, |key| keys.push(key))
+        let selected = watch.over_slice(records, move |records, mut cursor| {
+            keys.extend(records.iter().map(move |record| {
+                cursor.advance();
+                select(record)
+            }));
+            Ok(())
+        });
+        selected.map_err(|error| OperatorError::blame_selector(&self.uid, self.place, error))
     }
 }

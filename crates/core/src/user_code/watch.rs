@@ -98,14 +98,30 @@ impl Watch {
         records: &[T],
         mut work: impl FnMut(&T) -> UserResult<()>,
     ) -> UserResult<()> {
-        let cursor = Cursor::default();
-        let all = || {
-            records.iter().try_for_each(|record| {
+        self.over_slice(records, move |records, mut cursor| {
+            records.iter().try_for_each(move |record| {
                 cursor.advance();
                 work(record)
             })
-        };
-        caught(all).map_err(|error| self.describe_at(&cursor, Some(records), error))
+        })
+    }
+
+    /// As [`Watch::over_each`], for work that is a loop of its own: it says by the cursor which of the
+    /// records it is at.
+    ///
+    /// # Errors
+    ///
+    /// As [`Watch::over`].
+    #[inline]
+    pub fn over_slice<T: Serialize>(
+        &self,
+        records: &[T],
+        work: impl FnOnce(&[T], Cursor<'_>) -> UserResult<()>,
+    ) -> UserResult<()> {
+        let noted = Cell::new(0);
+        let cursor = Cursor::new(&noted);
+        caught(move || work(records, cursor))
+            .map_err(|error| self.describe_at(noted.get(), Some(records), error))
     }
 
     /// As [`Watch::over`], with a `look` at each of `records`, which `take` is handed with what came of
@@ -153,23 +169,24 @@ impl Watch {
     pub fn over_owned<T: Serialize + Clone, R>(
         &self,
         records: Vec<T>,
-        work: impl FnOnce(vec::IntoIter<T>, &Cursor) -> UserResult<R>,
+        work: impl FnOnce(vec::IntoIter<T>, Cursor<'_>) -> UserResult<R>,
     ) -> UserResult<R> {
         let is_cheap = is_plain::<T>() && !self.spares;
         let copies = (is_cheap || self.telling.copies()).then(|| records.clone());
-        let cursor = Cursor::default();
-        caught(|| work(records.into_iter(), &cursor))
-            .map_err(|error| self.describe_at(&cursor, copies.as_deref(), error))
+        let noted = Cell::new(0);
+        let cursor = Cursor::new(&noted);
+        caught(move || work(records.into_iter(), cursor))
+            .map_err(|error| self.describe_at(noted.get(), copies.as_deref(), error))
     }
 
     #[cold]
     fn describe_at<T: Serialize>(
         &self,
-        cursor: &Cursor,
+        noted: usize,
         records: Option<&[T]>,
         error: BoxError,
     ) -> BoxError {
-        let subject = cursor.get().map(|index| {
+        let subject = noted.checked_sub(1).map(|index| {
             let record = records.and_then(|records| records.get(index));
             Subject::Record { index, shown: record.and_then(shown) }
         });
@@ -195,34 +212,30 @@ impl Watch {
     }
 }
 
-/// Which record of a batch user code is at work on.
-#[derive(Default)]
-pub struct Cursor {
-    /// One more than its index, 0 if it is none.
-    at: Cell<usize>,
+/// Which record of a batch user code is at work on. It belongs to the work, which may hold it in a
+/// register: only when it is dropped, as it is when the work fails, does it note where it was.
+pub struct Cursor<'a> {
+    /// One more than the record's index, 0 if it is none.
+    at: usize,
+    noted: &'a Cell<usize>,
 }
 
-impl Cursor {
+impl<'a> Cursor<'a> {
+    fn new(noted: &'a Cell<usize>) -> Self {
+        Self { at: 0, noted }
+    }
+
     /// It is the one behind.
     #[inline]
-    pub fn advance(&self) {
-        self.at.set(self.at.get() + 1);
+    pub fn advance(&mut self) {
+        self.at += 1;
     }
+}
 
-    /// It is this one.
+impl Drop for Cursor<'_> {
     #[inline]
-    pub fn set(&self, index: usize) {
-        self.at.set(index + 1);
-    }
-
-    /// It is none.
-    #[inline]
-    pub fn clear(&self) {
-        self.at.set(0);
-    }
-
-    fn get(&self) -> Option<usize> {
-        self.at.get().checked_sub(1)
+    fn drop(&mut self) {
+        self.noted.set(self.at);
     }
 }
 

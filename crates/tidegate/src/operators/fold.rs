@@ -125,7 +125,7 @@ impl<K: Key, T: Data, S: Fn(&T) -> K, F: Fold<K, T>> FoldOperator<K, T, S, F> {
         let table = self.table.table_mut();
         let keys = keys.drain(..);
         // All that the loop works on is moved into it, to be held in registers.
-        watch.over_owned(records, move |mut records, cursor| {
+        watch.over_owned(records, move |mut records, mut cursor| {
             let mut results = Vec::with_capacity(records.len());
             let mut keys = keys;
             for hashes in hashes.chunks(PREFETCH_WINDOW) {

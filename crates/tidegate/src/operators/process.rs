@@ -449,14 +449,13 @@ where
         self.selector.keys(&self.watch, &batch.records, &mut self.keys)?;
         hash_keys(&self.keys, &mut self.hashes);
         let (Batch { records, times }, mut keys) = (batch, self.keys.drain(..));
-        self.watch.over_owned(records, |records, cursor| {
+        self.watch.over_owned(records, |records, mut cursor| {
             let mut records = records.enumerate();
             for hashes in self.hashes.chunks(PREFETCH_WINDOW) {
-                cursor.clear();
                 self.backend.prefetch(hashes);
                 for ((hash, (index, record)), key) in hashes.iter().zip(&mut records).zip(&mut keys)
                 {
-                    cursor.set(index);
+                    cursor.advance();
                     self.backend.set_current(*hash, key.clone());
                     let mut context = ProcessContext {
                         key: &key,

@@ -31,8 +31,8 @@ impl<T: Data, U: Data, F: FnMut(T) -> Result<U> + 'static> Operator for Map<T, U
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         let Batch { records, times } = typed::<T>(batch);
         let Self { function, watch, .. } = self;
-        let records = watch.over_owned(records, |records, cursor| {
-            let made = records.map(|record| {
+        let records = watch.over_owned(records, |records, mut cursor| {
+            let made = records.map(move |record| {
                 cursor.advance();
                 function(record)
             });
@@ -108,7 +108,7 @@ where
         let Self { function, watch, .. } = self;
         let Batch { records, times } = typed::<T>(batch);
         let mut times = times.map(Vec::into_iter);
-        watch.over_owned(records, |records, cursor| {
+        watch.over_owned(records, |records, mut cursor| {
             for record in records {
                 cursor.advance();
                 let time = times.as_mut().and_then(Iterator::next);

@@ -132,7 +132,7 @@ impl<T: Data, P: UnkeyedProcess<T>> Operator for UnkeyedOperator<T, P> {
     fn on_batch(&mut self, batch: ErasedBatch, out: &mut dyn Output) -> Result<()> {
         let Batch { records, times } = typed::<T>(batch);
         let mut times = times.map(Vec::into_iter);
-        self.watch.over_owned(records, |records, cursor| {
+        self.watch.over_owned(records, |records, mut cursor| {
             for record in records {
                 cursor.advance();
                 let timestamp = times.as_mut().and_then(Iterator::next);

@@ -49,6 +49,7 @@
 
 mod disposed;
 mod entries;
+mod forks;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -60,8 +61,8 @@ use tidegate_types::CheckpointId;
 pub use tidegate_types::RunToken;
 use tokio::sync::Mutex;
 
-pub use self::disposed::dispose;
 use self::entries::{Entries, Entry, numbers};
+pub use self::{disposed::dispose, forks::is_fork};
 use crate::{Address, Place, Records, StoreError};
 
 /// How many entries are kept, and more if that is needed to go on.
@@ -171,6 +172,7 @@ pub enum LogError {
 pub struct JobLog {
     records: Records,
     disposed: Records,
+    forks: Records,
     run: Arc<Run>,
     superseded: Arc<BTreeSet<RunToken>>,
     with_savepoints: Arc<BTreeSet<RunToken>>,
@@ -282,6 +284,7 @@ async fn take_over_keeping(
         let end = End { last, needed, own, held, written, restored };
         let log = JobLog {
             disposed: JobLog::disposed_in(folder),
+            forks: JobLog::forks_in(folder),
             records,
             superseded: Arc::new(entries.others(run.token)),
             with_savepoints: Arc::new(entries.with_savepoints()),
@@ -426,7 +429,8 @@ impl JobLog {
         for number in numbers(&names) {
             self.records.remove(&Entry::name(number)).await?;
         }
-        self.forget_disposed().await
+        self.forget_disposed().await?;
+        self.forget_forks().await
     }
 
     /// The entry of a number that is taken, if it is this run's own.

@@ -95,6 +95,13 @@ impl Place {
         self.address.local()
     }
 
+    /// Whether both are one folder, under whatever names: links on this machine's disk are followed.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let real = |place: &Self| place.local()?.canonicalize().ok();
+        self.address == other.address || (real(self).is_some() && real(self) == real(other))
+    }
+
     /// The folder of that name in here; of several names, parted by `/`, below.
     #[must_use]
     pub fn folder(&self, name: &str) -> Self {

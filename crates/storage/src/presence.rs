@@ -4,6 +4,7 @@
 //! ```text
 //!   <folder>/lock               on a local disk: locked by the process that holds it
 //!   <folder>/<token>-<number>   a holder's newest sign of life, and who it is
+//!   <folder>/ending             that the holder is about to end, and will do nothing more
 //! ```
 //!
 //! # Protocol
@@ -24,28 +25,41 @@
 //! # Failure
 //!
 //! Who is taken for dead and is not does no harm: nothing that it does counts without an entry in a
-//! log, where its successor stands ([`crate::log`]). So this decides only who waits for whom, and no
-//! clock and no lock decides what is safe.
+//! log, where its successor stands ([`crate::log`]). So between runs of one job this decides only who
+//! waits for whom, and no clock and no lock decides what is safe. Of two jobs one begins beside the
+//! other if it is seen alive ([`living`]); that is as good as the signs are.
 
 mod lock;
+mod memory;
 mod signs;
 
 use std::time::Duration;
 
 use tidegate_types::error::chain;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
 use tracing::warn;
 
 use self::{
-    lock::{Found, Hold},
+    lock::{Found, Hold, Seen},
     signs::Signs,
 };
-use crate::{Place, StoreError, log::Run};
+use crate::{
+    Place, Records, StoreError,
+    log::{Run, RunToken},
+};
 
 /// How often it is looked at most whether somebody has gone.
 const LOOK: Duration = Duration::from_secs(1);
 /// How often who waits says so.
 const TELL: Duration = Duration::from_secs(10);
+/// What says that a holder is about to end.
+const ENDING: &str = "ending";
+/// How often a lock has to be found taken before it is, and how long to wait in between.
+const LOCK_LOOKS: usize = 3;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// How a holder shows that it lives, and finds out whether others do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,8 +98,28 @@ pub enum PresenceError {
 pub struct Presence {
     /// `None` where there are no locks.
     lock: Option<Hold>,
-    /// `None` in memory, where there is nobody else.
+    /// `None` in memory.
     signs: Option<Signs>,
+    /// `None` but in memory, where nobody is kept out.
+    in_memory: Option<memory::Held>,
+    /// Once it is said that it is about to end.
+    ending: Option<Ending>,
+}
+
+/// What says that a holder is about to end.
+#[derive(Debug)]
+struct Ending {
+    records: Records,
+    writing: JoinHandle<()>,
+}
+
+/// Who is seen to be alive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Living {
+    /// What a person calls it.
+    pub by: String,
+    /// Whether it is about to end, and will do nothing more.
+    pub is_ending: bool,
 }
 
 impl Presence {
@@ -143,9 +177,10 @@ impl Presence {
         telling: &mut Telling,
     ) -> Result<Self, PresenceError> {
         if folder.address().memory().is_some() {
-            return Ok(Self { lock: None, signs: None });
+            let held = memory::Held::by(folder.address(), run);
+            return Ok(Self { lock: None, signs: None, in_memory: Some(held), ending: None });
         }
-        let lock = folder.local().map(lock::look);
+        let lock = look(folder).await;
         let is_certain = match &lock {
             Some(Found::Held { by, sequence })
                 if !options.take_over && !is_of_sequence(run, *sequence) =>
@@ -170,12 +205,35 @@ impl Presence {
             _ => None,
         };
         before.forget(&records).await;
+        // Whoever said so did not live to take it away.
+        records.remove(ENDING).await?;
         let signs = Some(Signs::begin(records, run, options.period).await?);
-        Ok(Self { lock, signs })
+        Ok(Self { lock, signs, in_memory: None, ending: None })
+    }
+
+    /// Says that this one is about to end and will do nothing more: who looks waits for that.
+    pub fn say_ending(&mut self) {
+        if let Some(held) = &self.in_memory {
+            return held.say_ending();
+        }
+        let Some(signs) = self.signs.as_ref().filter(|_| self.ending.is_none()) else { return };
+        let records = signs.records().clone();
+        let written = records.clone();
+        let writing = tokio::spawn(async move {
+            if let Err(error) = written.create(ENDING, "".into()).await {
+                warn!(error = chain(&error), "nobody is told that this one is about to end");
+            }
+        });
+        self.ending = Some(Ending { records, writing });
     }
 
     /// Ends in order: nobody has to wait. With `forget` nothing is left.
     pub async fn leave(self, forget: bool) {
+        if let Some(Ending { records, writing }) = self.ending {
+            // If its task has panicked there is none; one that stays goes with whoever comes next.
+            let _ = writing.await;
+            let _ = records.remove(ENDING).await;
+        }
         if let Some(signs) = self.signs {
             signs.remove().await;
         }
@@ -233,11 +291,65 @@ impl Telling {
     }
 }
 
+/// Gets the lock of a folder if it is free; `None` where there are none. Whoever merely looks who has
+/// it has it for a moment itself, and is no reason to stay out.
+async fn look(folder: &Place) -> Option<Found> {
+    let folder = folder.local()?;
+    for _ in 0..LOCK_LOOKS {
+        match lock::look(folder) {
+            Found::Held { .. } => sleep(LOCK_PAUSE).await,
+            found => return Some(found),
+        }
+    }
+    Some(lock::look(folder))
+}
+
 /// Who holds the lock of a folder on a local disk, if anybody does. Nothing is made. Elsewhere nobody
 /// can tell at once.
 #[must_use]
 pub fn holder(folder: &Place) -> Option<String> {
-    lock::holder(folder.local()?)
+    match lock::seen(folder.local()?) {
+        Seen::Held { by } => Some(by),
+        Seen::Free { .. } | Seen::Nothing => None,
+    }
+}
+
+/// Who lives whose signs lie in a folder, if anybody does. Nothing is made, and nobody is kept out.
+/// Where signs alone tell, and there are some, this takes up to [`PresenceOptions::silence`].
+///
+/// # Errors
+///
+/// When the store does not answer.
+pub async fn living(
+    folder: &Place,
+    options: PresenceOptions,
+) -> Result<Option<Living>, StoreError> {
+    if folder.address().memory().is_some() {
+        return Ok(memory::holder(folder.address()));
+    }
+    let records = folder.records("");
+    let Some(by) = living_by(folder, &records, options).await? else { return Ok(None) };
+    let is_ending = records.names().await?.iter().any(|name| name == ENDING);
+    Ok(Some(Living { by, is_ending }))
+}
+
+async fn living_by(
+    folder: &Place,
+    records: &Records,
+    options: PresenceOptions,
+) -> Result<Option<String>, StoreError> {
+    match folder.local().map(lock::seen) {
+        Some(Seen::Held { by }) => return Ok(Some(by)),
+        Some(Seen::Free { by_this_kernel: true }) => return Ok(None),
+        Some(Seen::Free { .. } | Seen::Nothing) | None => {}
+    }
+    let nobody = Run { token: RunToken::default(), rank: None, name: String::new() };
+    let before = signs::others(records, &nobody).await?;
+    match signs::watch(records, &nobody, &before, options).await {
+        Ok(()) => Ok(None),
+        Err(PresenceError::Alive { by }) => Ok(Some(by)),
+        Err(PresenceError::Store(error)) => Err(error),
+    }
 }
 
 #[cfg(test)]

@@ -198,6 +198,25 @@ async fn inv_held_what_a_savepoint_held_that_was_disposed_of_is_let_go_of_by_the
 }
 
 #[tokio::test]
+async fn a_job_that_began_as_a_fork_is_one_whenever_it_begins_from_there() {
+    let place = place("log-forks");
+    let is_fork = async |id, location: &str| {
+        super::is_fork(&place, CheckpointId(id), location).await.expect("it answers")
+    };
+    let (log, _) = take_over(&place, run(1)).await.expect("nobody has it");
+    assert!(!is_fork(7, "/a/sp-7").await);
+    log.note_fork(CheckpointId(7), "/a/sp-7").await.expect("it answers");
+    log.note_fork(CheckpointId(7), "/a/sp-7").await.expect("doing so twice is harmless");
+    let (next, recorded) = take_over(&place, run(2)).await.expect("it takes over");
+    assert!(recorded.is_empty() && is_fork(7, "file:///a/sp-7").await);
+    assert!(!is_fork(7, "/b/sp-7").await && !is_fork(8, "/a/sp-7").await);
+    next.note_fork(CheckpointId(7), "/b/sp-7").await.expect("it answers");
+    assert!(is_fork(7, "/b/sp-7").await && !is_fork(7, "/a/sp-7").await);
+    next.forget().await.expect("it answers");
+    assert!(!is_fork(7, "/b/sp-7").await, "the job is gone, and what it was");
+}
+
+#[tokio::test]
 async fn inv_order_who_was_taken_over_from_completes_nothing_more() {
     let place = place("log-fenced");
     let (old, _) = take_over_keeping(&place, run(1), 3).await.expect("taken");

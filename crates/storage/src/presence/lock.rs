@@ -65,11 +65,7 @@ pub(super) fn look(folder: &Path) -> Found {
     let path = folder.join(LOCK);
     match lock(&path) {
         Ok(mut file) => {
-            let mut text = String::new();
-            let kernel = match file.read_to_string(&mut text) {
-                Ok(_) => text.lines().nth(1).map(str::to_owned),
-                Err(_) => None,
-            };
+            let kernel = kernel_in(&mut file);
             Found::Free(Free { path, file, kernel })
         }
         Err(TryLockError::WouldBlock) => {
@@ -84,13 +80,33 @@ pub(super) fn look(folder: &Path) -> Found {
     }
 }
 
-/// Who holds the lock of a folder, if anybody does.
-pub(super) fn holder(folder: &Path) -> Option<String> {
+/// What there is to see of a lock for who does not want it.
+pub(super) enum Seen {
+    /// Somebody has it.
+    Held {
+        /// What a person calls it.
+        by: String,
+    },
+    /// Nobody has it.
+    Free {
+        /// Whether that tells that whoever had it is gone: see [`Free::was_given_by_this_kernel`].
+        by_this_kernel: bool,
+    },
+    /// There is none, or it can't be used.
+    Nothing,
+}
+
+/// Looks whether somebody holds the lock of a folder, and makes nothing.
+pub(super) fn seen(folder: &Path) -> Seen {
     let path = folder.join(LOCK);
-    let file = File::open(&path).ok()?;
+    let Ok(mut file) = File::open(&path) else { return Seen::Nothing };
     match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => Some(named(&path)),
-        _ => None,
+        Ok(()) => {
+            let given_by = kernel_in(&mut file);
+            Seen::Free { by_this_kernel: given_by.is_some() && given_by == kernel() }
+        }
+        Err(TryLockError::WouldBlock) => Seen::Held { by: named(&path) },
+        Err(TryLockError::Error(_)) => Seen::Nothing,
     }
 }
 
@@ -147,6 +163,13 @@ fn named(path: &Path) -> String {
         Some(name) => name.to_owned(),
         None => "somebody whose name can't be read".to_owned(),
     }
+}
+
+/// Which kernel gave the lock to whoever had it last, if the file says so.
+fn kernel_in(file: &mut File) -> Option<String> {
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    text.lines().nth(1).map(str::to_owned)
 }
 
 /// What tells the kernel that runs here from all others.

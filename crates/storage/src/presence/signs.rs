@@ -42,6 +42,11 @@ impl Signs {
         Ok(Self { records, token: run.token, stop, leaving })
     }
 
+    /// Where they lie.
+    pub(super) fn records(&self) -> &Records {
+        &self.records
+    }
+
     /// Takes them away, so that nobody waits.
     pub(super) async fn remove(self) {
         drop(self.stop);

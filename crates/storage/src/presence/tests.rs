@@ -68,7 +68,7 @@ async fn a_lock_of_another_machine_tells_nothing_and_signs_of_life_do() {
         let place = place.clone();
         async move { Presence::claim(&place, &run(token), options).await }
     };
-    let Presence { lock, signs } = claim(1, quick()).await.expect("nobody is there");
+    let Presence { lock, signs, .. } = claim(1, quick()).await.expect("nobody is there");
     drop(lock);
     forget_kernel(&folder);
     assert_eq!(alive(claim(2, never_silent()).await), "host 1");
@@ -111,7 +111,7 @@ async fn jobmanagers_of_one_sequence_do_not_wait_for_each_other_and_those_of_two
         sleep(Duration::from_millis(10)).await;
     }
     // By signs of life too.
-    let Presence { lock, signs: _signs } = second;
+    let Presence { lock, signs: _signs, .. } = second;
     drop(lock);
     while holder(&place).is_some() {
         sleep(Duration::from_millis(1)).await;
@@ -132,9 +132,85 @@ async fn who_holds_the_lock_and_stands_still_is_not_waited_for_for_ever() {
     let too_early = tokio::time::timeout(Duration::from_millis(300), &mut waiting).await;
     assert!(too_early.is_err(), "it leaves signs of life");
     // As a process that is stopped: the kernel keeps its lock, and nothing more comes from it.
-    let Presence { lock: _lock, signs } = first;
+    let Presence { lock: _lock, signs, .. } = first;
     drop(signs);
     let _second = waiting.await.expect("it is silent");
     let third = Presence::claim(&place, &run(3), never_silent()).await;
     assert_eq!(alive(third), "host 1", "whoever does not wait is refused by the lock");
+}
+
+/// Who is seen to live, and whether it is about to end.
+async fn seen(place: &Place) -> Option<(String, bool)> {
+    let living = living(place, quick()).await.expect("the store answers");
+    living.map(|living| (living.by, living.is_ending))
+}
+
+fn host(number: u64) -> Option<(String, bool)> {
+    Some((format!("host {number}"), false))
+}
+
+#[tokio::test]
+async fn who_lives_is_told_to_who_wants_nothing_and_nobody_is_kept_out_by_that() {
+    let (folder, place) = local();
+    assert_eq!(seen(&place).await, None, "nobody has ever been there");
+    assert_eq!(
+        std::fs::read_dir(folder.path()).expect("it is there").count(),
+        0,
+        "nothing is made"
+    );
+    let first = Presence::claim(&place, &run(1), quick()).await.expect("nobody is there");
+    assert_eq!(seen(&place).await, host(1));
+    // As from another machine, which sees no lock.
+    let Presence { lock, signs, .. } = first;
+    drop(lock);
+    forget_kernel(&folder);
+    assert_eq!(seen(&place).await, host(1));
+    drop(signs);
+    assert_eq!(seen(&place).await, None, "its signs are there, and no new one comes");
+    // While many look, whoever comes gets in.
+    let path = folder.path().to_owned();
+    let looking = std::thread::spawn(move || {
+        let place = Place::open(&path.display().to_string()).expect("it opens");
+        for _ in 0..2000 {
+            let _ = holder(&place);
+        }
+    });
+    for token in 2..40 {
+        let claimed = Presence::claim(&place, &run(token), quick()).await;
+        claimed.expect("nobody lives").leave(false).await;
+    }
+    looking.join().expect("it does not panic");
+}
+
+#[tokio::test]
+async fn in_memory_too_it_is_told_who_lives() {
+    let place = Place::open("memory://presence-tests/run").expect("it opens");
+    assert_eq!(seen(&place).await, None);
+    let first = Presence::claim(&place, &run(1), quick()).await.expect("nobody is kept out");
+    let mut second = Presence::claim(&place, &run(2), quick()).await.expect("nobody is kept out");
+    assert_eq!(seen(&place).await, host(2));
+    second.say_ending();
+    assert_eq!(seen(&place).await, Some(("host 2".to_owned(), true)));
+    drop(second);
+    assert_eq!(seen(&place).await, host(1));
+    first.leave(false).await;
+    assert_eq!(seen(&place).await, None);
+}
+
+#[tokio::test]
+async fn who_is_about_to_end_says_so_and_whoever_comes_next_is_not_taken_for_it() {
+    let (folder, place) = local();
+    let mut first = Presence::claim(&place, &run(1), quick()).await.expect("nobody is there");
+    first.say_ending();
+    while seen(&place).await != Some(("host 1".to_owned(), true)) {
+        sleep(Duration::from_millis(1)).await;
+    }
+    // As its process would have been ended, without a word.
+    drop(first);
+    assert_eq!(seen(&place).await, None);
+    let mut second = Presence::claim(&place, &run(2), quick()).await.expect("nobody is there");
+    assert_eq!(seen(&place).await, host(2));
+    second.say_ending();
+    second.leave(true).await;
+    assert!(!folder.path().join(ENDING).exists());
 }

@@ -215,6 +215,7 @@ impl ClusterAttempts {
             restored_from: start.restored.from.map(|(_, path)| path),
             addresses: addresses.collect(),
             concludes: start.concludes,
+            leaves_output: start.leaves_output,
             superseded: start.superseded,
             telling: start.telling,
         };

@@ -102,6 +102,8 @@ pub struct OperatorContext {
     pub superseded: Superseded,
     /// Whether a restore goes on when output that the snapshot has prepared is lost.
     pub allow_lost_output: bool,
+    /// Whether output that the snapshot has prepared is left to the job that it is of, which lives.
+    pub leaves_output: bool,
     /// Whether the first keys of each state are to be looked at.
     pub check_keys: bool,
     /// What it takes over from the snapshot.

@@ -65,6 +65,8 @@ pub struct Start {
     pub addresses: Vec<String>,
     /// Whether sources hold still: all that is left to the job is to commit and to end.
     pub concludes: bool,
+    /// Whether what the snapshot holds for sinks is left to the job that it is of, which lives.
+    pub leaves_output: bool,
     /// Whose leftovers it may delete.
     pub superseded: Superseded,
     /// Whether it follows upon a failure of user code, whose record it may see again, to tell of it.

@@ -96,6 +96,7 @@ fn start() -> Start {
         restored_from: Some("s3://bucket/chk-7".to_owned()),
         addresses: vec!["10.0.0.1:4000".to_owned(), "10.0.0.2:4000".to_owned()],
         concludes: false,
+        leaves_output: false,
         superseded: Superseded::others(),
         telling: false,
     }
@@ -253,6 +254,7 @@ fn conversation() -> Vec<Example> {
         example("start_superseding", ToProcess::Start(start_superseding())),
         example("start_sparing", ToProcess::Start(start_sparing())),
         example("start_concluding", ToProcess::Start(Start { concludes: true, ..start() })),
+        example("start_leaving_output", ToProcess::Start(Start { leaves_output: true, ..start() })),
         example("start_telling", ToProcess::Start(Start { telling: true, ..start() })),
         example("refused", ToProcess::Refused("another plan".to_owned())),
         example("figures", FromProcess::Figures(figures)),

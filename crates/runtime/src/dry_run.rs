@@ -19,7 +19,7 @@ use crate::{
     describe::JobPlan,
     fit,
     job::io_runtime,
-    prepare::{RestorePoint, Rewind, check_plan, locate_start, open_stores, plan_for, read},
+    prepare::{Fork, RestorePoint, Rewind, check_plan, locate_start, open_stores, plan_for, read},
     restore::RestoredJob,
     worker::plan_of,
 };
@@ -37,6 +37,8 @@ pub struct DryRun {
     pub states: Vec<StateOutcome>,
     /// What would be written again.
     pub rewind: Option<Rewind>,
+    /// Which other job, that lives, the job would begin beside.
+    pub fork: Option<Fork>,
     /// Sources that name other input now than they have begun with.
     pub sources: Vec<String>,
     /// Why the job would not start.
@@ -81,6 +83,7 @@ async fn look(spec: &JobSpec) -> Result<DryRun, JobError> {
         max_parallelism: None,
         states: outcomes(&location, &manifest, &plan).await?,
         rewind: Rewind::of(&location, &manifest, (&spec.settings, &plan), &stores, &recorded).await,
+        fork: Fork::of(&location, &manifest, (&spec.settings, &plan), &stores).await?,
         sources: Vec::new(),
         refused: Vec::new(),
     };
@@ -221,6 +224,7 @@ fn restore_subtask(
                 attempt: AttemptId(0),
                 attempt_token: 0,
                 allow_lost_output: false,
+                leaves_output: false,
                 check_keys: spec.settings.options.check_keys,
                 superseded: Superseded::others(),
                 restored: state,
@@ -262,6 +266,9 @@ impl fmt::Display for DryRun {
         }
         if let Some(rewind) = &self.rewind {
             writeln!(f, "{rewind}")?;
+        }
+        if let Some(fork) = &self.fork {
+            writeln!(f, "{fork}")?;
         }
         for reason in &self.refused {
             writeln!(f, "refused: {reason}")?;

@@ -92,8 +92,8 @@ impl EmbeddedAttempts {
     }
 
     async fn start_attempt(&mut self, start: AttemptStart) -> Result<RunningAttempt, JobError> {
-        let AttemptStart { attempt, token, restored: point, concludes, superseded, telling } =
-            start;
+        let AttemptStart { attempt, token, restored: point, concludes, .. } = start;
+        let AttemptStart { leaves_output, superseded, telling, .. } = start;
         let path = point.from.as_ref().map(|(_, path)| path.as_str());
         let restored = match self.loaded.take() {
             Some(loaded) => loaded,
@@ -122,6 +122,7 @@ impl EmbeddedAttempts {
                 restored_from,
                 addresses: addresses.clone(),
                 concludes,
+                leaves_output,
                 superseded: superseded.clone(),
                 telling,
             };
@@ -137,6 +138,7 @@ impl EmbeddedAttempts {
             max_parallelism,
             restored,
             concludes,
+            leaves_output,
             superseded,
             telling,
             network,
@@ -209,6 +211,8 @@ pub(crate) struct LocalProcess {
     pub(crate) restored: RestoredJob,
     /// Whether nothing is emitted: all that is left is to commit and to end.
     pub(crate) concludes: bool,
+    /// Whether what the snapshot holds for sinks is left to the job that it is of.
+    pub(crate) leaves_output: bool,
     /// Whose leftovers it may delete.
     pub(crate) superseded: Superseded,
     /// Whether records are copied to be told, until a checkpoint is complete.
@@ -242,6 +246,7 @@ pub(crate) fn local_process(
             debloat_target: settings.options.debloat_target,
             restored: local.restored,
             concludes: local.concludes,
+            leaves_output: local.leaves_output,
             allow_lost_output: settings.options.recovery.allow_lost_output,
             check_keys: settings.options.check_keys,
             superseded: local.superseded,

@@ -94,6 +94,7 @@ impl Follower {
             max_parallelism: start.max_parallelism,
             restored,
             concludes: start.concludes,
+            leaves_output: start.leaves_output,
             superseded: start.superseded,
             telling: start.telling,
             network,

@@ -41,7 +41,7 @@ pub use job::{
     run_process, start, start_by, start_location, start_master, verify_snapshot,
 };
 pub use master::{AttemptStart, Attempts, RunningAttempt};
-pub use prepare::{RestorePoint, Rewind};
+pub use prepare::{Fork, RestorePoint, Rewind};
 pub use seat::{
     CONFIGURATION_VARIABLE, DESCRIBE_VARIABLE, PARENT_VARIABLE, PROCESS_VARIABLE, ProcessSeat,
 };

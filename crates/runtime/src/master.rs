@@ -151,6 +151,8 @@ pub(crate) struct JobMaster {
     token: u64,
     /// Whether the next attempt follows upon a failure of user code.
     telling: bool,
+    /// The snapshot of a job that lives from which this one has begun.
+    fork_of: Option<String>,
 }
 
 impl JobMaster {
@@ -161,9 +163,10 @@ impl JobMaster {
         stats: SharedStats,
         requests: mpsc::UnboundedReceiver<Request>,
     ) -> Self {
-        let Prepared { settings, plan, stores, config, next_id, owned, foreign, rewind, beginning } =
-            prepared;
-        stats.update(|stats| stats.rewind = rewind);
+        let Prepared { settings, plan, stores, config, next_id, owned, foreign, .. } = prepared;
+        let Prepared { rewind, fork, beginning, .. } = prepared;
+        let fork_of = fork.as_ref().map(|fork| fork.location.clone());
+        stats.update(|stats| (stats.rewind, stats.fork) = (rewind, fork));
         let master = Self {
             coordinator: Coordinator::new(config, next_id, owned, foreign),
             restart: RestartStrategy::new(settings.options.restart.clone()),
@@ -191,6 +194,7 @@ impl JobMaster {
             attempt: AttemptId(0),
             token: 0,
             telling: false,
+            fork_of,
         };
         master.tell_held();
         master

@@ -10,6 +10,7 @@
 //! superseded there.
 
 mod check;
+mod fork;
 mod restore;
 mod rewind;
 mod start;
@@ -33,7 +34,7 @@ pub(crate) use self::{
     stores::{Stores, open_stores},
     sweep::{sweep_one, tidy},
 };
-pub use self::{restore::RestorePoint, rewind::Rewind};
+pub use self::{fork::Fork, restore::RestorePoint, rewind::Rewind};
 use crate::{
     api::{JobError, JobSettings},
     describe::JobPlan,
@@ -54,6 +55,8 @@ pub(crate) struct Prepared {
     pub(crate) foreign: Option<CompletedSnapshot>,
     /// What of it will be written again.
     pub(crate) rewind: Option<Rewind>,
+    /// Whose job it begins beside.
+    pub(crate) fork: Option<Fork>,
     pub(crate) beginning: Beginning,
 }
 
@@ -98,6 +101,7 @@ pub(crate) fn recovered(
         owned: owned.collect(),
         foreign,
         rewind: None,
+        fork: None,
         settings: spec,
         plan,
         stores,
@@ -135,7 +139,10 @@ pub(crate) async fn prepare(
     if starts_fresh {
         sweep::tell_unused(&listed, &spec);
     }
-    let Found { restored, owned, foreign, rewind } = found;
+    let Found { restored, owned, foreign, rewind, fork } = found;
+    if let Some(fork) = &fork {
+        log.note_fork(fork.from, &fork.location).await?;
+    }
     let latest = restored.from.as_ref().map(|(id, _)| *id).max(highest);
     let prepared = Prepared {
         config: coordinator_config(&spec),
@@ -146,6 +153,7 @@ pub(crate) async fn prepare(
         owned,
         foreign,
         rewind,
+        fork,
         beginning: Beginning::At(restored),
     };
     Ok((prepared, claim.tenure(log)))
@@ -227,6 +235,9 @@ async fn decide(
             if let Some(rewind) = &found.rewind {
                 warn!(job = %spec.id, location = ?found.restored.from, "{rewind}");
             }
+            if let Some(fork) = &found.fork {
+                warn!(job = %spec.id, location = fork.location, "{fork}");
+            }
             attempts.check(&found.restored).await?;
             found
         }
@@ -256,6 +267,7 @@ struct Found {
     owned: Vec<CompletedSnapshot>,
     foreign: Option<CompletedSnapshot>,
     rewind: Option<Rewind>,
+    fork: Option<Fork>,
 }
 
 impl Found {
@@ -263,7 +275,7 @@ impl Found {
         let default = || MaxParallelism::default_for(spec.parallelism);
         let max_parallelism = spec.max_parallelism.unwrap_or_else(default);
         let restored = RestorePoint { max_parallelism, from: None };
-        Self { restored, owned: Vec::new(), foreign: None, rewind: None }
+        Self { restored, owned: Vec::new(), foreign: None, rewind: None, fork: None }
     }
 }
 
@@ -278,12 +290,16 @@ async fn restore_from(
     let (restored, _) = plan_for(&start.location, &manifest, spec, plan, true)?;
     let snapshot = completed(&start.location, &manifest);
     let rewind = Rewind::of(&start.location, &manifest, (spec, plan), stores, recorded).await;
+    let fork = Fork::of(&start.location, &manifest, (spec, plan), stores).await?;
     if !start.claim {
-        return Ok(Found { restored, owned: Vec::new(), foreign: Some(snapshot), rewind });
+        return Ok(Found { restored, owned: Vec::new(), foreign: Some(snapshot), rewind, fork });
+    }
+    if let Some(fork) = &fork {
+        fork.check_claim(manifest.kind)?;
     }
     let mut owned = older_of(spec, &manifest, listed).await?;
     owned.push(CompletedSnapshot { kind: BarrierKind::Checkpoint, ..snapshot });
-    Ok(Found { restored, owned, foreign: None, rewind })
+    Ok(Found { restored, owned, foreign: None, rewind, fork })
 }
 
 /// Older checkpoints in the job's own folder that a crash kept from being deleted: with a snapshot

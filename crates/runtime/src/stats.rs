@@ -15,7 +15,7 @@ use tidegate_types::{
 
 use crate::{
     api::{JobSettings, JobStatus},
-    prepare::Rewind,
+    prepare::{Fork, Rewind},
 };
 
 /// Why an attempt failed.
@@ -147,6 +147,8 @@ pub struct JobStats {
     pub restored: Option<(CheckpointId, String)>,
     /// What this run writes again, since it was started behind what the job had committed.
     pub rewind: Option<Rewind>,
+    /// Beside which other job this run began.
+    pub fork: Option<Fork>,
     /// Where the snapshots lie that it holds: what it may go on from, and what it retains.
     pub held: Vec<String>,
     /// Every completed snapshot, oldest first; the latest thousand of them.
@@ -195,6 +197,7 @@ impl SharedStats {
             first_record: None,
             restored: None,
             rewind: None,
+            fork: None,
             held: Vec::new(),
             completed: Vec::new(),
             parts: BTreeMap::new(),

@@ -25,7 +25,7 @@ use crate::{
 
 /// The folders beside a job's checkpoints.
 const LOG: &str = "log";
-const PRESENCE: &str = "run";
+pub(crate) const PRESENCE: &str = "run";
 /// How often the log is asked for again when it may have been written or not.
 const RETRIES: u32 = 5;
 /// How long to wait in between.
@@ -195,6 +195,11 @@ impl Tenure {
     pub(crate) fn superseded(&self) -> BTreeSet<RunToken> {
         let superseded = self.log.superseded().difference(self.log.with_savepoints());
         superseded.copied().chain([self.log.run().token]).collect()
+    }
+
+    /// The job is cancelled: nothing more will come of it.
+    pub(crate) fn say_ending(&mut self) {
+        self.presence.say_ending();
     }
 
     /// The run has ended. With nothing left to go on from, `forget` the log too, or hand it back where a

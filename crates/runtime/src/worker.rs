@@ -51,6 +51,8 @@ pub(crate) struct WorkerSpec {
     pub(crate) restored: RestoredJob,
     /// Whether nothing is emitted: all that is left is to commit and to end.
     pub(crate) concludes: bool,
+    /// Whether what the snapshot holds for sinks is left to the job that it is of.
+    pub(crate) leaves_output: bool,
     /// Whether records are copied to be told, until a checkpoint is complete.
     pub(crate) telling: bool,
     /// Whether to go on although prepared output is lost.

@@ -37,7 +37,7 @@ impl SavepointWriter {
     #[must_use]
     pub fn new(job: &str) -> Self {
         Self {
-            job: JobInfo { id: JobId::from_name(job), name: job.to_owned() },
+            job: JobInfo { id: JobId::from_name(job), name: job.to_owned(), folder: None },
             checkpoint: CheckpointId(1),
             max_parallelism: MaxParallelism::default_for(Parallelism::ONE),
             operators: BTreeMap::new(),

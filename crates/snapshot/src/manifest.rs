@@ -62,6 +62,10 @@ pub struct JobInfo {
     pub id: JobId,
     /// Its name.
     pub name: String,
+    /// Where its checkpoints and its log lay when the snapshot was taken, by which can be told whether
+    /// it lives. A copy of the snapshot says the same. Earlier versions do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
 }
 
 /// A file of the snapshot.

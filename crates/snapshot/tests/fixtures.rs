@@ -174,7 +174,7 @@ async fn write_golden(folder: &Path) {
         version: FORMAT_VERSION,
         kind: SnapshotKind::Savepoint,
         form: SnapshotForm::Native,
-        job: JobInfo { id: JobId::from_name("flights"), name: "flights".to_owned() },
+        job: JobInfo { id: JobId::from_name("flights"), name: "flights".to_owned(), folder: None },
         checkpoint: CheckpointId(42),
         attempt: AttemptId(3),
         triggered_at: Timestamp(1_700_000_000_000),

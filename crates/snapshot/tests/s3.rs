@@ -118,7 +118,7 @@ fn manifest(files: BTreeMap<String, FileEntry>) -> Manifest {
         version: FORMAT_VERSION,
         kind: SnapshotKind::Checkpoint,
         form: SnapshotForm::Native,
-        job: JobInfo { id: job(), name: "s3-test".to_owned() },
+        job: JobInfo { id: job(), name: "s3-test".to_owned(), folder: None },
         checkpoint: CheckpointId(1),
         attempt: AttemptId(0),
         triggered_at: Timestamp(1),

@@ -58,7 +58,7 @@ fn manifest(operators: Vec<(&str, OperatorManifest)>) -> Manifest {
         version: FORMAT_VERSION,
         kind: SnapshotKind::Savepoint,
         form: SnapshotForm::Native,
-        job: JobInfo { id: JobId::from_name("a"), name: "a".into() },
+        job: JobInfo { id: JobId::from_name("a"), name: "a".into(), folder: None },
         checkpoint: CheckpointId(1),
         attempt: AttemptId(0),
         triggered_at: Timestamp(0),

@@ -96,8 +96,10 @@ pub(super) async fn run(matches: &ArgMatches) -> Done {
     let jar = client.upload(Path::new(binary)).await?;
     let answer = client.post(&format!("/jars/{jar}/run"), &body).await?;
     let job = field(&answer, "jobid")?.to_owned();
-    if let Some(rewind) = answer["rewind"].as_str() {
-        eprintln!("{rewind}");
+    for told in ["rewind", "fork"] {
+        if let Some(told) = answer[told].as_str() {
+            eprintln!("{told}");
+        }
     }
     if matches.get_flag("detached") {
         if !printed_json(matches, &answer) {

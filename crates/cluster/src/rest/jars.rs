@@ -291,6 +291,9 @@ pub(super) struct Submitted {
     /// What it writes again, if it was started behind what it had committed.
     #[serde(skip_serializing_if = "Option::is_none")]
     rewind: Option<String>,
+    /// Which other job it has begun beside, since that lives and the snapshot is of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fork: Option<String>,
 }
 
 pub(super) async fn run(
@@ -301,9 +304,11 @@ pub(super) async fn run(
 ) -> ApiResult<Submitted> {
     let request = body::<RunRequest>(&bytes, "JarRunRequestBody")?.or(query)?;
     let id = api.dispatcher.submit(request.submission(&api, &jar)?).await?;
-    let rewind = api.dispatcher.job(id).and_then(|job| job.stats.rewind);
-    let rewind = rewind.map(|rewind| rewind.to_string());
-    Ok(Answer::ok(Submitted { jobid: id.to_string(), application_id: id.to_string(), rewind }))
+    let stats = api.dispatcher.job(id).map(|job| job.stats);
+    let rewind = stats.as_ref().and_then(|stats| Some(stats.rewind.as_ref()?.to_string()));
+    let fork = stats.as_ref().and_then(|stats| Some(stats.fork.as_ref()?.to_string()));
+    let (jobid, application_id) = (id.to_string(), id.to_string());
+    Ok(Answer::ok(Submitted { jobid, application_id, rewind, fork }))
 }
 
 pub(super) async fn plan(

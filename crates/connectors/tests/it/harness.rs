@@ -96,6 +96,7 @@ impl Attempt {
             attempt: AttemptId(0),
             attempt_token: self.token,
             allow_lost_output: false,
+            leaves_output: false,
             check_keys: false,
             superseded: self.superseded.clone(),
             restored,

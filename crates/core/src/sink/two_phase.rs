@@ -75,7 +75,9 @@ fn start_recovery<S: TwoPhaseSink>(
         return Ok(None);
     }
     let committables = context.restored.values::<S::Committable>(COMMITTABLES)?;
-    let restored = context.restored.checkpoint.map(Interval::Snapshot);
+    // The job that lives and has prepared it commits it, or goes back behind it and writes it again.
+    let restored = context.restored.checkpoint.filter(|_| !context.leaves_output);
+    let restored = restored.map(Interval::Snapshot);
     let (sink, committer) = (Arc::clone(sink), committer.clone());
     let (sink_context, waker) = (SinkContext::from(context), context.waker.clone());
     let (done, recovery) = oneshot::channel();

@@ -118,6 +118,7 @@ impl From<Start> for wire::Start {
             restored_from: start.restored_from,
             addresses: start.addresses,
             concludes: start.concludes,
+            leaves_output: start.leaves_output,
             superseded,
             spared: spared.into_iter().collect(),
             telling: start.telling,
@@ -139,6 +140,7 @@ impl TryFrom<wire::Start> for Start {
             restored_from: wire.restored_from,
             addresses: wire.addresses,
             concludes: wire.concludes,
+            leaves_output: wire.leaves_output,
             superseded: match wire.superseded {
                 None => Superseded::Others { but },
                 Some(runs) => {

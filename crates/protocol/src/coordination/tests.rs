@@ -79,6 +79,7 @@ fn fields_of_a_later_version_are_ignored() {
         restored_from: None,
         addresses: vec!["a:1".to_owned()],
         concludes: false,
+        leaves_output: false,
         superseded: Superseded::others(),
         telling: false,
     };

@@ -28,6 +28,7 @@ fn start() -> ToProcess {
         restored_from: Some("s3://bucket/chk-7".to_owned()),
         addresses: vec!["10.0.0.1:4000".to_owned(), "10.0.0.2:4000".to_owned()],
         concludes: false,
+        leaves_output: false,
         superseded: Superseded::others(),
         telling: false,
     })

@@ -19,7 +19,7 @@ async fn a_snapshot_that_a_job_holds_is_not_disposed_of() {
         version: FORMAT_VERSION,
         kind: SnapshotKind::Checkpoint,
         form: SnapshotForm::Native,
-        job: JobInfo { id: job, name: name.clone() },
+        job: JobInfo { id: job, name: name.clone(), folder: None },
         checkpoint: CheckpointId(1),
         attempt: AttemptId(0),
         triggered_at: Timestamp(1),

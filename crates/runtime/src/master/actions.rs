@@ -135,12 +135,13 @@ impl JobMaster {
         let (location, form) = (snapshot.unfinished.location().clone(), snapshot.form);
         let triggered_at = snapshot.triggered_at;
         let (kind, recorded) = (snapshot.snapshot_kind(), snapshot.record(checkpoint));
+        let folder = Some(self.stores.job_folder(&self.settings).to_string());
         let mut manifest = Manifest {
             format: FORMAT.to_owned(),
             version: FORMAT_VERSION,
             kind,
             form,
-            job: JobInfo { id: self.settings.id, name: self.settings.name.clone() },
+            job: JobInfo { id: self.settings.id, name: self.settings.name.clone(), folder },
             checkpoint,
             attempt: self.attempt,
             triggered_at,

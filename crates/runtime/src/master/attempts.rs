@@ -33,6 +33,8 @@ pub struct AttemptStart {
     /// Whether it emits nothing: the final savepoint of a stop is complete, its sinks commit what
     /// that holds, and the job ends.
     pub concludes: bool,
+    /// Whether what the snapshot holds for sinks is left to the job that it is of, which lives.
+    pub leaves_output: bool,
     /// Whose leftovers it may delete.
     pub superseded: Superseded,
     /// Whether it follows upon a failure of user code, whose record it may see again: see

@@ -76,6 +76,7 @@ impl JobMaster {
         match request {
             Request::Cancel => {
                 self.set_status(JobStatus::Cancelling);
+                self.tenure.say_ending();
                 Some(Event::CancelRequested)
             }
             Request::Suspend { within } => {

@@ -44,7 +44,17 @@ impl JobMaster {
         log.restored(restored.from.as_ref().map(|(id, path)| (*id, path.as_str()))).await;
         let superseded = Superseded::Runs { runs: self.tenure.superseded(), but: log.held().await };
         let telling = std::mem::take(&mut self.telling);
-        let start = AttemptStart { attempt, token, restored, concludes, superseded, telling };
+        let location = restored.from.as_ref().map(|(_, location)| location);
+        let leaves_output = location.is_some() && location == self.fork_of.as_ref();
+        let start = AttemptStart {
+            attempt,
+            token,
+            restored,
+            concludes,
+            leaves_output,
+            superseded,
+            telling,
+        };
         self.unless_cancelled(|attempts| attempts.start(start)).await
     }
 

@@ -214,8 +214,8 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
             job: spec.job,
             attempt: spec.attempt,
             attempt_token: spec.attempt_token,
-            // No option says otherwise yet.
             allow_lost_output: spec.allow_lost_output,
+            leaves_output: spec.leaves_output,
             check_keys: spec.check_keys,
             superseded: spec.superseded.clone(),
             restored: spec.restored.state_of(uid, subtask)?,

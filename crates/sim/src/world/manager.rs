@@ -199,7 +199,11 @@ impl World {
             version: FORMAT_VERSION,
             kind,
             form: SnapshotForm::Native,
-            job: JobInfo { id: JobId::from_name("simulated"), name: "simulated".to_owned() },
+            job: JobInfo {
+                id: JobId::from_name("simulated"),
+                name: "simulated".to_owned(),
+                folder: None,
+            },
             checkpoint,
             attempt: run.attempt,
             triggered_at: completed_at,

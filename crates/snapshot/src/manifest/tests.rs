@@ -38,7 +38,7 @@ fn manifest() -> Manifest {
         version: FORMAT_VERSION,
         kind: SnapshotKind::Checkpoint,
         form: SnapshotForm::Native,
-        job: JobInfo { id: JobId::from_name("a"), name: "a".into() },
+        job: JobInfo { id: JobId::from_name("a"), name: "a".into(), folder: None },
         checkpoint: CheckpointId(3),
         attempt: AttemptId(0),
         triggered_at: Timestamp(1),

@@ -28,7 +28,7 @@ fn manifest(files: BTreeMap<String, FileEntry>) -> Manifest {
         version: FORMAT_VERSION,
         kind: SnapshotKind::Checkpoint,
         form: SnapshotForm::Native,
-        job: JobInfo { id: job(), name: "store-test".into() },
+        job: JobInfo { id: job(), name: "store-test".into(), folder: None },
         checkpoint: CheckpointId(1),
         attempt: AttemptId(0),
         triggered_at: Timestamp(1),

@@ -11,6 +11,7 @@ mod damage;
 mod event_time;
 mod evolution;
 mod failures;
+mod forks;
 mod kill;
 mod late;
 mod moved_output;

@@ -17,7 +17,7 @@ use tidegate_testing::{
 };
 
 use crate::support::counting::{
-    Counted, KEYS, RECORDS, SLOW, finish, job, numbers, wait_for_records,
+    Counted, KEYS, SLOW, assert_all_written, finish, job, numbers, wait_for_records,
 };
 
 /// How often the job fails.
@@ -28,17 +28,6 @@ fn consume(output: &Path, archive: &Path) -> usize {
     let finished = entries(output).into_iter().filter(|path| name(path).starts_with("part-"));
     let moved = finished.map(|path| fs::rename(&path, archive.join(name(&path))));
     moved.inspect(|moved| assert!(moved.is_ok(), "{moved:?}")).count()
-}
-
-fn assert_all_written(folders: &[&Path]) {
-    let of_key = |key: u64| (RECORDS - key).div_ceil(KEYS);
-    let line = |key| move |count| format!("[{key},{count}]");
-    let expected = (0..KEYS).flat_map(|key| (1..=of_key(key)).map(line(key)));
-    let mut expected = expected.collect::<Vec<_>>();
-    let mut found = folders.iter().flat_map(|folder| lines(folder)).collect::<Vec<_>>();
-    expected.sort();
-    found.sort();
-    assert!(found == expected, "{} of {RECORDS} lines, or other ones", found.len());
 }
 
 /// Every time that the job has finished files they are all taken away, and then it fails.

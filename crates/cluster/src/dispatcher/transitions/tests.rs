@@ -30,7 +30,7 @@ async fn snapshot(path: &str, job: JobId) {
         version: FORMAT_VERSION,
         kind: SnapshotKind::Savepoint,
         form: SnapshotForm::Native,
-        job: JobInfo { id: job, name: "a job".to_owned() },
+        job: JobInfo { id: job, name: "a job".to_owned(), folder: None },
         checkpoint: CheckpointId(1),
         attempt: AttemptId(0),
         triggered_at: Timestamp(1),

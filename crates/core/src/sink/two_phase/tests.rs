@@ -149,7 +149,12 @@ impl Bench {
     }
 
     /// Subtask 0 from a snapshot that holds these numbers.
-    fn restore(&self, sink: &SlowSink, numbers: &[u64], allow_lost: bool) -> Box<dyn Operator> {
+    fn restore(
+        &self,
+        sink: &SlowSink,
+        numbers: &[u64],
+        told: impl FnOnce(&mut OperatorContext),
+    ) -> Box<dyn Operator> {
         let encode = |number| {
             let mut bytes = Vec::new();
             codec::encode(number, &mut bytes).map(|()| bytes.into())
@@ -162,8 +167,8 @@ impl Bench {
         };
         let (checkpoint, lists) = (Some(CheckpointId(7)), vec![list]);
         let restored = RestoredState { checkpoint, lists, ..RestoredState::default() };
-        let context =
-            OperatorContext { restored, allow_lost_output: allow_lost, ..self.context(0) };
+        let mut context = OperatorContext { restored, ..self.context(0) };
+        told(&mut context);
         two_phase_operator(sink.clone(), &context).expect("it starts")
     }
 
@@ -189,6 +194,7 @@ impl Bench {
             attempt: AttemptId(0),
             attempt_token: 0,
             allow_lost_output: false,
+            leaves_output: false,
             check_keys: false,
             superseded: Superseded::others(),
             restored: RestoredState::default(),
@@ -303,7 +309,7 @@ fn a_restore_makes_the_writer_commits_and_then_recovers_and_takes_nothing_in_bef
     let bench = Bench::new();
     let (mut opens, gates) = gates(1);
     let sink = SlowSink { gates, ..SlowSink::default() };
-    let mut operator = bench.restore(&sink, &[4, 5], false);
+    let mut operator = bench.restore(&sink, &[4, 5], |_| ());
     bench.settle();
     assert_eq!(sink.asked(), ["writer", "commit [4, 5]"]);
     assert_eq!(operator.poll_ready().expect("nothing fails"), Readiness::Pending);
@@ -317,7 +323,8 @@ fn a_restore_makes_the_writer_commits_and_then_recovers_and_takes_nothing_in_bef
 fn restored(answer: Vec<CommitOutcome>, allow_lost: bool) -> Result<Readiness, String> {
     let bench = Bench::new();
     let sink = SlowSink { answer: Some(answer), ..SlowSink::default() };
-    let mut operator = bench.restore(&sink, &[1, 2, 3, 4, 5], allow_lost);
+    let mut operator =
+        bench.restore(&sink, &[1, 2, 3, 4, 5], |told| told.allow_lost_output = allow_lost);
     bench.settle();
     operator.poll_ready().map_err(|error| error.to_string())
 }
@@ -339,6 +346,16 @@ fn lost_output_is_named_and_counted_and_passed_over_only_if_that_was_asked_for()
 }
 
 #[test]
+fn what_is_left_to_the_job_that_has_prepared_it_is_not_asked_for() {
+    let bench = Bench::new();
+    let lost = CommitOutcome::Lost("the target was asked".to_owned());
+    let sink = SlowSink { answer: Some(vec![lost; 2]), ..SlowSink::default() };
+    let mut operator = bench.restore(&sink, &[1, 2], |told| told.leaves_output = true);
+    bench.settle();
+    assert_eq!(operator.poll_ready().map_err(|error| error.to_string()), Ok(Readiness::Ready));
+}
+
+#[test]
 fn a_commit_that_does_not_answer_for_each_is_refused() {
     let expected = "`commit` was handed 5 committables, and answered for 4";
     assert_eq!(restored(vec![CommitOutcome::Committed; 4], true), Err(expected.to_owned()));
@@ -349,7 +366,7 @@ fn what_a_running_attempt_loses_is_lost_with_nobody_s_leave() {
     let bench = Bench::new();
     let answer = Some(vec![CommitOutcome::Lost("it is gone".to_owned()); 2]);
     let sink = SlowSink { answer, ..SlowSink::default() };
-    let mut operator = bench.restore(&sink, &[], true);
+    let mut operator = bench.restore(&sink, &[], |_| ());
     bench.settle();
     bench.snapshot(&mut *operator, 1);
     bench.snapshot(&mut *operator, 2);

@@ -249,6 +249,7 @@ fn context((subtask, parallelism): (u32, u32), restored: &[ListState]) -> Operat
         attempt: AttemptId(0),
         attempt_token: 1,
         allow_lost_output: false,
+        leaves_output: false,
         check_keys: false,
         superseded: Superseded::others(),
         restored: RestoredState { lists: restored.to_vec(), ..RestoredState::default() },

@@ -254,7 +254,8 @@ fn start() -> impl Strategy<Value = Start> {
     let others = collection::btree_set(any::<u64>(), 0..4);
     let others = others.prop_map(|but| Superseded::Others { but });
     let superseded = prop_oneof![others, these];
-    let rest = (option::of(text()), addresses, any::<bool>(), superseded, any::<bool>());
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    let rest = (option::of(text()), addresses, flags, superseded);
     (attempt, any::<u64>(), parallelism, max_parallelism(), rest).prop_map(
         |(attempt, token, parallelism, max_parallelism, rest)| Start {
             attempt,
@@ -263,9 +264,10 @@ fn start() -> impl Strategy<Value = Start> {
             max_parallelism,
             restored_from: rest.0,
             addresses: rest.1,
-            concludes: rest.2,
+            concludes: rest.2.0,
+            leaves_output: rest.2.1,
             superseded: rest.3,
-            telling: rest.4,
+            telling: rest.2.2,
         },
     )
 }

@@ -108,6 +108,7 @@ impl Bench {
             attempt: AttemptId(0),
             attempt_token: 1,
             allow_lost_output: false,
+            leaves_output: false,
             check_keys: false,
             superseded: Superseded::others(),
             restored,

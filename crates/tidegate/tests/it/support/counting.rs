@@ -6,7 +6,7 @@ use tidegate::{
     EventTime, JobStatus, SnapshotForm, collect::Collector, generator::Generator, prelude::*,
 };
 
-use tidegate_testing::wait_for;
+use tidegate_testing::{folders::lines, wait_for};
 
 /// How many numbers there are.
 pub(crate) const RECORDS: u64 = 100_000;
@@ -63,6 +63,18 @@ pub(crate) fn start(
         count(&numbers(env, rate), &results);
         Ok(())
     })
+}
+
+/// Fails unless each number has been counted once, in the files of all these folders.
+pub(crate) fn assert_all_written(folders: &[&Path]) {
+    let of_key = |key: u64| (RECORDS - key).div_ceil(KEYS);
+    let line = |key| move |count| format!("[{key},{count}]");
+    let expected = (0..KEYS).flat_map(|key| (1..=of_key(key)).map(line(key)));
+    let mut expected = expected.collect::<Vec<_>>();
+    let mut found = folders.iter().flat_map(|folder| lines(folder)).collect::<Vec<_>>();
+    expected.sort();
+    found.sort();
+    assert!(found == expected, "{} of {RECORDS} lines, or other ones", found.len());
 }
 
 /// Counts by key, and tells when event time ends.

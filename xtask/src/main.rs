@@ -6,6 +6,7 @@
 //! | `compare OLD NEW -- ARGS` | runs two binaries of `tidegate-bench` in turn, and tells the ratios |
 //! | `depcheck` | checks that crates depend on each other one way only |
 //! | `options [--check]` | writes `docs/options.md` from the options' definitions, or checks it |
+//! | `proto [--check]` | generates the code of the messages from `crates/protocol/proto`, or checks it |
 //! | `types` | makes up the types of the property test of types |
 //! | `fuzz [--seconds N] [TARGET ...]` | runs the fuzz targets, ten minutes each |
 
@@ -13,10 +14,14 @@ mod compare;
 mod depcheck;
 mod fuzz;
 mod options;
+mod proto;
 mod python;
 mod types;
 
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, bail};
 
@@ -29,15 +34,23 @@ fn main() -> Result<()> {
         ["compare", ref rest @ ..] => compare::run(rest),
         ["options"] => options::write(),
         ["options", "--check"] => options::check(),
+        ["proto"] => proto::write(&root()),
+        ["proto", "--check"] => proto::check(&root()),
         ["types"] => write_types(),
         ["fuzz", ref rest @ ..] => fuzz::run(rest),
         _ => {
             bail!(
-                "expected a command: test, depcheck, options [--check], types, fuzz, \
+                "expected a command: test, depcheck, options [--check], proto [--check], types, fuzz, \
                  compare OLD NEW -- ARGS"
             )
         }
     }
+}
+
+/// The workspace.
+fn root() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    root.expect("this crate lies in the workspace").to_owned()
 }
 
 fn write_types() -> Result<()> {

@@ -1,12 +1,11 @@
 //! `docs/options.md`, generated from the one definition of each option.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
 fn path() -> PathBuf {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-    workspace.expect("this crate lies in the workspace").join("docs/options.md")
+    crate::root().join("docs/options.md")
 }
 
 fn text() -> String {

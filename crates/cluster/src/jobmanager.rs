@@ -3,7 +3,7 @@
 use std::{convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
 
 use tidegate_protocol::{
-    KeepAlive, LinkError, Routes, Secret, coordination, resources as resources_protocol, serve,
+    KeepAlive, LinkError, Secret, Services, coordination, resources as resources_protocol, serve,
 };
 use tidegate_types::{
     error::chain,
@@ -99,10 +99,11 @@ impl JobManager {
         shutdown: CancellationToken,
     ) -> Result<(), JobManagerError> {
         let resources = Arc::new(self.resources.clone());
-        let routes = Routes::new(resources_protocol::service(resources.clone()))
-            .add_service(coordination::service(resources));
+        let services = Services::default()
+            .with_resources(resources_protocol::service(resources.clone()))
+            .with_coordination(coordination::service(resources));
         let (keep_alive, secret) = (self.keep_alive, self.secret.clone());
-        let served = serve(listener, keep_alive, secret, routes, shutdown.cancelled_owned());
+        let served = serve(listener, keep_alive, secret, services, shutdown.cancelled_owned());
         tokio::select! {
             served = served => Ok(served?),
             error = self.lead() => Err(error),

@@ -58,6 +58,7 @@ mod incoming;
 mod link;
 pub mod resources;
 mod server;
+mod services;
 mod token;
 mod version;
 mod wire;
@@ -67,10 +68,10 @@ pub use error::{LinkError, MessageError};
 pub use guard::{Guard, guarded};
 pub use link::{Link, LinkReceiver, LinkSender, MAX_MESSAGE_BYTES, Word};
 pub use server::serve;
+pub use services::Services;
 pub use tidegate_types::options::Secret;
 pub use token::{
     attempt_credential, cluster_token, configuration_folder, derived, read_or_make_token,
     read_token,
 };
-pub use tonic::service::Routes;
 pub use version::ProtocolVersion;

@@ -4,10 +4,7 @@ use std::future::Future;
 
 use tidegate_types::{error::chain, options::Secret};
 use tokio::net::TcpListener;
-use tonic::{
-    service::{InterceptorLayer, Routes},
-    transport::Server,
-};
+use tonic::{service::InterceptorLayer, transport::Server};
 
 use crate::{
     endpoint::KeepAlive,
@@ -15,12 +12,12 @@ use crate::{
     guard::guarded,
     incoming::{Limits, incoming},
     link::WINDOW_BYTES,
+    services::Services,
 };
 
-/// Serves `routes` on `listener` to those who know `token`.
+/// Serves `services` on `listener` to those who know `token`.
 ///
-/// `Routes::new(coordination::service(host))` and its `add_service` make the routes. When
-/// `shutdown` is over nobody new is let in, and this returns as soon as all links are dropped. When
+/// When `shutdown` is over nobody new is let in, and this returns as soon as all links are dropped. When
 /// the future is dropped nobody new is let in either, and links that are open go on.
 ///
 /// # Errors
@@ -30,7 +27,7 @@ pub async fn serve(
     listener: TcpListener,
     keep_alive: KeepAlive,
     token: Option<Secret>,
-    routes: Routes,
+    services: Services,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), LinkError> {
     Server::builder()
@@ -39,8 +36,7 @@ pub async fn serve(
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
         .layer(InterceptorLayer::new(guarded(token)))
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming(listener, Limits::default()), shutdown)
+        .serve_with_incoming_shutdown(services, incoming(listener, Limits::default()), shutdown)
         .await
         .map_err(|error| LinkError::Serve { problem: chain(&error) })
 }

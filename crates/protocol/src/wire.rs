@@ -6,4 +6,7 @@
     reason = "generated, and seen by this crate alone"
 )]
 
-tonic::include_proto!("tidegate.v1");
+#[rustfmt::skip]
+mod generated;
+
+pub(crate) use self::generated::*;

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tidegate_checkpoint::protocol::{Command, Failure, Report};
 use tidegate_protocol::{
-    KeepAlive, Link, Routes, Secret,
+    KeepAlive, Link, Secret, Services,
     coordination::{self, FromProcess, Hello, Host, HostLink, Start, ToProcess},
     serve,
 };
@@ -52,9 +52,10 @@ impl Door {
             unavailable(format!("the coordinator can't listen on {address}: {error}"))
         })?;
         let (sender, joined) = mpsc::unbounded_channel();
-        let routes = Routes::new(coordination::service(Arc::new(Doorkeeper(sender))));
+        let services = Services::default()
+            .with_coordination(coordination::service(Arc::new(Doorkeeper(sender))));
         let never = std::future::pending();
-        let served = serve(listener, KeepAlive::default(), secret, routes, never);
+        let served = serve(listener, KeepAlive::default(), secret, services, never);
         let server = tokio::spawn(async move {
             if let Err(error) = served.await {
                 tracing::error!(error = chain(&error), "the coordinator's door has broken");

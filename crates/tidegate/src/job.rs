@@ -15,7 +15,11 @@ use tidegate_types::{
     ErrorKind, JobId,
     options::{ClusterOptions, Configuration, JobOptions, Origin},
 };
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use crate::{
     Result, cli,
@@ -354,14 +358,15 @@ fn start_logging() {
         let wanted = std::env::var("TIDEGATE_LOG").unwrap_or_else(|_| {
             if std::env::var_os(PROCESS_VARIABLE).is_some() { "info" } else { "warn" }.to_owned()
         });
-        let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|problem| {
+        let filter = wanted.parse().unwrap_or_else(|problem| {
             eprintln!("warning: TIDEGATE_LOG is `{wanted}`, which is no filter: {problem}");
-            "warn".into()
+            Targets::new().with_default(LevelFilter::WARN)
         });
         // Colours are for a terminal: a log file is to be searched.
         let colours = std::io::stderr().is_terminal();
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
-        log.with_writer(std::io::stderr).init();
+        let log = tracing_subscriber::fmt::layer().with_ansi(colours);
+        let log = log.with_writer(std::io::stderr);
+        tracing_subscriber::registry().with(filter).with(log).init();
     });
 }
 

@@ -27,6 +27,11 @@ use tidegate_types::options::{ClusterOptions, Configuration, SECRETS_VARIABLE, i
 use tokio::{net::TcpListener, signal::unix::SignalKind, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use super::{Done, Failure, configuration, text, tokens};
 use crate::client::Client;
@@ -55,14 +60,14 @@ fn folder(matches: &ArgMatches) -> anyhow::Result<PathBuf> {
 
 fn start_logging() {
     let wanted = std::env::var("TIDEGATE_LOG").unwrap_or_else(|_| "info".to_owned());
-    let filter = tracing_subscriber::EnvFilter::try_new(&wanted).unwrap_or_else(|problem| {
+    let filter = wanted.parse().unwrap_or_else(|problem| {
         eprintln!("warning: TIDEGATE_LOG is `{wanted}`, which is no filter: {problem}");
-        "info".into()
+        Targets::new().with_default(LevelFilter::INFO)
     });
     let colours = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+    let log = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(std::io::stderr);
     // A second start in one process keeps the first log.
-    let _ = log.with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::registry().with(filter).with(log).try_init();
 }
 
 /// What signals have told this process.

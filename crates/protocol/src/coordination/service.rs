@@ -21,7 +21,7 @@ pub trait Host: Send + Sync + 'static {
     fn joined(&self, hello: Hello, link: HostLink);
 }
 
-/// What [`service`] returns: a service for [`crate::Routes`].
+/// What [`service`] returns: one of [`crate::Services`].
 pub type Service = CoordinationServer<Hosted>;
 
 /// A host as a service.

@@ -34,7 +34,7 @@ pub trait Manager: Send + Sync + 'static {
     fn artifact(&self, hash: &str) -> Option<PathBuf>;
 }
 
-/// What [`service`] returns: a service for [`crate::Routes`].
+/// What [`service`] returns: one of [`crate::Services`].
 pub type Service = ResourcesServer<Managed>;
 
 /// A manager as a service.

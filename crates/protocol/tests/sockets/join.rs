@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tidegate_checkpoint::protocol::{Command, Report};
 use tidegate_protocol::{
-    Endpoint, KeepAlive, LinkError, MAX_MESSAGE_BYTES, Routes,
+    Endpoint, KeepAlive, LinkError, MAX_MESSAGE_BYTES, Services,
     coordination::{Figures, FromProcess, Start, ToProcess, join, service},
     serve,
 };
@@ -171,10 +171,10 @@ async fn a_coordinator_that_is_not_there_yet_is_waited_for() {
 async fn a_server_that_is_shut_down_lets_nobody_in_and_waits_for_its_links() {
     let (listener, address) = socket().await;
     let (sender, mut joined) = mpsc::unbounded_channel();
-    let routes = Routes::new(service(Arc::new(Doorman(sender))));
+    let services = Services::default().with_coordination(service(Arc::new(Doorman(sender))));
     let (shut_down, shutdown) = oneshot::channel::<()>();
     let shutdown = async { shutdown.await.expect("it is shut down") };
-    let server = tokio::spawn(serve(listener, KeepAlive::default(), None, routes, shutdown));
+    let server = tokio::spawn(serve(listener, KeepAlive::default(), None, services, shutdown));
     let mut process = soon(join(&endpoint(address), hello(), PATIENCE)).await.unwrap();
     let (_, host) = soon(joined.recv()).await.unwrap();
 

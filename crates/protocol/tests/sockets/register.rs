@@ -14,7 +14,7 @@ use tidegate_protocol::{
 };
 use tidegate_types::{AttemptId, ErrorKind, JobId, ProcessIndex};
 
-use crate::support::{endpoint, jobmanager, registration, socket, soon};
+use crate::support::{coordinator, endpoint, jobmanager, registration, socket, soon};
 
 fn key() -> ProcessKey {
     ProcessKey { job: JobId::from_name("flights"), attempt: AttemptId(4), process: ProcessIndex(1) }
@@ -91,6 +91,15 @@ async fn a_job_manager_that_is_not_there_is_told_at_once() {
     let error = soon(register(&endpoint(address), registration())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("can't be reached"), "{error}");
+}
+
+/// As a TaskManager that was given the address of a job's own coordinator.
+#[tokio::test]
+async fn a_server_that_has_no_task_managers_says_so() {
+    let (endpoint, _joined) = coordinator().await;
+    let error = soon(register(&endpoint, registration())).await.unwrap_err();
+    let unknown = "there is no service 'tidegate.v1.Resources' here";
+    assert!(error.to_string().contains(unknown), "{error}");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use std::{
 };
 
 use tidegate_protocol::{
-    Endpoint, KeepAlive, Routes, Secret,
+    Endpoint, KeepAlive, Secret, Services,
     coordination::{self, Hello, Host, HostLink},
     resources::{self, Hardware, Manager, ManagerLink, Registration},
     serve,
@@ -72,8 +72,8 @@ pub(crate) async fn socket() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-fn start(listener: TcpListener, keep_alive: KeepAlive, token: Option<Secret>, routes: Routes) {
-    tokio::spawn(serve(listener, keep_alive, token, routes, future::pending()));
+fn start(listener: TcpListener, keep_alive: KeepAlive, token: Option<Secret>, services: Services) {
+    tokio::spawn(serve(listener, keep_alive, token, services, future::pending()));
 }
 
 /// A coordinator at `listener`.
@@ -83,8 +83,9 @@ pub(crate) fn coordinator_at(
     token: Option<Secret>,
 ) -> Joined {
     let (sender, joined) = mpsc::unbounded_channel();
-    let routes = Routes::new(coordination::service(Arc::new(Doorman(sender))));
-    start(listener, keep_alive, token, routes);
+    let services =
+        Services::default().with_coordination(coordination::service(Arc::new(Doorman(sender))));
+    start(listener, keep_alive, token, services);
     joined
 }
 
@@ -103,8 +104,8 @@ pub(crate) async fn jobmanager(
     let (listener, address) = socket().await;
     let (sender, registered) = mpsc::unbounded_channel();
     let desk = Desk { registered: sender, artifacts };
-    let routes = Routes::new(resources::service(Arc::new(desk)));
-    start(listener, KeepAlive::default(), token, routes);
+    let services = Services::default().with_resources(resources::service(Arc::new(desk)));
+    start(listener, KeepAlive::default(), token, services);
     (endpoint(address), registered)
 }
 

@@ -7,7 +7,7 @@ use tidegate_types::ErrorKind;
 use tokio::net::TcpListener;
 
 use crate::{
-    Endpoint, KeepAlive, LinkError, Routes,
+    Endpoint, KeepAlive, LinkError, Services,
     coordination::{Figures, Hello, Host, HostLink, service},
     serve,
     wire::{self, coordination_client::CoordinationClient, from_process::Word},
@@ -25,8 +25,8 @@ impl Host for Nobody {
 async fn answer(words: impl Stream<Item = wire::FromProcess> + Send + 'static) -> LinkError {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let routes = Routes::new(service(Arc::new(Nobody)));
-    let server = serve(listener, KeepAlive::default(), None, routes, std::future::pending());
+    let services = Services::default().with_coordination(service(Arc::new(Nobody)));
+    let server = serve(listener, KeepAlive::default(), None, services, std::future::pending());
     tokio::spawn(server);
     let channel = Endpoint::new(address.to_string(), None).connect().await.unwrap();
     let status = CoordinationClient::new(channel).join(words).await.unwrap_err();

@@ -1,50 +1,63 @@
 //! The command line: Flink's verbs and flags, long ones with one dash or two.
 
-use std::process::ExitCode;
+use std::{
+    ffi::{OsStr, OsString},
+    process::ExitCode,
+};
 
-use clap::{Arg, ArgAction, Command, error::ErrorKind};
-
-/// What follows every message about the command line.
-pub(crate) const HINT: &str = "Use the help option (-h or --help) to get help on the command.";
+use clap::{Arg, ArgAction, Command, error::ErrorKind, value_parser};
 
 /// The arguments as clap understands them: long options may have one dash, as in Flink. What follows
-/// the binary of `run` and `info` is the job's own, and stays as it is.
-pub(crate) fn normalised(arguments: impl Iterator<Item = String>) -> Vec<String> {
+/// the binary of `run` and `info` is the job's own, and stays as it is; so does what another program is
+/// handed.
+pub(crate) fn normalised(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut command = command();
     command.build();
-    let mut all = vec!["tidegate".to_owned()];
+    let mut all = vec![OsString::from("tidegate")];
     let mut arguments = arguments.peekable();
-    let verb = arguments.next_if(|argument| !argument.starts_with('-'));
-    let options = match verb.as_deref().and_then(|verb| command.find_subcommand(verb)) {
+    let verb = arguments.next_if(|argument| !is_option(argument));
+    let options = match verb.as_ref().and_then(|verb| command.find_subcommand(verb)) {
         Some(own) => own.clone(),
         None => command,
     };
-    let takes_own = matches!(verb.as_deref(), Some("run" | "info"));
+    let takes_own = verb.as_ref().is_some_and(|verb| verb == "run" || verb == "info");
     all.extend(verb);
     while let Some(argument) = arguments.next() {
-        if !argument.starts_with('-') {
-            all.push(argument);
-            if takes_own {
-                all.extend(arguments);
-                break;
-            }
+        if is_option(&argument) {
+            let known = known(&options, &argument);
+            let values = known.as_ref().and_then(|(option, _)| option.get_num_args());
+            all.push(known.map_or(argument, |(_, written)| written.into()));
+            let needs_value = values.is_some_and(|n| n.min_values() > 0);
+            all.extend(arguments.next_if(|_| needs_value));
             continue;
         }
-        let (argument, option) = match long_option(&options, &argument) {
-            Some(option) => (format!("--{}", argument.trim_start_matches('-')), Some(option)),
-            None => {
-                let option = options.get_arguments().find(|option| {
-                    let short = option.get_short().map(|short| format!("-{short}"));
-                    short.as_deref() == Some(argument.as_str())
-                });
-                (argument, option)
-            }
-        };
         all.push(argument);
-        let needs_value = option.and_then(Arg::get_num_args).is_some_and(|n| n.min_values() > 0);
-        all.extend(arguments.next_if(|_| needs_value));
+        if all == ["tidegate", "state", "query"] {
+            // clap takes this one away, and looks at nothing behind it.
+            all.push("--".into());
+        } else if !takes_own {
+            continue;
+        }
+        all.extend(arguments);
+        break;
     }
     all
+}
+
+fn is_option(argument: &OsStr) -> bool {
+    argument.as_encoded_bytes().starts_with(b"-")
+}
+
+/// The option that an argument is, and how clap wants it written.
+fn known<'a>(options: &'a Command, argument: &OsStr) -> Option<(&'a Arg, String)> {
+    let text = argument.to_str()?;
+    if let Some(option) = long_option(options, text) {
+        return Some((option, format!("--{}", text.trim_start_matches('-'))));
+    }
+    let is_it = |short| text.strip_prefix('-').is_some_and(|rest| rest.chars().eq([short]));
+    let mut all = options.get_arguments();
+    let option = all.find(|option| option.get_short().is_some_and(is_it))?;
+    Some((option, text.to_owned()))
 }
 
 /// The option with this long name, behind one dash or two.
@@ -59,14 +72,6 @@ fn long_option<'a>(options: &'a Command, argument: &str) -> Option<&'a Arg> {
 /// Says what is wrong with a command line, or what was asked for.
 pub(crate) fn explain(error: &clap::Error) -> ExitCode {
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            print!("{error}");
-            ExitCode::SUCCESS
-        }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            println!("{error}\nPlease specify an action.");
-            ExitCode::FAILURE
-        }
         ErrorKind::InvalidSubcommand => {
             let verb = error.get(clap::error::ContextKind::InvalidSubcommand);
             let verb = verb.map(ToString::to_string).unwrap_or_default();
@@ -85,10 +90,7 @@ pub(crate) fn explain(error: &clap::Error) -> ExitCode {
             );
             ExitCode::FAILURE
         }
-        _ => {
-            println!("{error}\n{HINT}");
-            ExitCode::FAILURE
-        }
+        _ => tidegate_terminal::explain(error),
     }
 }
 
@@ -329,10 +331,17 @@ fn state_verbs() -> Command {
                 .arg(value("key", "KEY", "This key alone, as JSON or as a text.").long("key"))
                 .arg(value("limit", "N", "How many rows, or all (20).").long("limit"))
                 .arg(flag("csv", "Prints CSV.").conflicts_with("json")),
-            verb("query", "Answers a question in SQL; the tables are named \"uid\".\"state\".")
-                .arg(path())
-                .arg(value("sql", "SQL", "The question.").required(true))
-                .arg(flag("csv", "Prints CSV.").conflicts_with("json")),
+            // A program of its own, which has its own help.
+            Command::new("query")
+                .about("Answers a question in SQL, with the program tidegate-state.")
+                .disable_help_flag(true)
+                .arg(
+                    value("arguments", "ARGUMENTS", "See `tidegate state query --help`.")
+                        .num_args(0..)
+                        .trailing_var_arg(true)
+                        .allow_hyphen_values(true)
+                        .value_parser(value_parser!(OsString)),
+                ),
             verb("diff", "Shows what differs between two snapshots.")
                 .arg(from())
                 .arg(to("Another one."))
@@ -360,7 +369,7 @@ mod tests {
     use super::*;
 
     fn matches(arguments: &[&str]) -> clap::ArgMatches {
-        let arguments = normalised(arguments.iter().map(|argument| (*argument).to_owned()));
+        let arguments = normalised(arguments.iter().map(|argument| OsString::from(*argument)));
         command().try_get_matches_from(arguments).expect("it is a command line")
     }
 
@@ -395,6 +404,16 @@ mod tests {
         let (_, run) = all.subcommand().expect("a verb");
         assert_eq!(run.get_one::<String>("parallelism").map(String::as_str), Some("3"));
         assert_eq!(run.get_many::<String>("arguments").expect("some").collect::<Vec<_>>(), own);
+    }
+
+    #[test]
+    fn what_another_program_is_handed_stays_as_it_is() {
+        let handed = ["--", "-json", "--help", "-h", "", "state", "--", "query"];
+        let all = matches(&[["state", "query"].as_slice(), &handed].concat());
+        let (_, state) = all.subcommand().expect("a verb");
+        let (_, query) = state.subcommand().expect("a verb of state's");
+        let arguments = query.get_many::<OsString>("arguments").expect("some");
+        assert_eq!(arguments.collect::<Vec<_>>(), handed);
     }
 
     #[test]

@@ -12,7 +12,6 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use anyhow::{Context, anyhow};
 use clap::ArgMatches;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use tidegate_protocol::configuration_folder;
 use tidegate_types::{
@@ -155,16 +154,6 @@ fn parallelism(text: &str) -> Result<u32, Failure> {
     count.ok_or_else(|| {
         Failure::Arguments(format!("The parallelism must be a positive number: {text}."))
     })
-}
-
-/// A line on the terminal that changes; there is none without a terminal.
-fn live_line() -> ProgressBar {
-    let line = ProgressBar::new_spinner();
-    // Without a template there would be a spinner in front.
-    line.set_style(
-        ProgressStyle::with_template("{msg}").unwrap_or(ProgressStyle::default_spinner()),
-    );
-    line
 }
 
 /// Writes a script that completes this command line in a shell.

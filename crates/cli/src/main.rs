@@ -19,6 +19,7 @@ mod commands;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
+use tidegate_terminal::HINT;
 
 use crate::commands::{Failure, run};
 
@@ -26,7 +27,7 @@ use crate::commands::{Failure, run};
 const NOTHING_DONE: u8 = 31;
 
 fn main() -> ExitCode {
-    let arguments = arguments::normalised(std::env::args().skip(1));
+    let arguments = arguments::normalised(std::env::args_os().skip(1));
     let matches = match arguments::command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => return arguments::explain(&error),
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
     match runtime.block_on(run(&matches)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Arguments(message)) => {
-            println!("{message}\n\n{}", arguments::HINT);
+            println!("{message}\n\n{HINT}");
             ExitCode::FAILURE
         }
         Err(Failure::Configuration(error)) => {
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says what went wrong: the sentence, and what it comes from, or with `--verbose` all of that.
+/// Says what went wrong, as the verb's flags want it.
 fn tell(matches: &ArgMatches, error: &anyhow::Error) {
     let is_set = |flag: &str| {
         let mut own = matches;
@@ -69,13 +70,5 @@ fn tell(matches: &ArgMatches, error: &anyhow::Error) {
         }
         matches!(own.try_get_one::<bool>(flag), Ok(Some(true)))
     };
-    if is_set("json") {
-        println!("{}", serde_json::json!({ "errors": [format!("{error:#}")] }));
-        return;
-    }
-    eprintln!("error: {error}");
-    let causes = error.chain().skip(1);
-    for cause in causes.take(if is_set("verbose") { usize::MAX } else { 1 }) {
-        eprintln!("  Caused by: {cause}");
-    }
+    tidegate_terminal::tell(error, is_set("json"), is_set("verbose"));
 }

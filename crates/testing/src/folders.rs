@@ -60,3 +60,8 @@ pub fn forge_later(checkpoint: &Path) -> PathBuf {
     }
     forged
 }
+
+/// A savepoint of the corpus, in one form or the other.
+pub fn corpus(form: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tidegate/tests/corpus/0.1.0").join(form)
+}

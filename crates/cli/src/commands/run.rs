@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use clap::ArgMatches;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
+use tidegate_terminal::live_line;
 use tidegate_types::options::{Configuration, Origin};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -133,7 +134,7 @@ async fn watch(matches: &ArgMatches, client: &Client, job: &str) -> Done {
     let quiet = matches.get_flag("json");
     // One for the whole time: a signal that comes during a request is not lost.
     let mut interrupts = signal(SignalKind::interrupt())?;
-    let line = if quiet { ProgressBar::hidden() } else { super::live_line() };
+    let line = if quiet { ProgressBar::hidden() } else { live_line() };
     loop {
         tokio::select! {
             () = tokio::time::sleep(WATCH) => {}

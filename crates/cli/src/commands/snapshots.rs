@@ -4,6 +4,7 @@ use anyhow::{Context, anyhow};
 use clap::ArgMatches;
 use indicatif::{HumanBytes, ProgressBar};
 use serde_json::{Value, json};
+use tidegate_terminal::live_line;
 use tidegate_types::JobId;
 
 use super::{Done, Failure, absolute, client, field, job_id, printed_json, say, text};
@@ -45,7 +46,7 @@ impl Started<'_> {
     /// Waits for the result, or says that the operation goes on. Shows how far `job` has come with
     /// its savepoint.
     async fn wait(self, job: Option<JobId>, quiet: bool) -> Result<Value, Failure> {
-        let line = if quiet { ProgressBar::hidden() } else { super::live_line() };
+        let line = if quiet { ProgressBar::hidden() } else { live_line() };
         let meanwhile = async || {
             if let Some(job) = job.filter(|_| !line.is_hidden())
                 && let Ok(snapshots) = self.client.get(&format!("/jobs/{job}/checkpoints")).await

@@ -1,23 +1,21 @@
 //! Looking into savepoints and checkpoints, without a cluster and without the job.
 
 mod diff;
-mod query;
+mod program;
 mod rewrite;
 mod show;
 mod sweep;
 
 use anyhow::{Context, anyhow};
 use clap::ArgMatches;
-use indicatif::{HumanBytes, ProgressBar};
+use indicatif::HumanBytes;
 use serde_json::{Value, json};
 use tidegate_canonical::{
     inspect::{Inspector, StateInfo},
     table::TableSchema,
 };
-use tidegate_snapshot::{
-    manifest::{Manifest, SnapshotForm, SnapshotKind, StateDescription},
-    store::{LoadedSnapshot, SnapshotLocation},
-};
+use tidegate_snapshot::manifest::{SnapshotForm, SnapshotKind, StateDescription};
+use tidegate_terminal::{busy, read_snapshot};
 
 use super::{Done, Failure, text};
 
@@ -28,7 +26,7 @@ pub(super) async fn run(matches: &ArgMatches) -> Done {
         "ls" => ls(own).await,
         "schema" => schema(own).await,
         "show" => show::show(own).await,
-        "query" => query::query(own).await,
+        "query" => Err(program::hand_on("query", own).into()),
         "diff" => diff::diff(own).await,
         "verify" => verify(own).await,
         "copy" => rewrite::copy(own).await,
@@ -38,25 +36,8 @@ pub(super) async fn run(matches: &ArgMatches) -> Done {
     }
 }
 
-/// Tells what takes its time, on a terminal.
-fn busy(what: &str) -> ProgressBar {
-    let line = super::live_line();
-    line.set_message(what.to_owned());
-    line
-}
-
-/// Reads a snapshot whole, and checks its files.
-async fn read(path: &str) -> anyhow::Result<(Manifest, LoadedSnapshot)> {
-    let location = SnapshotLocation::parse(path)?;
-    let manifest = location.load_named().await?;
-    let line = busy(&format!("reading {} of {path}", HumanBytes(manifest.state_bytes())));
-    let loaded = location.read_all(&manifest).await?;
-    line.finish_and_clear();
-    Ok((manifest, loaded))
-}
-
 async fn inspect(path: &str) -> anyhow::Result<Inspector> {
-    let (manifest, loaded) = read(path).await?;
+    let (manifest, loaded) = read_snapshot(path).await?;
     Ok(Inspector::new(manifest, loaded))
 }
 
@@ -124,7 +105,6 @@ async fn ls(matches: &ArgMatches) -> Done {
     Ok(())
 }
 
-/// Prints rows in columns as wide as they need to be.
 /// How many characters of a value a table shows; `--json` and `--csv` show all of it.
 const SHOWN: usize = 1_000;
 
@@ -139,6 +119,7 @@ fn shortened(cell: String) -> String {
     }
 }
 
+/// Prints rows in columns as wide as they need to be.
 fn print_table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) {
     let head = head.map(str::to_owned);
     let width = |column: usize| {

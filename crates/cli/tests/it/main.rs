@@ -4,6 +4,7 @@ mod chaos;
 mod doors;
 mod openapi;
 mod processes;
+mod programs;
 mod readme;
 mod state;
 mod support;

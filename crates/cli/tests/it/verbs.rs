@@ -289,7 +289,9 @@ fn a_shell_can_complete_the_verbs() {
     let site = Site::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = site.says(&["completions", shell]);
-        assert!(script.contains("savepoint") && script.contains("rescale"), "{shell}");
+        for verb in ["savepoint", "rescale", "query"] {
+            assert!(script.contains(verb), "{shell}: {verb}");
+        }
     }
 }
 

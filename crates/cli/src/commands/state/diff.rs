@@ -6,8 +6,9 @@ use anyhow::anyhow;
 use clap::ArgMatches;
 use serde_json::{Value, json};
 use tidegate_canonical::inspect::{Inspector, StateInfo};
+use tidegate_terminal::busy;
 
-use super::{busy, inspect, show::cells};
+use super::{inspect, show::cells};
 use crate::commands::{Done, text};
 
 /// How many keys of each kind are shown, unless `--limit` says otherwise.

@@ -10,8 +10,9 @@ use tidegate_snapshot::{
     store::{LoadedSnapshot, SnapshotLocation},
 };
 use tidegate_storage::Places;
+use tidegate_terminal::{busy, read_snapshot};
 
-use super::{busy, form_name, read};
+use super::form_name;
 use crate::commands::{Done, Failure, text};
 
 /// Writes a snapshot into a folder that has none yet, and reads it again to be sure.
@@ -50,7 +51,7 @@ fn done(matches: &ArgMatches, what: &str, manifest: &Manifest, target: &str) -> 
 
 pub(super) async fn copy(matches: &ArgMatches) -> Done {
     let target = text(matches, "b").unwrap_or_default();
-    let (manifest, loaded) = read(text(matches, "a").unwrap_or_default()).await?;
+    let (manifest, loaded) = read_snapshot(text(matches, "a").unwrap_or_default()).await?;
     write(target, &manifest, &loaded).await?;
     done(matches, "Copied", &manifest, target)
 }
@@ -66,7 +67,7 @@ pub(super) async fn convert(matches: &ArgMatches) -> Done {
         None => return Err(Failure::Arguments("Missing --type canonical or native.".to_owned())),
     };
     let target = text(matches, "b").unwrap_or_default();
-    let (manifest, loaded) = read(text(matches, "a").unwrap_or_default()).await?;
+    let (manifest, loaded) = read_snapshot(text(matches, "a").unwrap_or_default()).await?;
     let line = busy("converting");
     let converted = tokio::task::spawn_blocking(move || match form {
         SnapshotForm::Native => to_native(&manifest, loaded, &Wanted::default()),

@@ -2,7 +2,8 @@
 //!
 //! | command | what it does |
 //! |---|---|
-//! | `test` | sets up what the tests need and runs all of them, doc tests too |
+//! | `test` | sets up what the tests need and runs them, doc tests too: all but those of `test-state` |
+//! | `test-state` | runs the tests of `tidegate-state`, for which DataFusion is built |
 //! | `compare OLD NEW -- ARGS` | runs two binaries of `tidegate-bench` in turn, and tells the ratios |
 //! | `depcheck` | checks that crates depend on each other one way only |
 //! | `options [--check]` | writes `docs/options.md` from the options' definitions, or checks it |
@@ -30,6 +31,7 @@ fn main() -> Result<()> {
     let arguments = arguments.iter().map(String::as_str).collect::<Vec<_>>();
     match arguments[..] {
         ["test", ref rest @ ..] => test(rest),
+        ["test-state", ref rest @ ..] => test_state(rest),
         ["depcheck"] => depcheck::run(),
         ["compare", ref rest @ ..] => compare::run(rest),
         ["options"] => options::write(),
@@ -40,7 +42,8 @@ fn main() -> Result<()> {
         ["fuzz", ref rest @ ..] => fuzz::run(rest),
         _ => {
             bail!(
-                "expected a command: test, depcheck, options [--check], proto [--check], types, fuzz, \
+                "expected a command: test, test-state, depcheck, options [--check], proto [--check], types, \
+                 fuzz, \
                  compare OLD NEW -- ARGS"
             )
         }
@@ -66,16 +69,26 @@ const READERS: &[&str] = &["duckdb>=1,<2", "pyarrow>=20", "pytz"];
 /// Makes requests of an API after its description, and holds the answers against it.
 const SCHEMATHESIS: &[&str] = &["schemathesis>=4,<5"];
 
-/// All tests of the workspace; the examples are built first, since some tests run them.
+/// What takes longer to build than everything else together, because of DataFusion.
+const STATE: &str = "tidegate-state-cli";
+/// Everything else.
+const OTHERS: [&str; 3] = ["--workspace", "--exclude", STATE];
+
+/// All tests but those of [`STATE`]; the examples are built first, since some tests run them.
 fn test(rest: &[&str]) -> Result<()> {
-    cargo(&["build", "--workspace", "--examples", "--bins"])?;
-    cargo(&[&["test", "--workspace"], rest].concat())?;
+    cargo(&[&["build"], &OTHERS[..], &["--examples", "--bins"]].concat())?;
+    cargo(&[&["test"], &OTHERS[..], rest].concat())?;
     if !rest.is_empty() {
         return Ok(());
     }
     test_s3()?;
     test_readers()?;
     test_api()
+}
+
+/// The tests of [`STATE`].
+fn test_state(rest: &[&str]) -> Result<()> {
+    cargo(&[&["test", "--package", STATE], rest].concat())
 }
 
 /// Savepoints, read by what knows nothing of Tidegate.

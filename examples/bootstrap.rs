@@ -6,11 +6,11 @@
 //!   cargo run --release --example flights -- --from-savepoint out/bootstrap/savepoint
 //! ```
 
-use std::{collections::BTreeMap, fs::File, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, fs::File, process::ExitCode};
 
 use serde::{Deserialize, Serialize};
 use tidegate::{EventTime, Result, savepoint::SavepointWriter};
-use tidegate_examples::argument;
+use tidegate_examples::{argument, data};
 
 /// The columns that are needed; others are left out.
 #[derive(Deserialize)]
@@ -47,10 +47,7 @@ impl Totals {
 #[expect(clippy::print_stdout, reason = "it says what to do with it")]
 fn run() -> Result<()> {
     let arguments = std::env::args().skip(1).collect::<Vec<_>>();
-    let data = argument(&arguments, "--data").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/data/flights.csv.zst")),
-        PathBuf::from,
-    );
+    let data = argument(&arguments, "--data").unwrap_or_else(|| data("flights.csv.zst"));
     let target = argument(&arguments, "--to");
     let target = target.unwrap_or_else(|| "out/bootstrap/savepoint".to_owned());
 

@@ -13,9 +13,8 @@ use std::{path::Path, process::ExitCode};
 
 use serde::{Deserialize, Serialize};
 use tidegate::{files, prelude::*};
-use tidegate_examples::{argument, job, output_folder, prepare, rate, read_results};
+use tidegate_examples::{argument, data, job, output_folder, prepare, rate, read_results};
 
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/flights.csv.zst");
 const NAMES: [&str; 3] = ["--data", "--rate", "--out"];
 const HELP: &str = "  --data PATH  another file
   --rate N     flights per second, to watch it
@@ -100,7 +99,7 @@ impl KeyedProcess<(String, u8), Flight> for Summarize {
 }
 
 fn build(env: &Env, output: &Path) -> tidegate::Result<()> {
-    let data = argument(env.args(), "--data").unwrap_or_else(|| DATA.to_owned());
+    let data = argument(env.args(), "--data").unwrap_or_else(|| data("flights.csv.zst"));
     let mut source = files::csv::<Flight>(data).null_literal("NA");
     if let Some(rate) = rate(env.args())? {
         source = source.rate(rate);

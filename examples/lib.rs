@@ -19,6 +19,16 @@ pub fn argument(arguments: &[String], name: &str) -> Option<String> {
     }
 }
 
+/// Where the examples' data lies: beside the program, as in an archive, or else where it was built.
+#[must_use]
+pub fn data(name: &str) -> String {
+    let program = std::env::current_exe().ok();
+    let beside = program.as_deref().and_then(Path::parent).map(|folder| folder.join("data"));
+    let folder = beside.filter(|folder| folder.is_dir());
+    let folder = folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("data"));
+    folder.join(name).display().to_string()
+}
+
 /// The value of `--rate`, if there is one.
 ///
 /// # Errors

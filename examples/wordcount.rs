@@ -7,9 +7,8 @@
 use std::{path::Path, process::ExitCode};
 
 use tidegate::{files, prelude::*};
-use tidegate_examples::{argument, job, output_folder, prepare, rate, read_results};
+use tidegate_examples::{argument, data, job, output_folder, prepare, rate, read_results};
 
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/*.txt");
 const NAMES: [&str; 3] = ["--input", "--rate", "--out"];
 const HELP: &str = "  --input PATH  text files: a file, a folder or a pattern
   --rate N      lines per second, to watch it
@@ -51,7 +50,7 @@ fn words(line: String) -> tidegate::Result<Vec<String>> {
 }
 
 fn build(env: &Env, output: &Path) -> tidegate::Result<()> {
-    let input = argument(env.args(), "--input").unwrap_or_else(|| DATA.to_owned());
+    let input = argument(env.args(), "--input").unwrap_or_else(|| data("*.txt"));
     let mut source = files::text(input);
     if let Some(rate) = rate(env.args())? {
         source = source.rate(rate);

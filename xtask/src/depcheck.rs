@@ -1,9 +1,9 @@
 //! Which crate may use which: arrows point one way only.
 
-use std::process::Command;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::Value;
+
+use super::workspace::{is_published, packages};
 
 /// What each crate may depend on, besides crates from outside.
 const ALLOWED: &[(&str, &[&str])] = &[
@@ -129,8 +129,7 @@ fn only_named_by(dependency: &str) -> Option<&'static [&'static str]> {
 /// What is wrong with a crate that has no place in the lists above, or none that fits.
 fn unknown(package: &Value) -> Option<String> {
     let name = package["name"].as_str().unwrap_or_default();
-    // `publish = false` is an empty list of registries.
-    let is_published = package["publish"].is_null();
+    let is_published = is_published(package);
     match (ALLOWED.iter().any(|(known, _)| *known == name), UNPUBLISHED.contains(&name)) {
         (true, false) if is_published => None,
         (false, true) if !is_published => None,
@@ -139,16 +138,6 @@ fn unknown(package: &Value) -> Option<String> {
         }
         _ => Some(format!("{name} is published or not, and xtask/src/depcheck.rs says otherwise")),
     }
-}
-
-/// Every crate of the workspace.
-fn packages() -> Result<Vec<Value>> {
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps"])
-        .output()
-        .context("cargo metadata can't be run")?;
-    let metadata = serde_json::from_slice::<Value>(&output.stdout)?;
-    Ok(metadata["packages"].as_array().context("cargo metadata lists packages")?.clone())
 }
 
 /// Each crate with each of its normal dependencies.

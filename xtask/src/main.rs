@@ -10,19 +10,21 @@
 //! | `proto [--check]` | generates the code of the messages from `crates/protocol/proto`, or checks it |
 //! | `types` | makes up the types of the property test of types |
 //! | `fuzz [--seconds N] [TARGET ...]` | runs the fuzz targets, ten minutes each |
+//! | `package [--verify]` | packages what is published; with `--verify` builds it from the packages |
+//! | `dist [--without-state]` | makes an archive of the programs, and its checksum |
 
 mod compare;
 mod depcheck;
+mod dist;
 mod fuzz;
 mod options;
+mod package;
 mod proto;
 mod python;
 mod types;
+mod workspace;
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -36,24 +38,19 @@ fn main() -> Result<()> {
         ["compare", ref rest @ ..] => compare::run(rest),
         ["options"] => options::write(),
         ["options", "--check"] => options::check(),
-        ["proto"] => proto::write(&root()),
-        ["proto", "--check"] => proto::check(&root()),
+        ["proto"] => proto::write(workspace::root()),
+        ["proto", "--check"] => proto::check(workspace::root()),
         ["types"] => write_types(),
         ["fuzz", ref rest @ ..] => fuzz::run(rest),
+        ["package", ref rest @ ..] => package::run(rest),
+        ["dist", ref rest @ ..] => dist::run(rest),
         _ => {
             bail!(
                 "expected a command: test, test-state, depcheck, options [--check], proto [--check], types, \
-                 fuzz, \
-                 compare OLD NEW -- ARGS"
+                 fuzz, package [--verify], dist [--without-state], compare OLD NEW -- ARGS"
             )
         }
     }
-}
-
-/// The workspace.
-fn root() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-    root.expect("this crate lies in the workspace").to_owned()
 }
 
 fn write_types() -> Result<()> {

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
+use super::workspace::root;
+
 fn path() -> PathBuf {
-    crate::root().join("docs/options.md")
+    root().join("docs/options.md")
 }
 
 fn text() -> String {

@@ -1,11 +1,10 @@
 //! Tools from PyPI that tests run against, in a virtual environment of their own.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::PathBuf, process::Command};
 
 use anyhow::{Context, Result, bail};
+
+use super::workspace::target_folder;
 
 /// Installs packages, unless they are there, and returns the folder with their programs. The first
 /// one names the environment.
@@ -34,13 +33,4 @@ pub(crate) fn install(packages: &[&str]) -> Result<PathBuf> {
     }
     std::fs::write(&done, wanted)?;
     Ok(programs)
-}
-
-/// The folder of everything built, which survives a clean checkout if it lies elsewhere.
-fn target_folder() -> Result<PathBuf> {
-    if let Some(folder) = std::env::var_os("CARGO_TARGET_DIR") {
-        return Ok(std::path::absolute(folder)?);
-    }
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-    Ok(workspace.context("this crate lies in the workspace")?.join("target"))
 }

@@ -58,9 +58,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     pack(&archive, Path::new(&stem), &entries)?;
     let sums = sums(&folder)?;
     fs::write(folder.join("SHA256SUMS"), &sums).context("cannot write SHA256SUMS")?;
-    println!("{} ({})", archive.display(), megabytes(&archive)?);
+    println!("{} ({})", archive.display(), size(&archive)?);
     for (name, source) in &entries {
-        println!("  {} ({})", name.display(), megabytes(source)?);
+        println!("  {} ({})", name.display(), size(source)?);
     }
     print!("{}\n{sums}", folder.join("SHA256SUMS").display());
     Ok(())
@@ -138,8 +138,12 @@ fn sums(folder: &Path) -> Result<String> {
     names.iter().map(sum).collect()
 }
 
-fn megabytes(file: &Path) -> Result<String> {
-    Ok(format!("{:.1} MB", fs::metadata(file)?.len() as f64 / 1e6))
+fn size(file: &Path) -> Result<String> {
+    let bytes = fs::metadata(file)?.len();
+    Ok(match bytes {
+        0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    })
 }
 
 #[cfg(test)]

@@ -429,8 +429,8 @@ impl JobLog {
         for number in numbers(&names) {
             self.records.remove(&Entry::name(number)).await?;
         }
-        self.forget_disposed().await?;
-        self.forget_forks().await
+        self.disposed.remove_all().await?;
+        Ok(self.forks.remove_all().await?)
     }
 
     /// The entry of a number that is taken, if it is this run's own.

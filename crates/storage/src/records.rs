@@ -122,6 +122,18 @@ impl Records {
             Err(error) => Err(self.failed("delete", name, error)),
         }
     }
+
+    /// Deletes all of them. Those in folders below stay.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer.
+    pub async fn remove_all(&self) -> Result<(), StoreError> {
+        for name in self.names().await? {
+            self.remove(&name).await?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

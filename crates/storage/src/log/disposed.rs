@@ -67,13 +67,6 @@ impl JobLog {
         Ok(())
     }
 
-    pub(super) async fn forget_disposed(&self) -> Result<(), LogError> {
-        for name in self.disposed.names().await? {
-            self.disposed.remove(&name).await?;
-        }
-        Ok(())
-    }
-
     pub(super) fn disposed_in(folder: &Place) -> Records {
         records(folder)
     }

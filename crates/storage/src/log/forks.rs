@@ -61,13 +61,6 @@ impl JobLog {
         }
     }
 
-    pub(super) async fn forget_forks(&self) -> Result<(), LogError> {
-        for name in self.forks.names().await? {
-            self.forks.remove(&name).await?;
-        }
-        Ok(())
-    }
-
     pub(super) fn forks_in(folder: &Place) -> Records {
         records(folder)
     }

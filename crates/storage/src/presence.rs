@@ -58,7 +58,7 @@ const TELL: Duration = Duration::from_secs(10);
 /// What says that a holder is about to end.
 const ENDING: &str = "ending";
 /// How often a lock has to be found taken before it is, and how long to wait in between.
-const LOCK_LOOKS: usize = 3;
+const LOCK_LOOKS: usize = 10;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// How a holder shows that it lives, and finds out whether others do.

@@ -30,6 +30,12 @@ fn submit(site: &Site) -> String {
     id
 }
 
+/// Waits until the job has written something: one that runs may not have read a record yet.
+fn first_flights(site: &Site) {
+    let written = site.output().join("cancelled");
+    wait_for("the first flights", || (!entries(&written).is_empty()).then_some(()));
+}
+
 fn path_in(said: &str) -> &str {
     let (_, path) = said.split_once("Path: ").expect("Flink's words");
     path.lines().next().expect("a line")
@@ -137,8 +143,7 @@ fn counted(folder: &Path, field: &str) -> u64 {
 fn a_job_that_is_drained_writes_what_it_has() {
     let site = started();
     let id = submit(&site);
-    let written = site.output().join("cancelled");
-    wait_for("the first flights", || (!entries(&written).is_empty()).then_some(()));
+    first_flights(&site);
     let folder = site.path().join("savepoints").display().to_string();
     let said = site.says(&["stop", "--drain", "-s", &folder, &id]);
     let path = path_in(&said);
@@ -161,6 +166,7 @@ fn a_job_that_is_drained_writes_what_it_has() {
 fn a_changed_program_goes_on_from_a_savepoint() {
     let site = started();
     let id = submit(&site);
+    first_flights(&site);
     let folder = site.path().join("savepoints").display().to_string();
     let said = site.says(&["stop", "-p", &folder, &id]);
     let savepoint = path_in(&said).to_owned();

@@ -7,6 +7,7 @@
 //! | `backpressure` | checkpoints and memory while all keys go to one slow sink |
 //! | `savepoint` | savepoints of both forms: seconds, bytes, restore, the rate of the job meanwhile, its memory |
 //! | `timers` | many timers on one key against one each on many, and a checkpoint of them |
+//! | `wide` | six keyed stages at a parallelism far above the number of cores: checkpoints, and what silence costs |
 //! | `failover` | from the SIGKILL of a job's process to the first record that is processed again |
 //!
 //! Figures that were taken, with the machine and the date, lie in `bench/`.
@@ -20,6 +21,7 @@ mod recovery;
 mod report;
 mod savepoint;
 mod timers;
+mod wide;
 
 use std::process::ExitCode;
 
@@ -41,10 +43,11 @@ fn main() -> Result<ExitCode> {
         "savepoint-take" => savepoint::take(&arguments),
         "savepoint-restore" => savepoint::restore(&arguments),
         "timers" => timers::run(&arguments),
+        "wide" => wide::run(&arguments),
         "failover" => failover::run(&arguments),
         "failover-job" => return failover::run_job(&arguments),
         _ => bail!(
-            "expected a scenario: keyed-sum, recovery, backpressure, savepoint, timers or failover"
+            "expected a scenario: keyed-sum, recovery, backpressure, savepoint, timers, wide or failover"
         ),
     };
     done.map(|()| ExitCode::SUCCESS)

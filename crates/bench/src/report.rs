@@ -1,5 +1,8 @@
 //! What all scenarios tell alike.
 
+use std::time::Duration;
+
+use anyhow::Context;
 use serde::Serialize;
 use tidegate::JobStats;
 
@@ -49,7 +52,7 @@ impl Checkpoints {
     }
 }
 
-fn millis(duration: std::time::Duration) -> f64 {
+fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
@@ -68,6 +71,17 @@ fn status_bytes(name: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
     kilobytes.unwrap_or_default() * 1024
+}
+
+/// The processor time that this process has used so far, all threads together.
+pub(crate) fn cpu_time() -> anyhow::Result<Duration> {
+    let schedstat = |task: std::io::Result<std::fs::DirEntry>| -> anyhow::Result<u64> {
+        let text = std::fs::read_to_string(task?.path().join("schedstat"))?;
+        let running = text.split_whitespace().next().context("the time that it has run")?;
+        Ok(running.parse::<u64>()?)
+    };
+    let nanos = std::fs::read_dir("/proc/self/task")?.map(schedstat).sum::<anyhow::Result<_>>()?;
+    Ok(Duration::from_nanos(nanos))
 }
 
 /// Prints the one line.

@@ -1,4 +1,7 @@
-//! Many timers on one key, against one each on as many keys; and a checkpoint that holds them.
+//! Many timers on one key, against one each on as many keys; and a checkpoint that holds them. With
+//! `--parallelism`, timers that wait, against none.
+
+mod waiting;
 
 use std::time::Instant;
 
@@ -74,6 +77,9 @@ struct Report {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.text("parallelism").is_some() {
+        return waiting::run(arguments);
+    }
     let timers = arguments.get("timers", 100_000_u64)?;
     let held = arguments.get("held", 1_000_000_u64)?;
     let rounds = arguments.get("rounds", 9_usize)?.max(1);

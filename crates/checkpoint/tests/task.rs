@@ -217,13 +217,13 @@ impl Operator {
             }
             operator::Flushed::Again => {}
             operator::Flushed::Snapshot { barrier, finished } => {
-                assert_eq!(self.task.capability().is_none(), finished, "INV-BARRIER");
+                assert_eq!(self.task.origin().is_none(), finished, "INV-BARRIER");
                 self.log.snapshot(barrier, finished);
                 self.cuts.insert(barrier.checkpoint.get(), self.taken.clone());
                 self.task.on_snapshot();
             }
             operator::Flushed::End => {
-                assert!(self.task.capability().is_some(), "INV-SEALED");
+                assert!(self.task.origin().is_some(), "INV-SEALED");
                 assert_eq!(self.log.left.count, 0, "INV-SEALED");
                 self.log.send(Packet::End);
                 self.task.on_end_sent();

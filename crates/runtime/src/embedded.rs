@@ -19,6 +19,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 use crate::{
     api::{ClusterSpec, JobError, JobSpec},
     describe::JobPlan,
+    in_flight::{InFlight, Seats},
     lead::{Door, send_off},
     master::{AttemptStart, Attempts, RunningAttempt},
     prepare::{RestorePoint, Stores, read},
@@ -193,6 +194,7 @@ impl FiguresReader {
             records: counters.records.load(Ordering::Relaxed),
             progress: counters.progress(),
             in_flight_max: counters.in_flight_max(),
+            progress_messages: counters.progress_messages.load(Ordering::Relaxed),
             subtasks: counters.subtasks(worker).collect(),
             ..Figures::default()
         });
@@ -233,6 +235,9 @@ pub(crate) fn local_process(
     let processes = local.network.as_ref().map_or(1, |network| network.addresses.len());
     let count = settings.parallelism.get() as usize / processes;
     let max_parallelism = local.max_parallelism;
+    let first_worker = local.process.get() as usize * count;
+    let peers = settings.parallelism.get() as usize;
+    let seats = Seats { first: first_worker, count, peers };
     let workers = start_workers(WorkersSpec {
         worker: WorkerSpec {
             name: settings.name.clone(),
@@ -244,6 +249,7 @@ pub(crate) fn local_process(
             max_parallelism,
             exactly_once: settings.options.checkpointing.mode == CheckpointingMode::ExactlyOnce,
             debloat_target: settings.options.debloat_target,
+            in_flight: Arc::new(InFlight::new(seats, plan.tasks.len())),
             restored: local.restored,
             concludes: local.concludes,
             leaves_output: local.leaves_output,
@@ -276,6 +282,5 @@ pub(crate) fn local_process(
         reports,
         progress.clone(),
     );
-    let first_worker = local.process.get() as usize * count;
     (process, FiguresReader { counters, first_worker, progress })
 }

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! - INV-COUNT of [`crate::packet`]: what goes in comes out.
+//! - INV-EVEN of [`crate::in_flight`]: as many records come out as go in, each in a packet of the
+//!   account that it came with; broadcast ones come out once for each worker.
 //! - INV-BEHIND: a control packet reaches every receiver, behind all records that were handed in
 //!   before it: partial batches are flushed first.
 
@@ -13,12 +14,17 @@ use timely::{
     progress::Stamp,
 };
 
-use crate::packet::{Body, Packet};
+use crate::{
+    in_flight::Account,
+    packet::{Body, Packet},
+};
 
 /// The sending end of an exchange edge of one worker.
 pub(crate) struct PacketDistributor {
     sender: u32,
     spread: Spread,
+    /// Of the records that the router still holds, if it holds any.
+    account: Option<Account>,
 }
 
 /// What happens to a batch.
@@ -31,7 +37,7 @@ pub(crate) enum Spread {
 
 impl PacketDistributor {
     pub(crate) fn new(sender: u32, spread: Spread) -> Self {
-        Self { sender, spread }
+        Self { sender, spread, account: None }
     }
 }
 
@@ -47,13 +53,15 @@ impl Distributor<Packet> for PacketDistributor {
         stamp: &Stamp<T>,
         pushers: &mut [P],
     ) {
-        let multiplicity = packet.multiplicity;
-        debug_assert_eq!(multiplicity as usize, pushers.len(), "INV-COUNT");
+        let (sender, account) = (self.sender, packet.account);
+        if self.account.is_some_and(|held| held != account) {
+            self.flush(stamp, pushers);
+        }
         match (std::mem::take(&mut packet.body), &mut self.spread) {
             (Body::Batch(batch), Spread::Route(router)) => {
-                let sender = self.sender;
+                self.account = Some(account);
                 router.route(batch, &mut |receiver, batch| {
-                    let packet = Packet::new(sender, multiplicity, Body::Batch(batch));
+                    let packet = Packet::new(sender, account, Body::Batch(batch));
                     push(packet, stamp, &mut pushers[receiver]);
                 });
             }
@@ -62,7 +70,7 @@ impl Distributor<Packet> for PacketDistributor {
                 if matches!(body, Body::Control(_)) {
                     self.flush(stamp, pushers);
                 }
-                let copy = Packet::new(self.sender, 1, body);
+                let copy = Packet::new(sender, account, body);
                 for pusher in pushers {
                     push(copy.clone(), stamp, pusher);
                 }
@@ -75,14 +83,12 @@ impl Distributor<Packet> for PacketDistributor {
         stamp: &Stamp<T>,
         pushers: &mut [P],
     ) {
-        let Spread::Route(router) = &mut self.spread else { return };
-        let (sender, multiplicity) = (self.sender, pushers.len() as u32);
+        let (Spread::Route(router), Some(account)) = (&mut self.spread, self.account.take()) else {
+            return;
+        };
+        let sender = self.sender;
         router.flush(&mut |receiver, batch| {
-            push(
-                Packet::new(sender, multiplicity, Body::Batch(batch)),
-                stamp,
-                &mut pushers[receiver],
-            );
+            push(Packet::new(sender, account, Body::Batch(batch)), stamp, &mut pushers[receiver]);
         });
     }
 }

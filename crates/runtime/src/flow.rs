@@ -1,8 +1,8 @@
 //! How much a worker's sources may have under way: pure decisions, no clock, no Timely.
 //!
-//! Timely's queues are unbounded, so the sources hold back. What they emit falls into rounds (see
-//! [`crate::round`]); the frontier behind the last operators tells when a round has left the
-//! dataflow, and so how long it was under way. From that the limit of bytes under way follows, as
+//! Timely's queues are unbounded, so the sources hold back. What they emit falls into rounds; the
+//! count of what is under way in each (see [`crate::in_flight`]) tells when a round has left the
+//! dataflow, and so how long that took. From that the limit of bytes under way follows, as
 //! in TCP Vegas and BBR: it grows while a fuller pipe does not take longer, and shrinks when what
 //! is under way takes longer than the target (Flink's `buffer-debloat.target`). A bound on time
 //! alone would not do: a fast source puts 20 s of a slow sink's work under way within 200 ms.
@@ -16,6 +16,8 @@ use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
+
+use crate::in_flight::ROUNDS;
 
 /// The first limit, in bytes: small, for nobody knows yet how slow the slowest sink is.
 const FIRST_LIMIT: f64 = 512.0;
@@ -54,6 +56,10 @@ pub(crate) struct FlowControl {
     best_trip: (Instant, Duration),
     /// The round up to which a shrunken limit has not shown its effect yet.
     settling: u64,
+    /// Whether the current round is to be closed as soon as there may be another one.
+    overdue: bool,
+    /// Whether a source wants to emit more than it may.
+    waits: bool,
     longest_trip: Duration,
 }
 
@@ -68,6 +74,8 @@ impl FlowControl {
             closed: VecDeque::new(),
             best_trip: (now, target),
             settling: 0,
+            overdue: false,
+            waits: false,
             longest_trip: Duration::ZERO,
         }
     }
@@ -82,6 +90,11 @@ impl FlowControl {
         self.longest_trip
     }
 
+    /// Whether a source waits for what is under way.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits
+    }
+
     /// How many records a source may emit now.
     pub(crate) fn budget(&mut self) -> usize {
         let room = if self.under_way == 0.0 {
@@ -93,8 +106,10 @@ impl FlowControl {
         let round = self.limit / ROUNDS_PER_LIMIT;
         if room < self.record_bytes.max(round.min(room)) || room <= 0.0 {
             self.current.limited = true;
+            self.waits = true;
             return 0;
         }
+        self.waits = false;
         (room / self.record_bytes) as usize
     }
 
@@ -123,24 +138,34 @@ impl FlowControl {
         any
     }
 
+    /// Rounds can be told apart as long as there are fewer than [`ROUNDS`]; until one leaves, the
+    /// current one goes on.
     fn close_round(&mut self) {
+        self.overdue = self.closed.len() as u64 + 1 == ROUNDS;
+        if self.overdue {
+            return;
+        }
         self.closed.push_back(self.current);
         self.current.number += 1;
         self.current.bytes = 0.0;
         self.current.limited = false;
     }
 
-    /// All rounds before `frontier` have left the dataflow. Tells whether any has.
-    pub(crate) fn observe(&mut self, frontier: u64, now: Instant) -> bool {
+    /// Asks of the rounds that are under way when each has left, if it has. Tells whether any has.
+    pub(crate) fn observe(&mut self, left: impl Fn(u64) -> Option<Instant>, now: Instant) -> bool {
         let mut any = false;
-        while let Some(round) = self.closed.front().copied() {
-            if round.number >= frontier {
-                break;
-            }
+        while let Some(round) = self.closed.front().copied()
+            && let Some(at) = left(round.number)
+        {
             self.closed.pop_front();
             self.under_way -= round.bytes;
-            self.round_left(&round, now);
+            // Whoever took the last of it may not have noted when.
+            let at = if at < round.last_emitted { now } else { at };
+            self.round_left(&round, at);
             any = true;
+            if self.overdue {
+                self.close_round();
+            }
         }
         if self.closed.is_empty() {
             // Sums of floats drift; an empty pipe is the moment to start anew.

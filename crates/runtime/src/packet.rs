@@ -1,13 +1,10 @@
 //! What travels on every edge: a packet, which is a Timely container of its own.
 //!
+//! Every packet names the [`Account`] that its records count against while they are under way.
+//! Control packets have none, and name the account of what may come of them.
+//!
 //! # Invariants
 //!
-//! - INV-COUNT: Timely's progress tracking counts what a container says it holds, and the sum must
-//!   not change on the way through an exchange. A packet counts `units × multiplicity`: units are
-//!   its records, or 1 for a control packet; the multiplicity is the number of workers, but 1 in
-//!   the copies that go to every receiver. So n packets in are n packets out: a control packet of
-//!   multiplicity p becomes p copies of multiplicity 1, and a routed batch keeps its multiplicity
-//!   however it is cut.
 //! - INV-FIFO: between one sender and one receiver packets keep their order.
 
 use std::cell::OnceCell;
@@ -15,6 +12,8 @@ use std::cell::OnceCell;
 use tidegate_core::{BatchType, ErasedBatch};
 use tidegate_types::{Barrier, BarrierKind, CheckpointId, ErrorKind, EventTime, error::chain};
 use timely::{Accountable, bytes::arc::Bytes, dataflow::channels::ContainerBytes};
+
+use crate::in_flight::Account;
 
 /// What splits a stream, orders it, or ends it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,6 +28,17 @@ pub(crate) enum Control {
     Barrier(Barrier),
     /// Nothing follows on this channel.
     End,
+}
+
+impl Body {
+    /// How many records it holds.
+    pub(crate) fn records(&self) -> u64 {
+        match self {
+            Self::Empty | Self::Control(_) => 0,
+            Self::Batch(batch) => batch.len() as u64,
+            Self::Encoded(records, _) => *records,
+        }
+    }
 }
 
 /// A packet's content.
@@ -46,12 +56,11 @@ pub(crate) enum Body {
 }
 
 /// What travels on every edge.
-#[derive(Default)]
 pub(crate) struct Packet {
     /// The worker that sent it.
     pub(crate) sender: u32,
-    /// See INV-COUNT.
-    pub(crate) multiplicity: u32,
+    /// What its records count against.
+    pub(crate) account: Account,
     /// The content.
     pub(crate) body: Body,
     /// The content's bytes, once they have been needed: Timely asks for the length first.
@@ -59,17 +68,8 @@ pub(crate) struct Packet {
 }
 
 impl Packet {
-    pub(crate) fn new(sender: u32, multiplicity: u32, body: Body) -> Self {
-        Self { sender, multiplicity, body, wire: OnceCell::new() }
-    }
-
-    fn units(&self) -> u64 {
-        match &self.body {
-            Body::Empty => 0,
-            Body::Batch(batch) => batch.len() as u64,
-            Body::Encoded(records, _) => *records,
-            Body::Control(_) => 1,
-        }
+    pub(crate) fn new(sender: u32, account: Account, body: Body) -> Self {
+        Self { sender, account, body, wire: OnceCell::new() }
     }
 
     fn payload(&self) -> &[u8] {
@@ -113,13 +113,22 @@ impl Clone for Packet {
             Body::Encoded(records, bytes) => Body::Encoded(*records, bytes.clone()),
             Body::Control(control) => Body::Control(*control),
         };
-        Self::new(self.sender, self.multiplicity, body)
+        Self::new(self.sender, self.account, body)
     }
 }
 
+/// What Timely leaves behind when it has taken a packet.
+impl Default for Packet {
+    fn default() -> Self {
+        Self::new(0, Account::numbered(0), Body::Empty)
+    }
+}
+
+/// Timely counts nothing, since packets have no timestamp; it asks for what is empty alone, and does
+/// not send that.
 impl Accountable for Packet {
     fn record_count(&self) -> i64 {
-        (self.units() * u64::from(self.multiplicity)) as i64
+        i64::from(!matches!(self.body, Body::Empty))
     }
 }
 
@@ -150,7 +159,7 @@ impl Packet {
     fn words(&self) -> [u64; 3] {
         match &self.body {
             Body::Empty => [tag::EMPTY, 0, 0],
-            Body::Batch(_) | Body::Encoded(..) => [tag::BATCH, self.units(), 0],
+            Body::Batch(_) | Body::Encoded(..) => [tag::BATCH, self.body.records(), 0],
             Body::Control(Control::Watermark(time)) => [tag::WATERMARK, time.millis() as u64, 0],
             Body::Control(Control::Idle) => [tag::IDLE, 0, 0],
             Body::Control(Control::Active) => [tag::ACTIVE, 0, 0],
@@ -190,7 +199,7 @@ impl ContainerBytes for Packet {
         };
         let payload = bytes.extract_to(word(5) as usize);
         let body = Self::body_from([word(2), word(3), word(4)], payload);
-        Self::new(word(0) as u32, word(1) as u32, body)
+        Self::new(word(0) as u32, Account::numbered(word(1) as u32), body)
     }
 
     fn length_in_bytes(&self) -> usize {
@@ -202,7 +211,7 @@ impl ContainerBytes for Packet {
         let [tag, first, second] = self.words();
         let header = [
             u64::from(self.sender),
-            u64::from(self.multiplicity),
+            u64::from(self.account.number()),
             tag,
             first,
             second,
@@ -224,6 +233,8 @@ mod tests {
 
     use super::*;
 
+    const ACCOUNT: Account = Account::numbered(93);
+
     fn over_the_wire(packet: &Packet) -> Packet {
         let mut bytes = Vec::new();
         packet.into_bytes(&mut bytes);
@@ -239,8 +250,9 @@ mod tests {
         let others =
             [Control::Watermark(EventTime(-3)), Control::Idle, Control::Active, Control::End];
         for control in barriers.into_iter().chain(others) {
-            let back = over_the_wire(&Packet::new(3, 1, Body::Control(control)));
-            assert_eq!((back.sender, back.multiplicity, back.record_count()), (3, 1, 1));
+            let back = over_the_wire(&Packet::new(3, ACCOUNT, Body::Control(control)));
+            assert_eq!((back.sender, back.account, back.body.records()), (3, ACCOUNT, 0));
+            assert!(!back.is_empty(), "Timely sends it");
             assert!(matches!(back.body, Body::Control(same) if same == control));
         }
     }
@@ -248,9 +260,9 @@ mod tests {
     #[test]
     fn a_batch_survives_the_network_with_its_count() {
         let batch = Batch::from(vec!["a".to_owned(), "bc".to_owned()]);
-        let packet = Packet::new(1, 4, Body::Batch(Box::new(batch.clone())));
+        let packet = Packet::new(1, ACCOUNT, Body::Batch(Box::new(batch.clone())));
         let back = over_the_wire(&packet);
-        assert_eq!(back.record_count(), packet.record_count());
+        assert_eq!((back.account, back.body.records()), (ACCOUNT, 2));
         let Body::Encoded(_, bytes) = back.body else { panic!("expected bytes") };
         let again = decoded(&bytes, &BatchType::of::<String>()).expect("decodes");
         assert_eq!(tidegate_core::batch::typed::<String>(again), batch);

@@ -171,6 +171,9 @@ pub struct JobStats {
     pub records_per_second: f64,
     /// The longest time that a record has been under way between source and sink.
     pub in_flight_max: Duration,
+    /// How many messages about progress Timely has sent in the current attempt: a few at the start, none
+    /// for what flows.
+    pub progress_messages: u64,
 }
 
 /// The one place where a job's figures are kept.
@@ -209,6 +212,7 @@ impl SharedStats {
             rates: Vec::new(),
             records_per_second: 0.0,
             in_flight_max: Duration::ZERO,
+            progress_messages: 0,
         })))
     }
 

@@ -15,7 +15,7 @@
 //!
 //! - INV-CUT: a task snapshots all its operators at one point between two packets, once the last
 //!   barrier has come and everything before it has been handed on.
-//! - INV-HOLD: while an operator still works on a packet the packet counts as under way, so that
+//! - INV-HOLD: while an operator still works on a packet its records count as under way, so that
 //!   flow control sees a slow sink.
 //!
 //! # Failure
@@ -27,6 +27,7 @@ pub(crate) mod chain;
 pub(crate) mod input;
 pub(crate) mod meter;
 pub(crate) mod operator;
+pub(crate) mod outlet;
 pub(crate) mod own;
 pub(crate) mod reached;
 pub(crate) mod source;
@@ -48,23 +49,15 @@ use tidegate_core::{
 use tidegate_types::{
     Barrier, BoxError, CheckpointId, Clock, ErrorKind, OperatorUid, UserResult, error::chain,
 };
-use timely::{
-    dataflow::{channels::pushers, operators::CapabilityTrait},
-    scheduling::{Activator, SyncActivator},
-};
+use timely::scheduling::{Activator, SyncActivator};
 use tokio::sync::mpsc;
 
 use self::{
-    chain::{Chain, Commits, Emitted, LinkSnapshot, Outbox},
-    meter::{Meter, WorkerCounters},
+    chain::{Chain, Commits, LinkSnapshot},
+    meter::WorkerCounters,
     own::OwnFlow,
 };
-use crate::{
-    flow::FlowControl,
-    graph::TaskId,
-    packet::{Body, Control, Packet},
-    round::Round,
-};
+use crate::{flow::FlowControl, graph::TaskId, in_flight::Tally};
 
 /// How long a task may work before others get their turn.
 pub(crate) const SLICE: Duration = Duration::from_millis(1);
@@ -164,6 +157,7 @@ pub(crate) struct WorkerContext {
     pub(crate) peers: usize,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) flow: RefCell<FlowControl>,
+    pub(crate) tally: Tally,
     pub(crate) reports: mpsc::UnboundedSender<(TaskId, usize, TaskReport)>,
     pub(crate) counters: Arc<WorkerCounters>,
     /// Whether nothing is emitted: all that is left is to commit and to end.
@@ -185,45 +179,6 @@ impl WorkerContext {
             self.report(task, TaskReport::Failed(error.into()));
         }
     }
-}
-
-/// A task's end of its output edge, while the task has its turn.
-pub(crate) type Session<'a> = pushers::OutputSession<'a, Round, Packet>;
-
-/// Sends what a chain has emitted.
-pub(crate) fn send_all<C: CapabilityTrait<Round>>(
-    outbox: &mut Outbox,
-    meter: &Meter,
-    context: &WorkerContext,
-    session: &mut Session<'_>,
-    capability: &C,
-) {
-    for item in outbox.items.drain(..) {
-        let body = match item {
-            Emitted::Batch(batch) => {
-                meter.sent(batch.len());
-                Body::Batch(batch)
-            }
-            Emitted::Watermark(time) => {
-                outbox.sent = outbox.sent.max(time);
-                Body::Control(Control::Watermark(time))
-            }
-            Emitted::Idle => Body::Control(Control::Idle),
-            Emitted::Active => Body::Control(Control::Active),
-        };
-        send(body, context, session, capability);
-    }
-}
-
-/// Sends one packet.
-pub(crate) fn send<C: CapabilityTrait<Round>>(
-    body: Body,
-    context: &WorkerContext,
-    session: &mut Session<'_>,
-    capability: &C,
-) {
-    let mut packet = Packet::new(context.worker as u32, context.peers as u32, body);
-    session.give(capability, &mut packet);
 }
 
 /// Works on what snapshots have left to do, at the end of a slice that has begun then; tells whether

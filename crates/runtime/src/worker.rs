@@ -21,14 +21,14 @@ use std::{
 use tidegate_checkpoint::task::TaskCommand;
 use tidegate_core::user_code::Telling;
 use tidegate_types::{AttemptId, Clock, JobId, MaxParallelism, Parallelism, Superseded};
-use timely::{dataflow::ProbeHandle, progress::frontier::AntichainRef, worker::Worker};
+use timely::{logging::TimelyProgressEventBuilder, worker::Worker};
 use tokio::sync::mpsc as tokio_mpsc;
 
 use crate::{
     api::BuildPlan,
     graph::TaskId,
+    in_flight::{Account, InFlight, Lane, Tally},
     restore::RestoredJob,
-    round::{Lane, Round},
     task::{TaskError, TaskHandle, TaskReport, WorkerContext, meter::WorkerCounters},
 };
 
@@ -48,6 +48,7 @@ pub(crate) struct WorkerSpec {
     pub(crate) max_parallelism: MaxParallelism,
     pub(crate) exactly_once: bool,
     pub(crate) debloat_target: Duration,
+    pub(crate) in_flight: Arc<InFlight>,
     pub(crate) restored: RestoredJob,
     /// Whether nothing is emitted: all that is left is to commit and to end.
     pub(crate) concludes: bool,
@@ -79,8 +80,6 @@ pub(crate) struct WorkerSeat {
 /// The tasks of one worker, built.
 struct Dataflow {
     tasks: Vec<TaskHandle>,
-    probe: ProbeHandle<Round>,
-    seen_round: u64,
     first_record_left: bool,
 }
 
@@ -99,17 +98,19 @@ pub(crate) fn run(
         peers: worker.peers(),
         clock: Arc::clone(&spec.clock),
         flow: crate::flow::FlowControl::new(spec.debloat_target, Instant::now()).into(),
+        tally: Tally::new(Arc::clone(&spec.in_flight), worker.index()),
         reports: spec.reports.clone(),
         counters: Arc::clone(&seat.counters),
         concludes: spec.concludes,
         failed: false.into(),
         telling: Telling::new(spec.telling),
     });
+    count_progress(worker, &seat.counters);
     let index = worker.next_dataflow_index();
     let built = build::dataflow(worker, spec, &context);
     let result = match built {
         Ok((mut dataflow, waker)) => {
-            // Every task lets go of the round before all others in its first turn.
+            context.tally.woken_by(waker.clone());
             dataflow.tasks.iter().for_each(|task| task.activator.activate());
             // Nobody may be left to take it when the attempt ends as it begins.
             let _ = seat.waker.send(waker);
@@ -120,6 +121,17 @@ pub(crate) fn run(
     };
     worker.drop_dataflow(index);
     result
+}
+
+/// Counts what Timely's progress tracking sends.
+fn count_progress(worker: &Worker, counters: &Arc<WorkerCounters>) {
+    let Some(mut loggers) = worker.log_register() else { return };
+    let counters = Arc::clone(counters);
+    let name = format!("timely/progress/{}", std::any::type_name::<()>());
+    loggers.insert::<TimelyProgressEventBuilder<()>, _>(&name, move |_time, events| {
+        let sent = events.iter().flatten().filter(|(_, event)| event.is_send).count();
+        counters.progress_messages.fetch_add(sent as u64, Ordering::Relaxed);
+    });
 }
 
 impl Dataflow {
@@ -135,7 +147,11 @@ impl Dataflow {
                 self.deliver(command);
             }
             worker.step_or_park(Some(LONGEST_PARK));
-            self.observe(context);
+            if self.observe(context) {
+                context.tally.wait();
+                // What has left in between was told to nobody.
+                self.observe(context);
+            }
         }
     }
 
@@ -147,36 +163,35 @@ impl Dataflow {
         }
     }
 
-    /// Tells flow control what has left the dataflow, and the sources if that changes anything.
-    fn observe(&mut self, context: &WorkerContext) {
+    /// Tells flow control what has left the dataflow, and tasks that may emit again because of it.
+    /// Tells whether anybody waits for more.
+    fn observe(&mut self, context: &WorkerContext) -> bool {
         let mut flow = context.flow.borrow_mut();
         let (lane, now) = (Lane::of_sources(context.worker), Instant::now());
-        let frontier = self.probe.with_frontier(|frontier| {
-            self.observe_tasks(&frontier, now);
-            lane.frontier(&frontier)
-        });
-        let left = flow.observe(frontier, now);
-        let round = std::mem::replace(&mut self.seen_round, flow.round());
+        let left = flow.observe(|round| context.tally.left(Account::of(lane, round)), now);
         if left {
             if !std::mem::replace(&mut self.first_record_left, true) {
                 context.report(TaskId(0), TaskReport::FirstRecord);
             }
             let longest = flow.longest_trip().as_micros() as u64;
             context.counters.in_flight_max_us.fetch_max(longest, Ordering::Relaxed);
-        }
-        if left || round != flow.round() {
             for task in self.tasks.iter().filter(|task| task.is_source) {
                 task.activator.activate();
             }
         }
+        self.observe_tasks(&context.tally, now) || flow.waits() || !self.first_record_left
     }
 
-    /// Tells the tasks that emit by themselves what of that has left the dataflow.
-    fn observe_tasks(&self, frontier: &AntichainRef<'_, Round>, now: Instant) {
+    /// The same for the tasks that emit by themselves.
+    fn observe_tasks(&self, tally: &Tally, now: Instant) -> bool {
+        let mut waits = false;
         for task in &self.tasks {
-            if task.own.as_ref().is_some_and(|own| own.observe(frontier, now)) {
+            let Some(own) = &task.own else { continue };
+            if own.observe(tally, now) {
                 task.activator.activate();
             }
+            waits |= own.waits();
         }
+        waits
     }
 }

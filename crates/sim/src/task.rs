@@ -155,7 +155,7 @@ impl Task {
             Flushed::Snapshot { barrier, finished } => {
                 let part = self.operator.snapshot(barrier.checkpoint);
                 effects.push(Effect::Snapshot(barrier.checkpoint, Part { finished, ..part }));
-                if self.phases.capability().is_some() {
+                if self.phases.origin().is_some() {
                     effects.push(Effect::Broadcast(Packet::Barrier(barrier)));
                 }
                 self.phases.on_snapshot();

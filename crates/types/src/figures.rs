@@ -13,6 +13,8 @@ pub struct Figures {
     pub progress: Option<(u64, u64)>,
     /// The longest time that a record has been under way between source and sink.
     pub in_flight_max: Duration,
+    /// How many messages about progress Timely has sent: a few at the start, none for what flows.
+    pub progress_messages: u64,
     /// When the first record had passed through all operators.
     pub first_record: Option<Timestamp>,
     /// The subtasks of each task, by task and subtask.
@@ -98,6 +100,7 @@ impl Figures {
             (one, None) | (None, one) => one,
         };
         self.in_flight_max = self.in_flight_max.max(other.in_flight_max);
+        self.progress_messages += other.progress_messages;
         self.first_record = earlier(self.first_record, other.first_record);
         self.subtasks.extend(other.subtasks);
         self.subtasks.sort_by_key(|subtask| (subtask.task, subtask.subtask));
@@ -136,6 +139,7 @@ mod tests {
             records: 1,
             progress: Some((1, 2)),
             in_flight_max: Duration::from_millis(3),
+            progress_messages: 1,
             first_record: None,
             subtasks: vec![subtask(0, 0), subtask(1, 0)],
             snapshots: vec![snapshot(7, 1, 10)],
@@ -144,6 +148,7 @@ mod tests {
             records: 2,
             progress: None,
             in_flight_max: Duration::from_millis(2),
+            progress_messages: 2,
             first_record: Some(Timestamp(5)),
             subtasks: vec![subtask(0, 1), subtask(1, 1)],
             snapshots: vec![snapshot(6, 1, 1), snapshot(7, 2, 20)],
@@ -152,6 +157,7 @@ mod tests {
             records: 3,
             progress: Some((1, 2)),
             in_flight_max: Duration::from_millis(3),
+            progress_messages: 3,
             first_record: Some(Timestamp(5)),
             subtasks: vec![subtask(0, 0), subtask(0, 1), subtask(1, 0), subtask(1, 1)],
             snapshots: vec![snapshot(6, 1, 1), snapshot(7, 3, 30)],

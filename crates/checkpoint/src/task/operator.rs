@@ -12,8 +12,8 @@
 //!   [ended] <---------------------------------------> [flushing]
 //! ```
 //!
-//! `C` is the right to emit that a packet came with (a capability, in Timely's words); it is kept
-//! for as long as something is to be sent with it, and no longer.
+//! `O` is a packet's origin: whom what is sent because of it counts against. The barrier and the end
+//! are sent with that of the packet that set them off.
 //!
 //! # Protocol
 //!
@@ -38,17 +38,17 @@ use crate::alignment::{Alignment, Decision, Guarantee};
 
 /// Where a task stands.
 #[derive(Clone, Debug)]
-enum Phase<C> {
+enum Phase<O> {
     /// It takes in packets.
     Running,
-    /// The last barrier has come; what precedes it is handed on. The capability is that of the
+    /// The last barrier has come; what precedes it is handed on. The origin is that of the
     /// packet that completed the alignment, `None` once all is handed on and only snapshots follow.
-    Flushing { barrier: Barrier, capability: Option<C> },
+    Flushing { barrier: Barrier, origin: Option<O> },
     /// It holds still behind the barrier of a stop-with-savepoint: what timers would emit from here
-    /// on belongs to no snapshot any more. All inputs may have ended, the capability is there then.
-    Stopped { checkpoint: CheckpointId, ending: Option<C> },
+    /// on belongs to no snapshot any more. All inputs may have ended, the origin is there then.
+    Stopped { checkpoint: CheckpointId, ending: Option<O> },
     /// All inputs have ended; what is buffered is handed on.
-    Ending { capability: C },
+    Ending { origin: O },
     /// Everything is handed on; only snapshots are still taken.
     Ended,
 }
@@ -70,7 +70,7 @@ pub enum Turn {
 pub enum Flushed {
     /// Go on with what a watermark has set off, and come back.
     Fire,
-    /// Have operators snapshot, send the barrier with [`OperatorTask::capability`] if there is one,
+    /// Have operators snapshot, send the barrier with [`OperatorTask::origin`] if there is one,
     /// take up what was set aside, and tell [`OperatorTask::on_snapshot`].
     Snapshot {
         /// For this.
@@ -80,21 +80,21 @@ pub enum Flushed {
     },
     /// Another snapshot comes first: have operators hand on what they buffer once more.
     Again,
-    /// End operators, send what they emit and then the end with [`OperatorTask::capability`], and
+    /// End operators, send what they emit and then the end with [`OperatorTask::origin`], and
     /// tell [`OperatorTask::on_end_sent`].
     End,
 }
 
 /// A task that has inputs.
 #[derive(Clone, Debug)]
-pub struct OperatorTask<C> {
-    phase: Phase<C>,
+pub struct OperatorTask<O> {
+    phase: Phase<O>,
     alignment: Alignment,
     open_channels: usize,
     told: Told,
 }
 
-impl<C> OperatorTask<C> {
+impl<O> OperatorTask<O> {
     /// For a task with `channels` many channels.
     #[must_use]
     pub fn new(channels: usize, guarantee: Guarantee) -> Self {
@@ -119,10 +119,10 @@ impl<C> OperatorTask<C> {
 
     /// What a barrier or the end is sent with; `None` if there is nobody who waits for it.
     #[must_use]
-    pub fn capability(&self) -> Option<&C> {
+    pub fn origin(&self) -> Option<&O> {
         match &self.phase {
-            Phase::Flushing { capability, .. } => capability.as_ref(),
-            Phase::Ending { capability } => Some(capability),
+            Phase::Flushing { origin, .. } => origin.as_ref(),
+            Phase::Ending { origin } => Some(origin),
             Phase::Running | Phase::Stopped { .. } | Phase::Ended => None,
         }
     }
@@ -145,26 +145,26 @@ impl<C> OperatorTask<C> {
 
     /// A barrier has come on `channel`; tells whether it is the last one. Either way an earlier
     /// snapshot may have been given up, whose channels are free then.
-    pub fn on_barrier(&mut self, channel: usize, barrier: Barrier, capability: C) -> bool {
+    pub fn on_barrier(&mut self, channel: usize, barrier: Barrier, origin: O) -> bool {
         let decision = self.alignment.on_barrier(channel, barrier);
-        self.follow(decision, capability)
+        self.follow(decision, origin)
     }
 
     /// Nothing follows on `channel`; tells whether that was all that a snapshot waited for.
-    pub fn on_channel_end(&mut self, channel: usize, capability: C) -> bool {
+    pub fn on_channel_end(&mut self, channel: usize, origin: O) -> bool {
         self.open_channels -= 1;
         match self.alignment.on_end(channel) {
             Decision::Wait if self.open_channels == 0 => {
-                self.phase = Phase::Ending { capability };
+                self.phase = Phase::Ending { origin };
                 false
             }
-            decision => self.follow(decision, capability),
+            decision => self.follow(decision, origin),
         }
     }
 
-    fn follow(&mut self, decision: Decision, capability: C) -> bool {
+    fn follow(&mut self, decision: Decision, origin: O) -> bool {
         let Decision::Snapshot(barrier) = decision else { return false };
-        self.phase = Phase::Flushing { barrier, capability: Some(capability) };
+        self.phase = Phase::Flushing { barrier, origin: Some(origin) };
         true
     }
 
@@ -172,8 +172,8 @@ impl<C> OperatorTask<C> {
     pub fn on_flushed(&mut self, firing: Firing) -> Flushed {
         match &self.phase {
             Phase::Flushing { barrier, .. } if must_fire_before(*barrier, firing) => Flushed::Fire,
-            Phase::Flushing { barrier, capability } => {
-                Flushed::Snapshot { barrier: *barrier, finished: capability.is_none() }
+            Phase::Flushing { barrier, origin } => {
+                Flushed::Snapshot { barrier: *barrier, finished: origin.is_none() }
             }
             Phase::Ending { .. } if firing.any => self.fire_or_snapshot(),
             Phase::Ending { .. } => Flushed::End,
@@ -185,8 +185,8 @@ impl<C> OperatorTask<C> {
     /// wait for its barriers.
     fn fire_or_snapshot(&mut self) -> Flushed {
         let Some(barrier) = self.next_trigger() else { return Flushed::Fire };
-        if let Phase::Ending { capability } = std::mem::replace(&mut self.phase, Phase::Ended) {
-            self.phase = Phase::Flushing { barrier, capability: Some(capability) };
+        if let Phase::Ending { origin } = std::mem::replace(&mut self.phase, Phase::Ended) {
+            self.phase = Phase::Flushing { barrier, origin: Some(origin) };
         }
         Flushed::Again
     }
@@ -194,19 +194,17 @@ impl<C> OperatorTask<C> {
     /// The snapshot is taken, and its barrier sent.
     pub fn on_snapshot(&mut self) {
         let phase = std::mem::replace(&mut self.phase, Phase::Ended);
-        let Phase::Flushing { barrier, capability } = phase else {
+        let Phase::Flushing { barrier, origin } = phase else {
             self.phase = phase;
             return;
         };
         self.told.triggers.retain(|trigger| trigger.checkpoint > barrier.checkpoint);
         self.told.aborted.retain(|aborted| *aborted >= barrier.checkpoint);
-        let Some(capability) = capability else { return };
+        let Some(origin) = origin else { return };
         self.phase = match self.alignment.after_snapshot() {
-            Decision::Snapshot(barrier) => {
-                Phase::Flushing { barrier, capability: Some(capability) }
-            }
+            Decision::Snapshot(barrier) => Phase::Flushing { barrier, origin: Some(origin) },
             Decision::Wait => {
-                let ending = (self.open_channels == 0).then_some(capability);
+                let ending = (self.open_channels == 0).then_some(origin);
                 let checkpoint = barrier.checkpoint;
                 match barrier.kind {
                     BarrierKind::StopWithSavepoint { .. } => Phase::Stopped { checkpoint, ending },
@@ -236,7 +234,7 @@ impl<C> OperatorTask<C> {
     /// Nobody sends barriers any more: the triggers themselves ask for snapshots.
     fn on_ended(&mut self) -> Turn {
         let Some(barrier) = self.next_trigger() else { return Turn::HoldStill };
-        self.phase = Phase::Flushing { barrier, capability: None };
+        self.phase = Phase::Flushing { barrier, origin: None };
         Turn::Flush
     }
 
@@ -252,8 +250,8 @@ impl<C> OperatorTask<C> {
 }
 
 /// How a task goes on: with its inputs, or if they have ended with what is left to do.
-fn going_on<C>(ending: Option<C>) -> Phase<C> {
-    ending.map_or(Phase::Running, |capability| Phase::Ending { capability })
+fn going_on<O>(ending: Option<O>) -> Phase<O> {
+    ending.map_or(Phase::Running, |origin| Phase::Ending { origin })
 }
 
 #[cfg(test)]
@@ -271,14 +269,14 @@ mod tests {
     }
 
     /// Flushes, and snapshots if that is what follows; tells for which id, and with which
-    /// capability.
+    /// origin.
     fn snapshot(task: &mut OperatorTask<&'static str>) -> (u64, Option<&'static str>) {
         assert_eq!(task.turn(), Turn::Flush);
         let flushed = task.on_flushed(Firing::default());
         let Flushed::Snapshot { barrier, .. } = flushed else { panic!("{flushed:?}") };
-        let capability = task.capability().copied();
+        let origin = task.origin().copied();
         task.on_snapshot();
-        (barrier.checkpoint.get(), capability)
+        (barrier.checkpoint.get(), origin)
     }
 
     #[test]

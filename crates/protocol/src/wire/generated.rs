@@ -131,6 +131,9 @@ pub struct Figures {
     /// Snapshots that are being taken.
     #[prost(message, repeated, tag = "6")]
     pub snapshots: ::prost::alloc::vec::Vec<SnapshotFigures>,
+    /// About progress, that Timely has sent.
+    #[prost(uint64, tag = "7")]
+    pub progress_messages: u64,
 }
 /// What is counted in a subtask of a task. Its time is either busy, backpressured or idle.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

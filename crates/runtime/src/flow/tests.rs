@@ -30,7 +30,8 @@ impl Pipe {
             }
             if frontier.is_some() {
                 let next = self.leaving.front().map_or(self.flow.round(), |(round, _)| *round);
-                self.flow.observe(next, self.now);
+                let now = self.now;
+                self.flow.observe(|round| (round < next).then_some(now), now);
             }
             let records = self.flow.budget().min(1024);
             if records > 0 {
@@ -80,4 +81,32 @@ fn inv_live_with_nothing_under_way_a_source_may_emit() {
     flow.limit = 1.0;
     flow.record_bytes = 1e6;
     assert!(flow.budget() >= 1);
+}
+
+#[test]
+fn rounds_are_told_apart_and_the_last_one_is_closed_when_there_is_room() {
+    let now = Instant::now();
+    let mut flow = FlowControl::new(Duration::from_millis(100), now);
+    for _ in 0..3 * ROUNDS {
+        flow.emitted(1, RECORD, now);
+        flow.pause();
+    }
+    assert_eq!(flow.round(), ROUNDS - 1);
+    let after = now + Duration::from_millis(1);
+    assert!(flow.observe(|round| (round == 0).then_some(after), after));
+    assert_eq!(flow.round(), ROUNDS, "the one that was overdue is closed");
+    assert!(flow.observe(|_| Some(after), after));
+    assert!(flow.closed.is_empty() && flow.under_way == 0.0, "{flow:?}");
+}
+
+#[test]
+fn who_was_refused_waits_until_it_may_emit() {
+    let now = Instant::now();
+    let mut flow = FlowControl::new(Duration::from_millis(100), now);
+    assert!(!flow.waits());
+    flow.emitted(1_000, 1_000 * RECORD, now);
+    assert_eq!(flow.budget(), 0);
+    assert!(flow.waits());
+    flow.observe(|_| Some(now), now);
+    assert!(flow.budget() > 0 && !flow.waits());
 }

@@ -28,8 +28,8 @@ const FAILURES: usize = 16;
 
 impl JobMaster {
     pub(super) fn collect_stats(&self, attempt: &mut Attempt) {
-        let Figures { records, progress, in_flight_max, first_record, subtasks, snapshots } =
-            (attempt.running.figures)();
+        let figures = (attempt.running.figures)();
+        let Figures { records, progress, first_record, subtasks, snapshots, .. } = figures;
         let pending = self.coordinator.pending().map(|(id, kind)| {
             let (form, triggered_at) = self.form_and_trigger(id);
             let figures = snapshots.iter().find(|snapshot| snapshot.checkpoint == id);
@@ -44,7 +44,8 @@ impl JobMaster {
             stats.pending = pending;
             stats.records = records;
             stats.progress = progress;
-            stats.in_flight_max = stats.in_flight_max.max(in_flight_max);
+            stats.in_flight_max = stats.in_flight_max.max(figures.in_flight_max);
+            stats.progress_messages = figures.progress_messages;
             stats.first_record = first_record;
             stats.subtasks = subtasks;
             if let Some((records_per_second, rates)) = rates {

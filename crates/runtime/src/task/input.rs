@@ -6,16 +6,15 @@
 
 use std::collections::VecDeque;
 
-use timely::dataflow::operators::InputCapability;
+use crate::{in_flight::Held, packet::Body};
 
-use crate::{packet::Body, round::Round};
-
-/// A packet that has arrived and counts as under way until its capability is dropped.
+/// A packet that has arrived.
 pub(crate) struct Received {
     pub(crate) channel: usize,
     /// Which of the task's inputs it came from.
     pub(crate) input: usize,
-    pub(crate) capability: InputCapability<Round>,
+    /// Its records count as under way until this is dropped.
+    pub(crate) held: Held,
     pub(crate) body: Body,
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct WorkerCounters {
     pub(crate) progress_total: AtomicU64,
     /// The longest time that anything has been under way, in microseconds.
     pub(crate) in_flight_max_us: AtomicU64,
+    /// How many messages about progress Timely has sent.
+    pub(crate) progress_messages: AtomicU64,
     /// Its subtask of each task.
     tasks: Vec<TaskCounters>,
 }
@@ -56,6 +58,7 @@ impl WorkerCounters {
             progress_done: AtomicU64::default(),
             progress_total: AtomicU64::default(),
             in_flight_max_us: AtomicU64::default(),
+            progress_messages: AtomicU64::default(),
             tasks: std::iter::repeat_with(TaskCounters::default).take(tasks).collect(),
         }
     }

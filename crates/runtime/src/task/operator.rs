@@ -17,30 +17,28 @@ use tidegate_checkpoint::{
 };
 use tidegate_core::{BatchType, Readiness, user_code::caught};
 use tidegate_types::{Barrier, EventTime, UserResult};
-use timely::{
-    dataflow::operators::{Capability, InputCapability},
-    scheduling::Activator,
-};
+use timely::scheduling::Activator;
 
 use super::{
-    Alarm, Mailbox, Session, Slice, TaskReport, TaskSnapshot, WorkerContext,
+    Alarm, Mailbox, Slice, TaskReport, TaskSnapshot, WorkerContext,
     chain::{Chain, Outbox},
     input::{Inbox, Received},
     meter::{Meter, Pause},
-    own::{Own, OwnFlow},
-    pack, reached, send, send_all,
+    outlet::{Outlet, Session},
+    own::OwnFlow,
+    pack, reached,
 };
 use crate::{
     graph::TaskId,
+    in_flight::{Account, Held},
     packet::{Body, Control, decoded},
-    round::Round,
 };
 
 /// The operators of one task that has inputs.
 pub(crate) struct OperatorTask {
     id: TaskId,
     chain: Chain,
-    phases: Phases<InputCapability<Round>>,
+    phases: Phases<Account>,
     inbox: Inbox,
     /// When the first barrier of the pending snapshot came.
     aligning_since: Option<Instant>,
@@ -49,11 +47,11 @@ pub(crate) struct OperatorTask {
     /// Where event time goes on after a restore, until the operators have been told.
     restored_to: Option<EventTime>,
     /// The packet that is being worked on (INV-HOLD).
-    holding: Option<InputCapability<Round>>,
+    holding: Option<Held>,
     /// There as long as an operator may emit by itself.
-    own: Option<Own>,
-    own_flow: Option<OwnFlow>,
+    own: Option<OwnFlow>,
     outbox: Outbox,
+    outlet: Outlet,
     meter: Meter,
     batch_types: Vec<BatchType>,
     context: Rc<WorkerContext>,
@@ -65,6 +63,7 @@ pub(crate) struct OperatorTask {
 pub(crate) struct OperatorParts {
     pub(crate) id: TaskId,
     pub(crate) chain: Chain,
+    pub(crate) outlet: Outlet,
     pub(crate) context: Rc<WorkerContext>,
     pub(crate) mailbox: Rc<RefCell<Mailbox>>,
     pub(crate) activator: Activator,
@@ -91,20 +90,15 @@ impl OperatorTask {
             restored_to: Some(received)
                 .filter(|time| *time > EventTime::MIN && !parts.context.concludes),
             holding: None,
-            own: None,
-            own_flow: parts.own,
+            own: parts.own,
             outbox: Outbox::restored(sent),
+            outlet: parts.outlet,
             meter: Meter::new(&parts.context.counters, parts.id),
             batch_types: parts.batch_types,
             context: parts.context,
             mailbox: parts.mailbox,
             alarm: Alarm::new(parts.activator),
         }
-    }
-
-    /// Takes hold of what it emits with by itself, if it ever does.
-    pub(crate) fn hold(&mut self, capability: Capability<Round>) {
-        self.own = self.own_flow.take().map(|flow| Own::new(capability, flow));
     }
 
     pub(crate) fn receive(&mut self, packet: Received) {
@@ -195,8 +189,8 @@ impl OperatorTask {
     fn go_on_from(&mut self, time: EventTime, session: &mut Session<'_>) -> UserResult<()> {
         self.meter.watermark(time);
         self.chain.on_watermark(time, &mut self.outbox)?;
-        if let Some(own) = &mut self.own {
-            own.send(&mut self.outbox, &self.meter, &self.context, session);
+        if let Some(own) = &self.own {
+            own.send(&mut self.outbox, &self.meter, &self.outlet, session);
         }
         Ok(())
     }
@@ -217,7 +211,7 @@ impl OperatorTask {
 
     /// Does some of what a watermark has set off; tells whether to go on at once.
     fn fire(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
-        let Some(own) = &mut self.own else {
+        let Some(own) = &self.own else {
             return Err(
                 "an operator that says it is passive has more to do after a watermark".into()
             );
@@ -227,7 +221,7 @@ impl OperatorTask {
             return Ok(false);
         }
         self.chain.fire(&mut self.outbox)?;
-        own.send(&mut self.outbox, &self.meter, &self.context, session);
+        own.send(&mut self.outbox, &self.meter, &self.outlet, session);
         if !self.chain.is_firing() {
             own.pause();
         }
@@ -235,7 +229,8 @@ impl OperatorTask {
     }
 
     fn on_packet(&mut self, packet: Received, session: &mut Session<'_>) -> UserResult<()> {
-        let Received { channel, input, capability, body } = packet;
+        let Received { channel, input, held, body } = packet;
+        let account = held.account();
         match body {
             Body::Empty => {}
             Body::Batch(batch) => {
@@ -260,15 +255,15 @@ impl OperatorTask {
                 self.on_advance(advance)?;
             }
             Body::Control(Control::Barrier(barrier)) => {
-                self.on_barrier(channel, barrier, capability);
+                self.on_barrier(channel, barrier, account);
                 return Ok(());
             }
             Body::Control(Control::End) => {
-                return self.on_channel_end(channel, capability, session);
+                return self.on_channel_end(channel, account, session);
             }
         }
-        send_all(&mut self.outbox, &self.meter, &self.context, session, &capability);
-        self.holding = Some(capability);
+        self.outlet.send_all(&mut self.outbox, &self.meter, account, session);
+        self.holding = Some(held);
         Ok(())
     }
 
@@ -284,9 +279,9 @@ impl OperatorTask {
         }
     }
 
-    fn on_barrier(&mut self, channel: usize, barrier: Barrier, capability: InputCapability<Round>) {
+    fn on_barrier(&mut self, channel: usize, barrier: Barrier, account: Account) {
         self.aligning_since.get_or_insert_with(Instant::now);
-        if self.phases.on_barrier(channel, barrier, capability) {
+        if self.phases.on_barrier(channel, barrier, account) {
             self.is_aligned();
         }
         // A newer barrier may have given an older snapshot up, whose channels are free then.
@@ -301,13 +296,13 @@ impl OperatorTask {
     fn on_channel_end(
         &mut self,
         channel: usize,
-        capability: InputCapability<Round>,
+        account: Account,
         session: &mut Session<'_>,
     ) -> UserResult<()> {
         let advance = self.watermarks.on_end(channel);
         self.on_advance(advance)?;
-        send_all(&mut self.outbox, &self.meter, &self.context, session, &capability);
-        if self.phases.on_channel_end(channel, capability) {
+        self.outlet.send_all(&mut self.outbox, &self.meter, account, session);
+        if self.phases.on_channel_end(channel, account) {
             self.is_aligned();
         }
         Ok(())
@@ -323,9 +318,9 @@ impl OperatorTask {
             Flushed::Again => {}
             Flushed::Snapshot { barrier, finished } => {
                 self.snapshot(barrier, finished)?;
-                if let Some(capability) = self.phases.capability() {
+                if let Some(account) = self.phases.origin() {
                     let body = Body::Control(Control::Barrier(barrier));
-                    send(body, &self.context, session, capability);
+                    self.outlet.send(body, *account, session);
                 }
                 self.phases.on_snapshot();
                 self.inbox.take_up();
@@ -349,9 +344,9 @@ impl OperatorTask {
     /// The final watermark has come with the end of the last channel.
     fn end(&mut self, session: &mut Session<'_>) -> UserResult<()> {
         self.chain.on_end(&mut self.outbox)?;
-        if let Some(capability) = self.phases.capability() {
-            send_all(&mut self.outbox, &self.meter, &self.context, session, capability);
-            send(Body::Control(Control::End), &self.context, session, capability);
+        if let Some(account) = self.phases.origin() {
+            self.outlet.send_all(&mut self.outbox, &self.meter, *account, session);
+            self.outlet.send(Body::Control(Control::End), *account, session);
         }
         self.phases.on_end_sent();
         (self.holding, self.own) = (None, None);

@@ -1,10 +1,10 @@
 //! What a task with inputs emits by itself: when it is woken, and when a watermark has timers fire.
 //!
-//! It does so in rounds of its own, a lane apart from those of all sources (see [`crate::round`]).
-//! That holds nobody back, however long a timer waits: the right to emit in one's own lane is no
-//! part of any source's rounds. And it tells how much of what the task has emitted is still under
-//! way, so that timers keep to a limit as sources do. It has to be the task's own: what else is
-//! under way may lie in this very task's inbox, behind the timers.
+//! It does so in rounds of its own, a lane apart from those of all sources (see
+//! [`crate::in_flight`]), which tells how much of what the task has emitted is still under way, so that
+//! timers keep to a limit as sources do. It has to be the task's own: what else is under way may lie in
+//! this very task's inbox, behind the timers. A timer that waits is no record: it is under way nowhere,
+//! and holds nobody back.
 //!
 //! # Invariants
 //!
@@ -12,20 +12,18 @@
 
 use std::{cell::RefCell, rc::Rc, time::Instant};
 
-use timely::{dataflow::operators::Capability, progress::frontier::AntichainRef};
-
 use super::{
-    Session, WorkerContext,
     chain::{Emitted, Outbox},
     meter::Meter,
-    send_all,
+    outlet::{Outlet, Session},
 };
 use crate::{
     flow::FlowControl,
-    round::{Lane, Round},
+    in_flight::{Account, Lane, Tally},
 };
 
-/// How much of a task's own is under way, as its worker's loop sees it.
+/// How much of a task's own is under way: its worker's loop has one, and the task for as long as it may
+/// emit.
 #[derive(Clone)]
 pub(crate) struct OwnFlow {
     lane: Lane,
@@ -38,57 +36,42 @@ impl OwnFlow {
     }
 
     /// Learns what has left the dataflow; tells whether any of the task's own has.
-    pub(crate) fn observe(&self, frontier: &AntichainRef<'_, Round>, now: Instant) -> bool {
-        self.flow.borrow_mut().observe(self.lane.frontier(frontier), now)
-    }
-}
-
-/// A task's right to emit by itself.
-pub(crate) struct Own {
-    capability: Capability<Round>,
-    flow: OwnFlow,
-}
-
-impl Own {
-    /// Made of the right to emit at all, which every task begins with.
-    pub(crate) fn new(mut capability: Capability<Round>, flow: OwnFlow) -> Self {
-        capability.downgrade(&Round::of(flow.lane, 0));
-        Self { capability, flow }
+    pub(crate) fn observe(&self, tally: &Tally, now: Instant) -> bool {
+        let left = |round| tally.left(Account::of(self.lane, round));
+        self.flow.borrow_mut().observe(left, now)
     }
 
-    /// Whether it may emit now; if not, its worker wakes the task when it may.
-    pub(crate) fn may_emit(&mut self) -> bool {
-        if self.flow.flow.borrow_mut().budget() > 0 {
-            return true;
+    /// Whether the task waits for that.
+    pub(crate) fn waits(&self) -> bool {
+        self.flow.borrow().waits()
+    }
+
+    /// Whether the task may emit now; if not, its worker wakes it when it may.
+    pub(crate) fn may_emit(&self) -> bool {
+        let mut flow = self.flow.borrow_mut();
+        let may = flow.budget() > 0;
+        if !may {
+            flow.pause();
         }
-        self.pause();
-        false
+        may
     }
 
     /// There is no more to emit for now.
-    pub(crate) fn pause(&mut self) {
-        self.flow.flow.borrow_mut().pause();
-        self.follow_round();
+    pub(crate) fn pause(&self) {
+        self.flow.borrow_mut().pause();
     }
 
     pub(crate) fn send(
-        &mut self,
+        &self,
         outbox: &mut Outbox,
         meter: &Meter,
-        context: &WorkerContext,
+        outlet: &Outlet,
         session: &mut Session<'_>,
     ) {
         let (records, bytes) = size(outbox);
-        send_all(outbox, meter, context, session, &self.capability);
-        self.flow.flow.borrow_mut().emitted(records, bytes, Instant::now());
-        self.follow_round();
-    }
-
-    fn follow_round(&mut self) {
-        let round = Round::of(self.flow.lane, self.flow.flow.borrow().round());
-        if *self.capability.time() != round {
-            self.capability.downgrade(&round);
-        }
+        let account = Account::of(self.lane, self.flow.borrow().round());
+        outlet.send_all(outbox, meter, account, session);
+        self.flow.borrow_mut().emitted(records, bytes, Instant::now());
     }
 }
 

@@ -19,21 +19,21 @@ use tidegate_core::{
     user_code::{OperatorError, caught},
 };
 use tidegate_types::{Barrier, BoxError, CheckpointId, EventTime, OperatorUid, UserResult};
-use timely::{dataflow::operators::Capability, scheduling::Activator};
+use timely::scheduling::Activator;
 
 use super::{
-    Alarm, Mailbox, Session, Slice, TaskReport, TaskSnapshot, WorkerContext,
+    Alarm, Mailbox, Slice, TaskReport, TaskSnapshot, WorkerContext,
     chain::{Chain, ContextFor, LinkSnapshot, Outbox},
     meter::{Meter, Pause},
+    outlet::{Outlet, Session},
     own::size,
     pack,
     reached::{self, Found},
-    send, send_all,
 };
 use crate::{
     graph::{ChainLink, TaskId},
+    in_flight::{Account, Lane},
     packet::{Body, Control},
-    round::{Lane, Round},
 };
 
 /// The source of one task and its operators.
@@ -47,11 +47,11 @@ pub(crate) struct SourceTask {
     chain: Chain,
     phases: Phases,
     outbox: Outbox,
+    outlet: Outlet,
     meter: Meter,
     context: Rc<WorkerContext>,
     mailbox: Rc<RefCell<Mailbox>>,
     alarm: Alarm,
-    capability: Option<Capability<Round>>,
 }
 
 /// What a source task is built from.
@@ -59,6 +59,7 @@ pub(crate) struct SourceParts<'a> {
     pub(crate) id: TaskId,
     pub(crate) link: ChainLink<SourceFactory>,
     pub(crate) chain: Chain,
+    pub(crate) outlet: Outlet,
     pub(crate) context: Rc<WorkerContext>,
     pub(crate) mailbox: Rc<RefCell<Mailbox>>,
     pub(crate) activator: Activator,
@@ -80,17 +81,12 @@ impl SourceTask {
             chain: parts.chain,
             phases: Phases::new(parts.context.concludes),
             outbox: Outbox::restored(parts.found.reached().sent),
+            outlet: parts.outlet,
             meter: Meter::new(&parts.context.counters, parts.id),
             context: parts.context,
             mailbox: parts.mailbox,
             alarm: Alarm::new(parts.activator),
-            capability: None,
         })
-    }
-
-    /// Takes hold of what it emits with, before its first turn.
-    pub(crate) fn hold(&mut self, capability: Capability<Round>) {
-        self.capability = Some(capability);
     }
 
     /// Has its turn; tells whether it wants another one at once.
@@ -128,7 +124,6 @@ impl SourceTask {
 
     fn run_slice(&mut self, begun: Instant, session: &mut Session<'_>) -> UserResult<bool> {
         let slice = Slice::begin(begun);
-        self.follow_round();
         self.take_mail()?;
         let again = loop {
             let go_on = match self.phases.turn() {
@@ -150,15 +145,9 @@ impl SourceTask {
         Ok(again | pack(&mut self.chain, begun)?)
     }
 
-    /// Emits in the round that flow control is in now.
-    fn follow_round(&mut self) {
-        let round =
-            Round::of(Lane::of_sources(self.context.worker), self.context.flow.borrow().round());
-        if let Some(capability) = &mut self.capability
-            && *capability.time() != round
-        {
-            capability.downgrade(&round);
-        }
+    /// What is emitted now counts against.
+    fn account(&self) -> Account {
+        Account::of(Lane::of_sources(self.context.worker), self.context.flow.borrow().round())
     }
 
     fn take_mail(&mut self) -> UserResult<()> {
@@ -205,7 +194,6 @@ impl SourceTask {
     fn hold_back(&mut self) {
         self.meter.pause(Pause::Backpressured);
         self.context.flow.borrow_mut().pause();
-        self.follow_round();
     }
 
     /// Does some of what a watermark has set off; tells whether to go on at once.
@@ -262,16 +250,18 @@ impl SourceTask {
         }
         self.meter.pause(Pause::Idle);
         self.context.flow.borrow_mut().pause();
-        self.follow_round();
         Ok(false)
     }
 
     fn emit(&mut self, session: &mut Session<'_>) {
-        let Some(capability) = &self.capability else { return };
         let (records, bytes) = size(&self.outbox);
-        send_all(&mut self.outbox, &self.meter, &self.context, session, capability);
+        let account = self.account();
+        self.outlet.send_all(&mut self.outbox, &self.meter, account, session);
         self.context.flow.borrow_mut().emitted(records, bytes, Instant::now());
-        self.follow_round();
+    }
+
+    fn send_control(&self, control: Control, session: &mut Session<'_>) {
+        self.outlet.send(Body::Control(control), self.account(), session);
     }
 
     fn on_flushing(&mut self, session: &mut Session<'_>) -> UserResult<bool> {
@@ -288,10 +278,7 @@ impl SourceTask {
             Flushed::Again => {}
             Flushed::Snapshot { barrier, finished } => {
                 self.snapshot(barrier, finished)?;
-                if let Some(capability) = &self.capability {
-                    let body = Body::Control(Control::Barrier(barrier));
-                    send(body, &self.context, session, capability);
-                }
+                self.send_control(Control::Barrier(barrier), session);
                 self.phases.on_snapshot();
             }
             Flushed::End => self.end(session)?,
@@ -316,16 +303,13 @@ impl SourceTask {
     fn hold_still(&mut self) -> bool {
         self.meter.pause(Pause::Idle);
         self.context.flow.borrow_mut().pause();
-        self.follow_round();
         false
     }
 
     fn end(&mut self, session: &mut Session<'_>) -> UserResult<()> {
         self.chain.on_end(&mut self.outbox)?;
         self.emit(session);
-        if let Some(capability) = self.capability.take() {
-            send(Body::Control(Control::End), &self.context, session, &capability);
-        }
+        self.send_control(Control::End, session);
         self.context.flow.borrow_mut().pause();
         self.phases.on_end_sent();
         self.context.report(self.id, TaskReport::InputEnded);

@@ -12,16 +12,13 @@ use tidegate_types::{OperatorUid, SubtaskIndex, UserResult};
 use timely::{
     communication::Pull,
     dataflow::{
-        ProbeHandle, Scope, Stream,
+        Scope, Stream,
         channels::{
             Message,
             pact::{DistributorPact, Pipeline},
             pushers,
         },
-        operators::{
-            InputCapability, Probe,
-            generic::{InputHandleCore, builder_rc::OperatorBuilder},
-        },
+        operators::generic::{InputHandleCore, builder_rc::OperatorBuilder},
     },
     progress::operate::FrontierInterest,
     scheduling::Activator,
@@ -33,13 +30,15 @@ use crate::{
     exchange::{PacketDistributor, Spread},
     flow::FlowControl,
     graph::{Task, TaskId, TaskInput, tasks},
+    in_flight::{Lane, Tally},
     packet::Packet,
-    round::{Lane, Round},
+    reckoning,
     task::{
-        Mailbox, Session, TaskError, TaskHandle, TaskReport, TaskWaker, WorkerContext,
+        Mailbox, TaskError, TaskHandle, TaskReport, TaskWaker, WorkerContext,
         chain::Chain,
         input::Received,
         operator::{OperatorParts, OperatorTask},
+        outlet::{Outlet, Session},
         own::OwnFlow,
         reached::Found,
         source::{SourceParts, SourceTask},
@@ -55,8 +54,10 @@ pub(super) fn dataflow(
     let tasks = tasks(plan_of(&spec.build)?);
     let waker_path = worker.sync_activator_for(vec![worker.next_dataflow_index()]);
     let waker = Waker::from(Arc::new(TaskWaker(waker_path)));
-    let dataflow = worker.dataflow_named::<Round, _, _>(&spec.name, |scope| {
+    let dataflow = worker.dataflow_named::<(), _, _>(&spec.name, |scope| {
+        reckoning::build(scope, &spec.in_flight);
         let mut builder = Builder::new(scope, spec, context);
+        builder.receivers = receivers(&tasks, context.peers);
         for (index, task) in tasks.into_iter().enumerate() {
             builder.add(TaskId(index), task);
         }
@@ -66,11 +67,12 @@ pub(super) fn dataflow(
 }
 
 struct Builder<'scope, 'spec> {
-    scope: Scope<'scope, Round>,
+    scope: Scope<'scope, ()>,
     spec: &'spec WorkerSpec,
     context: Rc<WorkerContext>,
-    streams: HashMap<TaskId, Stream<'scope, Round, Packet>>,
-    probe: ProbeHandle<Round>,
+    streams: HashMap<TaskId, Stream<'scope, (), Packet>>,
+    /// How many receive each record that a task sends.
+    receivers: Vec<u64>,
     handles: Vec<TaskHandle>,
     /// The first thing that went wrong. The dataflow is built to its end all the same, since
     /// Timely wants its shape whole, and then dropped.
@@ -78,20 +80,16 @@ struct Builder<'scope, 'spec> {
 }
 
 /// A task's receiving end of one edge.
-type Drain = Box<dyn FnMut(&mut dyn FnMut(InputCapability<Round>, &mut Packet))>;
+type Drain = Box<dyn FnMut(&mut dyn FnMut(&mut Packet))>;
 
 impl<'scope, 'spec> Builder<'scope, 'spec> {
-    fn new(
-        scope: Scope<'scope, Round>,
-        spec: &'spec WorkerSpec,
-        context: &Rc<WorkerContext>,
-    ) -> Self {
+    fn new(scope: Scope<'scope, ()>, spec: &'spec WorkerSpec, context: &Rc<WorkerContext>) -> Self {
         Self {
             scope,
             spec,
             context: Rc::clone(context),
             streams: HashMap::new(),
-            probe: ProbeHandle::new(),
+            receivers: Vec::new(),
             handles: Vec::new(),
             error: None,
         }
@@ -115,11 +113,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
             builder.set_notify_for(index, FrontierInterest::Never);
         }
         let (output, stream) = builder.new_output::<Packet>();
-        if task.is_last {
-            stream.probe_with(&self.probe);
-        } else {
-            self.streams.insert(id, stream);
-        }
+        self.streams.insert(id, stream);
         let found = Found::default();
         let for_operator = |uid: &OperatorUid| {
             let mut context = self.operator_context(id, uid, &waker)?;
@@ -132,6 +126,8 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
         let emits_by_itself = chain.as_ref().is_ok_and(|chain| !chain.is_passive());
         let own = (emits_by_itself && !is_source).then(|| self.own_flow(id));
         let parts_own = own.clone();
+        let tally = self.context.tally.clone();
+        let outlet = Outlet::new(self.context.worker, tally.clone(), self.receivers[id.0]);
         let built = match (task.source, chain) {
             (_, Err(error)) => Err(error),
             (Some(link), Ok(chain)) => {
@@ -140,6 +136,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
                     id,
                     link,
                     chain,
+                    outlet,
                     context,
                     mailbox,
                     activator,
@@ -158,6 +155,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
                 let parts = OperatorParts {
                     id,
                     chain,
+                    outlet,
                     context,
                     mailbox,
                     activator,
@@ -174,7 +172,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
         let handle =
             TaskHandle { mailbox: handle_mailbox, activator: handle_activator, is_source, own };
         self.handles.push(handle);
-        install(builder, runner, Inputs::new(inputs, &channels), output, again);
+        install(builder, runner, Inputs::new(inputs, &channels, tally), output, again);
     }
 
     fn own_flow(&self, id: TaskId) -> OwnFlow {
@@ -182,7 +180,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
         OwnFlow::new(lane, FlowControl::new(self.spec.debloat_target, Instant::now()))
     }
 
-    fn add_input(&self, builder: &mut OperatorBuilder<'scope, Round>, input: TaskInput) -> Drain {
+    fn add_input(&self, builder: &mut OperatorBuilder<'scope, ()>, input: TaskInput) -> Drain {
         let stream = self.streams[&input.from].clone();
         let sender = self.context.worker as u32;
         let spread = match input.partitioning {
@@ -240,21 +238,26 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
     fn finish(self) -> Result<Dataflow, TaskError> {
         match self.error {
             Some(error) => Err(error),
-            None => Ok(Dataflow {
-                tasks: self.handles,
-                probe: self.probe,
-                seen_round: 0,
-                first_record_left: false,
-            }),
+            None => Ok(Dataflow { tasks: self.handles, first_record_left: false }),
         }
     }
 }
 
+/// How many receive each record that a task sends.
+fn receivers(tasks: &[Task], peers: usize) -> Vec<u64> {
+    let mut receivers = vec![0; tasks.len()];
+    for input in tasks.iter().flat_map(|task| &task.inputs) {
+        let is_broadcast = matches!(input.partitioning, Partitioning::Broadcast);
+        receivers[input.from.0] += if is_broadcast { peers as u64 } else { 1 };
+    }
+    receivers
+}
+
 /// Hides which kind of edge it is.
-fn drain<P: Pull<Message<Round, Packet>> + 'static>(
-    mut input: InputHandleCore<Round, Packet, P>,
+fn drain<P: Pull<Message<(), Packet>> + 'static>(
+    mut input: InputHandleCore<(), Packet, P>,
 ) -> Drain {
-    Box::new(move |take| input.for_each(|capability, packet| take(capability, packet)))
+    Box::new(move |take| input.for_each(|_no_claim, packet| take(packet)))
 }
 
 /// A task's receiving ends, with the number of the first channel of each.
@@ -262,26 +265,28 @@ struct Inputs {
     drains: Vec<(Drain, usize)>,
     /// Whether each has one channel per worker, or one alone.
     shared: Vec<bool>,
+    tally: Tally,
 }
 
 impl Inputs {
-    fn new(drains: Vec<Drain>, channels: &[usize]) -> Self {
+    fn new(drains: Vec<Drain>, channels: &[usize], tally: Tally) -> Self {
         let firsts = channels.iter().scan(0, |next, count| {
             let first = *next;
             *next += count;
             Some(first)
         });
         let shared = channels.iter().map(|count| *count > 1).collect();
-        Self { drains: drains.into_iter().zip(firsts).collect(), shared }
+        Self { drains: drains.into_iter().zip(firsts).collect(), shared, tally }
     }
 
     fn receive(&mut self, task: &mut OperatorTask) {
         for (input, (drain, first)) in self.drains.iter_mut().enumerate() {
-            let shared = self.shared[input];
-            drain(&mut |capability, packet| {
+            let (shared, tally) = (self.shared[input], &self.tally);
+            drain(&mut |packet| {
                 let sender = if shared { packet.sender as usize } else { 0 };
                 let body = std::mem::take(&mut packet.body);
-                task.receive(Received { channel: *first + sender, input, capability, body });
+                let held = tally.hold(packet.account, body.records());
+                task.receive(Received { channel: *first + sender, input, held, body });
             });
         }
     }
@@ -295,22 +300,17 @@ enum Runner {
 
 /// Gives the task to Timely.
 fn install(
-    builder: OperatorBuilder<'_, Round>,
-    runner: Option<Runner>,
+    builder: OperatorBuilder<'_, ()>,
+    mut runner: Option<Runner>,
     mut inputs: Inputs,
-    mut output: pushers::Output<Round, Packet>,
+    mut output: pushers::Output<(), Packet>,
     again: Activator,
 ) {
     builder.build_reschedule(move |capabilities| {
-        let mut runner = runner;
-        let mut capabilities = capabilities.into_iter();
-        let capability = capabilities.next().expect("the operator has one output");
-        match &mut runner {
-            Some(Runner::Source(task)) => task.hold(capability),
-            Some(Runner::Operator(task)) => task.hold(capability),
-            None => {}
-        }
         move |_frontiers| {
+            // Kept for as long as there is the dataflow, so that no frontier ever moves: what is sent
+            // makes no claim about progress, and there is none to be told.
+            let _kept = &capabilities;
             let mut session: Session<'_> = output.activate();
             let wants_more = match &mut runner {
                 Some(Runner::Source(task)) => task.run(&mut session),

@@ -12,6 +12,7 @@ mod event_time;
 mod evolution;
 mod failures;
 mod forks;
+mod in_flight;
 mod kill;
 mod late;
 mod moved_output;

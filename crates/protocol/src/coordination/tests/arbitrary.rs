@@ -193,11 +193,12 @@ fn figures() -> impl Strategy<Value = Figures> {
     let subtasks = collection::vec(subtask_figures(), 0..3);
     let snapshots = collection::vec(snapshot_figures(), 0..3);
     let progress = option::of(any::<(u64, u64)>());
-    (any::<u64>(), progress, in_flight_max, first_record, subtasks, snapshots).prop_map(
-        |(records, progress, in_flight_max, first_record, subtasks, snapshots)| Figures {
-            records,
+    (any::<(u64, u64)>(), progress, in_flight_max, first_record, subtasks, snapshots).prop_map(
+        |(counts, progress, in_flight_max, first_record, subtasks, snapshots)| Figures {
+            records: counts.0,
             progress,
             in_flight_max,
+            progress_messages: counts.1,
             first_record,
             subtasks,
             snapshots,

@@ -21,12 +21,12 @@ impl OperatorTask {
         if self.chain.poll_ready()? != Readiness::Ready {
             return Ok(true);
         }
-        let Some(own) = &mut self.own else { return Ok(true) };
+        let Some(own) = &self.own else { return Ok(true) };
         if !own.may_emit() {
             return Ok(true);
         }
         self.chain.on_wakeup(now, &mut self.outbox)?;
-        own.send(&mut self.outbox, &self.meter, &self.context, session);
+        own.send(&mut self.outbox, &self.meter, &self.outlet, session);
         own.pause();
         Ok(false)
     }

@@ -171,8 +171,8 @@ pub struct JobStats {
     pub records_per_second: f64,
     /// The longest time that a record has been under way between source and sink.
     pub in_flight_max: Duration,
-    /// How many messages about progress Timely has sent in the current attempt: a few at the start, none
-    /// for what flows.
+    /// How many messages about progress Timely has sent in the current attempt: nothing that flows needs
+    /// any.
     pub progress_messages: u64,
 }
 

@@ -13,7 +13,7 @@ pub struct Figures {
     pub progress: Option<(u64, u64)>,
     /// The longest time that a record has been under way between source and sink.
     pub in_flight_max: Duration,
-    /// How many messages about progress Timely has sent: a few at the start, none for what flows.
+    /// How many messages about progress Timely has sent: nothing that flows needs any.
     pub progress_messages: u64,
     /// When the first record had passed through all operators.
     pub first_record: Option<Timestamp>,

@@ -10,11 +10,7 @@ struct Waiting;
 impl KeyedProcess<u64, u64> for Waiting {
     type Out = u64;
 
-    fn on_record(
-        &mut self,
-        record: u64,
-        context: &mut ProcessContext<'_, u64, u64>,
-    ) -> Result<()> {
+    fn on_record(&mut self, record: u64, context: &mut ProcessContext<'_, u64, u64>) -> Result<()> {
         let ahead = context.processing_time().millis() + 600_000;
         context.set_processing_timer(Timestamp(ahead - ahead % 600_000 + 600_000));
         context.emit(record);
@@ -70,8 +66,7 @@ fn what_flows_costs_no_messages_about_progress() {
     let before = job.stats();
     wait_for("more records", || (job.stats().records > before.records + 20_000).then_some(()));
     let after = job.stats();
-    assert_eq!(after.progress_messages, before.progress_messages);
-    assert!(after.progress_messages > 0, "those of the start are counted");
+    assert_eq!(after.progress_messages, 0);
     job.cancel();
     job.wait_blocking().expect("it ends");
 }

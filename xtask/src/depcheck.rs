@@ -1,6 +1,8 @@
 //! Which crate may use which: arrows point one way only.
 
-use anyhow::{Result, bail};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::workspace::{is_published, packages};
@@ -98,6 +100,10 @@ const NAMED_BY: &[(&str, &[&str])] =
 const PURE: (&[&str], &[&str]) =
     (&["tidegate-types", "tidegate-checkpoint"], &["tokio", "object_store"]);
 
+/// What whole programs must not be built with, by the beginning of its name, and which programs these
+/// are: whoever builds a job or the commands would wait for it.
+const LEFT_OUT: (&str, &[&str]) = ("arrow-", &["tidegate", "tidegate-cli", "tidegate-examples"]);
+
 /// Checks every dependency of every crate of the workspace.
 pub(crate) fn run() -> Result<()> {
     let packages = packages()?;
@@ -112,6 +118,11 @@ pub(crate) fn run() -> Result<()> {
         if PURE.0.contains(&name.as_str()) && PURE.1.contains(&dependency.as_str()) {
             problems.push(format!("{name} is pure and must not depend on {dependency}"));
         }
+    }
+    for program in LEFT_OUT.1 {
+        let built = built_with(program)?;
+        let built = built.iter().filter(|name| name.starts_with(LEFT_OUT.0));
+        problems.extend(built.map(|name| format!("{program} must be built without {name}")));
     }
     if problems.is_empty() { Ok(()) } else { bail!("{}", problems.join("\n")) }
 }
@@ -155,6 +166,24 @@ fn dependencies(packages: &[Value]) -> Vec<(String, String)> {
     pairs
 }
 
+/// Every crate that a package is built with by default, itself included.
+fn built_with(package: &str) -> Result<Vec<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--package", package, "--edges", "normal", "--prefix", "none"])
+        .args(["--format", "{p}"])
+        .output()
+        .context("cargo tree can't be run")?;
+    if !output.status.success() {
+        bail!("cargo tree failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let text = String::from_utf8(output.stdout).context("what cargo tree says is text")?;
+    let names = text.lines().filter_map(|line| line.split(' ').next());
+    let mut names = names.map(str::to_owned).collect::<Vec<_>>();
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -177,6 +206,14 @@ mod tests {
         assert!(!may_use("tidegate-storage", "tidegate-snapshot"));
         assert!(may_use("tidegate-sim", "tidegate-checkpoint"));
         assert!(!may_use("tidegate-cli", "tidegate-state-cli"));
+    }
+
+    #[test]
+    fn what_a_program_is_built_with_is_found() {
+        let built = built_with("tidegate-cli").expect("cargo knows it");
+        assert!(built.iter().any(|name| name == "parquet"), "{built:?}");
+        let state = built_with("tidegate-state-cli").expect("cargo knows it");
+        assert!(state.iter().any(|name| name.starts_with(LEFT_OUT.0)), "{state:?}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! | command | what it does |
 //! |---|---|
 //! | `test` | sets up what the tests need and runs them, doc tests too: all but those of `test-state` |
-//! | `test-state` | runs the tests of `tidegate-state`, for which DataFusion is built |
+//! | `test-state` | runs the tests of `tidegate-state`, for which DataFusion is built, and of what needs Arrow |
 //! | `compare OLD NEW -- ARGS` | runs two binaries of `tidegate-bench` in turn, and tells the ratios |
 //! | `depcheck` | checks that crates depend on each other one way only |
 //! | `options [--check]` | writes `docs/options.md` from the options' definitions, or checks it |
@@ -83,9 +83,14 @@ fn test(rest: &[&str]) -> Result<()> {
     test_api()
 }
 
-/// The tests of [`STATE`].
+/// The tests of [`STATE`], and of what else needs Arrow.
 fn test_state(rest: &[&str]) -> Result<()> {
-    cargo(&[&["test", "--package", STATE], rest].concat())
+    cargo(&[&["test", "--package", STATE], rest].concat())?;
+    if !rest.is_empty() {
+        return Ok(());
+    }
+    let batches = ["-p", "tidegate-canonical", "-p", "tidegate-savepoint", "--test", "batches"];
+    cargo(&[&["test", "--features", "arrow"], &batches[..]].concat())
 }
 
 /// Savepoints, read by what knows nothing of Tidegate.

@@ -14,9 +14,6 @@ pub enum CanonicalError {
     /// A Parquet file can't be written or read.
     #[error("the Parquet file can't be processed")]
     Parquet(#[from] parquet::errors::ParquetError),
-    /// Arrow refuses.
-    #[error("the columns can't be processed")]
-    Arrow(#[from] arrow_schema::ArrowError),
     /// A file can't be written.
     #[error("a file can't be written")]
     Write {

@@ -1,9 +1,8 @@
 //! What is in a snapshot of either form, row by row, without the job's code.
 
-use arrow_array::RecordBatch;
 use tidegate_snapshot::{
     described::{Described, Type},
-    manifest::{ListTable, Manifest, OperatorManifest, SubtaskManifest},
+    manifest::{Manifest, OperatorManifest, SubtaskManifest},
     segment::KeyedSegmentReader,
     store::LoadedSnapshot,
 };
@@ -353,38 +352,4 @@ fn row<'a>(
     let parts = starts.zip(ends).map(|(start, end)| &bytes[start..*end]);
     let columns = schema.columns().zip(parts).map(|((name, of), part)| (name, of, part));
     Row { subtask, group, columns: columns.collect() }
-}
-
-/// A state of a snapshot in canonical form as Arrow has it, one empty batch if it has no rows; `None`
-/// if there is no such state.
-///
-/// # Errors
-///
-/// When it is damaged.
-pub fn batches(
-    manifest: &Manifest,
-    loaded: &LoadedSnapshot,
-    uid: &str,
-    state: &str,
-) -> Result<Option<Vec<RecordBatch>>, CanonicalError> {
-    let Some(operator) = manifest.operators.get(&OperatorUid::from(uid)) else { return Ok(None) };
-    let described = operator.states.iter().find(|known| known.name == state);
-    let key_type = operator.key_type.as_deref().unwrap_or_default();
-    let keyed = described.map(|known| TableSchema::keyed(key_type, known));
-    let of_list = |list: &ListTable| TableSchema::list(state, list.value_type.as_deref());
-    let (mut schema, mut all) = (keyed.clone(), Vec::new());
-    let tables = operator.subtasks.iter().flat_map(|subtask| &subtask.tables);
-    for table in tables.filter(|table| table.state == state) {
-        let own = keyed.clone().or_else(|| table.list.as_ref().map(of_list));
-        let Some(own) = own else { continue };
-        schema.get_or_insert_with(|| own.clone());
-        if let Some(path) = &table.path {
-            all.extend(TableReader::open(own, loaded.file(path)?)?.batches()?);
-        }
-    }
-    let Some(schema) = schema else { return Ok(None) };
-    if all.is_empty() {
-        all.push(RecordBatch::new_empty(schema.arrow()));
-    }
-    Ok(Some(all))
 }

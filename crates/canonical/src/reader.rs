@@ -2,23 +2,29 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use arrow_array::{Array, RecordBatch, UInt32Array};
-use arrow_schema::Schema;
 use bytes::Bytes;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::{
+    column::reader::ColumnReader,
+    file::{
+        metadata::ParquetMetaData,
+        reader::{FileReader, RowGroupReader},
+        serialized_reader::SerializedFileReader,
+    },
+};
 use tidegate_types::{KeyGroup, KeyGroupRange};
 
-use crate::{
-    CanonicalError,
-    cell::Cells,
-    column::field,
-    table::{BATCH, BATCH_BYTES, TableSchema},
-};
+use crate::{CanonicalError, assemble::Assembler, plan::Plan, table::TableSchema, words};
+
+/// How many rows are read at once, unless they are large.
+const BATCH: usize = 16 << 10;
+/// How many bytes are read at once, about.
+const BATCH_BYTES: usize = 4 << 20;
 
 /// Reads a table back.
 pub struct TableReader {
     schema: TableSchema,
-    file: Bytes,
+    pub(crate) file: Bytes,
+    plan: Plan,
 }
 
 impl TableReader {
@@ -28,40 +34,14 @@ impl TableReader {
     ///
     /// When it is not Parquet, or has other columns than the state.
     pub fn open(schema: TableSchema, file: Bytes) -> Result<Self, CanonicalError> {
-        let reader = Self { schema, file };
-        let parquet = reader.parquet()?;
-        let (found, expected) = (parquet.schema(), reader.schema.arrow());
-        let names = |schema: &Schema| {
-            let all = schema.fields().iter();
-            all.map(|field| format!("{}: {}", field.name(), field.data_type())).collect::<Vec<_>>()
+        let parquet = parquet(&file)?;
+        let found = parquet.metadata().file_metadata().schema();
+        let other = || CanonicalError::Columns {
+            found: words::columns(found),
+            expected: schema.describe(),
         };
-        let same = found.fields().len() == expected.fields().len()
-            && found.fields().iter().zip(expected.fields()).all(|(found, expected)| {
-                found.name() == expected.name() && found.data_type() == expected.data_type()
-            });
-        if !same {
-            return Err(CanonicalError::Columns {
-                found: names(found).join(", "),
-                expected: names(&expected).join(", "),
-            });
-        }
-        Ok(reader)
-    }
-
-    fn parquet(&self) -> Result<ParquetRecordBatchReaderBuilder<Bytes>, CanonicalError> {
-        guarded(|| Ok(ParquetRecordBatchReaderBuilder::try_new(self.file.clone())?))
-    }
-
-    /// Reads batches of as many rows as there is room for.
-    fn batch_reader(&self) -> Result<ParquetRecordBatchReader, CanonicalError> {
-        let builder = self.parquet()?;
-        guarded(|| {
-            let groups = builder.metadata().row_groups().iter();
-            let largest = groups.map(|group| group.total_byte_size() / group.num_rows().max(1));
-            let largest = usize::try_from(largest.max().unwrap_or(0)).unwrap_or(0).max(1);
-            let rows = (BATCH_BYTES / largest).clamp(1, BATCH);
-            Ok(builder.with_batch_size(rows).build()?)
-        })
+        let plan = schema.plan(found).ok_or_else(other)?;
+        Ok(Self { schema, file, plan })
     }
 
     /// What it holds.
@@ -70,24 +50,14 @@ impl TableReader {
         &self.schema
     }
 
-    /// All of it, as Arrow has it.
-    ///
-    /// # Errors
-    ///
-    /// When it can't be read.
-    pub fn batches(&self) -> Result<Vec<RecordBatch>, CanonicalError> {
-        let reader = self.batch_reader()?;
-        guarded(|| Ok(reader.collect::<Result<Vec<_>, _>>()?))
-    }
-
     /// How many rows it says it has.
     ///
     /// # Errors
     ///
     /// When it can't be read.
     pub fn rows(&self) -> Result<u64, CanonicalError> {
-        let builder = self.parquet()?;
-        Ok(u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0))
+        let rows = parquet(&self.file)?.metadata().file_metadata().num_rows();
+        Ok(u64::try_from(rows).unwrap_or(0))
     }
 
     /// Hands out each row of the key groups in `range`, in order: its group, and for each column the
@@ -99,51 +69,83 @@ impl TableReader {
     pub fn for_each(
         &self,
         range: Option<KeyGroupRange>,
-        mut take: impl FnMut(KeyGroup, &[u8], &[usize]) -> Result<(), CanonicalError>,
+        take: impl FnMut(KeyGroup, &[u8], &[usize]) -> Result<(), CanonicalError>,
     ) -> Result<(), CanonicalError> {
-        let mut reader = self.batch_reader()?;
-        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
-        while let Some(batch) = guarded(|| Ok(reader.next().transpose()?))? {
-            let mut columns = batch.columns().iter();
-            let groups = match self.schema.keyed.then(|| columns.next()).flatten() {
-                None => None,
-                Some(column) => {
-                    let groups = column.as_any().downcast_ref::<UInt32Array>().cloned();
-                    Some(groups.ok_or_else(|| CanonicalError::malformed("no key groups"))?)
-                }
-            };
-            let cells = columns
-                .zip(&self.schema.columns)
-                .map(|(column, (_, of))| {
-                    let wrong = column.null_count() > 0 && !field("", &of.root).is_nullable();
-                    if wrong {
-                        return Err(CanonicalError::malformed("a column has nulls"));
-                    }
-                    Cells::new(&of.root, column)
-                })
-                .collect::<Result<Vec<_>, _>>()?;
-            for row in 0..batch.num_rows() {
-                let group = groups.as_ref().map_or(0, |groups| groups.value(row));
-                let group = KeyGroup(group);
-                if range.is_some_and(|range| !range.contains(group)) {
-                    continue;
-                }
-                bytes.clear();
-                ends.clear();
-                for cell in &cells {
-                    cell.put(row, &mut bytes)?;
-                    ends.push(bytes.len());
-                }
-                take(group, &bytes, &ends)?;
+        let parquet = parquet(&self.file)?;
+        let batch = rows_at_once(parquet.metadata());
+        let (assembler, ends) = (Assembler::new(&self.plan), Vec::new());
+        let mut rows = Rows { assembler, bytes: Vec::new(), ends, keyed: self.schema.keyed, take };
+        for place in 0..parquet.num_row_groups() {
+            let group = guarded(|| Ok(parquet.get_row_group(place)?))?;
+            let mut columns = guarded(|| self.columns_of(&*group))?;
+            let mut left = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
+            while left > 0 {
+                let count = batch.min(left);
+                guarded(|| rows.assembler.read(&mut columns, count))?;
+                rows.hand_out(range, count)?;
+                left -= count;
             }
         }
         Ok(())
     }
+
+    fn columns_of(&self, group: &dyn RowGroupReader) -> Result<Vec<ColumnReader>, CanonicalError> {
+        let columns = (0..self.plan.leaves.len()).map(|leaf| group.get_column_reader(leaf));
+        Ok(columns.collect::<Result<_, _>>()?)
+    }
+}
+
+/// Rows on their way out.
+struct Rows<'a, F> {
+    assembler: Assembler<'a>,
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    keyed: bool,
+    take: F,
+}
+
+impl<F: FnMut(KeyGroup, &[u8], &[usize]) -> Result<(), CanonicalError>> Rows<'_, F> {
+    /// Hands out the rows that have been read.
+    fn hand_out(
+        &mut self,
+        range: Option<KeyGroupRange>,
+        count: usize,
+    ) -> Result<(), CanonicalError> {
+        for _ in 0..count {
+            let group = if self.keyed { self.assembler.group()? } else { KeyGroup(0) };
+            if range.is_some_and(|range| !range.contains(group)) {
+                self.assembler.skip()?;
+                continue;
+            }
+            self.bytes.clear();
+            self.ends.clear();
+            for column in usize::from(self.keyed)..self.assembler.columns() {
+                self.assembler.put(column, &mut self.bytes)?;
+                self.ends.push(self.bytes.len());
+            }
+            (self.take)(group, &self.bytes, &self.ends)?;
+        }
+        Ok(self.assembler.end()?)
+    }
+}
+
+pub(crate) fn parquet(file: &Bytes) -> Result<SerializedFileReader<Bytes>, CanonicalError> {
+    guarded(|| Ok(SerializedFileReader::new(file.clone())?))
+}
+
+/// As many rows as there is room for.
+pub(crate) fn rows_at_once(file: &ParquetMetaData) -> usize {
+    let groups = file.row_groups().iter();
+    let largest = groups.map(|group| group.total_byte_size() / group.num_rows().max(1));
+    let largest = usize::try_from(largest.max().unwrap_or(0)).unwrap_or(0).max(1);
+    (BATCH_BYTES / largest).clamp(1, BATCH)
 }
 
 /// Runs a step of the Parquet reader, which asserts where damage made its figures impossible: here
 /// that is an error like any other.
-fn guarded<T>(step: impl FnOnce() -> Result<T, CanonicalError>) -> Result<T, CanonicalError> {
+pub(crate) fn guarded<T>(
+    step: impl FnOnce() -> Result<T, CanonicalError>,
+) -> Result<T, CanonicalError> {
     catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();

@@ -7,16 +7,14 @@
 //! | `value` | the value, list or map; a timer's times | the item |
 //! | `written_at` | with TTL, when the value, or each of a list, was written (a map has it inside) | |
 //!
-//! What a column looks like follows from the type: see `column`.
+//! What a column looks like follows from the type: see `schema`.
 
-use std::{collections::HashMap, io::Write, sync::Arc};
+use std::{io::Write, sync::Arc};
 
-use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use parquet::{
-    arrow::ArrowWriter,
     basic::{Compression, ZstdLevel},
-    file::{metadata::KeyValue, properties::WriterProperties},
+    file::{metadata::KeyValue, properties::WriterProperties, writer::SerializedFileWriter},
+    schema::types::{Type as Column, TypePtr},
 };
 use tidegate_snapshot::{
     described::{Described, Type},
@@ -25,19 +23,12 @@ use tidegate_snapshot::{
 };
 use tidegate_types::KeyGroup;
 
-use crate::{
-    CanonicalError,
-    column::{Column, field},
-};
+use crate::{CanonicalError, plan::Plan, schema, shred::Shredder, words};
 
-/// How many rows become a batch, unless they are large.
-pub(crate) const BATCH: usize = 16 << 10;
-/// How many bytes of entries, in the native form, become a batch: what is built up in memory, and
-/// far from what the offsets of an Arrow column can tell.
-pub(crate) const BATCH_BYTES: usize = 4 << 20;
 /// How many rows become a row group, unless they are large.
 const ROW_GROUP: usize = 128 << 10;
-/// How many bytes become a row group, which is what is held in memory while a file is written.
+/// How many bytes become a row group, before they are compressed: what is held in memory while a file is
+/// written.
 const ROW_GROUP_BYTES: usize = 16 << 20;
 
 /// Stands for a type that nobody has described.
@@ -166,37 +157,45 @@ impl TableSchema {
     }
 
     /// The columns of the file.
-    #[must_use]
-    pub fn arrow(&self) -> SchemaRef {
-        let group = self.keyed.then(|| Field::new(KEY_GROUP, DataType::UInt32, false));
-        let columns = self.columns.iter().map(|(name, of)| field(name, &of.root));
-        let notes = self.notes.iter().cloned().collect::<HashMap<_, _>>();
-        Arc::new(Schema::new_with_metadata(
-            group.into_iter().chain(columns).collect::<Vec<_>>(),
-            notes,
-        ))
+    pub(crate) fn parquet(&self) -> TypePtr {
+        schema::table(self.all().map(|(name, of)| schema::column(name, of)).collect())
+    }
+
+    /// How the columns of a file and the native form belong together; `None` if they don't.
+    pub(crate) fn plan(&self, table: &Column) -> Option<Plan> {
+        Plan::new(self.all().collect::<Vec<_>>().into_iter(), table)
+    }
+
+    /// The names and types of all columns.
+    fn all(&self) -> impl Iterator<Item = (&str, &Type)> {
+        let group = self.keyed.then_some((KEY_GROUP, &Type::UInt(32)));
+        group.into_iter().chain(self.columns.iter().map(|(name, of)| (*name, &of.root)))
+    }
+
+    /// What people read in the file's own metadata.
+    pub(crate) fn notes(&self) -> Vec<KeyValue> {
+        let notes = self.notes.iter();
+        notes.map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect()
     }
 
     /// The columns in words, for a manifest.
     #[must_use]
     pub fn describe(&self) -> String {
-        let schema = self.arrow();
-        let field = |field: &Arc<Field>| format!("{}: {}", field.name(), field.data_type());
-        schema.fields().iter().map(field).collect::<Vec<_>>().join(", ")
+        words::columns(&self.parquet())
     }
 }
 
 /// Writes a table, entry by entry.
 pub struct TableWriter<W: Write + Send> {
     schema: TableSchema,
-    arrow: SchemaRef,
-    writer: ArrowWriter<W>,
-    groups: Vec<u32>,
-    columns: Vec<Column>,
-    /// How many rows, and how many bytes of entries, the batch at hand has.
-    batch: usize,
-    batch_bytes: usize,
+    writer: SerializedFileWriter<W>,
+    /// The row group at hand, and how many rows it has.
+    shredder: Shredder,
+    pending: usize,
+    /// How many rows have been written.
     rows: u64,
+    /// An entry has been taken in part: what is behind it is in the wrong places.
+    torn: bool,
 }
 
 impl<W: Write + Send> TableWriter<W> {
@@ -206,28 +205,25 @@ impl<W: Write + Send> TableWriter<W> {
     ///
     /// When it can't be written.
     pub fn new(schema: TableSchema, file: W) -> Result<Self, CanonicalError> {
-        let arrow = schema.arrow();
-        let level = ZstdLevel::try_new(1)?;
-        let notes = schema.notes.iter();
-        let notes = notes.map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+        let columns = schema.parquet();
+        let plan = schema.plan(&columns);
+        let plan = plan.ok_or_else(|| CanonicalError::malformed("its types have no columns"))?;
         let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(level))
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
             .set_dictionary_enabled(false)
-            .set_max_row_group_row_count(Some(ROW_GROUP))
-            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-            .set_key_value_metadata(Some(notes.collect()))
+            .set_key_value_metadata(Some(schema.notes()))
             .build();
-        let writer = ArrowWriter::try_new(file, Arc::clone(&arrow), Some(properties))?;
-        let columns = schema.columns.iter().map(|(_, of)| Column::new(&of.root)).collect();
-        let groups = Vec::new();
-        Ok(Self { schema, arrow, writer, groups, columns, batch: 0, batch_bytes: 0, rows: 0 })
+        let writer = SerializedFileWriter::new(file, columns, Arc::new(properties))?;
+        let shredder = Shredder::new(plan);
+        Ok(Self { schema, writer, shredder, pending: 0, rows: 0, torn: false })
     }
 
     /// Adds the entries of a block: keys and values one behind the other.
     ///
     /// # Errors
     ///
-    /// When they are not of the types that they should be, or the file can't be written.
+    /// When they are not of the types that they should be, or the file can't be written. Nothing can be
+    /// added afterwards.
     pub fn add_entries(
         &mut self,
         group: KeyGroup,
@@ -235,11 +231,11 @@ impl<W: Write + Send> TableWriter<W> {
         mut bytes: &[u8],
     ) -> Result<(), CanonicalError> {
         for _ in 0..entries {
-            let before = bytes.len();
-            for (column, (_, of)) in self.columns.iter_mut().zip(&self.schema.columns) {
-                column.append(&mut bytes, &of.definitions)?;
+            let first = self.begin_row(group)?;
+            for (column, (_, of)) in (first..).zip(&self.schema.columns) {
+                self.shredder.append(column, &mut bytes, &of.definitions)?;
             }
-            self.end_row(group, before - bytes.len())?;
+            self.end_row()?;
         }
         if bytes.is_empty() {
             return Ok(());
@@ -254,55 +250,60 @@ impl<W: Write + Send> TableWriter<W> {
     ///
     /// As [`TableWriter::add_entries`].
     pub fn add_entry(&mut self, group: KeyGroup, parts: &[&[u8]]) -> Result<(), CanonicalError> {
-        let types = &self.schema.columns;
-        for ((column, (_, of)), part) in self.columns.iter_mut().zip(types).zip(parts) {
+        let first = self.begin_row(group)?;
+        for ((column, (_, of)), part) in (first..).zip(&self.schema.columns).zip(parts) {
             if matches!(of.root, Type::Opaque(_)) {
-                column.append_native(part);
+                self.shredder.append_native(column, part)?;
                 continue;
             }
             let mut rest = *part;
-            column.append(&mut rest, &of.definitions)?;
+            self.shredder.append(column, &mut rest, &of.definitions)?;
             if !rest.is_empty() {
                 return Err(CanonicalError::malformed("bytes are left over behind a value"));
             }
         }
-        self.end_row(group, parts.iter().map(|part| part.len()).sum())
+        self.end_row()
     }
 
-    fn end_row(&mut self, group: KeyGroup, bytes: usize) -> Result<(), CanonicalError> {
-        if self.schema.keyed {
-            self.groups.push(group.get());
+    /// Tells which column comes behind that of the key group.
+    fn begin_row(&mut self, group: KeyGroup) -> Result<usize, CanonicalError> {
+        if std::mem::replace(&mut self.torn, true) {
+            return Err(CanonicalError::malformed("an entry before was not of its type"));
         }
-        self.batch += 1;
-        self.batch_bytes += bytes;
-        let is_full = self.batch == BATCH || self.batch_bytes >= BATCH_BYTES;
-        if is_full { self.write_batch() } else { Ok(()) }
+        if self.schema.keyed {
+            self.shredder.append_number(0, group.get())?;
+        }
+        Ok(usize::from(self.schema.keyed))
     }
 
-    fn write_batch(&mut self) -> Result<(), CanonicalError> {
-        if self.batch == 0 {
+    fn end_row(&mut self) -> Result<(), CanonicalError> {
+        self.torn = false;
+        self.pending += 1;
+        let is_full = self.pending == ROW_GROUP || self.shredder.size() >= ROW_GROUP_BYTES;
+        if is_full { self.write_row_group() } else { Ok(()) }
+    }
+
+    fn write_row_group(&mut self) -> Result<(), CanonicalError> {
+        if self.pending == 0 {
             return Ok(());
         }
-        self.rows += std::mem::take(&mut self.batch) as u64;
-        self.batch_bytes = 0;
-        let mut columns = Vec::<ArrayRef>::with_capacity(self.columns.len() + 1);
-        if self.schema.keyed {
-            columns.push(Arc::new(UInt32Array::from(std::mem::take(&mut self.groups))));
-        }
-        for column in &mut self.columns {
-            columns.push(column.finish()?);
-        }
-        let batch = RecordBatch::try_new(Arc::clone(&self.arrow), columns)?;
-        Ok(self.writer.write(&batch)?)
+        self.rows += std::mem::take(&mut self.pending) as u64;
+        let mut group = self.writer.next_row_group()?;
+        self.shredder.write(&mut group)?;
+        group.close()?;
+        Ok(())
     }
 
     /// Ends the file; tells how many rows it has.
     ///
     /// # Errors
     ///
-    /// When it can't be written.
+    /// When it can't be written, or an entry was not of its type.
     pub fn finish(mut self) -> Result<u64, CanonicalError> {
-        self.write_batch()?;
+        if self.torn {
+            return Err(CanonicalError::malformed("an entry was not of its type"));
+        }
+        self.write_row_group()?;
         let mut file = self.writer.into_inner()?;
         file.flush().map_err(|error| CanonicalError::Write { source: error })?;
         Ok(self.rows)

@@ -11,8 +11,15 @@ use tidegate_canonical::{
     reader::TableReader,
     table::{TableSchema, TableWriter},
 };
-use tidegate_snapshot::{codec, described::Described, manifest::StateDescription, wire::Walk};
-use tidegate_types::{KeyGroup, KeyHash};
+use tidegate_snapshot::{
+    codec,
+    described::{Described, Type},
+    manifest::StateDescription,
+    wire::{Walk, put_varint},
+};
+use tidegate_types::{KeyGroup, KeyGroupRange, KeyHash};
+
+mod values;
 
 #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
 struct Empty {}
@@ -150,6 +157,66 @@ proptest! {
         let schema = TableSchema::keyed(&key_type, &state::<Everything>("value", None));
         let entries = entries.iter().map(native).collect::<Vec<_>>();
         prop_assert_eq!(through(&schema, &entries), entries);
+    }
+
+    #[test]
+    fn values_of_any_type_come_back(
+        notation in values::notations(), seed in any::<u64>(), rows in 0_usize..40
+    ) {
+        let described = Described::parse(&notation);
+        prop_assert!(!matches!(described.root, Type::Opaque(_)), "{}", notation);
+        let schema = TableSchema::list("state", Some(&notation));
+        let mut numbers = values::Numbers(seed);
+        let mut any = || {
+            let mut entry = Vec::new();
+            values::put_any(&described, &mut numbers, &mut entry);
+            entry
+        };
+        let entries = (0..rows).map(|_| any()).collect::<Vec<_>>();
+        let mut file = Vec::new();
+        let mut writer = TableWriter::new(schema.clone(), &mut file).expect("begins");
+        for entry in &entries {
+            writer.add_entry(KeyGroup(0), &[entry]).expect("of its type");
+        }
+        writer.finish().expect("ends");
+        let mut found = Vec::new();
+        let take = |_, bytes: &[u8], _: &[usize]| {
+            found.push(bytes.to_vec());
+            Ok(())
+        };
+        let reader = TableReader::open(schema, Bytes::from(file)).expect("opens");
+        reader.for_each(None, take).expect("reads");
+        prop_assert_eq!(found, entries);
+    }
+
+    #[test]
+    fn rows_of_other_key_groups_are_left_out(
+        notation in values::notations(), seed in any::<u64>(), start in 0_u32..12, many in 0_u32..12
+    ) {
+        let described = Described::parse(&notation);
+        let described_state =
+            StateDescription { value_type: notation, ..state::<u64>("value", None) };
+        let schema = TableSchema::keyed("u32", &described_state);
+        let mut numbers = values::Numbers(seed);
+        let (mut file, mut entries) = (Vec::new(), Vec::new());
+        let mut writer = TableWriter::new(schema.clone(), &mut file).expect("begins");
+        for group in (0..12).map(KeyGroup) {
+            let mut entry = native(&group.get());
+            values::put_any(&described, &mut numbers, &mut entry);
+            writer.add_entries(group, 1, &entry).expect("of its type");
+            entries.push((group, entry));
+        }
+        writer.finish().expect("ends");
+        let range = KeyGroupRange { start, end: start + many };
+        let mut found = Vec::new();
+        let take = |group, bytes: &[u8], _: &[usize]| {
+            found.push((group, bytes.to_vec()));
+            Ok(())
+        };
+        let reader = TableReader::open(schema, Bytes::from(file)).expect("opens");
+        reader.for_each(Some(range), take).expect("reads");
+        entries.retain(|(group, _)| range.contains(*group));
+        prop_assert_eq!(found, entries);
     }
 
     #[test]
@@ -291,13 +358,9 @@ fn texts(count: u64, length: usize) -> Bytes {
 }
 
 #[test]
-fn large_values_come_in_small_batches_and_row_groups() {
+fn large_values_come_in_small_row_groups() {
     let file = texts(300, 140_000);
     let reader = TableReader::open(of_texts(), file.clone()).expect("opened");
-    let batches = reader.batches().expect("read");
-    let most = batches.iter().map(|batch| batch.num_rows()).max().unwrap_or(0);
-    assert!(most * 140_000 < 8 << 20, "a batch of {most} rows");
-    assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 300);
     let metadata = parquet::file::metadata::ParquetMetaDataReader::new().parse_and_finish(&file);
     let groups = metadata.expect("it is Parquet").row_groups().to_vec();
     let largest = groups.iter().map(|group| group.total_byte_size()).max().unwrap_or(0);
@@ -311,4 +374,60 @@ fn large_values_come_in_small_batches_and_row_groups() {
         })
         .expect("read");
     assert_eq!(rows, 300);
+}
+
+/// Four bytes for a million elements, and one for a null in each of many columns: what is held in memory
+/// is what counts.
+#[test]
+fn what_takes_few_bytes_comes_in_small_row_groups_too() {
+    let wide = (0..400).map(|field| format!("f{field}: u64")).collect::<Vec<_>>().join(", ");
+    let wide = format!("Option<Wide {{ {wide} }}>");
+    for (value_type, value, rows) in
+        [("List<()>", &[0xa0, 0x8d, 0x06][..], 40), (wide.as_str(), &[0], 30_000_u32)]
+    {
+        let schema = TableSchema::list("state", Some(value_type));
+        let mut file = Vec::new();
+        let mut writer = TableWriter::new(schema.clone(), &mut file).expect("begins");
+        for _ in 0..rows {
+            writer.add_entry(KeyGroup(0), &[value]).expect("of its type");
+        }
+        writer.finish().expect("ends");
+        let file = Bytes::from(file);
+        let metadata = parquet::file::metadata::ParquetMetaDataReader::new();
+        let metadata = metadata.parse_and_finish(&file).expect("it is Parquet");
+        for group in metadata.row_groups() {
+            let entries = group.columns().iter().map(|column| column.num_values()).sum::<i64>();
+            assert!(entries < 9 << 20, "{value_type}: {entries} entries are held in memory");
+        }
+        let mut found = 0;
+        let reader = TableReader::open(schema, file).expect("opens");
+        let read = reader.for_each(None, |_, bytes, _| {
+            found += 1;
+            assert_eq!(bytes, value);
+            Ok(())
+        });
+        read.expect("reads");
+        assert_eq!(found, rows);
+    }
+}
+
+#[test]
+fn a_row_that_was_taken_in_part_ends_the_table() {
+    let schema = TableSchema::list("state", Some("List<(u8, bool)>"));
+    let mut file = Vec::new();
+    let mut writer = TableWriter::new(schema, &mut file).expect("begins");
+    // Its second element has a number, and no truth.
+    writer.add_entry(KeyGroup(0), &[&[2, 1, 1, 2, 9]]).expect_err("it is of another type");
+    writer.add_entry(KeyGroup(0), &[&[0]]).expect_err("it would be in the wrong place");
+    writer.finish().expect_err("its columns have other elements");
+}
+
+#[test]
+fn elements_that_take_no_bytes_are_refused_beyond_a_million() {
+    let mut writer =
+        TableWriter::new(TableSchema::list("state", Some("List<()>")), Vec::new()).expect("begins");
+    let mut announced = Vec::new();
+    put_varint(u64::MAX.into(), &mut announced);
+    let error = writer.add_entry(KeyGroup(0), &[&announced]).expect_err("too many");
+    assert!(error.to_string().contains("too many elements"), "{error}");
 }

@@ -28,8 +28,11 @@
 //! # }
 //! ```
 //!
-//! Everything is in memory, and every call blocks.
+//! Everything is in memory, and every call blocks. With the feature `arrow`, which takes long to build, a
+//! state can be had as record batches too.
 
+#[cfg(feature = "arrow")]
+mod batches;
 mod error;
 mod operator;
 mod read;

@@ -2,17 +2,16 @@
 
 use std::{collections::BTreeMap, marker::PhantomData};
 
-use arrow_array::RecordBatch;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use tidegate_canonical::{
-    convert::{Wanted, to_canonical, to_native},
-    inspect::{batches, state_names},
+    convert::{Wanted, to_native},
+    inspect::state_names,
 };
 use tidegate_snapshot::{
     described::{Described, Type},
     manifest::Manifest,
-    store::{LoadedSnapshot, SnapshotLocation},
+    store::SnapshotLocation,
     wire::skip,
 };
 use tidegate_state::declared::{Decode, decode_key, decode_value};
@@ -40,7 +39,8 @@ pub(crate) fn block_on<T: Send>(work: impl Future<Output = T> + Send) -> Result<
 pub struct Savepoint {
     pub(crate) manifest: Manifest,
     pub(crate) operators: BTreeMap<OperatorUid, Operator>,
-    canonical: (Manifest, LoadedSnapshot),
+    #[cfg(feature = "arrow")]
+    pub(crate) tables: crate::batches::Tables,
 }
 
 impl Savepoint {
@@ -56,14 +56,20 @@ impl Savepoint {
             let loaded = location.read_all(&manifest).await?;
             Ok::<_, Error>((manifest, loaded))
         })??;
-        let (native, files) = to_native(&manifest, loaded.clone(), &Wanted::default())?;
+        #[cfg(feature = "arrow")]
+        let tables = crate::batches::Tables::new(&manifest, loaded.clone())?;
+        let (native, files) = to_native(&manifest, loaded, &Wanted::default())?;
         let operators = native
             .operators
             .iter()
             .map(|(uid, operator)| Ok((uid.clone(), Operator::read(operator, &files)?)));
         let operators = operators.collect::<Result<_>>()?;
-        let canonical = to_canonical(&manifest, loaded)?;
-        Ok(Self { manifest: native, operators, canonical })
+        Ok(Self {
+            manifest: native,
+            operators,
+            #[cfg(feature = "arrow")]
+            tables,
+        })
     }
 
     /// Its states, sorted: the operator's uid and the state's name, each once.
@@ -89,18 +95,6 @@ impl Savepoint {
         state: &str,
     ) -> Result<Entries<'_, K, V>> {
         entries_of(Operator::of(&self.operators, uid)?, uid, state)
-    }
-
-    /// A state as Arrow has it: one column for the key group, one for the key, one for the value and,
-    /// with TTL, one for its time.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such state.
-    pub fn batches(&self, uid: &str, state: &str) -> Result<Vec<RecordBatch>> {
-        let (manifest, loaded) = &self.canonical;
-        let missing = || Error::Missing(format!("state `{state}` of operator `{uid}`"));
-        batches(manifest, loaded, uid, state)?.ok_or_else(missing)
     }
 }
 

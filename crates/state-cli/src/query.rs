@@ -14,10 +14,7 @@ use datafusion::{
     execution::context::SQLOptions,
     prelude::{SessionConfig, SessionContext},
 };
-use tidegate_canonical::{
-    convert::to_canonical,
-    inspect::{batches, state_names},
-};
+use tidegate_canonical::{arrow::batches, convert::to_canonical, inspect::state_names};
 use tidegate_snapshot::{manifest::Manifest, store::LoadedSnapshot};
 use tidegate_terminal::{busy, read_snapshot};
 

@@ -14,7 +14,7 @@ use tidegate_types::KeyGroup;
 
 use crate::{
     CanonicalError,
-    entries::Entries,
+    entries::{Broken, Entries},
     plan::{Node, Plan},
 };
 
@@ -40,8 +40,12 @@ impl<'a> Assembler<'a> {
     }
 
     /// Appends the value of a column in the row at hand: each column has its turn.
+    #[inline]
     pub(crate) fn put(&mut self, column: usize, out: &mut Vec<u8>) -> Result<(), WireError> {
-        self.put_part(&self.plan.columns[column], 0, out)
+        match &self.plan.columns[column] {
+            Node::Leaf(leaf) => self.leaves[*leaf].put(0, out),
+            node => self.put_part(node, 0, out),
+        }
     }
 
     pub(crate) fn columns(&self) -> usize {
@@ -49,19 +53,19 @@ impl<'a> Assembler<'a> {
     }
 
     /// Takes the key group of the row at hand, which is its first column.
+    #[inline]
     pub(crate) fn group(&mut self) -> Result<KeyGroup, WireError> {
-        let number = self.leaves.first_mut().map(|leaf| leaf.number(0));
-        number.unwrap_or(Ok(0)).map(KeyGroup)
+        self.leaves[0].number(0).map(KeyGroup)
     }
 
     /// Leaves a row out whose key group has been taken.
     pub(crate) fn skip(&mut self) -> Result<(), WireError> {
-        self.leaves.iter_mut().skip(1).try_for_each(|leaf| leaf.skip(0, 0))
+        Ok(self.leaves.iter_mut().skip(1).try_for_each(|leaf| leaf.skip(0, 0))?)
     }
 
     /// Whether each leaf has been taken whole.
     pub(crate) fn end(&self) -> Result<(), WireError> {
-        self.leaves.iter().try_for_each(Entries::end)
+        Ok(self.leaves.iter().try_for_each(Entries::end)?)
     }
 
     /// Appends a part that goes on at this repetition level.
@@ -80,11 +84,11 @@ impl<'a> Assembler<'a> {
                     return self.put_part(inner, repetition, out);
                 }
                 let leaves = &mut self.leaves[leaves.clone()];
-                leaves.iter_mut().try_for_each(|leaf| leaf.pass(repetition, level - 1))
+                Ok(leaves.iter_mut().try_for_each(|leaf| leaf.pass(repetition, level - 1))?)
             }
             Node::Required { level, leaf, inner } => {
                 if self.leaves[*leaf].definition()? < *level {
-                    return Err(WireError::new("a column has nulls"));
+                    return Err(Broken::Nulls.into());
                 }
                 self.put_part(inner, repetition, out)
             }
@@ -93,7 +97,8 @@ impl<'a> Assembler<'a> {
                 if first.definition()? < *level {
                     put_varint(0, out);
                     let leaves = &mut self.leaves[leaves.clone()];
-                    return leaves.iter_mut().try_for_each(|leaf| leaf.pass(repetition, level - 1));
+                    leaves.iter_mut().try_for_each(|leaf| leaf.pass(repetition, level - 1))?;
+                    return Ok(());
                 }
                 let count = first.count(*next);
                 put_varint(count as u128, out);

@@ -9,12 +9,11 @@ use parquet::{
 use tidegate_snapshot::{
     described::{Definitions, Type},
     wire::{
-        WireError, skip, take, take_array, take_bool, take_bytes, take_char, take_int, take_text,
-        take_uint,
+        WireError, skip, take, take_array, take_bool, take_bytes, take_char, take_int, take_uint,
     },
 };
 
-use crate::leaf::{Kind, Leaf, Values, other};
+use crate::leaf::{Kind, Leaf, Values, checked, other};
 
 /// How many byte strings are handed to Parquet at once.
 const CHUNK: usize = 1024;
@@ -26,6 +25,8 @@ pub(crate) struct Buffer {
     definitions: Vec<i16>,
     repetitions: Vec<i16>,
     values: Values<Strings>,
+    /// How much memory an entry takes, besides the bytes of a string.
+    cost: usize,
 }
 
 /// Byte strings, one behind the other.
@@ -36,82 +37,89 @@ struct Strings {
 }
 
 impl Strings {
-    /// Tells how much memory it takes.
-    fn push(&mut self, bytes: &[u8]) -> Result<usize, WireError> {
+    #[inline]
+    fn push(&mut self, bytes: &[u8]) -> Result<(), WireError> {
         let length = u32::try_from(bytes.len());
         self.lengths.push(length.map_err(|_| WireError::new("a text is too long"))?);
         self.bytes.extend_from_slice(bytes);
-        Ok(size_of::<u32>() + bytes.len())
+        Ok(())
     }
 }
 
 impl Buffer {
     pub(crate) fn new(leaf: Leaf) -> Self {
-        let (definitions, repetitions) = (Vec::new(), Vec::new());
-        Self { values: Values::new(&leaf.kind), leaf, definitions, repetitions }
+        let values = Values::new(&leaf.kind);
+        let levels = usize::from(leaf.definition > 0) + usize::from(leaf.repetition > 0);
+        let value = match &values {
+            Values::Bool(_) => size_of::<bool>(),
+            Values::Int32(_) | Values::Float(_) => size_of::<i32>(),
+            Values::Int64(_) | Values::Double(_) => size_of::<i64>(),
+            Values::Bytes(_) => size_of::<u32>(),
+        };
+        let cost = value + levels * size_of::<i16>();
+        Self { leaf, definitions: Vec::new(), repetitions: Vec::new(), values, cost }
     }
 
-    /// Takes a value from the front of `bytes`; tells how much memory it takes.
+    /// How much memory an entry takes at most, besides the bytes of a string.
+    pub(crate) fn cost(&self) -> usize {
+        self.cost
+    }
+
+    /// Takes a value from the front of `bytes`.
     pub(crate) fn append(
         &mut self,
         bytes: &mut &[u8],
         definitions: &Definitions,
         repetition: i16,
-    ) -> Result<usize, WireError> {
-        let size = match (&mut self.values, &self.leaf.kind) {
-            (Values::Bool(values), Kind::Unit) => push(values, true),
-            (Values::Bool(values), _) => push(values, take_bool(bytes)?),
-            (Values::Int32(values), Kind::Int(bits)) => {
-                push(values, take_int(bytes, *bits)? as i32)
-            }
+    ) -> Result<(), WireError> {
+        match (&mut self.values, &self.leaf.kind) {
+            (Values::Bool(values), Kind::Unit) => values.push(true),
+            (Values::Bool(values), _) => values.push(take_bool(bytes)?),
+            (Values::Int32(values), Kind::Int(bits)) => values.push(take_int(bytes, *bits)? as i32),
             (Values::Int32(values), Kind::UInt(bits)) => {
-                push(values, take_uint(bytes, *bits)? as i32)
+                values.push(take_uint(bytes, *bits)? as i32);
             }
             (Values::Int32(_), _) => return Err(other()),
-            (Values::Int64(values), Kind::Int(_)) => push(values, take_int(bytes, 64)? as i64),
-            (Values::Int64(values), Kind::UInt(_)) => push(values, take_uint(bytes, 64)? as i64),
+            (Values::Int64(values), Kind::Int(_)) => values.push(take_int(bytes, 64)? as i64),
+            (Values::Int64(values), Kind::UInt(_)) => values.push(take_uint(bytes, 64)? as i64),
             (Values::Int64(values), _) => {
                 let millis = take_uint(bytes, 64)?;
                 let beyond = |_| WireError::new(format!("{millis} is no time"));
-                push(values, i64::try_from(millis).map_err(beyond)?)
+                values.push(i64::try_from(millis).map_err(beyond)?);
             }
-            (Values::Float(values), _) => push(values, f32::from_le_bytes(take_array(bytes)?)),
-            (Values::Double(values), _) => push(values, f64::from_le_bytes(take_array(bytes)?)),
+            (Values::Float(values), _) => values.push(f32::from_le_bytes(take_array(bytes)?)),
+            (Values::Double(values), _) => values.push(f64::from_le_bytes(take_array(bytes)?)),
             (Values::Bytes(values), kind) => values.take(kind, bytes, definitions)?,
-        };
-        Ok(size + self.mark(repetition, self.leaf.definition))
+        }
+        self.append_levels(repetition, self.leaf.definition);
+        Ok(())
     }
 
     /// Appends a byte string that has been told apart already.
-    pub(crate) fn append_bytes(
-        &mut self,
-        bytes: &[u8],
-        repetition: i16,
-    ) -> Result<usize, WireError> {
+    pub(crate) fn append_bytes(&mut self, bytes: &[u8], repetition: i16) -> Result<(), WireError> {
         let Values::Bytes(values) = &mut self.values else { return Err(other()) };
-        Ok(values.push(bytes)? + self.mark(repetition, self.leaf.definition))
+        values.push(bytes)?;
+        self.append_levels(repetition, self.leaf.definition);
+        Ok(())
     }
 
     /// Appends a number to a leaf without lists or options around it.
-    pub(crate) fn append_number(&mut self, number: u32) -> Result<usize, WireError> {
+    #[inline]
+    pub(crate) fn append_number(&mut self, number: u32) -> Result<(), WireError> {
         let Values::Int32(values) = &mut self.values else { return Err(other()) };
-        Ok(push(values, number as i32) + self.mark(0, 0))
+        values.push(number as i32);
+        Ok(())
     }
 
-    /// Appends an entry without a value.
-    pub(crate) fn append_nothing(&mut self, repetition: i16, definition: i16) -> usize {
-        self.mark(repetition, definition)
-    }
-
-    fn mark(&mut self, repetition: i16, definition: i16) -> usize {
-        let mut size = 0;
+    /// Appends the levels of an entry; below the highest definition level it has no value.
+    #[inline]
+    pub(crate) fn append_levels(&mut self, repetition: i16, definition: i16) {
         if self.leaf.definition > 0 {
-            size += push(&mut self.definitions, definition);
+            self.definitions.push(definition);
         }
         if self.leaf.repetition > 0 {
-            size += push(&mut self.repetitions, repetition);
+            self.repetitions.push(repetition);
         }
-        size
     }
 
     /// Writes all entries, and forgets them.
@@ -144,11 +152,6 @@ impl Buffer {
     }
 }
 
-fn push<T>(values: &mut Vec<T>, value: T) -> usize {
-    values.push(value);
-    size_of::<T>()
-}
-
 /// Levels, unless they are left out.
 fn some(levels: &[i16]) -> Option<&[i16]> {
     (!levels.is_empty()).then_some(levels)
@@ -166,17 +169,18 @@ fn write<T: DataType>(
 }
 
 impl Strings {
+    #[inline(never)]
     fn take(
         &mut self,
         kind: &Kind,
         bytes: &mut &[u8],
         definitions: &Definitions,
-    ) -> Result<usize, WireError> {
+    ) -> Result<(), WireError> {
         match kind {
+            Kind::Text => self.push(checked(take_bytes(bytes)?)?),
             Kind::Int(bits) => self.push(take_int(bytes, *bits)?.to_string().as_bytes()),
             Kind::UInt(bits) => self.push(take_uint(bytes, *bits)?.to_string().as_bytes()),
             Kind::Char => self.push(take_char(bytes)?.encode_utf8(&mut [0; 4]).as_bytes()),
-            Kind::Text => self.push(take_text(bytes)?.as_bytes()),
             Kind::Native(of) => self.push(take_whole(bytes, of, definitions)?),
             _ => self.push(take_bytes(bytes)?),
         }

@@ -8,7 +8,7 @@ use tidegate_snapshot::wire::{WireError, put_bytes, put_int, put_uint};
 
 use crate::{
     CanonicalError,
-    leaf::{Kind, Leaf, Values, other},
+    leaf::{Kind, Leaf, Values, checked, other, text},
 };
 
 /// The entries of a leaf, with the place at hand.
@@ -92,11 +92,12 @@ impl<'a> Entries<'a> {
     }
 
     /// The definition level of the entry at hand.
-    pub(crate) fn definition(&self) -> Result<i16, WireError> {
+    #[inline]
+    pub(crate) fn definition(&self) -> Result<i16, Broken> {
         if self.leaf.definition == 0 {
             return Ok(0);
         }
-        self.levels.definitions.get(self.place).copied().ok_or_else(contradiction)
+        self.levels.definitions.get(self.place).copied().ok_or(Broken::Contradiction)
     }
 
     /// How many elements begin here, of a list whose elements have this repetition level.
@@ -107,35 +108,42 @@ impl<'a> Entries<'a> {
     }
 
     /// Goes on to the next entry; tells the definition level of this one.
-    fn step(&mut self, repetition: i16) -> Result<i16, WireError> {
+    #[inline]
+    fn step(&mut self, repetition: i16) -> Result<i16, Broken> {
         let found = match self.leaf.repetition {
             0 => 0,
-            _ => *self.levels.repetitions.get(self.place).ok_or_else(contradiction)?,
+            _ => *self.levels.repetitions.get(self.place).ok_or(Broken::Contradiction)?,
         };
         let definition = self.definition()?;
         if found != repetition {
-            return Err(contradiction());
+            return Err(Broken::Contradiction);
         }
         self.place += 1;
         Ok(definition)
     }
 
     /// Takes an entry that has a value; tells the value's number.
-    fn next(&mut self, repetition: i16) -> Result<usize, WireError> {
+    #[inline]
+    fn next(&mut self, repetition: i16) -> Result<usize, Broken> {
+        if self.leaf.definition == 0 {
+            // Neither options nor lists are around it.
+            self.place += 1;
+            return Ok(self.place - 1);
+        }
         if self.step(repetition)? < self.leaf.definition {
-            return Err(WireError::new("a column has nulls"));
+            return Err(Broken::Nulls);
         }
         self.taken += 1;
         Ok(self.taken - 1)
     }
 
     /// Takes an entry that says that there is nothing from this definition level on.
-    pub(crate) fn pass(&mut self, repetition: i16, definition: i16) -> Result<(), WireError> {
-        if self.step(repetition)? == definition { Ok(()) } else { Err(contradiction()) }
+    pub(crate) fn pass(&mut self, repetition: i16, definition: i16) -> Result<(), Broken> {
+        if self.step(repetition)? == definition { Ok(()) } else { Err(Broken::Contradiction) }
     }
 
     /// Takes an entry, and all behind it that are of lists within: those have a higher repetition level.
-    pub(crate) fn skip(&mut self, repetition: i16, around: i16) -> Result<(), WireError> {
+    pub(crate) fn skip(&mut self, repetition: i16, around: i16) -> Result<(), Broken> {
         let mut repetition = repetition;
         loop {
             let definition = self.step(repetition)?;
@@ -148,18 +156,19 @@ impl<'a> Entries<'a> {
     }
 
     /// Whether all entries have been taken.
-    pub(crate) fn end(&self) -> Result<(), WireError> {
-        if self.place == self.count { Ok(()) } else { Err(contradiction()) }
+    pub(crate) fn end(&self) -> Result<(), Broken> {
+        if self.place == self.count { Ok(()) } else { Err(Broken::Contradiction) }
     }
 
     /// Takes a text.
     pub(crate) fn text(&mut self, repetition: i16) -> Result<&str, WireError> {
         let place = self.next(repetition)?;
         let Values::Bytes(values) = &self.values else { return Err(other()) };
-        text(at(values, place)?)
+        text(at(values, place)?.data())
     }
 
     /// Takes a number.
+    #[inline]
     pub(crate) fn number(&mut self, repetition: i16) -> Result<u32, WireError> {
         let place = self.next(repetition)?;
         let Values::Int32(values) = &self.values else { return Err(other()) };
@@ -197,31 +206,41 @@ impl<'a> Entries<'a> {
     }
 }
 
-fn contradiction() -> WireError {
-    WireError::new("the columns of a table do not belong together")
+/// Why entries can't be taken: small, since each one may be.
+#[derive(Clone, Copy)]
+pub(crate) enum Broken {
+    /// There is no value, and the type must have one.
+    Nulls,
+    /// Leaves say different things about the same lists and options.
+    Contradiction,
 }
 
-fn at<T>(values: &[T], place: usize) -> Result<&T, WireError> {
-    values.get(place).ok_or_else(contradiction)
+impl From<Broken> for WireError {
+    fn from(broken: Broken) -> Self {
+        Self::new(match broken {
+            Broken::Nulls => "a column has nulls",
+            Broken::Contradiction => "the columns of a table do not belong together",
+        })
+    }
 }
 
-fn text(bytes: &ByteArray) -> Result<&str, WireError> {
-    std::str::from_utf8(bytes.data())
-        .map_err(|error| WireError::new(format!("a text is not UTF-8: {error}")))
+#[inline]
+fn at<T>(values: &[T], place: usize) -> Result<&T, Broken> {
+    values.get(place).ok_or(Broken::Contradiction)
 }
 
 fn put_string(bytes: &ByteArray, kind: &Kind, out: &mut Vec<u8>) -> Result<(), WireError> {
     match kind {
-        Kind::Int(bits) => put_int(parsed(text(bytes)?)?, *bits, out),
-        Kind::UInt(bits) => put_uint(parsed(text(bytes)?)?, *bits, out),
+        Kind::Int(bits) => put_int(parsed(text(bytes.data())?)?, *bits, out),
+        Kind::UInt(bits) => put_uint(parsed(text(bytes.data())?)?, *bits, out),
         Kind::Char => {
-            let text = text(bytes)?;
+            let text = text(bytes.data())?;
             if text.chars().count() != 1 {
                 return Err(WireError::new(format!("`{text}` is no character")));
             }
             put_bytes(text.as_bytes(), out);
         }
-        Kind::Text => put_bytes(text(bytes)?.as_bytes(), out),
+        Kind::Text => put_bytes(checked(bytes.data())?, out),
         Kind::Native(_) => out.extend_from_slice(bytes.data()),
         _ => put_bytes(bytes.data(), out),
     }

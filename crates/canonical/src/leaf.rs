@@ -74,6 +74,21 @@ impl<B: Default> Values<B> {
     }
 }
 
+/// Bytes that are UTF-8. Most are ASCII, which is found out faster.
+#[inline]
+pub(crate) fn checked(bytes: &[u8]) -> Result<&[u8], WireError> {
+    if !bytes.is_ascii() {
+        text(bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// A text.
+pub(crate) fn text(bytes: &[u8]) -> Result<&str, WireError> {
+    std::str::from_utf8(bytes)
+        .map_err(|error| WireError::new(format!("a text is not UTF-8: {error}")))
+}
+
 /// What no value of a leaf is.
 pub(crate) fn other() -> WireError {
     WireError::new("a value of another type than its column's")

@@ -37,7 +37,29 @@ impl Shredder {
     }
 
     /// Takes the value of a column from the front of `bytes`.
+    #[inline]
     pub(crate) fn append(
+        &mut self,
+        column: usize,
+        bytes: &mut &[u8],
+        definitions: &Definitions,
+    ) -> Result<(), WireError> {
+        let before = bytes.len();
+        match &self.columns[column] {
+            Node::Leaf(leaf) => {
+                let leaf = &mut self.leaves[*leaf];
+                self.size += leaf.cost();
+                leaf.append(bytes, definitions, 0)?;
+            }
+            _ => self.append_parts(column, bytes, definitions)?,
+        }
+        // Strings take what they took there; everything else has been counted.
+        self.size += before - bytes.len();
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn append_parts(
         &mut self,
         column: usize,
         bytes: &mut &[u8],
@@ -49,9 +71,10 @@ impl Shredder {
     }
 
     /// Takes the key group, which is no part of an entry.
+    #[inline]
     pub(crate) fn append_number(&mut self, leaf: usize, number: u32) -> Result<(), WireError> {
-        self.size += self.leaves[leaf].append_number(number)?;
-        Ok(())
+        self.size += self.leaves[leaf].cost();
+        self.leaves[leaf].append_number(number)
     }
 
     /// Takes bytes whose end somebody else knows, for a type that can't be described.
@@ -59,8 +82,8 @@ impl Shredder {
         let Node::Leaf(leaf) = &self.columns[column] else {
             return Err(WireError::new("a type that can't be described has parts"));
         };
-        self.size += self.leaves[*leaf].append_bytes(bytes, 0)?;
-        Ok(())
+        self.size += self.leaves[*leaf].cost() + bytes.len();
+        self.leaves[*leaf].append_bytes(bytes, 0)
     }
 
     /// Writes all rows, and forgets them.
@@ -95,7 +118,8 @@ impl Value<'_, '_> {
         match node {
             Node::Leaf(leaf) => {
                 let leaf = &mut self.leaves[*leaf];
-                *self.size += leaf.append(self.bytes, self.definitions, repetition)?;
+                *self.size += leaf.cost();
+                leaf.append(self.bytes, self.definitions, repetition)?;
             }
             Node::Optional { level, leaves, inner } => {
                 if take_bool(self.bytes)? {
@@ -124,7 +148,8 @@ impl Value<'_, '_> {
             Node::Choice { tag, names, bodies } => {
                 let variant = take_variant(self.bytes, names.len())?;
                 let name = names[variant].as_bytes();
-                *self.size += self.leaves[*tag].append_bytes(name, repetition)?;
+                *self.size += self.leaves[*tag].cost() + name.len();
+                self.leaves[*tag].append_bytes(name, repetition)?;
                 for (index, body) in bodies.iter().enumerate() {
                     let Some(body) = body else { continue };
                     if index == variant {
@@ -141,7 +166,8 @@ impl Value<'_, '_> {
     /// Tells leaves up to which level there is something.
     fn append_nothing(&mut self, leaves: &Range<usize>, repetition: i16, definition: i16) {
         for leaf in &mut self.leaves[leaves.clone()] {
-            *self.size += leaf.append_nothing(repetition, definition);
+            *self.size += leaf.cost();
+            leaf.append_levels(repetition, definition);
         }
     }
 }

@@ -83,6 +83,7 @@ fn short() -> WireError {
 /// # Errors
 ///
 /// When the bytes are something else.
+#[inline]
 pub fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Result<&'a [u8], WireError> {
     let (taken, rest) = bytes.split_at_checked(count).ok_or_else(short)?;
     *bytes = rest;
@@ -94,7 +95,39 @@ pub fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Result<&'a [u8], WireErro
 /// # Errors
 ///
 /// When the bytes are something else.
+#[inline]
 pub fn take_varint(bytes: &mut &[u8], bits: u32) -> Result<u128, WireError> {
+    match *bytes {
+        [tiny @ ..0x80, rest @ ..] if bits >= 7 => {
+            *bytes = rest;
+            Ok(u128::from(*tiny))
+        }
+        _ if bits <= 64 => take_short(bytes, bits).map(u128::from),
+        _ => take_long(bytes, bits),
+    }
+}
+
+/// Most numbers: 128 bits are dear.
+fn take_short(bytes: &mut &[u8], bits: u32) -> Result<u64, WireError> {
+    const LONGEST: usize = 10;
+    let mut number = 0;
+    for (place, byte) in bytes.iter().enumerate().take(LONGEST) {
+        let (part, shift) = (u64::from(byte & 0x7f), 7 * place as u32);
+        number |= part << shift;
+        if byte & 0x80 != 0 {
+            continue;
+        }
+        if shift >= bits || bits - shift < 7 && part >> (bits - shift) != 0 {
+            break;
+        }
+        *bytes = &bytes[place + 1..];
+        return Ok(number);
+    }
+    let ends = bytes.len() < LONGEST && bytes.iter().all(|byte| byte & 0x80 != 0);
+    Err(if ends { short() } else { WireError::new("a number is too long") })
+}
+
+fn take_long(bytes: &mut &[u8], bits: u32) -> Result<u128, WireError> {
     let mut number = 0_u128;
     let mut shift = 0;
     loop {
@@ -118,6 +151,7 @@ pub fn take_varint(bytes: &mut &[u8], bits: u32) -> Result<u128, WireError> {
 /// # Errors
 ///
 /// When the bytes are something else.
+#[inline]
 pub fn take_uint(bytes: &mut &[u8], bits: u8) -> Result<u128, WireError> {
     match bits {
         8 => Ok(u128::from(take(bytes, 1)?[0])),
@@ -130,6 +164,7 @@ pub fn take_uint(bytes: &mut &[u8], bits: u8) -> Result<u128, WireError> {
 /// # Errors
 ///
 /// When the bytes are something else.
+#[inline]
 pub fn take_int(bytes: &mut &[u8], bits: u8) -> Result<i128, WireError> {
     if bits == 8 {
         return Ok(i128::from(take(bytes, 1)?[0] as i8));
@@ -143,6 +178,7 @@ pub fn take_int(bytes: &mut &[u8], bits: u8) -> Result<i128, WireError> {
 /// # Errors
 ///
 /// When the bytes are something else.
+#[inline]
 pub fn take_length(bytes: &mut &[u8]) -> Result<usize, WireError> {
     let length = take_varint(bytes, 64)?;
     usize::try_from(length).map_err(|_| WireError::new("a length is too long"))
@@ -153,6 +189,7 @@ pub fn take_length(bytes: &mut &[u8]) -> Result<usize, WireError> {
 /// # Errors
 ///
 /// When the bytes are something else.
+#[inline]
 pub fn take_bool(bytes: &mut &[u8]) -> Result<bool, WireError> {
     match take(bytes, 1)?[0] {
         0 => Ok(false),
@@ -166,6 +203,7 @@ pub fn take_bool(bytes: &mut &[u8]) -> Result<bool, WireError> {
 /// # Errors
 ///
 /// When the bytes are something else.
+#[inline]
 pub fn take_bytes<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], WireError> {
     let length = take_length(bytes)?;
     take(bytes, length)
@@ -199,6 +237,7 @@ pub fn take_char(bytes: &mut &[u8]) -> Result<char, WireError> {
 /// # Errors
 ///
 /// When the bytes are something else.
+#[inline]
 pub fn take_array<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], WireError> {
     take(bytes, N)?.try_into().map_err(|_| short())
 }
@@ -217,7 +256,28 @@ pub fn take_variant(bytes: &mut &[u8], count: usize) -> Result<usize, WireError>
 }
 
 /// Appends an unsigned integer of variable length.
-pub fn put_varint(mut number: u128, out: &mut Vec<u8>) {
+#[inline]
+pub fn put_varint(number: u128, out: &mut Vec<u8>) {
+    match u64::try_from(number) {
+        Ok(tiny @ ..0x80) => out.push(tiny as u8),
+        Ok(short) => put_short(short, out),
+        Err(_) => put_long(number, out),
+    }
+}
+
+/// Most numbers: 128 bits are dear.
+fn put_short(mut number: u64, out: &mut Vec<u8>) {
+    let (mut bytes, mut count) = ([0; 10], 0);
+    while number >= 0x80 {
+        bytes[count] = number as u8 | 0x80;
+        count += 1;
+        number >>= 7;
+    }
+    bytes[count] = number as u8;
+    out.extend_from_slice(&bytes[..=count]);
+}
+
+fn put_long(mut number: u128, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -226,11 +286,13 @@ pub fn put_varint(mut number: u128, out: &mut Vec<u8>) {
 }
 
 /// Appends an unsigned integer: what [`take_uint`] takes.
+#[inline]
 pub fn put_uint(number: u128, bits: u8, out: &mut Vec<u8>) {
     if bits == 8 { out.push(number as u8) } else { put_varint(number, out) }
 }
 
 /// Appends a signed integer: what [`take_int`] takes.
+#[inline]
 pub fn put_int(number: i128, bits: u8, out: &mut Vec<u8>) {
     match bits {
         8 => out.push(number as i8 as u8),
@@ -242,6 +304,7 @@ pub fn put_int(number: i128, bits: u8, out: &mut Vec<u8>) {
 }
 
 /// Appends bytes with their length in front.
+#[inline]
 pub fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     put_varint(bytes.len() as u128, out);
     out.extend_from_slice(bytes);

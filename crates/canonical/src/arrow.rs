@@ -45,7 +45,7 @@ impl TableSchema {
     /// When Arrow has no such columns.
     pub fn no_rows(&self) -> Result<RecordBatch, CanonicalError> {
         let columns = SchemaDescriptor::new(self.parquet());
-        let schema = parquet_to_arrow_schema(&columns, Some(&self.notes()))?;
+        let schema = parquet_to_arrow_schema(&columns, None)?;
         Ok(RecordBatch::new_empty(Arc::new(schema)))
     }
 }

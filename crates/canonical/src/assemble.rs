@@ -35,8 +35,8 @@ impl<'a> Assembler<'a> {
         readers: &mut [ColumnReader],
         rows: usize,
     ) -> Result<(), CanonicalError> {
-        let leaves = self.leaves.iter_mut().zip(readers);
-        leaves.map(|(leaf, reader)| leaf.read(reader, rows)).collect()
+        let mut leaves = self.leaves.iter_mut().zip(readers);
+        leaves.try_for_each(|(leaf, reader)| leaf.read(reader, rows))
     }
 
     /// Appends the value of a column in the row at hand: each column has its turn.

@@ -173,7 +173,7 @@ impl TableSchema {
     }
 
     /// What people read in the file's own metadata.
-    pub(crate) fn notes(&self) -> Vec<KeyValue> {
+    fn notes(&self) -> Vec<KeyValue> {
         let notes = self.notes.iter();
         notes.map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect()
     }

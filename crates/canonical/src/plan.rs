@@ -27,7 +27,8 @@ use tidegate_snapshot::described::Type;
 use crate::{
     leaf::{Kind, Leaf},
     schema::{
-        SOME, VARIANT, body_name, is_nullable, is_tag, map_key, optional, primitive, with_data,
+        SOME, VARIANT, body_name, element, entries, is_nullable, is_tag, map_key, optional,
+        primitive, repetition, with_data,
     },
     words,
 };
@@ -87,7 +88,7 @@ struct Levels {
 impl Levels {
     /// Those of a column, from the ones around it.
     fn of(self, column: &Column) -> Option<Self> {
-        match words::repetition(column) {
+        match repetition(column) {
             Repetition::REQUIRED => Some(self),
             Repetition::OPTIONAL => Some(Self { definition: self.definition + 1, ..self }),
             Repetition::REPEATED => None,
@@ -147,14 +148,14 @@ impl Planner {
     fn value(&mut self, of: &Type, column: &Column, levels: Levels) -> Option<Node> {
         let first = self.leaves.len();
         match of {
-            Type::List(element) => {
+            Type::List(of) => {
                 let inner = levels.of_element();
-                let parts = vec![self.field(element, words::element(column)?, inner)?];
+                let parts = vec![self.field(of, element(column)?, inner)?];
                 Some(self.repeated(inner, first, parts))
             }
             Type::Map(key, value) => {
                 let inner = levels.of_element();
-                let (_, keys, values) = words::entries(column)?;
+                let (_, keys, values) = entries(column)?;
                 let key = self.field(&map_key(key), keys, inner)?;
                 let parts = vec![key, self.field(value, values, inner)?];
                 Some(self.repeated(inner, first, parts))
@@ -229,6 +230,6 @@ impl Planner {
 
 /// The fields of a struct.
 fn parts(column: &Column) -> Option<&[TypePtr]> {
-    let is_struct = words::element(column).is_none() && words::entries(column).is_none();
+    let is_struct = element(column).is_none() && entries(column).is_none();
     (column.is_group() && is_struct).then(|| column.get_fields())
 }

@@ -22,7 +22,7 @@
 use std::sync::Arc;
 
 use parquet::{
-    basic::{LogicalType, Repetition, TimeUnit, Type as Physical},
+    basic::{ConvertedType, LogicalType, Repetition, TimeUnit, Type as Physical},
     schema::types::{Type as Column, TypePtr},
 };
 use tidegate_snapshot::described::Type;
@@ -157,4 +157,44 @@ pub(crate) fn with_data(variants: &[(String, Type)]) -> impl Iterator<Item = (us
 /// A variant of the name of the tag gets another one.
 pub(crate) fn body_name(name: &str) -> String {
     if name == VARIANT { format!("{name}_") } else { name.to_owned() }
+}
+
+/// What a list is a list of.
+pub(crate) fn element(column: &Column) -> Option<&Column> {
+    let [element] = repeated(column, &LogicalType::List, ConvertedType::LIST)?.get_fields() else {
+        return None;
+    };
+    Some(element)
+}
+
+/// The pairs of a map, with their keys and values.
+pub(crate) fn entries(column: &Column) -> Option<(&Column, &Column, &Column)> {
+    // The second one is an old name of the same: see the specification.
+    let entries = repeated(column, &LogicalType::Map, ConvertedType::MAP)
+        .or_else(|| repeated(column, &LogicalType::Map, ConvertedType::MAP_KEY_VALUE))?;
+    let [key, value] = entries.get_fields() else { return None };
+    Some((entries, key, value))
+}
+
+/// The group that is repeated in a list or map.
+fn repeated<'a>(
+    column: &'a Column,
+    logical: &LogicalType,
+    converted: ConvertedType,
+) -> Option<&'a Column> {
+    let info = column.get_basic_info();
+    if column.is_primitive()
+        || info.logical_type_ref().map_or(info.converted_type() != converted, |of| of != logical)
+    {
+        return None;
+    }
+    let [repeated] = column.get_fields() else { return None };
+    let is_repeated = repetition(repeated) == Repetition::REPEATED;
+    (is_repeated && repeated.is_group()).then_some(repeated)
+}
+
+/// Whether a column has nulls or is repeated; a file may leave that out.
+pub(crate) fn repetition(column: &Column) -> Repetition {
+    let info = column.get_basic_info();
+    if info.has_repetition() { info.repetition() } else { Repetition::REQUIRED }
 }

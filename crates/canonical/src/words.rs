@@ -6,6 +6,8 @@ use parquet::{
     schema::types::Type as Column,
 };
 
+use crate::schema::{element, entries, repetition};
+
 /// The columns of a table, each with its name.
 pub(crate) fn columns(table: &Column) -> String {
     let columns = table.get_fields().iter();
@@ -90,44 +92,4 @@ pub(crate) fn primitive(column: &Column) -> String {
         (physical, None, converted) => return format!("{physical} ({converted})"),
     };
     known.to_owned()
-}
-
-/// What a list is a list of.
-pub(crate) fn element(column: &Column) -> Option<&Column> {
-    let [element] = repeated(column, &LogicalType::List, ConvertedType::LIST)?.get_fields() else {
-        return None;
-    };
-    Some(element)
-}
-
-/// The pairs of a map, with their keys and values.
-pub(crate) fn entries(column: &Column) -> Option<(&Column, &Column, &Column)> {
-    // The second one is an old name of the same: see the specification.
-    let entries = repeated(column, &LogicalType::Map, ConvertedType::MAP)
-        .or_else(|| repeated(column, &LogicalType::Map, ConvertedType::MAP_KEY_VALUE))?;
-    let [key, value] = entries.get_fields() else { return None };
-    Some((entries, key, value))
-}
-
-/// The group that is repeated in a list or map.
-fn repeated<'a>(
-    column: &'a Column,
-    logical: &LogicalType,
-    converted: ConvertedType,
-) -> Option<&'a Column> {
-    let info = column.get_basic_info();
-    if column.is_primitive()
-        || info.logical_type_ref().map_or(info.converted_type() != converted, |of| of != logical)
-    {
-        return None;
-    }
-    let [repeated] = column.get_fields() else { return None };
-    let is_repeated = repetition(repeated) == Repetition::REPEATED;
-    (is_repeated && repeated.is_group()).then_some(repeated)
-}
-
-/// Whether a column has nulls or is repeated; a file may leave that out.
-pub(crate) fn repetition(column: &Column) -> Repetition {
-    let info = column.get_basic_info();
-    if info.has_repetition() { info.repetition() } else { Repetition::REQUIRED }
 }

@@ -1,4 +1,6 @@
+use bytes::Bytes;
 use proptest::prelude::*;
+use tidegate_types::{KeyGroup, KeyGroupRange};
 
 use super::*;
 

@@ -1,9 +1,9 @@
 //! What can be wrong with a snapshot, and what can happen to a write.
 
 use tidegate_storage::StoreError;
-use tidegate_types::{CheckpointId, ErrorKind};
+use tidegate_types::{CheckpointId, ErrorKind, KeyGroup};
 
-use crate::{codec::CodecError, manifest::FORMAT_VERSION};
+use crate::codec::CodecError;
 
 /// What is wrong with a snapshot. Every message names the file.
 #[derive(Debug, thiserror::Error)]
@@ -60,15 +60,37 @@ pub enum SnapshotError {
         /// As it is.
         found: u32,
     },
-    /// `_metadata` was written by another version.
-    #[error(
-        "'{path}' has format version {found}, and this version of Tidegate reads {FORMAT_VERSION}"
-    )]
+    /// `_metadata`, or a segment, was written by another version.
+    #[error("'{path}' has format version {found}, and this version of Tidegate reads {known}")]
     Version {
         /// The file.
         path: String,
         /// What it says.
         found: u64,
+        /// The latest that is read.
+        known: u64,
+    },
+    /// A block of keyed state holds other bytes than were written.
+    #[error(
+        "the snapshot's file '{path}' has been altered in the block of the state `{state}` in key \
+         group {group}, {length} bytes at {offset}: its checksum is {found:08x}, and {expected:08x} \
+         was written"
+    )]
+    Block {
+        /// The file.
+        path: String,
+        /// The state's name, or its number if the snapshot does not name it.
+        state: String,
+        /// The key group.
+        group: KeyGroup,
+        /// Where the block begins in the file.
+        offset: u64,
+        /// How long it is.
+        length: u64,
+        /// As the segment's index says.
+        expected: u32,
+        /// As it is.
+        found: u32,
     },
     /// A file is not what it should be.
     #[error("'{path}' is damaged: {problem}")]
@@ -91,6 +113,9 @@ pub enum SnapshotError {
     /// A value can't be read or written.
     #[error("a value can't be read or written")]
     Codec(#[from] CodecError),
+    /// Nobody waits for it any more, or whoever was to read it is gone.
+    #[error("reading the snapshot was given up")]
+    GivenUp,
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -110,7 +135,9 @@ impl SnapshotError {
             | Self::Length { .. }
             | Self::Checksum { .. }
             | Self::Corrupt { .. }
+            | Self::Block { .. }
             | Self::Codec(_) => ErrorKind::Corrupt,
+            Self::GivenUp => ErrorKind::Unavailable,
             Self::Store(error) => error.kind(),
         }
     }

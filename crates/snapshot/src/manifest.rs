@@ -363,7 +363,9 @@ fn check_version(value: &Value, path: &str) -> Result<(), SnapshotError> {
     }
     match value["version"].as_u64() {
         Some(version) if version == u64::from(FORMAT_VERSION) => Ok(()),
-        Some(found) => Err(SnapshotError::Version { path: path(), found }),
+        Some(found) => {
+            Err(SnapshotError::Version { path: path(), found, known: FORMAT_VERSION.into() })
+        }
         None => corrupt("it has no field `version`".to_owned()),
     }
 }

@@ -14,6 +14,7 @@ mod delete;
 mod files;
 mod location;
 mod names;
+mod ranges;
 mod sweep;
 
 use std::fmt;
@@ -25,6 +26,7 @@ pub use below::{Newest, in_words, newest_below};
 pub use delete::{DeletionProof, Leftover, Unfinished, delete_snapshot};
 pub use location::{LoadedSnapshot, SnapshotLocation};
 pub use names::{state_file, table_file};
+pub use ranges::{BlockRequest, StoredSegment};
 pub use sweep::{Rule, Untidy, find_untidy};
 
 /// A place where snapshots are kept. Cheap to clone.

@@ -1,15 +1,17 @@
 //! Snapshots written by every version of the format, good and corrupt: the good ones are restored
 //! byte for byte, and each corrupt one is refused for the right reason.
 //!
-//! `fixtures/v1` was written by format version 1. Its files are never written again once the
-//! version has been released: a change of format adds a folder. Until then
+//! `fixtures/v1` was written when keyed segments had version 1, `fixtures/keyed2` by today's code:
+//! `_metadata` is the same but for checksums. Their files are never written again once the version has
+//! been released: a change of format adds a folder. Until then
 //! `TIDEGATE_WRITE_FIXTURES=1 cargo test -p tidegate-snapshot --test fixtures -- --ignored` writes
-//! them anew.
+//! those of today's version anew.
 
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -23,7 +25,7 @@ use tidegate_snapshot::{
     segment::{
         ItemType, KeyedSegmentReader, KeyedSegmentWriter, ListSegment, ListState, Redistribution,
     },
-    store::{SnapshotLocation, SnapshotStore},
+    store::{SnapshotLocation, SnapshotStore, StoredSegment},
 };
 use tidegate_types::{
     AttemptId, CheckpointId, ErrorKind, JobId, KeyGroup, KeyGroupRange, MaxParallelism,
@@ -45,8 +47,12 @@ const COUNTS: [GoldenBlock; 4] = [
     (6, 0, &[("Zürich", 7)]),
 ];
 
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/v1").join(name)
+/// By each version of what is in them, today's last.
+const VERSIONS: [&str; 2] = ["v1", "keyed2"];
+const TODAYS: &str = VERSIONS[1];
+
+fn fixture(version: &str, name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(version).join(name)
 }
 
 fn location(folder: &Path) -> SnapshotLocation {
@@ -187,10 +193,10 @@ async fn write_golden(folder: &Path) {
 
 /// Copies the good snapshot to `name` and spoils the copy.
 fn spoil(name: &str, change: impl FnOnce(&Path)) {
-    let folder = fixture(name);
+    let folder = fixture(TODAYS, name);
     fs::create_dir_all(&folder).expect("a folder");
     for file in ["_metadata", STATE_FILE] {
-        fs::copy(fixture("good").join(file), folder.join(file)).expect("copied");
+        fs::copy(fixture(TODAYS, "good").join(file), folder.join(file)).expect("copied");
     }
     change(&folder);
 }
@@ -202,9 +208,9 @@ fn alter(file: PathBuf, change: impl FnOnce(&mut Vec<u8>)) {
 }
 
 async fn write_fixtures() {
-    fs::remove_dir_all(fixture("")).or_else(ignore_missing).expect("removed");
-    fs::create_dir_all(fixture("good")).expect("a folder");
-    write_golden(&fixture("good")).await;
+    fs::remove_dir_all(fixture(TODAYS, "")).or_else(ignore_missing).expect("removed");
+    fs::create_dir_all(fixture(TODAYS, "good")).expect("a folder");
+    write_golden(&fixture(TODAYS, "good")).await;
     spoil("missing-file", |folder| fs::remove_file(folder.join(STATE_FILE)).expect("removed"));
     spoil("truncated", |folder| {
         alter(folder.join(STATE_FILE), |bytes| bytes.truncate(bytes.len() - 1));
@@ -233,8 +239,8 @@ fn ignore_missing(error: std::io::Error) -> std::io::Result<()> {
 }
 
 /// What restoring a fixture reports.
-async fn refusal(name: &str) -> SnapshotError {
-    let location = location(&fixture(name));
+async fn refusal(version: &str, name: &str) -> SnapshotError {
+    let location = location(&fixture(version, name));
     match location.load().await {
         Ok(manifest) => location.read_all(&manifest).await.expect_err("it is corrupt"),
         Err(error) => error,
@@ -243,15 +249,21 @@ async fn refusal(name: &str) -> SnapshotError {
 
 /// Not a check: writes the fixtures when the variable asks for it.
 #[tokio::test]
-#[ignore = "writes fixtures/v1 anew; needs TIDEGATE_WRITE_FIXTURES=1"]
+#[ignore = "writes fixtures/keyed2 anew; needs TIDEGATE_WRITE_FIXTURES=1"]
 async fn write_the_fixtures_anew() {
     assert_eq!(std::env::var("TIDEGATE_WRITE_FIXTURES").as_deref(), Ok("1"), "asked for");
     write_fixtures().await;
 }
 
 #[tokio::test]
-async fn the_good_snapshot_restores_byte_for_byte() {
-    let location = location(&fixture("good"));
+async fn the_good_snapshots_restore_byte_for_byte() {
+    for version in VERSIONS {
+        restores(&fixture(version, "good")).await;
+    }
+}
+
+async fn restores(folder: &Path) {
+    let location = location(folder);
     let manifest = location.load().await.expect("loads");
     let loaded = location.read_all(&manifest).await.expect("reads");
     let mut found = Vec::new();
@@ -288,47 +300,53 @@ async fn the_good_snapshot_is_still_written_the_same() {
     write_golden(folder.path()).await;
     for file in ["_metadata", STATE_FILE] {
         let written = fs::read(folder.path().join(file)).expect("read");
-        let golden = fs::read(fixture("good").join(file)).expect("read");
+        let golden = fs::read(fixture(TODAYS, "good").join(file)).expect("read");
         assert!(written == golden, "`{file}` has changed: that is a new format version");
     }
 }
 
 #[tokio::test]
 async fn each_corrupt_snapshot_is_refused_for_its_own_reason() {
-    let length = fs::metadata(fixture("good").join(STATE_FILE)).expect("there").len();
-    let error = refusal("missing-file").await;
+    for version in VERSIONS {
+        corrupt_ones_are_refused(version).await;
+    }
+}
+
+async fn corrupt_ones_are_refused(version: &str) {
+    let length = fs::metadata(fixture(version, "good").join(STATE_FILE)).expect("there").len();
+    let error = refusal(version, "missing-file").await;
     assert!(
         matches!(&error, SnapshotError::Missing { path } if path.ends_with(STATE_FILE)),
         "{error}"
     );
-    let error = refusal("truncated").await;
+    let error = refusal(version, "truncated").await;
     assert!(
         matches!(&error, SnapshotError::Length { path, expected, found }
             if path.ends_with(STATE_FILE) && *expected == length && *found == length - 1),
         "{error}"
     );
-    let error = refusal("flipped-byte").await;
+    let error = refusal(version, "flipped-byte").await;
     assert!(
         matches!(&error, SnapshotError::Checksum { path, expected, found }
             if path.ends_with(STATE_FILE) && expected != found),
         "{error}"
     );
-    let error = refusal("no-metadata").await;
+    let error = refusal(version, "no-metadata").await;
     assert!(
         matches!(&error, SnapshotError::NoMetadata { path } if path.ends_with("no-metadata")),
         "{error}"
     );
     assert_eq!(error.kind(), ErrorKind::Invalid);
-    let error = refusal("other-version").await;
+    let error = refusal(version, "other-version").await;
     assert!(matches!(&error, SnapshotError::Version { found: 999, .. }), "{error}");
     assert_eq!(error.kind(), ErrorKind::Incompatible);
-    let error = refusal("cut-metadata").await;
+    let error = refusal(version, "cut-metadata").await;
     assert!(
         matches!(&error, SnapshotError::Corrupt { path, .. } if path.ends_with("_metadata")),
         "{error}"
     );
     assert_eq!(error.kind(), ErrorKind::Corrupt);
-    let error = refusal("altered-metadata").await;
+    let error = refusal(version, "altered-metadata").await;
     assert!(
         matches!(&error, SnapshotError::Checksum { path, .. } if path.ends_with("_metadata")),
         "{error}"
@@ -340,12 +358,39 @@ async fn each_corrupt_snapshot_is_refused_for_its_own_reason() {
 async fn a_fixture_restores_from_another_store_too() {
     let store = SnapshotStore::open("memory://fixtures").expect("opens");
     let location = store.savepoint(JobId::from_name("flights"), 1);
-    let bytes = Bytes::from(fs::read(fixture("good").join(STATE_FILE)).expect("read"));
+    let bytes = Bytes::from(fs::read(fixture(TODAYS, "good").join(STATE_FILE)).expect("read"));
     let crc32c = crc32c::crc32c(&bytes);
-    let json = fs::read(fixture("good").join("_metadata")).expect("read");
+    let json = fs::read(fixture(TODAYS, "good").join("_metadata")).expect("read");
     let manifest = Manifest::parse(&json, "_metadata").expect("parses");
     location.write_file(STATE_FILE, vec![bytes], crc32c).await.expect("written");
     location.commit(&manifest).await.expect("committed");
     assert_eq!(location.load().await.expect("loads"), manifest);
     location.read_all(&manifest).await.expect("reads");
+}
+
+/// However a job is rescaled, what its subtasks read of a snapshot by ranges is what a whole read finds.
+#[tokio::test]
+async fn the_good_snapshots_are_read_by_ranges() {
+    for version in VERSIONS {
+        let location = location(&fixture(version, "good"));
+        let manifest = location.load().await.expect("loads");
+        let loaded = location.read_all(&manifest).await.expect("reads");
+        let operator = &manifest.operators[&OperatorUid::from("count")];
+        for keyed in operator.subtasks.iter().filter_map(|subtask| subtask.keyed.as_ref()) {
+            let states = operator.states.clone().into();
+            let segment = StoredSegment::new(&location, &manifest, &keyed.segment, states);
+            let segment = Arc::new(segment.expect("it lies within its file"));
+            let whole = loaded.segment(&keyed.segment).expect("checked");
+            let whole = KeyedSegmentReader::open(whole).expect("opens");
+            for group in keyed.groups.start..keyed.groups.end {
+                let groups = KeyGroupRange { start: group, end: group + 1 };
+                let mut found = Vec::new();
+                for request in segment.requests(groups, 1).await.expect("its end is whole") {
+                    found.extend(request.read(|bytes| bytes).await.expect("it is whole"));
+                }
+                let blocks = found.iter().map(|block| block.as_block());
+                assert!(blocks.eq(whole.blocks_in(groups)), "{version}: {group}");
+            }
+        }
+    }
 }

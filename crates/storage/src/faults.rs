@@ -14,7 +14,7 @@ use futures::{
     stream::{self, BoxStream},
 };
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    CopyOptions, Error, GetOptions, GetRange, GetResult, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, path::Path,
 };
 
@@ -46,24 +46,34 @@ pub type Decide = Arc<dyn Fn(Operation<'_>) -> Fault + Send + Sync>;
 /// Holds an operation up before it is done: until the future is ready.
 pub type Hold = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
+/// Is told of the range of every read that is made; `None` for all of a file.
+pub type Note = Arc<dyn Fn(Option<Range<u64>>) + Send + Sync>;
+
 /// A store with faults.
 pub struct FaultyStore {
     inner: Arc<dyn ObjectStore>,
     decide: Decide,
     hold: Option<Hold>,
+    note: Option<Note>,
 }
 
 impl FaultyStore {
     /// `inner`, failing as `decide` says.
     #[must_use]
     pub fn new(inner: Arc<dyn ObjectStore>, decide: Decide) -> Self {
-        Self { inner, decide, hold: None }
+        Self { inner, decide, hold: None, note: None }
     }
 
     /// The same, and every operation is held up.
     #[must_use]
     pub fn holding(self, hold: Hold) -> Self {
         Self { hold: Some(hold), ..self }
+    }
+
+    /// The same, and `note` is told what is read.
+    #[must_use]
+    pub fn noting(self, note: Note) -> Self {
+        Self { note: Some(note), ..self }
     }
 
     async fn held(&self) {
@@ -121,6 +131,12 @@ impl ObjectStore for FaultyStore {
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         self.held().await;
+        if let Some(note) = self.note.as_ref().filter(|_| !options.head) {
+            note(match &options.range {
+                Some(GetRange::Bounded(range)) => Some(range.clone()),
+                _ => None,
+            });
+        }
         match (self.decide)(Operation::Get(location.as_ref())) {
             Fault::None => self.inner.get_opts(location, options).await,
             Fault::Before | Fault::After => Err(injected()),

@@ -17,6 +17,8 @@ use crate::{
 
 /// Files of more bytes are uploaded in parts.
 const WHOLE: u64 = 64 << 20;
+/// How much of a file is read at once to verify it, in bytes.
+const VERIFIED: u64 = 4 << 20;
 /// How many files are looked for at once.
 const LOOKS: usize = 16;
 
@@ -84,7 +86,7 @@ impl SnapshotLocation {
         &self.0
     }
 
-    fn file(&self, name: &str) -> (Path, String) {
+    pub(super) fn file(&self, name: &str) -> (Path, String) {
         self.0.file(name)
     }
 
@@ -195,7 +197,7 @@ impl SnapshotLocation {
         Manifest::parse(&bytes, &shown)
     }
 
-    async fn read(&self, path: &Path, shown: &str) -> Result<Bytes, SnapshotError> {
+    pub(super) async fn read(&self, path: &Path, shown: &str) -> Result<Bytes, SnapshotError> {
         let failed = |error| match error {
             Error::NotFound { .. } => SnapshotError::Missing { path: shown.to_owned() },
             error => StoreError::failed("read", shown, error).into(),
@@ -220,15 +222,23 @@ impl SnapshotLocation {
         Ok(LoadedSnapshot { name: self.to_string(), files })
     }
 
-    /// Checks the length and checksum of every file, one after the other.
+    /// Checks the length and checksum of every file, one after the other, without keeping any.
     ///
     /// # Errors
     ///
     /// The first file that is not what was written, and what is wrong with it.
     pub async fn verify(&self, manifest: &Manifest) -> Result<(), SnapshotError> {
         for (name, entry) in &manifest.files {
-            let (path, shown) = self.file(name);
-            check(&shown, &self.read(&path, &shown).await?, entry)?;
+            self.clone().look_for(name.clone(), *entry).await?;
+            let (mut crc32c, mut from) = (0, 0);
+            while from < entry.length {
+                let until = entry.length.min(from + VERIFIED);
+                let bytes = self.read_range(name, from..until, entry).await?;
+                crc32c = crc32c::crc32c_append(crc32c, &bytes);
+                from = until;
+            }
+            let (_, shown) = self.file(name);
+            check_entry(&shown, FileEntry { crc32c, ..*entry }, entry)?;
         }
         Ok(())
     }
@@ -254,16 +264,25 @@ impl SnapshotLocation {
     }
 }
 
-fn check(shown: &str, bytes: &Bytes, entry: &FileEntry) -> Result<(), SnapshotError> {
-    check_length(shown, bytes.len() as u64, entry)?;
-    let (found, expected) = (crc32c::crc32c(bytes), entry.crc32c);
+pub(super) fn check(shown: &str, bytes: &Bytes, entry: &FileEntry) -> Result<(), SnapshotError> {
+    let found = FileEntry { length: bytes.len() as u64, crc32c: crc32c::crc32c(bytes) };
+    check_entry(shown, found, entry)
+}
+
+fn check_entry(shown: &str, found: FileEntry, entry: &FileEntry) -> Result<(), SnapshotError> {
+    check_length(shown, found.length, entry)?;
+    let (found, expected) = (found.crc32c, entry.crc32c);
     if found != expected {
         return Err(SnapshotError::Checksum { path: shown.to_owned(), expected, found });
     }
     Ok(())
 }
 
-fn check_length(shown: &str, found: u64, entry: &FileEntry) -> Result<(), SnapshotError> {
+pub(super) fn check_length(
+    shown: &str,
+    found: u64,
+    entry: &FileEntry,
+) -> Result<(), SnapshotError> {
     let expected = entry.length;
     if found != expected {
         return Err(SnapshotError::Length { path: shown.to_owned(), expected, found });

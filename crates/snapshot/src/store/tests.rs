@@ -22,7 +22,7 @@ fn job() -> JobId {
     JobId::from_name("store-test")
 }
 
-fn manifest(files: BTreeMap<String, FileEntry>) -> Manifest {
+pub(crate) fn manifest(files: BTreeMap<String, FileEntry>) -> Manifest {
     Manifest {
         format: FORMAT.into(),
         version: FORMAT_VERSION,

@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use tidegate_snapshot::{
-    codec,
+    SnapshotError, codec,
     described::Described,
     manifest::{
         KeyedManifest, ListSummary, ListTable, ListsManifest, Manifest, OperatorManifest,
@@ -43,6 +43,8 @@ pub struct Wanted {
     pub subtasks: Option<(Parallelism, Range<u32>)>,
     /// The operators whose keys are of another type now: any of theirs may be wanted.
     pub rekeyed: BTreeSet<OperatorUid>,
+    /// The operators of which no keyed state is wanted.
+    pub without_keyed: BTreeSet<OperatorUid>,
 }
 
 impl Wanted {
@@ -113,6 +115,22 @@ fn view_operator(uid: &OperatorUid, operator: &mut OperatorManifest, wanted: &Wa
     }
 }
 
+/// Where the files of a snapshot come from, one after the other as they are needed.
+pub trait Files: Sync {
+    /// A whole file, checked. The thread may have to wait for it.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of this path, or it can't be read.
+    fn file(&self, path: &str) -> Result<Bytes, SnapshotError>;
+}
+
+impl Files for LoadedSnapshot {
+    fn file(&self, path: &str) -> Result<Bytes, SnapshotError> {
+        Self::file(self, path)
+    }
+}
+
 /// A canonical snapshot in the native form, in memory. A native one stays as it is.
 ///
 /// # Errors
@@ -126,6 +144,22 @@ pub fn to_native(
     if manifest.form == SnapshotForm::Native {
         return Ok((manifest.clone(), loaded));
     }
+    tables_to_native(manifest, loaded.name(), &loaded, wanted)
+}
+
+/// What is wanted of a canonical snapshot of that name in the native form, in memory. As many of its
+/// files are held at once as there are processors, each until it is converted, and none is asked for
+/// that holds nothing that is wanted.
+///
+/// # Errors
+///
+/// When a file is not what the manifest says of it, or can't be read.
+pub fn tables_to_native(
+    manifest: &Manifest,
+    name: &str,
+    files: &dyn Files,
+    wanted: &Wanted,
+) -> Result<(Manifest, LoadedSnapshot), CanonicalError> {
     let mut view = native_view(manifest, wanted);
     let mut work = Vec::new();
     for (uid, operator) in &manifest.operators {
@@ -146,7 +180,7 @@ pub fn to_native(
             }));
         }
     }
-    let files = in_parallel(work, |work| work.run(&loaded, wanted))?;
+    let files = in_parallel(work, |work| work.run(files, wanted))?;
     let files = files.into_iter().flatten().collect::<BTreeMap<_, _>>();
     for operator in view.operators.values_mut() {
         for subtask in &mut operator.subtasks {
@@ -155,7 +189,7 @@ pub fn to_native(
             keyed.chain(lists).for_each(|segment| fill(segment, &files));
         }
     }
-    let native = LoadedSnapshot::new(loaded.name(), files);
+    let native = LoadedSnapshot::new(name, files);
     view.files = native.entries();
     Ok((view, native))
 }
@@ -206,7 +240,7 @@ struct Work<'a> {
 impl Work<'_> {
     fn run(
         self,
-        loaded: &LoadedSnapshot,
+        loaded: &dyn Files,
         wanted: &Wanted,
     ) -> Result<Vec<(String, Bytes)>, CanonicalError> {
         let mut files = Vec::new();
@@ -227,11 +261,10 @@ impl Work<'_> {
         Ok(files)
     }
 
-    fn keyed(
-        &self,
-        loaded: &LoadedSnapshot,
-        wanted: &Wanted,
-    ) -> Result<Option<Bytes>, CanonicalError> {
+    fn keyed(&self, loaded: &dyn Files, wanted: &Wanted) -> Result<Option<Bytes>, CanonicalError> {
+        if wanted.without_keyed.contains(self.uid) {
+            return Ok(None);
+        }
         let max = self.regroups.unwrap_or(self.operator.max_parallelism);
         let range = wanted.groups(max).filter(|_| !wanted.rekeyed.contains(self.uid));
         let mut blocks = BTreeMap::<(KeyGroup, u16), Block>::new();
@@ -239,6 +272,11 @@ impl Work<'_> {
         for subtask in &self.subtasks {
             for table in &subtask.tables {
                 let Some(own) = table.groups else { continue };
+                // Where keys find new groups any of them may be wanted.
+                let is_wanted = range.is_none_or(|range| !range.intersection(&own).is_empty());
+                if self.regroups.is_none() && !is_wanted {
+                    continue;
+                }
                 groups = Some(match self.regroups {
                     Some(max) => KeyGroupRange { start: 0, end: max.get() },
                     None => own,
@@ -258,7 +296,7 @@ impl Work<'_> {
 
     fn read_table(
         &self,
-        loaded: &LoadedSnapshot,
+        loaded: &dyn Files,
         table: &TableManifest,
         own: KeyGroupRange,
         range: Option<KeyGroupRange>,
@@ -329,7 +367,7 @@ pub fn hash_of(key: &Described, bytes: &[u8]) -> Result<KeyHash, CanonicalError>
 }
 
 fn read_list(
-    loaded: &LoadedSnapshot,
+    loaded: &dyn Files,
     table: &TableManifest,
     list: &ListTable,
 ) -> Result<ListState, CanonicalError> {

@@ -180,6 +180,10 @@ fn job_verbs() -> Vec<Command> {
                     .alias("allow-non-restored-state"),
             )
             .arg(
+                flag("verify", "Reads and checks all of the snapshot before the job starts.")
+                    .long("verify"),
+            )
+            .arg(
                 value("claimMode", "claim|no_claim", "Whether the job takes the snapshot over.")
                     .long("claimMode")
                     .alias("cm")

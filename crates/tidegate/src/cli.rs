@@ -90,6 +90,12 @@ const FLAGS: &[Flag] = &[
         effect: Effect::Switch("execution.state-recovery.allow-lost-output"),
     },
     Flag {
+        names: &["--verify"],
+        value: "",
+        help: "Read and check all of that snapshot before the job starts.",
+        effect: Effect::Switch("execution.state-recovery.verify"),
+    },
+    Flag {
         names: &["--take-over"],
         value: "",
         help: "Take the job over from another run of it that is alive; that one ends with code 3.",

@@ -48,6 +48,9 @@ fn warn_of_options(options: &Value) {
     }
 }
 
+/// What `--verify` stands for; Flink's API has no field for it.
+const VERIFY: &str = "execution.state-recovery.verify";
+
 /// The snapshot to start from, as somebody in another folder understands it: `latest` is no path.
 fn snapshot(named: &str) -> String {
     if named == "latest" { named.to_owned() } else { absolute(named) }
@@ -89,6 +92,9 @@ pub(super) async fn run(matches: &ArgMatches) -> Done {
     }
     if matches.get_flag("allowNonRestoredState") {
         body["allowNonRestoredState"] = json!(true);
+    }
+    if matches.get_flag("verify") {
+        body["flinkConfiguration"][VERIFY] = json!("true");
     }
     if let Some(mode) = text(matches, "claimMode") {
         body["claimMode"] = json!(claim_mode(mode)?);

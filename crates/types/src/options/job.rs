@@ -118,6 +118,8 @@ pub struct RecoveryOptions {
     pub allow_non_restored_state: bool,
     /// Whether to go on although output is lost that the snapshot says was prepared.
     pub allow_lost_output: bool,
+    /// Whether to read and check the whole snapshot before anything starts.
+    pub verify: bool,
     /// Whether to take the job over from another run that is alive.
     pub take_over: bool,
 }
@@ -293,6 +295,7 @@ fn recovery(from: &Configuration) -> Result<RecoveryOptions, OptionError> {
         claim_mode: from.get_optional(&keys::CLAIM_MODE, parse_claim_mode)?,
         allow_non_restored_state: from.get(&keys::IGNORE_UNCLAIMED, parse_bool)?,
         allow_lost_output: from.get(&keys::ALLOW_LOST_OUTPUT, parse_bool)?,
+        verify: from.get(&keys::VERIFY, parse_bool)?,
         take_over: from.get(&keys::TAKE_OVER, parse_bool)?,
     })
 }

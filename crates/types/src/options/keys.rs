@@ -74,6 +74,8 @@ options! {
         "Whether state of operators that the program does not have any more is left behind.";
     ALLOW_LOST_OUTPUT: "execution.state-recovery.allow-lost-output", "false", "true or false",
         "Whether the job goes on although its target has lost output that the snapshot says was prepared for it. Not in Flink.";
+    VERIFY: "execution.state-recovery.verify", "false", "true or false",
+        "Whether every file of that snapshot is read and its checksum compared before the job starts. Without it names and lengths are, and each process checks what it takes over while it is restored. Not in Flink.";
     CHECK_KEYS: "state.check-keys", "false", "true or false",
         "Whether the first 1,000 keys of each state are looked at, as debug builds always do: each has to be written in one way, and keys that their type's `Eq` takes for one have to be written alike. Not in Flink.";
     TAKE_OVER: "execution.take-over", "false", "true or false",

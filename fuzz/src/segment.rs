@@ -1,7 +1,7 @@
 //! Segments of state, keyed and lists, and a program that is restored from them.
 //!
-//! The first byte chooses between the two, and between programs; the footer of a keyed segment is
-//! made to fit its length.
+//! The first byte chooses between the two, between versions and between programs; the footer of a keyed
+//! segment is made to fit its length.
 
 use std::sync::Arc;
 
@@ -22,9 +22,11 @@ pub const TARGET: Target = Target { name: "segment", feed, seeds, room: 16 << 20
 
 const LISTS: u8 = 1;
 const OLDER: u8 = 2;
-const KEYED_MAGIC: &[u8] = b"TGkeyed1";
-/// Key groups, the index's offset and length, the magic.
-const FOOTER: usize = 8 + 16 + 8;
+const VERSION_1: u8 = 4;
+const KEYED_NAME: &[u8] = b"TGkeyed";
+/// Key groups, the index's offset and length: what the index's checksum covers too.
+const PLACE: usize = 8 + 16;
+const MAGIC: usize = 8;
 const GROUPS: u32 = 16;
 const ALL: KeyGroupRange = KeyGroupRange { start: 0, end: GROUPS };
 
@@ -33,7 +35,11 @@ fn seeds() -> Vec<Vec<u8>> {
     for (manifest, loaded) in snapshots::good() {
         for segment in manifest.segments() {
             let Ok(bytes) = loaded.segment(segment) else { continue };
-            let kind = if bytes.starts_with(KEYED_MAGIC) { 0 } else { LISTS };
+            let kind = match bytes.strip_prefix(KEYED_NAME) {
+                Some([b'1', ..]) => VERSION_1,
+                Some(_) => 0,
+                None => LISTS,
+            };
             seeds.push(with_kind(kind, &bytes));
         }
     }
@@ -47,7 +53,7 @@ fn with_kind(kind: u8, segment: &[u8]) -> Vec<u8> {
 fn feed(input: &[u8]) {
     let Some((kind, segment)) = input.split_first() else { return };
     if kind & LISTS == 0 {
-        keyed(sealed(segment.to_vec()), kind & OLDER != 0);
+        keyed(sealed(segment.to_vec(), kind & VERSION_1 != 0), kind & OLDER != 0);
     } else {
         lists(segment);
     }
@@ -59,16 +65,23 @@ fn lists(bytes: &[u8]) {
     assert_eq!(again.expect("what was written is read"), lists);
 }
 
-/// With an index that lies where it should, and the magic at both ends.
-fn sealed(mut segment: Vec<u8>) -> Bytes {
-    let Some(index_end) = segment.len().checked_sub(FOOTER) else { return segment.into() };
-    segment[..KEYED_MAGIC.len()].copy_from_slice(KEYED_MAGIC);
+/// With an index that lies where it should and has the checksum that it should, and the magic at both
+/// ends.
+fn sealed(mut segment: Vec<u8>, version_1: bool) -> Bytes {
+    let (version, checksum) = if version_1 { (b'1', 0) } else { (b'2', 4) };
+    let footer = PLACE + checksum + MAGIC;
+    let Some(index_end) = segment.len().checked_sub(footer) else { return segment.into() };
+    let magic = [KEYED_NAME, &[version]].concat();
+    segment[..MAGIC].copy_from_slice(&magic);
     let footer = &mut segment[index_end..];
     let stated = u64::from_le_bytes(footer[16..24].try_into().expect("8 bytes"));
     let length = stated % (index_end as u64 + 1);
-    footer[8..16].copy_from_slice(&(index_end as u64 - length).to_le_bytes());
+    let start = index_end - length as usize;
+    footer[8..16].copy_from_slice(&(start as u64).to_le_bytes());
     footer[16..24].copy_from_slice(&length.to_le_bytes());
-    footer[24..].copy_from_slice(KEYED_MAGIC);
+    footer[PLACE + checksum..].copy_from_slice(&magic);
+    let crc32c = crc32c::crc32c(&segment[start..index_end + PLACE]);
+    segment[index_end + PLACE..][..checksum].copy_from_slice(&crc32c.to_le_bytes()[..checksum]);
     segment.into()
 }
 
@@ -146,7 +159,7 @@ impl Program {
     ) -> Result<(), tidegate_state::StateError> {
         let groups = segment.groups().intersection(&ALL);
         let key_type = self.backend.key_type().to_owned();
-        let source = RestoreSource { segment, groups, states, key_type: &key_type };
+        let source = RestoreSource::of_segment(segment, groups, states, &key_type);
         self.backend.restore(&[source]).map(drop)
     }
 

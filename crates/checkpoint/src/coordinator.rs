@@ -20,7 +20,8 @@
 //!
 //! Those of the crate. Where each is upheld: INV-GROW in `trigger`, INV-DURABLE in `on_durable` and
 //! `conclusion` (the only places that make `Completed`), INV-REACH and INV-SWEEP in `retention`,
-//! INV-FENCE in `on_report`, INV-ASIDE in `retention` and `on_durable`, INV-CONCLUDE in `conclusion`.
+//! INV-FENCE in `on_report`, INV-BEGIN in `on_restored` and INV-BEGUN in `on_failed` (see
+//! [`beginning`](crate::beginning)), INV-ASIDE in `retention` and `on_durable`, INV-CONCLUDE in `conclusion`.
 //!
 //! # Failure
 //!
@@ -51,13 +52,18 @@ use self::{
     pending::{Pending, Requested, Stage},
     retention::Retention,
 };
-use crate::protocol::{Command, Report};
+use crate::{
+    beginning::Roll,
+    protocol::{Command, Failure, Report},
+};
 
 /// Where the running attempt stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Phase {
     /// No attempt runs.
     Down,
+    /// Subtasks are being handed what they take over; nothing is emitted yet.
+    Restoring(Roll<ProcessIndex>),
     /// Records flow, or are about to.
     Running,
     /// A stop-with-savepoint is under way.
@@ -175,7 +181,7 @@ impl Coordinator {
     /// results.
     #[must_use]
     pub fn is_ending(&self) -> bool {
-        !matches!(self.phase, Phase::Down | Phase::Running)
+        !matches!(self.phase, Phase::Down | Phase::Restoring(_) | Phase::Running)
             || self.pending.values().any(|pending| pending.kind == BarrierKind::Final)
     }
 
@@ -203,8 +209,7 @@ impl Coordinator {
         let mut actions = Vec::new();
         match event {
             Event::AttemptStarted { attempt, processes } => {
-                self.on_attempt_started(attempt, processes, now);
-                self.conclude(&mut actions);
+                self.on_attempt_started(attempt, processes);
             }
             Event::AttemptEnded { reason } => self.on_attempt_ended(&reason, &mut actions),
             Event::Tick => {}
@@ -229,19 +234,38 @@ impl Coordinator {
         actions
     }
 
-    fn on_attempt_started(&mut self, id: AttemptId, processes: u32, now: Monotonic) {
+    fn on_attempt_started(&mut self, id: AttemptId, processes: u32) {
+        let processes = (0..processes).map(ProcessIndex).collect::<BTreeSet<_>>();
+        self.phase = Phase::Restoring(Roll::of(processes.clone()));
         self.attempt = Some(Attempt {
             id,
-            processes: (0..processes).map(ProcessIndex).collect(),
+            processes,
             inputs_ended: BTreeSet::new(),
             any_ended: false,
             closed: BTreeSet::new(),
         });
-        self.phase = Phase::Running;
         self.failures_in_a_row = 0;
-        self.next_periodic = self.config.interval.map(|interval| now + interval);
-        self.next_final = None;
+        (self.next_periodic, self.next_final) = (None, None);
         self.latest_end = None;
+    }
+
+    /// INV-BEGIN
+    fn on_restored(&mut self, process: ProcessIndex, now: Monotonic, actions: &mut Vec<Action>) {
+        let Phase::Restoring(roll) = &mut self.phase else { return };
+        if roll.ready(&process) {
+            self.phase = Phase::Running;
+            self.next_periodic = self.config.interval.map(|interval| now + interval);
+            actions.push(Action::Send(Command::Begin));
+            self.conclude(actions);
+        }
+    }
+
+    fn on_failed(&mut self, failure: Failure, actions: &mut Vec<Action>) {
+        // INV-BEGUN
+        if let Phase::Restoring(_) = self.phase {
+            self.phase = Phase::GivingWay;
+        }
+        actions.push(Action::FailAttempt(failure));
     }
 
     fn on_attempt_ended(&mut self, reason: &str, actions: &mut Vec<Action>) {
@@ -263,7 +287,8 @@ impl Coordinator {
 
     fn on_request(&mut self, request: SnapshotRequest, actions: &mut Vec<Action>) {
         let refusal = match self.phase {
-            Phase::Running => None,
+            // It waits until the attempt has begun.
+            Phase::Restoring(_) | Phase::Running => None,
             Phase::Down => Some("no attempt of the job is running"),
             Phase::Stopping(_) => Some("the job is being stopped with a savepoint already"),
             Phase::Committing { .. } | Phase::Finishing => Some("the job is finishing"),
@@ -310,6 +335,7 @@ impl Coordinator {
             return;
         };
         match report {
+            Report::Restored { process } => self.on_restored(process, now, actions),
             Report::Acknowledged(ack) => self.on_acknowledged(ack, actions),
             Report::Declined { checkpoint, process, reason } => {
                 self.on_declined(checkpoint, process, &reason, now, actions);
@@ -329,7 +355,7 @@ impl Coordinator {
                     actions.push(Action::AttemptClosed(self.closing_status()));
                 }
             }
-            Report::Failed { failure, .. } => actions.push(Action::FailAttempt(failure)),
+            Report::Failed { failure, .. } => self.on_failed(failure, actions),
         }
     }
 

@@ -2,10 +2,10 @@
 //! a disk.
 //!
 //! ```text
-//!                    Command (trigger, completed, aborted, finish)
+//!                    Command (begin, trigger, completed, aborted, finish)
 //!   [coordinator] ------------------------------------------------> processes: [gathering]
 //!        ^  |     <------------------------------------------------  tasks: [task], [alignment]
-//!        |  |        Report (acknowledged, declined, ended, committed, failed)
+//!        |  |        Report (restored, acknowledged, declined, ended, committed, failed)
 //!        |  +--Action--> whoever drives it: send, write a manifest, delete a snapshot, …
 //!        +-----Event---- what came of it
 //! ```
@@ -21,6 +21,9 @@
 //!    deleted. Of a savepoint there is no more to say than that it is over
 //!    ([`protocol::Command::SavepointCompleted`]), but for the final one of a stop.
 //!
+//! Before the first of an attempt all of its subtasks have decoded what they take over
+//! ([`beginning`]).
+//!
 //! # Invariants
 //!
 //! - INV-GROW: ids only grow, over attempts too.
@@ -30,6 +33,7 @@
 //! - INV-FENCE: a report of an earlier attempt changes nothing.
 //! - INV-ASIDE: savepoints neither commit anything nor take part in recovery (as in Flink since
 //!   FLIP-203), but for the final one of a stop.
+//! - INV-BEGIN: nobody emits or commits before everybody has decoded what they take over.
 //! - INV-CONCLUDE: once that one is complete, the job's only future is to commit and to end.
 //!
 //! # Not here
@@ -37,6 +41,7 @@
 //! Files and formats are in `tidegate-snapshot`, threads and the network in `tidegate-runtime`.
 
 pub mod alignment;
+pub mod beginning;
 pub mod coordinator;
 pub mod gathering;
 pub mod protocol;

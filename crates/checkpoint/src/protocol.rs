@@ -14,6 +14,8 @@ use tidegate_types::{
 /// From the coordinator to every process of an attempt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
+    /// All subtasks of all processes have what they take over: records may flow.
+    Begin,
     /// Take a snapshot.
     Trigger {
         /// Its id and what it is for.
@@ -47,6 +49,11 @@ pub enum Command {
 /// From a process of an attempt to the coordinator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Report {
+    /// All its subtasks have what they take over, and wait for [`Command::Begin`].
+    Restored {
+        /// Who says so.
+        process: ProcessIndex,
+    },
     /// All its subtasks have snapshotted and its files are written.
     Acknowledged(ProcessAck),
     /// It can't take part in the snapshot.

@@ -310,7 +310,9 @@ impl Model {
             }
             Report::SubtaskEnded { .. } => self.ends_reported.0 += 1,
             Report::InputsEnded { .. } => self.ends_reported.1 += 1,
-            Report::Closed { .. } | Report::Failed { .. } => panic!("nobody has it say that"),
+            Report::Restored { .. } | Report::Closed { .. } | Report::Failed { .. } => {
+                panic!("nobody has it say that")
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use tidegate_snapshot::{
     manifest::StateDescription,
-    segment::{ItemType, ListState, Redistribution},
+    segment::{BlockSource, ItemType, ListState, Redistribution},
 };
 use tidegate_state::{decode_as_declared, type_description};
 use tidegate_types::{
@@ -16,13 +16,11 @@ use tidegate_types::{
 
 use crate::{duty::Duties, user_code::Telling};
 
-/// A keyed segment of the snapshot, and which of its key groups this subtask takes.
+/// Keyed state of the snapshot that this subtask takes.
 #[derive(Clone)]
 pub struct RestoredKeyed {
-    /// The native segment, verified.
-    pub segment: Bytes,
-    /// The key groups to take from it.
-    pub groups: KeyGroupRange,
+    /// Where its blocks come from, checked. Each fetches them anew who opens it.
+    pub blocks: Arc<dyn BlockSource>,
     /// The states in it.
     pub states: Arc<[StateDescription]>,
     /// The description of the key's type.

@@ -173,6 +173,7 @@ fn reports() -> Vec<Example> {
     };
     let (process, checkpoint, reason) = (PROCESS, CHECKPOINT, "disk full".to_owned());
     vec![
+        report("restored", Report::Restored { process }),
         report("acknowledged", Report::Acknowledged(ack())),
         report("declined", Report::Declined { checkpoint, process, reason }),
         report("inputs_ended", Report::InputsEnded { process }),
@@ -197,6 +198,7 @@ fn commands() -> Vec<Example> {
         )
     };
     vec![
+        command("begin", Command::Begin),
         trigger("trigger_checkpoint", BarrierKind::Checkpoint),
         trigger("trigger_savepoint", BarrierKind::Savepoint),
         trigger("trigger_stop", BarrierKind::StopWithSavepoint { drain: false }),

@@ -1,14 +1,23 @@
 //! What a restore would do, without a job.
 //!
-//! Types are compared as before every start; then every key and value is decoded as the program's
-//! own types, for every subtask, and thrown away. Sources and sinks are not made: they would touch
-//! the world. Bounded sources look for their splits, and nothing is read.
+//! Types are compared as before every start. Where they are the same nothing of the keyed state is read
+//! but how many rows it has; where they have changed every key and value is decoded as the program's own
+//! types, for every subtask, and thrown away, since a type's own code may refuse some of them. Sources
+//! and sinks are not made: they would touch the world. Bounded sources look for their splits, and
+//! nothing is read.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, task::Waker};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    task::Waker,
+};
 
-use tidegate_canonical::inspect::Inspector;
 use tidegate_core::{Duties, NodeKind, OperatorContext, user_code::Telling};
-use tidegate_snapshot::{manifest::Manifest, store::SnapshotLocation};
+use tidegate_snapshot::{
+    manifest::Manifest,
+    store::{SnapshotLocation, StoredSegment},
+};
 use tidegate_state::{Fate, StateError, evolve::Change};
 use tidegate_types::{
     AttemptId, ErrorKind, OperatorUid, SubtaskIndex, Superseded, error::chain, time::SystemClock,
@@ -19,7 +28,10 @@ use crate::{
     describe::JobPlan,
     fit,
     job::io_runtime,
-    prepare::{Fork, RestorePoint, Rewind, check_plan, locate_start, open_stores, plan_for, read},
+    prepare::{
+        Fork, RestorePoint, Rewind, Share, check_files, check_plan, locate_start, open_stores,
+        plan_for, read,
+    },
     restore::RestoredJob,
     worker::plan_of,
 };
@@ -103,9 +115,6 @@ async fn outcomes(
     manifest: &Manifest,
     plan: &JobPlan,
 ) -> Result<Vec<StateOutcome>, JobError> {
-    let loaded = location.read_all(manifest).await?;
-    let states = Inspector::new(manifest.clone(), loaded).states();
-    let states = states.map_err(|error| JobError::caused_by(ErrorKind::Corrupt, &error))?;
     let mut fates = BTreeMap::new();
     for (uid, stored, declared) in fit::keyed(manifest, plan) {
         let key = declared.key_changes(stored);
@@ -122,8 +131,7 @@ async fn outcomes(
             .is_some_and(|(operator, stored)| !fit::left_behind(stored, operator).contains(name))
     };
     let mut all = Vec::new();
-    for state in states {
-        let (uid, state, rows) = (state.uid, state.name, state.rows);
+    for (uid, state, rows) in rows(location, manifest).await? {
         let known = fates.remove(&(uid.clone(), state.clone()));
         let by_name = || if is_taken_over(&uid, &state) { Fate::Restored } else { Fate::Dropped };
         let fate = known.unwrap_or_else(by_name);
@@ -132,6 +140,53 @@ async fn outcomes(
     let new = fates.into_iter();
     all.extend(new.map(|((uid, state), fate)| StateOutcome { uid, state, rows: 0, fate }));
     Ok(all)
+}
+
+/// How many rows each state has, keyed ones by what the indices of their segments say.
+async fn rows(
+    location: &SnapshotLocation,
+    manifest: &Manifest,
+) -> Result<Vec<(OperatorUid, String, u64)>, JobError> {
+    let mut all = Vec::new();
+    for (uid, operator) in &manifest.operators {
+        let states = Arc::<[_]>::from(operator.states.clone());
+        let mut by_id = BTreeMap::<u16, u64>::new();
+        for keyed in operator.subtasks.iter().filter_map(|subtask| subtask.keyed.as_ref()) {
+            let states = Arc::clone(&states);
+            let segment = StoredSegment::new(location, manifest, &keyed.segment, states)?;
+            for (state, entries) in segment.rows(keyed.groups).await? {
+                *by_id.entry(state).or_default() += entries;
+            }
+        }
+        let tables = || operator.subtasks.iter().flat_map(|subtask| &subtask.tables);
+        let mut keyed = tables().filter(|table| table.groups.is_some()).collect::<Vec<_>>();
+        keyed.retain(|table| table.rows > 0);
+        for state in &operator.states {
+            let tables = keyed.iter().filter(|table| table.state == state.name);
+            let rows = tables.map(|table| table.rows).sum::<u64>();
+            let native = by_id.get(&state.id).copied().unwrap_or(0);
+            all.push((uid.clone(), state.name.clone(), rows + native));
+        }
+        let lists = operator.subtasks.iter().filter_map(|subtask| subtask.lists.as_ref());
+        let lists = lists.flat_map(|lists| &lists.lists).map(|list| (&list.name, list.items));
+        let tables = tables().filter(|table| table.list.is_some());
+        let mut items = BTreeMap::<&String, u64>::new();
+        for (name, count) in lists.chain(tables.map(|table| (&table.state, table.rows))) {
+            *items.entry(name).or_default() += count;
+        }
+        all.extend(items.into_iter().map(|(name, rows)| (uid.clone(), name.clone(), rows)));
+    }
+    Ok(all)
+}
+
+/// The operators whose keyed state is read by other types than it was written with.
+fn carried_over(manifest: &Manifest, plan: &JobPlan) -> BTreeSet<OperatorUid> {
+    let keyed = fit::keyed(manifest, plan).filter(|(_, stored, declared)| {
+        let mut fates = declared.fates(stored).into_iter();
+        !matches!(declared.key_changes(stored), Ok(None))
+            || fates.any(|(_, fate)| matches!(fate, Fate::Migrated(_)))
+    });
+    keyed.map(|(uid, ..)| uid.clone()).collect()
 }
 
 /// A state's fate, when its keys have one of their own.
@@ -154,7 +209,8 @@ fn with_key(fate: Fate, key: &Result<Option<Vec<Change>>, StateError>) -> Fate {
     }
 }
 
-/// Restores the keyed state of every subtask; all reasons why that does not work.
+/// Restores the keyed state of every subtask whose types have changed; all reasons why that does not
+/// work.
 async fn decode(
     spec: &JobSpec,
     plan: &JobPlan,
@@ -164,10 +220,19 @@ async fn decode(
     let settings = &spec.settings;
     let one = |error: JobError| vec![error.to_string()];
     let (point, _) = plan_for(location, manifest, settings, plan, false).map_err(one)?;
-    let restored = read(location, settings, plan, None).await.map_err(one)?;
+    check_files(location, manifest, settings.options.recovery.verify).await.map_err(one)?;
+    let carried = carried_over(manifest, plan);
+    let without_keyed = manifest.operators.keys().filter(|uid| !carried.contains(*uid)).cloned();
+    let share = Share { without_keyed: without_keyed.collect(), ..Share::default() };
+    let restored = read(location, settings, plan, share).await.map_err(one)?;
     let mut reasons = Vec::new();
-    for subtask in settings.parallelism.subtasks() {
-        restore_subtask(spec, &point, &restored, subtask, &mut reasons);
+    if !carried.is_empty() {
+        for subtask in settings.parallelism.subtasks() {
+            // An operator waits on its own thread for what it takes in.
+            tokio::task::block_in_place(|| {
+                restore_subtask(spec, &point, &restored, subtask, &mut reasons);
+            });
+        }
     }
     if reasons.is_empty() { Ok((point, restored)) } else { Err(reasons) }
 }

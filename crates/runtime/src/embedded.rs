@@ -22,7 +22,7 @@ use crate::{
     in_flight::{InFlight, Seats},
     lead::{Door, send_off},
     master::{AttemptStart, Attempts, RunningAttempt},
-    prepare::{RestorePoint, Stores, read},
+    prepare::{RestorePoint, Share, Stores, read},
     process::{Network, NetworkKey, Process, ProcessSpec, Progress, WorkersSpec, start_workers},
     restore::RestoredJob,
     task::meter::WorkerCounters,
@@ -40,7 +40,7 @@ pub(crate) struct LocalProgram {
 }
 
 impl LocalProgram {
-    /// Reads what one of so many processes of an attempt takes over.
+    /// Gets ready what one of so many processes of an attempt takes over.
     ///
     /// # Errors
     ///
@@ -56,7 +56,8 @@ impl LocalProgram {
         let parallelism = self.spec.settings.parallelism;
         let each = parallelism.get() / processes.max(1) as u32;
         let subtasks = Some((parallelism, process * each..(process + 1) * each));
-        read(&location, &self.spec.settings, &self.plan, subtasks).await
+        let share = Share { subtasks, ..Share::default() };
+        read(&location, &self.spec.settings, &self.plan, share).await
     }
 }
 
@@ -260,6 +261,7 @@ pub(crate) fn local_process(
             tokio: tokio.clone(),
             clock: Arc::clone(clock),
             reports: task_reports,
+            begin: Arc::default(),
             close: Arc::default(),
         },
         count,
@@ -272,6 +274,7 @@ pub(crate) fn local_process(
         ProcessSpec {
             process: local.process,
             tasks: plan.tasks.len(),
+            first_worker,
             max_parallelism,
             attempt_token: local.attempt_token,
             inline_threshold: settings.options.checkpointing.data_inline_threshold,

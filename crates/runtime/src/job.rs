@@ -194,17 +194,6 @@ pub(crate) fn io_runtime() -> Result<tokio::runtime::Runtime, JobError> {
         .map_err(|error| JobError::caused_by(ErrorKind::Unavailable, &error))
 }
 
-/// Looks through a snapshot, as a restore would, without keeping it.
-///
-/// # Errors
-///
-/// What is wrong with it: the file, and its length or checksum.
-pub async fn verify_snapshot(path: &str) -> Result<(), JobError> {
-    let location = SnapshotLocation::parse(path)?;
-    let manifest = location.load().await?;
-    Ok(location.verify(&manifest).await?)
-}
-
 /// A snapshot that a running job holds: it may go on from it, or retains it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldSnapshot {

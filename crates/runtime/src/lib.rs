@@ -39,7 +39,7 @@ pub use dry_run::{DryRun, StateOutcome, dry_run};
 pub use held_up::{HeldUp, hold_up};
 pub use job::{
     Disposed, HeldSnapshot, describe, dispose_savepoint, newest_recorded, recover_master, run,
-    run_process, start, start_by, start_location, start_master, verify_snapshot,
+    run_process, start, start_by, start_location, start_master,
 };
 pub use master::{AttemptStart, Attempts, RunningAttempt};
 pub use prepare::{Fork, RestorePoint, Rewind};

@@ -292,7 +292,6 @@ impl JobMaster {
         let id = attempt.id;
         let mut running = Some(&mut attempt);
         self.step(Event::AttemptStarted { attempt: id, processes }, &mut running);
-        self.set_status(JobStatus::Running);
         for request in std::mem::take(&mut self.waiting) {
             if let Some(event) = self.on_request(request) {
                 self.step(event, &mut running);

@@ -29,7 +29,7 @@ use tracing::warn;
 use self::start::Start;
 pub(crate) use self::{
     check::{check_plan, check_plan_to_spread},
-    restore::{plan_for, read, restore_point_at},
+    restore::{Share, check_files, plan_for, read, restore_point_at},
     start::locate_start,
     stores::{Stores, open_stores},
     sweep::{sweep_one, tidy},
@@ -287,6 +287,7 @@ async fn restore_from(
     (listed, recorded): (&[ListedSnapshot], &[Recorded]),
 ) -> Result<Found, JobError> {
     let manifest = start.location.load_named().await?;
+    check_files(&start.location, &manifest, spec.options.recovery.verify).await?;
     let (restored, _) = plan_for(&start.location, &manifest, spec, plan, true)?;
     let snapshot = completed(&start.location, &manifest);
     let rewind = Rewind::of(&start.location, &manifest, (spec, plan), stores, recorded).await;

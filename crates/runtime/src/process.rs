@@ -8,10 +8,21 @@
 //!                               +-- duties, commits: what sinks have begun, run to the end
 //! ```
 //!
-//! What follows from what is decided in [`tidegate_checkpoint::gathering`]; here it is carried out.
+//! What follows from what is decided in [`tidegate_checkpoint::beginning`] and
+//! [`tidegate_checkpoint::gathering`]; here it is carried out.
+//!
+//! # Who waits for whom at the beginning
+//!
+//! A worker that restores waits for its fetch, on its own thread: that ends with the last block, an
+//! error, or [`Process::close`], which gives up whatever is being fetched. One that has restored waits
+//! for [`Command::Begin`] or the close. The coordinator waits for [`Report::Restored`] of all processes,
+//! or for one to fail or to be lost. The process itself waits for none of them: it hears commands and
+//! reports as they come, and closes when the coordinator says so or is gone.
 //!
 //! # Invariants
 //!
+//! - INV-BEGIN, for this process: until [`Command::Begin`] its workers do not step, and what operators
+//!   have begun is not run.
 //! - INV-ONE-FILE: a process writes at most one file per snapshot, but for those in canonical form.
 //! - INV-QUIET: when [`Process::run`] returns, its workers have ended and nothing of it writes or
 //!   commits any more, so that its leftovers can be told for certain.
@@ -34,6 +45,7 @@ use std::{borrow::Cow, time::Instant};
 
 use futures::FutureExt;
 use tidegate_checkpoint::{
+    beginning::{self, Beginning},
     gathering::{self, Gathering, Target},
     protocol::{Command, Failure, ProcessAck, Report},
 };
@@ -69,6 +81,8 @@ pub(crate) struct ProcessSpec {
     pub(crate) process: ProcessIndex,
     /// How many tasks the job has; each worker runs one subtask of each.
     pub(crate) tasks: usize,
+    /// The number of its first worker.
+    pub(crate) first_worker: usize,
     pub(crate) max_parallelism: MaxParallelism,
     pub(crate) attempt_token: u64,
     pub(crate) inline_threshold: u64,
@@ -133,8 +147,16 @@ pub(crate) struct Process {
     reports: mpsc::UnboundedSender<Report>,
     jobs: JoinSet<Done>,
     encoders: Encoders,
+    beginning: Beginning<OwnDuty>,
     gathering: Gathering<Part, EncodedPart>,
     progress: Progress,
+}
+
+/// Something that a subtask of an operator has begun.
+struct OwnDuty {
+    uid: OperatorUid,
+    subtask: SubtaskIndex,
+    duty: Duty,
 }
 
 impl Process {
@@ -146,7 +168,10 @@ impl Process {
         progress: Progress,
     ) -> Self {
         let subtasks = spec.tasks * workers.count();
+        let own = spec.first_worker..spec.first_worker + workers.count();
+        let own = own.map(|worker| SubtaskIndex(worker as u32));
         Self {
+            beginning: Beginning::new(spec.process, own),
             gathering: Gathering::new(spec.process, subtasks),
             spec,
             workers,
@@ -201,6 +226,7 @@ impl Process {
 
     fn on_command(&mut self, command: Command) {
         self.step(match command {
+            Command::Begin => return self.begin(beginning::Event::Begin),
             Command::Trigger { barrier, target, form } => {
                 Event::Triggered { barrier, target: Target { folder: target, form } }
             }
@@ -235,9 +261,22 @@ impl Process {
         }
     }
 
+    fn begin(&mut self, event: beginning::Event<OwnDuty>) {
+        for action in self.beginning.step(event) {
+            match action {
+                beginning::Action::Report(report) => self.report(report),
+                beginning::Action::Begin => self.workers.begin(),
+                beginning::Action::Run(OwnDuty { uid, subtask, duty }) => {
+                    self.jobs.spawn(run_to_end(uid, subtask, duty).map(Done::Duty));
+                }
+            }
+        }
+    }
+
     fn on_task_report(&mut self, task: TaskId, worker: usize, report: TaskReport) {
         let subtask = SubtaskIndex(worker as u32);
         match report {
+            TaskReport::Restored => self.begin(beginning::Event::Restored(subtask)),
             TaskReport::Snapshot(snapshot) => {
                 let (checkpoint, since) = (snapshot.barrier.checkpoint, Instant::now());
                 self.step(Event::Part(checkpoint, Part { subtask, snapshot, since }));
@@ -252,7 +291,7 @@ impl Process {
                 }
             }
             TaskReport::Duty(uid, duty) => {
-                self.jobs.spawn(run_to_end(uid, subtask, duty).map(Done::Duty));
+                self.begin(beginning::Event::Duty(OwnDuty { uid, subtask, duty }));
             }
             TaskReport::Failed(error) => self.on_task_failed(subtask, error),
             TaskReport::FirstRecord => self.progress.first_record_has_left(),

@@ -1,19 +1,49 @@
-//! From a restore plan to what each operator's subtask is handed.
+//! What a process's subtasks take over from a snapshot, from its restore plan to each operator.
+//!
+//! ```text
+//!   prepare --plan, lists--> [RestoredJob] --once each--> operator's factory, on its worker's thread
+//!                                                              | opens, one block at a time
+//!                              store --requests--> [fetch] ----+
+//! ```
+//!
+//! # Protocol
+//!
+//! Operator state is read when an attempt is prepared: it is small, and who wants it wants it whole.
+//! Keyed state is fetched block by block while its operator takes it in ([`fetch`]). Each subtask is
+//! handed its part once, and holds what there is of it in memory alone, so that nothing of a snapshot
+//! outlives its restore.
+//!
+//! # Failure
+//!
+//! What can't be read, or is damaged, is an error of the operator that takes it in, and so of its
+//! attempt, before that begins. [`RestoredJob::give_up`] ends all that is being fetched: who waits for
+//! it gets an error.
 
-use std::{collections::BTreeMap, sync::Arc};
+mod fetch;
+mod lists;
 
-use bytes::Bytes;
-use tidegate_checkpoint::restore::{OperatorRestore, RestorePlan};
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tidegate_checkpoint::restore::{OperatorRestore, RestorePlan, SubtaskRestore};
 use tidegate_core::{RestoredKeyed, RestoredState};
 use tidegate_snapshot::{
     SnapshotError,
-    manifest::{OperatorManifest, SegmentRef},
-    segment::{ItemType, ListSegment, ListState},
-    store::LoadedSnapshot,
+    manifest::{Manifest, SegmentLocation, SegmentRef, StateDescription},
+    segment::{BlockSource, KeyedSegmentReader},
+    store::{LoadedSnapshot, SnapshotLocation, StoredSegment},
 };
 use tidegate_types::{CheckpointId, OperatorUid, SubtaskIndex};
 
-/// A snapshot in memory, and who takes over what of it. Cheap to clone.
+use self::{
+    fetch::{Fetching, SubtaskBlocks},
+    lists::Lists,
+};
+
+/// What the subtasks of a process take over. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct RestoredJob {
     inner: Option<Arc<Inner>>,
@@ -21,80 +51,166 @@ pub(crate) struct RestoredJob {
 
 struct Inner {
     checkpoint: CheckpointId,
-    operators: BTreeMap<OperatorUid, OperatorRestore>,
-    loaded: LoadedSnapshot,
+    parts: Mutex<BTreeMap<(OperatorUid, SubtaskIndex), Part>>,
+    fetching: Arc<Fetching>,
+}
+
+/// What a subtask takes over.
+enum Part {
+    Waiting(Box<RestoredState>),
+    HandedOut,
+}
+
+/// A snapshot of which something is taken over.
+pub(crate) enum Snapshot {
+    /// In the native form, in its store.
+    Stored(SnapshotLocation, Manifest),
+    /// In memory, from another form.
+    Loaded(LoadedSnapshot, Manifest),
+}
+
+impl Snapshot {
+    pub(crate) fn manifest(&self) -> &Manifest {
+        match self {
+            Self::Stored(_, manifest) | Self::Loaded(_, manifest) => manifest,
+        }
+    }
 }
 
 impl RestoredJob {
-    pub(crate) fn new(checkpoint: CheckpointId, plan: RestorePlan, loaded: LoadedSnapshot) -> Self {
-        let operators = plan.operators;
-        Self { inner: Some(Arc::new(Inner { checkpoint, operators, loaded })) }
-    }
-
-    /// What one subtask takes over.
+    /// Gets ready what some of the subtasks take over; reads operator state.
     ///
     /// # Errors
     ///
-    /// When a segment is not what was written.
+    /// When that can't be read or is damaged.
+    pub(crate) async fn new(
+        snapshot: Snapshot,
+        plan: &RestorePlan,
+        subtasks: Range<u32>,
+    ) -> Result<Self, SnapshotError> {
+        let mut segments = Vec::new();
+        for operator in plan.operators.values() {
+            let own = subtasks.clone().filter_map(|index| operator.subtasks.get(index as usize));
+            segments.extend(own.flat_map(|part| &part.lists).map(|range| &range.segment));
+        }
+        let lists = Lists::read(&snapshot, segments).await?;
+        let fetching = Arc::new(Fetching::new(tokio::runtime::Handle::current()));
+        let mut keyed =
+            Keyed { snapshot: &snapshot, fetching: &fetching, segments: BTreeMap::new() };
+        let mut parts = BTreeMap::new();
+        for (uid, operator) in &plan.operators {
+            let states = Arc::<[_]>::from(operator.manifest.states.clone());
+            for index in subtasks.clone() {
+                let Some(part) = operator.subtasks.get(index as usize) else { continue };
+                let state = RestoredState {
+                    checkpoint: Some(snapshot.manifest().checkpoint),
+                    keyed: keyed.of(operator, part, &states)?,
+                    lists: lists.of(&operator.manifest, &part.lists)?,
+                    finished: operator.finished,
+                };
+                let subtask = (uid.clone(), SubtaskIndex(index));
+                parts.insert(subtask, Part::Waiting(Box::new(state)));
+            }
+        }
+        let checkpoint = snapshot.manifest().checkpoint;
+        let inner = Inner { checkpoint, parts: Mutex::new(parts), fetching };
+        Ok(Self { inner: Some(Arc::new(inner)) })
+    }
+
+    /// What one subtask takes over. It is handed out once.
+    ///
+    /// # Errors
+    ///
+    /// When it has been handed out already.
     pub(crate) fn state_of(
         &self,
         uid: &OperatorUid,
         subtask: SubtaskIndex,
     ) -> Result<RestoredState, SnapshotError> {
         let Some(inner) = &self.inner else { return Ok(RestoredState::default()) };
-        let checkpoint = Some(inner.checkpoint);
-        let Some(operator) = inner.operators.get(uid) else {
-            return Ok(RestoredState { checkpoint, ..RestoredState::default() });
-        };
-        let part = &operator.subtasks[subtask.get() as usize];
-        let states: Arc<[_]> = operator.manifest.states.clone().into();
-        let key_type = operator.manifest.key_type.clone().unwrap_or_default();
-        let keyed = part.keyed.iter().map(|(segment, groups)| {
-            let segment = inner.loaded.segment(segment)?;
-            let (states, key_type) = (Arc::clone(&states), key_type.clone());
-            Ok(RestoredKeyed { segment, groups: *groups, states, key_type })
-        });
-        let keyed = keyed.collect::<Result<_, SnapshotError>>()?;
-        let mut lists = Vec::new();
-        for range in &part.lists {
-            let mut state = inner.list(&range.segment, &range.name)?;
-            state.item_type = item_type(&operator.manifest, &range.name);
-            let items = state.items.get(range.start as usize..range.end as usize);
-            let items = items.ok_or_else(|| corrupt(format!("the list `{}` is short", range.name)));
-            add_items(&mut lists, &state, items?.to_vec());
+        let mut parts = inner.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let part = parts.get_mut(&(uid.clone(), subtask));
+        match part.map(|part| std::mem::replace(part, Part::HandedOut)) {
+            Some(Part::Waiting(state)) => Ok(*state),
+            Some(Part::HandedOut) => Err(SnapshotError::GivenUp),
+            // It is new to the snapshot.
+            None => {
+                let checkpoint = Some(inner.checkpoint);
+                Ok(RestoredState { checkpoint, ..RestoredState::default() })
+            }
         }
-        Ok(RestoredState { checkpoint, keyed, lists, finished: operator.finished })
+    }
+
+    /// Ends all that is being fetched, and that would be: the attempt is over.
+    pub(crate) fn give_up(&self) {
+        if let Some(inner) = &self.inner {
+            inner.fetching.give_up();
+        }
     }
 }
 
-impl Inner {
-    fn list(&self, segment: &SegmentRef, name: &str) -> Result<ListState, SnapshotError> {
-        let lists = ListSegment::decode(&self.loaded.segment(segment)?)?;
-        let list = lists.states.into_iter().find(|list| list.name == name);
-        list.ok_or_else(|| corrupt(format!("the list `{name}` is not in it")))
+/// Finds the keyed state of subtasks; a segment that several take from is read for all of them.
+struct Keyed<'a> {
+    snapshot: &'a Snapshot,
+    fetching: &'a Arc<Fetching>,
+    segments: BTreeMap<Place, Arc<StoredSegment>>,
+}
+
+/// Which segment it is: in which file, or in `_metadata` itself, and where.
+type Place = (Option<String>, u64);
+
+fn place_of(segment: &SegmentRef) -> Place {
+    match &segment.location {
+        SegmentLocation::File { path, offset } => (Some(path.clone()), *offset),
+        SegmentLocation::Inline(bytes) => (None, bytes.0.as_ptr() as u64),
     }
 }
 
-/// Of which type the items of a list are.
-fn item_type(operator: &OperatorManifest, name: &str) -> ItemType {
-    let lists = operator.subtasks.iter().filter_map(|subtask| subtask.lists.as_ref());
-    let mut summaries = lists.flat_map(|lists| &lists.lists);
-    let found = summaries.find(|summary| summary.name == name);
-    found.map(|summary| summary.item_type.clone()).unwrap_or_default()
-}
-
-fn corrupt(problem: String) -> SnapshotError {
-    SnapshotError::Corrupt { path: "segment".to_owned(), problem }
-}
-
-fn add_items(lists: &mut Vec<ListState>, from: &ListState, items: Vec<Bytes>) {
-    match lists.iter_mut().find(|list| list.name == from.name) {
-        Some(list) => list.items.extend(items),
-        None => lists.push(ListState {
-            name: from.name.clone(),
-            redistribution: from.redistribution,
-            item_type: from.item_type.clone(),
-            items,
-        }),
+impl Keyed<'_> {
+    fn of(
+        &mut self,
+        operator: &OperatorRestore,
+        part: &SubtaskRestore,
+        states: &Arc<[StateDescription]>,
+    ) -> Result<Vec<RestoredKeyed>, SnapshotError> {
+        let key_type = operator.manifest.key_type.clone().unwrap_or_default();
+        let restored = |blocks: Arc<dyn BlockSource>| RestoredKeyed {
+            blocks,
+            states: Arc::clone(states),
+            key_type: key_type.clone(),
+        };
+        match self.snapshot {
+            Snapshot::Stored(location, manifest) => {
+                let mut taken = Vec::new();
+                for (segment, groups) in &part.keyed {
+                    let found = match self.segments.get(&place_of(segment)) {
+                        Some(found) => Arc::clone(found),
+                        None => {
+                            let states = Arc::clone(states);
+                            let new = StoredSegment::new(location, manifest, segment, states)?;
+                            let new = Arc::new(new);
+                            self.segments.insert(place_of(segment), Arc::clone(&new));
+                            new
+                        }
+                    };
+                    taken.push((found, *groups));
+                }
+                if taken.is_empty() {
+                    return Ok(Vec::new());
+                }
+                let blocks = SubtaskBlocks::new(taken, Arc::clone(self.fetching));
+                Ok(vec![restored(Arc::new(blocks))])
+            }
+            Snapshot::Loaded(loaded, _) => {
+                let source = |(segment, groups): &(SegmentRef, _)| {
+                    let reader = KeyedSegmentReader::open(loaded.segment(segment)?)?;
+                    Ok(restored(Arc::new(reader.into_source(*groups))))
+                };
+                part.keyed.iter().map(source).collect()
+            }
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

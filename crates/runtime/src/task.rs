@@ -113,6 +113,8 @@ fn kind_of(error: &(dyn std::error::Error + 'static)) -> ErrorKind {
 
 /// What a task has to tell its process.
 pub(crate) enum TaskReport {
+    /// All tasks of its worker have what they take over.
+    Restored,
     /// Its part of a snapshot.
     Snapshot(TaskSnapshot),
     /// One of its operators has begun something that is to be run to the end.

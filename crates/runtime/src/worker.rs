@@ -2,8 +2,10 @@
 //!
 //! # Protocol
 //!
-//! The thread never waits for anything but work: commands lie in a queue that it looks into
-//! between two steps, and who puts one there wakes it.
+//! Building the dataflow restores what its operators take over, which is fetched meanwhile: for that,
+//! and then for the attempt to begin, the thread waits. Only then does it step (INV-BEGIN), and from
+//! there on never waits for anything but work: commands lie in a queue that it looks into between two
+//! steps, and who puts one there wakes it. Those that come earlier wait there too.
 
 mod build;
 
@@ -65,6 +67,8 @@ pub(crate) struct WorkerSpec {
     pub(crate) tokio: tokio::runtime::Handle,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) reports: tokio_mpsc::UnboundedSender<(TaskId, usize, TaskReport)>,
+    /// Set when all processes have what they take over.
+    pub(crate) begin: Arc<AtomicBool>,
     /// Set when the dataflow is to be dropped.
     pub(crate) close: Arc<AtomicBool>,
 }
@@ -114,13 +118,30 @@ pub(crate) fn run(
             dataflow.tasks.iter().for_each(|task| task.activator.activate());
             // Nobody may be left to take it when the attempt ends as it begins.
             let _ = seat.waker.send(waker);
-            dataflow.run(worker, spec, seat, &context);
+            context.report(TaskId(0), TaskReport::Restored);
+            if await_begin(spec) {
+                dataflow.run(worker, spec, seat, &context);
+            }
             Ok(())
         }
         Err(error) => Err(error),
     };
     worker.drop_dataflow(index);
     result
+}
+
+/// Waits until the attempt begins; tells whether it does. Who sets either flag wakes the thread; if
+/// that came before it had left its waker, it looks around by itself.
+fn await_begin(spec: &WorkerSpec) -> bool {
+    loop {
+        if spec.close.load(Ordering::Acquire) {
+            return false;
+        }
+        if spec.begin.load(Ordering::Acquire) {
+            return true;
+        }
+        std::thread::park_timeout(LONGEST_PARK);
+    }
 }
 
 /// Counts what Timely's progress tracking sends.

@@ -1,9 +1,10 @@
-//! One process of an attempt: the shipped gathering decides, here its file is made up.
+//! One process of an attempt: the shipped beginning and gathering decide, here its file is made up.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use tidegate_checkpoint::{
+    beginning::Beginning,
     gathering::{self, Gathering},
     protocol::{OperatorAck, ProcessAck, SubtaskStats},
 };
@@ -18,7 +19,7 @@ use tidegate_types::{
     CheckpointId, MaxParallelism, OperatorUid, ProcessIndex, SubtaskIndex, key_group,
 };
 
-use crate::{schedule::Link, task::Part};
+use crate::{schedule::Link, store::Transaction, task::Part, world::Work};
 
 /// The operators' uids, from the source to the sink.
 pub(crate) const UIDS: [&str; 3] = ["source", "sum", "sink"];
@@ -50,6 +51,11 @@ pub(crate) struct Process {
     run: u64,
     max_parallelism: MaxParallelism,
     inline_threshold: usize,
+    /// What its sinks have begun are commits of what the snapshot holds.
+    pub(crate) beginning: Beginning<Vec<Transaction>>,
+    pub(crate) has_begun: bool,
+    /// What has come from others that have begun already.
+    pub(crate) waiting: Vec<Work>,
     pub(crate) gathering: Gathering<(TaskId, Part), (TaskId, Part)>,
     pub(crate) writing: BTreeMap<CheckpointId, Write>,
     pub(crate) reports: Link,
@@ -59,7 +65,7 @@ pub(crate) struct Process {
 impl Process {
     pub(crate) fn new(
         index: ProcessIndex,
-        subtasks: usize,
+        workers: Vec<SubtaskIndex>,
         run: u64,
         max_parallelism: MaxParallelism,
         inline_threshold: usize,
@@ -70,7 +76,10 @@ impl Process {
             run,
             max_parallelism,
             inline_threshold,
-            gathering: Gathering::new(index, subtasks),
+            gathering: Gathering::new(index, workers.len() * UIDS.len()),
+            beginning: Beginning::new(index, workers),
+            has_begun: false,
+            waiting: Vec::new(),
             writing: BTreeMap::new(),
             reports: Link::default(),
             commands: Link::default(),

@@ -30,7 +30,7 @@ use tidegate_checkpoint::{
     protocol::{Command, Report},
     task::TaskCommand,
 };
-use tidegate_types::CheckpointId;
+use tidegate_types::{CheckpointId, SubtaskIndex};
 
 pub(crate) use self::{life::Life, run::Run};
 use crate::{
@@ -80,6 +80,8 @@ pub(crate) enum Errand {
 /// What a run waits for.
 #[derive(Clone, Debug)]
 pub(crate) enum Work {
+    /// A worker, by the subtasks that it runs, has what they take over.
+    Restored(SubtaskIndex),
     Poll(TaskId),
     /// A command reaches a process.
     Command {

@@ -1,6 +1,6 @@
 //! What can be wrong with state.
 
-use tidegate_snapshot::codec::CodecError;
+use tidegate_snapshot::{SnapshotError, codec::CodecError};
 use tidegate_types::{BoxError, ErrorKind, KeyGroup};
 
 use crate::UnfitType;
@@ -81,6 +81,9 @@ pub enum StateError {
         /// What is wrong.
         problem: String,
     },
+    /// The snapshot can't be read.
+    #[error(transparent)]
+    Read(#[from] SnapshotError),
     /// A value's own `Serialize` reports an error.
     #[error("a value of the state `{state}` can't be written")]
     Encode {
@@ -108,7 +111,7 @@ pub enum StateError {
 impl StateError {
     /// What to do about it.
     #[must_use]
-    pub const fn kind(&self) -> ErrorKind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Duplicate { .. }
             | Self::TooMany { .. }
@@ -119,6 +122,7 @@ impl StateError {
             | Self::Encode { .. } => ErrorKind::Invalid,
             Self::KeyType { .. } | Self::Incompatible { .. } => ErrorKind::Incompatible,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
+            Self::Read(error) => error.kind(),
             Self::Abandoned { .. } | Self::Write { .. } => ErrorKind::Unavailable,
         }
     }

@@ -9,7 +9,9 @@
 //!
 //! # Failure
 //!
-//! A restore that fails leaves the tables half filled: they are to be thrown away.
+//! A restore that fails leaves the tables half filled: they are to be thrown away. A block is let go of
+//! once it is in its table, so that what of a snapshot is in memory is what its source has fetched
+//! ahead.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -18,7 +20,7 @@ use tidegate_snapshot::{
     codec,
     described::Described,
     manifest::StateDescription,
-    segment::{Block, BlockSink, KeyedSegmentReader},
+    segment::{Block, BlockSink, BlockSource, KeyedSegmentReader},
     wire::decode_as,
 };
 use tidegate_types::{KeyGroup, KeyGroupRange, KeyHash, MaxParallelism, Timestamp};
@@ -115,17 +117,28 @@ impl Declaration {
     }
 }
 
-/// Keyed state to restore from: a segment of the snapshot, and which of its key groups to take.
-#[derive(Clone, Debug)]
+/// Keyed state to restore from: blocks of a snapshot, to be gone through once.
+#[derive(Clone)]
 pub struct RestoreSource<'a> {
-    /// The segment.
-    pub segment: KeyedSegmentReader,
-    /// The key groups to take from it.
-    pub groups: KeyGroupRange,
+    /// Where its blocks come from.
+    pub blocks: Arc<dyn BlockSource>,
     /// The states in it.
     pub states: &'a [StateDescription],
     /// The description of its keys' type.
     pub key_type: &'a str,
+}
+
+impl<'a> RestoreSource<'a> {
+    /// Some key groups of a segment that is in memory, with these states in it and keys of that type.
+    #[must_use]
+    pub fn of_segment(
+        segment: KeyedSegmentReader,
+        groups: KeyGroupRange,
+        states: &'a [StateDescription],
+        key_type: &'a str,
+    ) -> Self {
+        Self { blocks: Arc::new(segment.into_source(groups)), states, key_type }
+    }
 }
 
 /// In which form a state is in a snapshot.
@@ -184,7 +197,9 @@ pub(crate) fn restore_blocks(
             let value = place.map(|place| declared[place].check(description)).transpose()?;
             states.push(Stored { description, key: stored_key.clone(), value: value.flatten() });
         }
-        for block in source.segment.blocks_in(source.groups) {
+        let mut blocks = source.blocks.open();
+        while let Some(block) = blocks.next_block()? {
+            let block = block.as_block();
             let place = source.states.iter().position(|state| state.id == block.state);
             match place.map(|place| (places[place], &states[place])) {
                 Some((Some(target), stored)) => restore(target, &block, stored)?,

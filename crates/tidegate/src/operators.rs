@@ -10,16 +10,17 @@ pub(crate) mod stateless;
 pub mod timestamps;
 pub mod unkeyed;
 
+use std::sync::Arc;
+
 use tidegate_core::{OperatorSnapshot, RestoredState};
-use tidegate_snapshot::segment::KeyedSegmentReader;
 use tidegate_state::{KeyedSnapshot, RestoreSource};
 use tidegate_types::KeyGroupRange;
 use tracing::warn;
 
 use crate::Result;
 
-/// Opens the keyed segments of a snapshot and hands them to `restore`, which returns the names of
-/// states that the program has no more.
+/// Hands the keyed state of a snapshot to `restore`, which returns the names of states that the program
+/// has no more.
 fn restore_keyed(
     uid: &tidegate_types::OperatorUid,
     restored: &RestoredState,
@@ -27,12 +28,8 @@ fn restore_keyed(
         &[RestoreSource<'_>],
     ) -> std::result::Result<Vec<String>, tidegate_state::StateError>,
 ) -> Result<()> {
-    let source =
-        |keyed: &'_ tidegate_core::RestoredKeyed| KeyedSegmentReader::open(keyed.segment.clone());
-    let readers = restored.keyed.iter().map(source).collect::<std::result::Result<Vec<_>, _>>()?;
-    let sources = readers.into_iter().zip(&restored.keyed).map(|(segment, keyed)| RestoreSource {
-        segment,
-        groups: keyed.groups,
+    let sources = restored.keyed.iter().map(|keyed| RestoreSource {
+        blocks: Arc::clone(&keyed.blocks),
         states: &keyed.states,
         key_type: &keyed.key_type,
     });

@@ -48,7 +48,9 @@ impl Coordinator {
     /// INV-CONCLUDE: has an attempt that has just begun commit what the final savepoint holds.
     pub(super) fn conclude(&mut self, actions: &mut Vec<Action>) {
         let Some(Conclusion { checkpoint, .. }) = self.conclusion else { return };
-        if self.attempt.is_some() && self.phase != Phase::Cancelling {
+        // INV-BEGIN: of an attempt that is being restored it is said when that begins.
+        let may = !matches!(self.phase, Phase::Cancelling | Phase::Restoring(_));
+        if self.attempt.is_some() && may {
             self.phase = Phase::Committing { checkpoint, committed: BTreeSet::new() };
             // INV-DURABLE: there is a conclusion only of a snapshot that is complete.
             actions.push(Action::Send(Command::Completed { checkpoint }));

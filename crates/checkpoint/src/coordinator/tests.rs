@@ -40,8 +40,18 @@ impl Script {
         script
     }
 
+    /// From the start of an attempt until it begins, and what else there is to do then.
     fn start(&mut self, attempt: AttemptId) -> Vec<Action> {
-        self.step(Event::AttemptStarted { attempt, processes: 2 })
+        assert_eq!(self.step(Event::AttemptStarted { attempt, processes: 2 }), []);
+        assert_eq!(self.restored(attempt, 1), []);
+        let mut actions = self.restored(attempt, 0);
+        assert_eq!(actions.remove(0), Action::Send(Command::Begin));
+        actions
+    }
+
+    fn restored(&mut self, attempt: AttemptId, process: u32) -> Vec<Action> {
+        let report = Report::Restored { process: ProcessIndex(process) };
+        self.step(Event::Report { attempt, report })
     }
 
     fn step(&mut self, event: Event) -> Vec<Action> {
@@ -435,4 +445,40 @@ fn no_deadline_lies_in_the_past_once_periodic_checkpoints_have_ended() {
     script.report(Report::SubtaskEnded { process: ProcessIndex(0) });
     assert_eq!(triggered(&script.at(1000)), NONE);
     assert_eq!(script.coordinator.next_deadline(), None);
+}
+
+#[test]
+fn what_is_asked_for_while_subtasks_are_restored_waits_until_the_attempt_begins() {
+    let mut script = Script::new(config());
+    script.step(Event::AttemptEnded { reason: "it is over".into() });
+    let attempt = AttemptId(1);
+    assert_eq!(script.step(Event::AttemptStarted { attempt, processes: 2 }), []);
+    assert_eq!(script.request(1, Wish::Checkpoint), []);
+    // However long it takes, no checkpoint is due.
+    assert_eq!(script.coordinator.next_deadline(), None);
+    assert_eq!(script.at(100_000), []);
+    assert!(!script.coordinator.is_ending());
+    assert_eq!(script.restored(attempt, 0), []);
+    assert_eq!(script.restored(ATTEMPT, 1), [], "it is of an earlier attempt");
+    assert_eq!(script.restored(attempt, 0), [], "it has said so already");
+    let actions = script.restored(attempt, 1);
+    assert_eq!(actions[0], Action::Send(Command::Begin));
+    assert_eq!(triggered(&actions), [1]);
+    // The interval is counted from the beginning.
+    assert_eq!(script.coordinator.next_deadline(), Some(at(100_000 + 10_000)));
+}
+
+#[test]
+fn an_attempt_of_which_a_process_has_failed_does_not_begin() {
+    let mut script = Script::new(config());
+    script.step(Event::AttemptEnded { reason: "it is over".into() });
+    let attempt = AttemptId(1);
+    script.step(Event::AttemptStarted { attempt, processes: 2 });
+    let (kind, message) = (ErrorKind::Corrupt, "a block is damaged".to_owned());
+    let failure = Failure { kind, message, uid: None, subtask: None };
+    let report = Report::Failed { process: ProcessIndex(0), failure: failure.clone() };
+    let actions = script.step(Event::Report { attempt, report });
+    assert_eq!(actions, [Action::FailAttempt(failure)]);
+    assert_eq!(script.restored(attempt, 0), []);
+    assert_eq!(script.restored(attempt, 1), [], "INV-BEGUN");
 }

@@ -64,6 +64,7 @@ struct Attempt {
     uncommitted: BTreeSet<(CheckpointId, ProcessIndex)>,
     open_inputs: BTreeSet<ProcessIndex>,
     open: BTreeSet<ProcessIndex>,
+    has_begun: bool,
     may_close: bool,
     is_over: bool,
     /// A drain has failed: nothing that this attempt does may count any more.
@@ -169,6 +170,11 @@ impl Model {
         let attempt = self.next_attempt;
         self.next_attempt = attempt.next();
         self.step(Event::AttemptStarted { attempt, processes });
+        for process in (0..processes).map(ProcessIndex) {
+            assert!(!self.running().has_begun, "INV-BEGIN");
+            self.report(Report::Restored { process });
+        }
+        assert!(self.running().has_begun, "nobody is missing");
     }
 
     fn step(&mut self, event: Event) {
@@ -235,6 +241,7 @@ impl Model {
     fn on_trigger(&mut self, id: CheckpointId, kind: BarrierKind) {
         assert!(id > self.highest, "INV-GROW: {id} after {}", self.highest);
         assert_eq!(self.concluded, None, "INV-CONCLUDE: {id} is triggered");
+        assert!(self.running().has_begun, "INV-BEGIN: {id} is triggered");
         assert!(!self.running().gives_way, "{id} is triggered behind a final watermark");
         self.highest = id;
         let is_savepoint =
@@ -264,6 +271,7 @@ impl Model {
                     attempt.uncommitted.extend(processes.map(|process| (*checkpoint, process)));
                 }
             }
+            Command::Begin => self.running().has_begun = true,
             Command::Finish => self.running().may_close = true,
             Command::Cancel => {
                 self.running().is_cancelled = true;
@@ -386,6 +394,7 @@ impl Model {
         let reports = [
             ack(checkpoint, process),
             decline(checkpoint, process),
+            Report::Restored { process },
             Report::InputsEnded { process },
             Report::Committed { checkpoint, process },
             Report::Closed { process },

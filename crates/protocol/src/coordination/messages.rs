@@ -228,6 +228,7 @@ impl From<wire::SnapshotFigures> for SnapshotFigures {
 impl From<Command> for wire::Command {
     fn from(command: Command) -> Self {
         let command = match command {
+            Command::Begin => command::Command::Begin(wire::Begin {}),
             Command::Trigger { barrier, target, form } => {
                 let barrier = Some(barrier.into());
                 command::Command::Trigger(wire::Trigger {
@@ -258,6 +259,7 @@ impl TryFrom<wire::Command> for Command {
 
     fn try_from(wire: wire::Command) -> Result<Self, Self::Error> {
         Ok(match required("Command", "command", wire.command)? {
+            command::Command::Begin(wire::Begin {}) => Self::Begin,
             command::Command::Trigger(wire::Trigger { barrier, target, canonical }) => {
                 let form = if canonical { SnapshotForm::Canonical } else { SnapshotForm::Native };
                 let barrier = required("Trigger", "barrier", barrier)?.try_into()?;

@@ -16,6 +16,9 @@ impl From<Report> for wire::Report {
     fn from(from: Report) -> Self {
         use report::Report as Wire;
         let report = match from {
+            Report::Restored { process } => {
+                Wire::Restored(wire::Restored { process: process.get() })
+            }
             Report::Acknowledged(ack) => Wire::Acknowledged(ack.into()),
             Report::Declined { checkpoint, process, reason } => Wire::Declined(wire::Declined {
                 checkpoint: checkpoint.get(),
@@ -47,6 +50,7 @@ impl TryFrom<wire::Report> for Report {
     fn try_from(wire: wire::Report) -> Result<Self, Self::Error> {
         use report::Report as Wire;
         Ok(match required("Report", "report", wire.report)? {
+            Wire::Restored(restored) => Self::Restored { process: ProcessIndex(restored.process) },
             Wire::Acknowledged(ack) => Self::Acknowledged(ack.try_into()?),
             Wire::Declined(wire::Declined { checkpoint, process, reason }) => Self::Declined {
                 checkpoint: CheckpointId(checkpoint),

@@ -179,7 +179,7 @@ pub struct Progress {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Command {
-    #[prost(oneof = "command::Command", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "command::Command", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub command: ::core::option::Option<command::Command>,
 }
 /// Nested message and enum types in `Command`.
@@ -198,8 +198,13 @@ pub mod command {
         Cancel(super::Cancel),
         #[prost(message, tag = "6")]
         SavepointCompleted(super::SavepointCompleted),
+        #[prost(message, tag = "7")]
+        Begin(super::Begin),
     }
 }
+/// All subtasks of all processes have what they take over: records may flow.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Begin {}
 /// Take a snapshot.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Trigger {
@@ -245,7 +250,7 @@ pub struct Barrier {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Report {
-    #[prost(oneof = "report::Report", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "report::Report", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub report: ::core::option::Option<report::Report>,
 }
 /// Nested message and enum types in `Report`.
@@ -266,7 +271,15 @@ pub mod report {
         Closed(super::Closed),
         #[prost(message, tag = "7")]
         Failed(super::Failed),
+        #[prost(message, tag = "8")]
+        Restored(super::Restored),
     }
+}
+/// All its subtasks have what they take over, and wait to begin.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Restored {
+    #[prost(uint32, tag = "1")]
+    pub process: u32,
 }
 /// It can't take part in the snapshot.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -20,7 +20,7 @@ use tidegate_types::{Barrier, CheckpointId, ErrorKind, OperatorUid, error::chain
 use tracing::{debug, warn};
 
 use super::{Attempt, AttemptEnd, JobMaster, UnderWay, Written};
-use crate::ticket::Ticket;
+use crate::{api::JobStatus, ticket::Ticket};
 
 impl JobMaster {
     /// Carries out actions, in order; `attempt` is there while one runs.
@@ -44,6 +44,9 @@ impl JobMaster {
             }
             Action::Send(command) => {
                 let is_cancel = command == Command::Cancel;
+                if command == Command::Begin {
+                    self.set_status(JobStatus::Running);
+                }
                 send(attempt, &command);
                 if is_cancel && let Some(attempt) = attempt {
                     attempt.end.get_or_insert(AttemptEnd::Canceled);

@@ -9,7 +9,7 @@ use crate::{api::JobError, prepare::RestorePoint, stats::Location};
 
 /// Starts a job's attempts, one after the other.
 pub trait Attempts: Send + 'static {
-    /// Looks through the snapshot that the first attempt is to be restored from, so that what is
+    /// Gets ready what the first attempt takes over, as far as that is done here, so that what is
     /// wrong with it is said before the job starts.
     fn check<'a>(&'a mut self, point: &'a RestorePoint) -> BoxFuture<'a, Result<(), JobError>>;
 

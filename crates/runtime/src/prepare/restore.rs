@@ -1,18 +1,33 @@
 //! What an attempt takes over from a snapshot, and whether that fits the program.
 
-use std::ops::Range;
+use std::{
+    collections::BTreeSet,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use tidegate_canonical::convert::{Wanted, native_view, to_native};
+use bytes::Bytes;
+use tidegate_canonical::{
+    CanonicalError,
+    convert::{Files, Wanted, native_view, tables_to_native},
+};
 use tidegate_checkpoint::restore::{PlannedOperator, Program, RestorePlan, plan_restore};
-use tidegate_snapshot::{SnapshotError, manifest::Manifest, store::SnapshotLocation};
-use tidegate_types::{CheckpointId, ErrorKind, MaxParallelism, Parallelism};
+use tidegate_snapshot::{
+    SnapshotError,
+    manifest::{Manifest, SnapshotForm},
+    store::SnapshotLocation,
+};
+use tidegate_types::{CheckpointId, ErrorKind, MaxParallelism, OperatorUid, Parallelism};
 use tracing::warn;
 
 use crate::{
     api::{JobError, JobSettings},
     describe::JobPlan,
     fit,
-    restore::RestoredJob,
+    restore::{RestoredJob, Snapshot},
 };
 
 /// What an attempt takes over: a snapshot that fits the program, or nothing.
@@ -56,6 +71,25 @@ fn gone(location: &SnapshotLocation, error: SnapshotError) -> JobError {
     }
 }
 
+/// Looks whether every file of a snapshot is there and as long as it was; if `verify`, reads all of
+/// them and compares their checksums.
+///
+/// # Errors
+///
+/// The first file that is not what was written, or that the store does not answer.
+pub(crate) async fn check_files(
+    location: &SnapshotLocation,
+    manifest: &Manifest,
+    verify: bool,
+) -> Result<(), JobError> {
+    let checked = if verify {
+        location.verify(manifest).await
+    } else {
+        location.check_lengths(manifest).await
+    };
+    Ok(checked?)
+}
+
 /// Plans who takes over what of a snapshot; says once, with `warn`, what is left behind.
 ///
 /// # Errors
@@ -91,29 +125,100 @@ pub(crate) fn plan_for(
     Ok((RestorePoint { max_parallelism: restore.max_parallelism, from }, restore))
 }
 
-/// Reads a snapshot whole and checks it; of one in canonical form what is for `subtasks`, of so many,
-/// is brought into the native one.
+/// What of a snapshot is taken over.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Share {
+    /// Of how many subtasks which ones take part; without it all.
+    pub(crate) subtasks: Option<(Parallelism, Range<u32>)>,
+    /// The operators that go without their keyed state.
+    pub(crate) without_keyed: BTreeSet<OperatorUid>,
+}
+
+/// Gets ready what is taken over of a snapshot. Operator state is read, and of one in canonical form
+/// the keyed state as well, which is brought into the native one.
 ///
 /// # Errors
 ///
-/// When it is damaged, or does not fit the program.
+/// When that is damaged, or the snapshot does not fit the program.
 pub(crate) async fn read(
     location: &SnapshotLocation,
     settings: &JobSettings,
     plan: &JobPlan,
-    subtasks: Option<(Parallelism, Range<u32>)>,
+    share: Share,
 ) -> Result<RestoredJob, JobError> {
+    let Share { subtasks, without_keyed } = share;
     let manifest = location.load().await.map_err(|error| gone(location, error))?;
     plan_for(location, &manifest, settings, plan, false)?;
-    let rekeyed = fit::check(&manifest, plan, true)?;
-    let loaded = location.read_all(&manifest).await?;
-    let wanted = Wanted { max_parallelism: settings.max_parallelism, subtasks, rekeyed };
-    let converted = tokio::task::spawn_blocking(move || to_native(&manifest, loaded, &wanted));
+    let own = subtasks.as_ref().map(|(_, own)| own.clone());
+    let own = own.unwrap_or(0..settings.parallelism.get());
+    let snapshot = match manifest.form {
+        SnapshotForm::Native => Snapshot::Stored(location.clone(), manifest),
+        SnapshotForm::Canonical => {
+            let rekeyed = fit::check(&manifest, plan, true)?;
+            let max_parallelism = settings.max_parallelism;
+            let without_keyed = without_keyed.clone();
+            let wanted = Wanted { max_parallelism, subtasks, rekeyed, without_keyed };
+            native_of(location.clone(), manifest, wanted).await?
+        }
+    };
+    let (_, mut restore) = plan_for(location, snapshot.manifest(), settings, plan, false)?;
+    for uid in &without_keyed {
+        let operator = restore.operators.get_mut(uid).into_iter();
+        operator.flat_map(|operator| &mut operator.subtasks).for_each(|part| part.keyed.clear());
+    }
+    Ok(RestoredJob::new(snapshot, &restore, own).await?)
+}
+
+/// What is wanted of a snapshot in canonical form, in the native one. Dropping the future ends it, but
+/// for the files that are being converted.
+async fn native_of(
+    location: SnapshotLocation,
+    manifest: Manifest,
+    wanted: Wanted,
+) -> Result<Snapshot, JobError> {
+    let given_up = Arc::new(AtomicBool::new(false));
+    let _on_drop = GiveUp(Arc::clone(&given_up));
+    let tokio = tokio::runtime::Handle::current();
+    let converted = tokio::task::spawn_blocking(move || {
+        let name = location.to_string();
+        let files = StoredFiles { location, manifest: &manifest, tokio, given_up };
+        tables_to_native(&manifest, &name, &files, &wanted)
+    });
     let converted = converted.await.map_err(|error| {
         JobError::new(ErrorKind::Internal, format!("reading the snapshot panicked: {error}"))
     })?;
-    let (manifest, loaded) =
-        converted.map_err(|error| JobError::caused_by(ErrorKind::Corrupt, &error))?;
-    let (_, restore) = plan_for(location, &manifest, settings, plan, false)?;
-    Ok(RestoredJob::new(manifest.checkpoint, restore, loaded))
+    let (manifest, loaded) = converted.map_err(|error| {
+        let kind = match &error {
+            CanonicalError::Snapshot(error) => error.kind(),
+            _ => ErrorKind::Corrupt,
+        };
+        JobError::caused_by(kind, &error)
+    })?;
+    Ok(Snapshot::Loaded(loaded, manifest))
+}
+
+/// Says so when nobody waits any more.
+struct GiveUp(Arc<AtomicBool>);
+
+impl Drop for GiveUp {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The files of a snapshot, for threads that are none of Tokio's.
+struct StoredFiles<'a> {
+    location: SnapshotLocation,
+    manifest: &'a Manifest,
+    tokio: tokio::runtime::Handle,
+    given_up: Arc<AtomicBool>,
+}
+
+impl Files for StoredFiles<'_> {
+    fn file(&self, path: &str) -> Result<Bytes, SnapshotError> {
+        if self.given_up.load(Ordering::Relaxed) {
+            return Err(SnapshotError::GivenUp);
+        }
+        self.tokio.block_on(self.location.read_file(self.manifest, path))
+    }
 }

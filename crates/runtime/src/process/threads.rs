@@ -28,6 +28,7 @@ use timely::{
 use super::network::Network;
 use crate::{
     graph::TaskId,
+    restore::RestoredJob,
     task::{TaskError, TaskReport, meter::WorkerCounters},
     worker::{self, WorkerSeat, WorkerSpec},
 };
@@ -59,7 +60,9 @@ struct WorkerLink {
 /// The worker threads of one process.
 pub(crate) struct Workers {
     links: Vec<WorkerLink>,
+    begin: Arc<AtomicBool>,
     close: Arc<AtomicBool>,
+    restored: RestoredJob,
     thread: Option<JoinHandle<()>>,
     pub(crate) counters: Vec<Arc<WorkerCounters>>,
 }
@@ -90,9 +93,17 @@ impl Workers {
         }
     }
 
+    /// Lets every worker step.
+    pub(crate) fn begin(&mut self) {
+        self.begin.store(true, Ordering::Release);
+        self.wake();
+    }
+
     /// Has every worker drop its dataflow, and waits for the threads' end.
     pub(crate) async fn close(&mut self) {
         self.close.store(true, Ordering::Release);
+        // Those that are still restoring wait for what is being fetched.
+        self.restored.give_up();
         self.wake();
         if let Some(thread) = self.thread.take() {
             // A panic in there has been reported by who panicked.
@@ -104,7 +115,8 @@ impl Workers {
 /// Starts the threads. In a cluster this waits for the other processes, on a thread of its own.
 pub(crate) fn start_workers(spec: WorkersSpec) -> Workers {
     let WorkersSpec { worker, count, tasks, network } = spec;
-    let close = Arc::clone(&worker.close);
+    let (begin, close) = (Arc::clone(&worker.begin), Arc::clone(&worker.close));
+    let restored = worker.restored.clone();
     let (mut links, mut seats, mut counters) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..count {
         let (commands, receiver) = mpsc::channel();
@@ -118,7 +130,7 @@ pub(crate) fn start_workers(spec: WorkersSpec) -> Workers {
         .name("tidegate-attempt".to_owned())
         .spawn(move || run_threads(worker, seats, network))
         .expect("the system can start a thread");
-    Workers { links, close, thread: Some(thread), counters }
+    Workers { links, begin, close, restored, thread: Some(thread), counters }
 }
 
 fn run_threads(spec: WorkerSpec, seats: Vec<Option<WorkerSeat>>, network: Option<Network>) {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use tidegate_checkpoint::{
     CompletedSnapshot, Coordinator, RestartStrategy,
+    beginning::Event as Beginning,
     coordinator::{EndStatus, RequestId},
     protocol::Failure,
     restore::{PlannedOperator, Program, RestorePlan, plan_restore},
@@ -15,7 +16,7 @@ use tidegate_types::{
 
 use super::{Run, Start, Work, World};
 use crate::{
-    process::{Process, TaskId, UIDS},
+    process::{Process, UIDS},
     scenario::one_of,
     store::{Loaded, Transaction},
     task::{Operator, Restored, Source, Task},
@@ -186,8 +187,8 @@ impl World {
         let run = self.restore(attempt, parallelism, processes, loaded.as_ref(), concludes);
         let Some((run, restored)) = self.demand_ok(run) else { return };
         self.run = Some(run);
-        self.set_going(parallelism, concludes, restored);
         self.manager_started(attempt, processes);
+        self.set_going(parallelism, restored);
     }
 
     /// Builds the processes and tasks of a run; tells which transactions the snapshot holds.
@@ -224,13 +225,25 @@ impl World {
             let workers =
                 parallelism.subtasks().filter(|subtask| subtask.get() % processes == index);
             let (index, threshold) = (ProcessIndex(index), self.scenario.inline_threshold);
-            Process::new(index, workers.count() * UIDS.len(), id, max_parallelism, threshold)
+            Process::new(index, workers.collect(), id, max_parallelism, threshold)
         };
         let processes = (0..processes).map(process).collect();
         let transactions = restored(2, 0).map(|restored| restored.items()).transpose()?;
         let (channels, mail, encoders) = Default::default();
-        let run =
-            Run { id, attempt, parallelism, processes, sources, tasks, channels, mail, encoders };
+        let restored = BTreeSet::new();
+        let run = Run {
+            id,
+            attempt,
+            parallelism,
+            concludes,
+            processes,
+            restored,
+            sources,
+            tasks,
+            channels,
+            mail,
+            encoders,
+        };
         Ok((run, transactions.unwrap_or_default()))
     }
 
@@ -255,13 +268,14 @@ impl World {
         }
     }
 
-    fn set_going(&mut self, parallelism: Parallelism, held: bool, restored: Vec<Transaction>) {
-        for subtask in parallelism.subtasks().filter(|_| !held) {
-            let micros = self.schedule.latency(&self.scenario.network);
-            self.later(micros, Work::Poll(TaskId { operator: 0, subtask }));
+    /// Has workers take over what is theirs; what the snapshot holds for the sink its first subtask
+    /// wants to commit.
+    fn set_going(&mut self, parallelism: Parallelism, restored: Vec<Transaction>) {
+        self.begin(0, Beginning::Duty(restored));
+        for subtask in parallelism.subtasks() {
+            let micros = self.schedule.latency(&self.scenario.store);
+            self.later(micros, Work::Restored(subtask));
         }
-        let micros = self.schedule.latency(&self.scenario.store);
-        self.later(micros, Work::CommitRestored(restored));
     }
 
     /// The manager dies. What it was writing or deleting has happened, or never will.

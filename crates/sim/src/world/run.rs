@@ -1,9 +1,13 @@
 //! One run of the job: the processes of an attempt, and their tasks.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use rand::RngExt;
 use tidegate_checkpoint::{
+    beginning,
     gathering::Target,
     protocol::{Command, Failure, Report},
     task::TaskCommand,
@@ -31,7 +35,11 @@ pub(crate) struct Run {
     pub(crate) id: u64,
     pub(crate) attempt: AttemptId,
     pub(crate) parallelism: Parallelism,
+    /// Whether its sources hold still.
+    pub(crate) concludes: bool,
     pub(crate) processes: Vec<Process>,
+    /// The workers that have what their subtasks take over.
+    pub(crate) restored: BTreeSet<SubtaskIndex>,
     pub(crate) sources: Vec<Source>,
     /// The sums, and then the sinks.
     pub(crate) tasks: Vec<Task>,
@@ -80,12 +88,19 @@ impl World {
             | Work::Encoded(task, ..)
             | Work::Commit { task, .. } => self.running().process_of(*task),
             Work::Command { process, .. } | Work::FileIsWritten { process, .. } => *process,
+            Work::Restored(subtask) => subtask.get() as usize % self.running().processes.len(),
             Work::CommitRestored(_) | Work::AbortOthers => 0,
         };
         if !self.running().processes[process].is_alive {
             return;
         }
+        if let Work::Packet { .. } = &work
+            && !self.running().processes[process].has_begun
+        {
+            return self.running().processes[process].waiting.push(work);
+        }
         match work {
+            Work::Restored(subtask) => self.on_restored(process, subtask),
             Work::Poll(task) => self.poll(task),
             Work::Command { process, command } => self.on_command(process, command),
             Work::Told(task, command) => self.on_told(task, command),
@@ -103,6 +118,46 @@ impl World {
             Work::CommitRestored(transactions) => self.on_commit_restored(&transactions),
             Work::AbortOthers => self.on_abort_others(),
         }
+    }
+
+    /// A worker has read what its subtasks take over, or could not.
+    fn on_restored(&mut self, process: usize, subtask: SubtaskIndex) {
+        if self.schedule.fate() == Fate::Success {
+            self.running().restored.insert(subtask);
+            self.begin(process, beginning::Event::Restored(subtask));
+        } else {
+            self.fail(process, "what a subtask takes over can't be read");
+        }
+    }
+
+    /// Tells a process of something that has to do with the beginning, and does what it wants done.
+    pub(super) fn begin(&mut self, process: usize, event: beginning::Event<Vec<Transaction>>) {
+        for action in self.running().processes[process].beginning.step(event) {
+            match action {
+                beginning::Action::Report(report) => self.report(process, report),
+                beginning::Action::Begin => self.on_begun(process),
+                beginning::Action::Run(transactions) => {
+                    let micros = self.schedule.latency(&self.scenario.store);
+                    self.later(micros, Work::CommitRestored(transactions));
+                }
+            }
+        }
+    }
+
+    fn on_begun(&mut self, process: usize) {
+        let run = self.running();
+        let missing = run.parallelism.subtasks().find(|subtask| !run.restored.contains(subtask));
+        let is_held = run.concludes;
+        let sources = run.tasks_of(process).into_iter().filter(|task| task.operator == SOURCE);
+        let sources = sources.collect::<Vec<_>>();
+        run.processes[process].has_begun = true;
+        let waiting = std::mem::take(&mut run.processes[process].waiting);
+        self.demand(missing.is_none(), || format!("INV-BEGIN: subtask {missing:?} restores yet"));
+        for task in sources.into_iter().filter(|_| !is_held) {
+            let micros = self.schedule.latency(&self.scenario.network);
+            self.later(micros, Work::Poll(task));
+        }
+        waiting.into_iter().for_each(|work| self.on_work(work));
     }
 
     fn poll(&mut self, task: TaskId) {
@@ -210,6 +265,7 @@ impl World {
 
     fn on_command(&mut self, process: usize, command: Command) {
         let event = match command {
+            Command::Begin => return self.begin(process, beginning::Event::Begin),
             Command::Trigger { barrier, target, form } => {
                 Event::Triggered { barrier, target: Target { folder: target, form } }
             }

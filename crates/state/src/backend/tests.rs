@@ -41,12 +41,9 @@ impl Saved {
     }
 
     fn source(&self, groups: KeyGroupRange) -> RestoreSource<'_> {
-        RestoreSource {
-            segment: KeyedSegmentReader::open(self.segment.clone()).expect("just written"),
-            groups: self.groups.intersection(&groups),
-            states: &self.states,
-            key_type: &self.key_type,
-        }
+        let segment = KeyedSegmentReader::open(self.segment.clone()).expect("just written");
+        let groups = self.groups.intersection(&groups);
+        RestoreSource::of_segment(segment, groups, &self.states, &self.key_type)
     }
 }
 

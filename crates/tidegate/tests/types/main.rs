@@ -168,7 +168,7 @@ fn hand_over<K: Key>(before: &mut KeyedBackend<K>, after: &mut KeyedBackend<K>) 
     snapshot.encode(&mut writer).expect("it is encoded");
     let segment = KeyedSegmentReader::open(writer.finish().into()).expect("just written");
     let key_type = before.key_type();
-    let source = RestoreSource { segment, groups, states: &states, key_type };
+    let source = RestoreSource::of_segment(segment, groups, &states, key_type);
     assert_eq!(after.restore(&[source]).expect("it is restored"), Vec::<String>::new());
 }
 

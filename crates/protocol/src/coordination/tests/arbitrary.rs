@@ -54,6 +54,7 @@ fn form() -> impl Strategy<Value = SnapshotForm> {
 
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
+        Just(Command::Begin),
         (checkpoint(), barrier_kind(), text(), form()).prop_map(
             |(checkpoint, kind, target, form)| {
                 Command::Trigger { barrier: Barrier { checkpoint, kind }, target, form }
@@ -173,6 +174,7 @@ fn ack() -> impl Strategy<Value = ProcessAck> {
 
 fn report() -> impl Strategy<Value = Report> {
     prop_oneof![
+        1 => process().prop_map(|process| Report::Restored { process }),
         4 => ack().prop_map(Report::Acknowledged),
         1 => (checkpoint(), process(), text()).prop_map(|(checkpoint, process, reason)| {
             Report::Declined { checkpoint, process, reason }

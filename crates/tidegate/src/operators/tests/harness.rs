@@ -7,7 +7,7 @@ use tidegate_core::{
     Progress, RestoredKeyed, RestoredState, batch::typed, selector::KeySelector,
     user_code::Telling,
 };
-use tidegate_snapshot::segment::KeyedSegmentWriter;
+use tidegate_snapshot::segment::{KeyedSegmentReader, KeyedSegmentWriter};
 use tidegate_types::{
     AttemptId, Barrier, BarrierKind, CheckpointId, EventTime, JobId, KeyGroupRange, MaxParallelism,
     Parallelism, SubtaskIndex, Superseded, time::ManualClock,
@@ -132,9 +132,9 @@ pub(super) fn restored(
     let keyed = keyed.map(|(range, keyed)| {
         let mut writer = KeyedSegmentWriter::new(range);
         keyed.encode(&mut writer).expect("encodes");
+        let segment = KeyedSegmentReader::open(writer.finish().into()).expect("just written");
         RestoredKeyed {
-            segment: writer.finish().into(),
-            groups: groups(range),
+            blocks: Arc::new(segment.into_source(groups(range))),
             states: states.into(),
             key_type: key_type.expect("keyed state has a key type"),
         }

@@ -8,6 +8,7 @@
 //! | `savepoint` | savepoints of both forms: seconds, bytes, restore, the rate of the job meanwhile, its memory |
 //! | `timers` | many timers on one key against one each on many, and a checkpoint of them |
 //! | `wide` | six keyed stages at a parallelism far above the number of cores: checkpoints, and what silence costs |
+//! | `restore` | what each of several processes reads of a snapshot, and what that takes of memory |
 //! | `failover` | from the SIGKILL of a job's process to the first record that is processed again |
 //!
 //! Figures that were taken, with the machine and the date, lie in `bench/`.
@@ -19,6 +20,7 @@ mod keyed_sum;
 mod on_timely;
 mod recovery;
 mod report;
+mod restore;
 mod savepoint;
 mod timers;
 mod wide;
@@ -44,10 +46,14 @@ fn main() -> Result<ExitCode> {
         "savepoint-restore" => savepoint::restore(&arguments),
         "timers" => timers::run(&arguments),
         "wide" => wide::run(&arguments),
+        "restore" => restore::run(&arguments),
+        "restore-fill" => restore::run_fill(&arguments),
+        "restore-child" => restore::run_child(&arguments),
         "failover" => failover::run(&arguments),
         "failover-job" => return failover::run_job(&arguments),
         _ => bail!(
-            "expected a scenario: keyed-sum, recovery, backpressure, savepoint, timers, wide or failover"
+            "expected a scenario: keyed-sum, recovery, backpressure, savepoint, timers, wide, restore or \
+             failover"
         ),
     };
     done.map(|()| ExitCode::SUCCESS)

@@ -71,7 +71,7 @@ fn parts(side: &str, records: u64, keys: u64, processes: usize) -> Result<f64> {
     seconds.context("the first process tells how long it took")
 }
 
-fn free_addresses(count: usize) -> Result<Vec<String>> {
+pub(crate) fn free_addresses(count: usize) -> Result<Vec<String>> {
     let listen = |_| TcpListener::bind("127.0.0.1:0");
     let listeners = (0..count).map(listen).collect::<std::io::Result<Vec<_>>>()?;
     let address = |listener: TcpListener| Ok(listener.local_addr()?.to_string());

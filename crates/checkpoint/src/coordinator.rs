@@ -20,7 +20,7 @@
 //!
 //! Those of the crate. Where each is upheld: INV-GROW in `trigger`, INV-DURABLE in `on_durable` and
 //! `conclusion` (the only places that make `Completed`), INV-REACH and INV-SWEEP in `retention`,
-//! INV-FENCE in `on_report`, INV-BEGIN in `on_restored` and INV-BEGUN in `on_failed` (see
+//! INV-FENCE in `on_report`, INV-BEGIN and INV-BEGUN in `restoring` (see
 //! [`beginning`](crate::beginning)), INV-ASIDE in `retention` and `on_durable`, INV-CONCLUDE in `conclusion`.
 //!
 //! # Failure
@@ -34,6 +34,7 @@ mod conclusion;
 mod config;
 mod event;
 mod pending;
+mod restoring;
 mod retention;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -54,7 +55,7 @@ use self::{
 };
 use crate::{
     beginning::Roll,
-    protocol::{Command, Failure, Report},
+    protocol::{Command, Report},
 };
 
 /// Where the running attempt stands.
@@ -247,25 +248,6 @@ impl Coordinator {
         self.failures_in_a_row = 0;
         (self.next_periodic, self.next_final) = (None, None);
         self.latest_end = None;
-    }
-
-    /// INV-BEGIN
-    fn on_restored(&mut self, process: ProcessIndex, now: Monotonic, actions: &mut Vec<Action>) {
-        let Phase::Restoring(roll) = &mut self.phase else { return };
-        if roll.ready(&process) {
-            self.phase = Phase::Running;
-            self.next_periodic = self.config.interval.map(|interval| now + interval);
-            actions.push(Action::Send(Command::Begin));
-            self.conclude(actions);
-        }
-    }
-
-    fn on_failed(&mut self, failure: Failure, actions: &mut Vec<Action>) {
-        // INV-BEGUN
-        if let Phase::Restoring(_) = self.phase {
-            self.phase = Phase::GivingWay;
-        }
-        actions.push(Action::FailAttempt(failure));
     }
 
     fn on_attempt_ended(&mut self, reason: &str, actions: &mut Vec<Action>) {

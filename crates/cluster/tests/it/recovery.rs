@@ -7,6 +7,7 @@ use std::{
 
 use tidegate_cluster::dispatcher::{Submission, SubmitError};
 use tidegate_runtime::JobStatus;
+use tidegate_snapshot::manifest::{Manifest, SegmentLocation};
 use tidegate_testing::{
     folders::{checkpoints, entries, forge_later, is_complete, unfinished},
     process::{flights, stuck},
@@ -25,7 +26,9 @@ async fn wait_until_recovered(cluster: &Cluster, id: JobId) {
 /// Starts a job that takes a checkpoint now, and none by itself; tells where that lies.
 async fn submit_with_checkpoint(cluster: &Cluster, site: &Site) -> (JobId, String) {
     let rarely = ("execution.checkpointing.interval", "1 h");
-    let id = cluster.submit(flights(), &site.arguments(&[SLOW]), &[rarely, SOON]).await;
+    let in_files = ("execution.checkpointing.data-inline-threshold", "0");
+    let options = [rarely, SOON, in_files];
+    let id = cluster.submit(flights(), &site.arguments(&[SLOW]), &options).await;
     let handle = cluster.dispatcher.handle(id).expect("it runs");
     (id, handle.checkpoint().await.expect("it is taken"))
 }
@@ -134,6 +137,39 @@ async fn a_job_whose_checkpoint_was_damaged_stays_listed_and_says_what_leads_on(
     let says = [checkpoint.as_str(), "would be written again", "--from-savepoint"];
     assert!(says.iter().all(|part| message.contains(part)), "{message}");
     assert!(metadata.is_file(), "somebody may want to mend it");
+}
+
+/// Changes a bit of a block of keyed state.
+fn alter_block(checkpoint: &str) {
+    let folder = Path::new(checkpoint);
+    let json = fs::read(folder.join("_metadata")).expect("it is there");
+    let manifest = Manifest::parse(&json, checkpoint).expect("it is whole");
+    let subtasks = manifest.operators.values().flat_map(|operator| &operator.subtasks);
+    let segments =
+        subtasks.filter_map(|subtask| subtask.keyed.as_ref()).map(|keyed| &keyed.segment);
+    let longest = segments.max_by_key(|segment| segment.length).expect("it has keyed state");
+    let SegmentLocation::File { path, offset } = &longest.location else {
+        panic!("all state is in files");
+    };
+    let mut bytes = fs::read(folder.join(path)).expect("it is there");
+    // Its first block is behind eight bytes that say what it is.
+    bytes[*offset as usize + 8] ^= 1;
+    fs::write(folder.join(path), bytes).expect("it can be written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_of_whose_checkpoint_a_block_was_damaged_says_which_and_what_leads_on() {
+    let site = Site::new();
+    let mut cluster = Cluster::start(site.path(), &[1]).await;
+    let (id, checkpoint) = submit_with_checkpoint(&cluster, &site).await;
+    cluster.kill_jobmanager();
+    alter_block(&checkpoint);
+    cluster.restart_jobmanager().await;
+    wait_until_recovered(&cluster, id).await;
+    let view = cluster.wait_for_status(id, JobStatus::Failed).await;
+    let message = &view.stats.failures.last().expect("it has failed").message;
+    let says = [&checkpoint, "the block of the state", "key group", "--from-savepoint"];
+    assert!(says.iter().all(|part| message.contains(part)), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

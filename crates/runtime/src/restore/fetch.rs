@@ -15,7 +15,7 @@
 //!
 //! # Invariants
 //!
-//! - INV-ROOM-FOR: of what is being restored a process has no more than [`ROOM`] bytes in memory that
+//! - INV-AHEAD: of what is being restored a process has no more than [`ROOM`] bytes in memory that
 //!   are not in a table yet, but for single blocks that are longer and for segments of version 1.
 //! - Who has room waits for the store alone, and who waits for room does so behind somebody whose
 //!   worker is taking blocks in: requests get it in their order, in each stream and over all of them.

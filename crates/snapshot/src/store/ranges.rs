@@ -175,12 +175,17 @@ impl Part {
     }
 
     async fn read_whole(&self) -> Result<Bytes, SnapshotError> {
-        let length = self.segment.length;
-        let bytes = self.read(0..length).await?;
-        let (found, expected) = (crc32c::crc32c(&bytes), self.segment.crc32c);
+        let bytes = self.read(0..self.segment.length).await?;
+        self.check(&bytes).map(|()| bytes)
+    }
+
+    /// Checks all of the segment's bytes.
+    fn check(&self, bytes: &[u8]) -> Result<(), SnapshotError> {
+        let (found, expected) = (crc32c::crc32c(bytes), self.segment.crc32c);
         if found == expected {
-            return Ok(bytes);
+            return Ok(());
         }
+        let length = self.segment.length;
         let path = format!("{}, {length} bytes at {}", self.shown(), self.offset());
         Err(SnapshotError::Checksum { path, expected, found })
     }
@@ -290,9 +295,21 @@ impl StoredSegment {
     }
 
     async fn open_whole(&self) -> Result<Opened, SnapshotError> {
-        let bytes = self.part.read_whole().await?;
+        let bytes = self.part.read(0..self.part.segment.length).await?;
+        if let Err(error) = self.part.check(&bytes) {
+            return Err(self.damaged_block(&bytes).unwrap_or(error));
+        }
         let reader = KeyedSegmentReader::open(bytes);
         reader.map(Opened::InMemory).map_err(|error| self.part.located(error))
+    }
+
+    /// Which block it is, of a segment that is not what was written, if that can be told.
+    fn damaged_block(&self, bytes: &Bytes) -> Option<SnapshotError> {
+        let reader = KeyedSegmentReader::open(bytes.clone()).ok()?;
+        let blocks = reader.index().blocks_in(reader.groups()).iter();
+        blocks
+            .map(|place| self.check_block(place, &reader.block(place).bytes))
+            .find_map(Result::err)
     }
 
     fn check_block(&self, place: &BlockPlace, bytes: &[u8]) -> Result<(), SnapshotError> {

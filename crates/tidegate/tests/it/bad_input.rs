@@ -66,7 +66,8 @@ fn refused_as(
     damage(&savepoint);
     let from = savepoint.folder.display().to_string();
     let results = Collector::default();
-    let started = start(folder.path(), &["--from-savepoint", &from], None, &results);
+    let options = ["--from-savepoint", &from, "--verify"];
+    let started = start(folder.path(), &options, None, &results);
     let error = started.err().expect("it is damaged");
     assert!(results.is_empty(), "the job has started");
     let message = error.to_string().replace(&file(&savepoint).display().to_string(), "FILE");

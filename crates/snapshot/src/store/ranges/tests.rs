@@ -172,6 +172,14 @@ async fn a_segment_in_the_manifest_is_read_from_there() {
 }
 
 #[tokio::test]
+async fn a_damaged_block_of_a_segment_that_is_read_whole_is_named_too() {
+    let stored = stored("small", segment(10)).await;
+    stored.alter(|bytes| bytes[BEFORE + 8] ^= 1).await;
+    let error = blocks(&stored.open(), ALL, 1 << 20).await.expect_err("a bit is another one");
+    assert!(matches!(error, SnapshotError::Block { group: KeyGroup(0), .. }), "{error}");
+}
+
+#[tokio::test]
 async fn a_damaged_block_is_named_and_others_are_none_the_worse() {
     let whole = segment(8 << 10);
     let stored = stored("damaged", whole.clone()).await;

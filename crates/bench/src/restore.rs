@@ -57,7 +57,7 @@ struct Looked {
     restore_seconds: f64,
 }
 
-/// Keeps numbers that do not become shorter when they are written.
+/// Keeps numbers that are as long when they are written, about.
 struct Mixed;
 
 impl AggregateFunction<Record> for Mixed {
@@ -70,7 +70,7 @@ impl AggregateFunction<Record> for Mixed {
 
     fn add(&self, numbers: &mut Self::Acc, (key, _): Record) -> tidegate::Result<()> {
         for (number, factor) in numbers.iter_mut().zip(1..) {
-            *number ^= key.wrapping_mul(factor).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 8;
+            *number ^= key.wrapping_add(factor).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         }
         Ok(())
     }
@@ -103,7 +103,7 @@ fn build(env: &Env, keys: u64, seen: impl Fn() + Clone + Send + Sync + 'static) 
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let keys = arguments.get("keys", 3_500_000_u64)?;
+    let keys = arguments.get("keys", 7_000_000_u64)?;
     let processes = arguments.get("processes", 4_usize)?;
     let folder = tempfile::tempdir()?;
     let state_bytes = fill(folder.path(), keys, processes)?;

@@ -15,7 +15,7 @@ use std::{
 
 use tidegate_core::{Duties, NodeKind, OperatorContext, user_code::Telling};
 use tidegate_snapshot::{
-    manifest::Manifest,
+    manifest::{Manifest, OperatorManifest},
     store::{SnapshotLocation, StoredSegment},
 };
 use tidegate_state::{Fate, StateError, evolve::Change};
@@ -142,30 +142,20 @@ async fn outcomes(
     Ok(all)
 }
 
-/// How many rows each state has, keyed ones by what the indices of their segments say.
+/// How many rows each state has.
 async fn rows(
     location: &SnapshotLocation,
     manifest: &Manifest,
 ) -> Result<Vec<(OperatorUid, String, u64)>, JobError> {
     let mut all = Vec::new();
     for (uid, operator) in &manifest.operators {
-        let states = Arc::<[_]>::from(operator.states.clone());
-        let mut by_id = BTreeMap::<u16, u64>::new();
-        for keyed in operator.subtasks.iter().filter_map(|subtask| subtask.keyed.as_ref()) {
-            let states = Arc::clone(&states);
-            let segment = StoredSegment::new(location, manifest, &keyed.segment, states)?;
-            for (state, entries) in segment.rows(keyed.groups).await? {
-                *by_id.entry(state).or_default() += entries;
-            }
-        }
+        let native = entries(location, manifest, operator).await?;
         let tables = || operator.subtasks.iter().flat_map(|subtask| &subtask.tables);
-        let mut keyed = tables().filter(|table| table.groups.is_some()).collect::<Vec<_>>();
-        keyed.retain(|table| table.rows > 0);
         for state in &operator.states {
-            let tables = keyed.iter().filter(|table| table.state == state.name);
-            let rows = tables.map(|table| table.rows).sum::<u64>();
-            let native = by_id.get(&state.id).copied().unwrap_or(0);
-            all.push((uid.clone(), state.name.clone(), rows + native));
+            let keyed = tables().filter(|table| table.groups.is_some());
+            let rows = keyed.filter(|table| table.state == state.name).map(|table| table.rows);
+            let rows = rows.sum::<u64>() + native.get(&state.id).copied().unwrap_or(0);
+            all.push((uid.clone(), state.name.clone(), rows));
         }
         let lists = operator.subtasks.iter().filter_map(|subtask| subtask.lists.as_ref());
         let lists = lists.flat_map(|lists| &lists.lists).map(|list| (&list.name, list.items));
@@ -177,6 +167,24 @@ async fn rows(
         all.extend(items.into_iter().map(|(name, rows)| (uid.clone(), name.clone(), rows)));
     }
     Ok(all)
+}
+
+/// How many entries an operator's keyed states have in native segments, by what their indices say.
+async fn entries(
+    location: &SnapshotLocation,
+    manifest: &Manifest,
+    operator: &OperatorManifest,
+) -> Result<BTreeMap<u16, u64>, JobError> {
+    let states = Arc::<[_]>::from(operator.states.clone());
+    let mut by_id = BTreeMap::<u16, u64>::new();
+    for keyed in operator.subtasks.iter().filter_map(|subtask| subtask.keyed.as_ref()) {
+        let states = Arc::clone(&states);
+        let segment = StoredSegment::new(location, manifest, &keyed.segment, states)?;
+        for (state, entries) in segment.rows(keyed.groups).await? {
+            *by_id.entry(state).or_default() += entries;
+        }
+    }
+    Ok(by_id)
 }
 
 /// The operators whose keyed state is read by other types than it was written with.

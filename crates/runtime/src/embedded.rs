@@ -80,7 +80,7 @@ impl ClusterSpec {
 /// Attempts in this process.
 pub(crate) struct EmbeddedAttempts {
     program: LocalProgram,
-    /// What the first attempt takes over, once it has been looked through.
+    /// What the first attempt takes over, once it has been got ready.
     loaded: Option<RestoredJob>,
 }
 

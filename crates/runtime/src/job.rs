@@ -36,7 +36,8 @@ use crate::{
 };
 
 /// Starts a job and returns once it is known that it can: the plan is right, and the snapshot that
-/// it is to be restored from, if any, has been read and fits.
+/// it is to be restored from, if any, fits, and its files are there and as long as they were. What is
+/// in them is found out while it is restored, unless all of it is to be verified first.
 ///
 /// # Errors
 ///

@@ -23,7 +23,7 @@ mod fetch;
 mod lists;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     ops::Range,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -39,7 +39,7 @@ use tidegate_snapshot::{
 use tidegate_types::{CheckpointId, OperatorUid, SubtaskIndex};
 
 use self::{
-    fetch::{Fetching, SubtaskBlocks},
+    fetch::{Fetching, LoadedBlocks, SubtaskBlocks},
     lists::Lists,
 };
 
@@ -181,20 +181,12 @@ impl Keyed<'_> {
         };
         match self.snapshot {
             Snapshot::Stored(location, manifest) => {
-                let mut taken = Vec::new();
-                for (segment, groups) in &part.keyed {
-                    let found = match self.segments.get(&place_of(segment)) {
-                        Some(found) => Arc::clone(found),
-                        None => {
-                            let states = Arc::clone(states);
-                            let new = StoredSegment::new(location, manifest, segment, states)?;
-                            let new = Arc::new(new);
-                            self.segments.insert(place_of(segment), Arc::clone(&new));
-                            new
-                        }
-                    };
-                    taken.push((found, *groups));
-                }
+                let taken = part.keyed.iter().map(|(segment, groups)| {
+                    let new =
+                        || StoredSegment::new(location, manifest, segment, Arc::clone(states));
+                    Ok((shared(&mut self.segments, segment, new)?, *groups))
+                });
+                let taken = taken.collect::<Result<Vec<_>, SnapshotError>>()?;
                 if taken.is_empty() {
                     return Ok(Vec::new());
                 }
@@ -204,11 +196,24 @@ impl Keyed<'_> {
             Snapshot::Loaded(loaded, _) => {
                 let source = |(segment, groups): &(SegmentRef, _)| {
                     let reader = KeyedSegmentReader::open(loaded.segment(segment)?)?;
-                    Ok(restored(Arc::new(reader.into_source(*groups))))
+                    let source = reader.into_source(*groups);
+                    Ok(restored(Arc::new(LoadedBlocks::new(source, Arc::clone(self.fetching)))))
                 };
                 part.keyed.iter().map(source).collect()
             }
         }
+    }
+}
+
+/// The segment that lies there, once for all who take from it.
+fn shared(
+    segments: &mut BTreeMap<Place, Arc<StoredSegment>>,
+    segment: &SegmentRef,
+    new: impl FnOnce() -> Result<StoredSegment, SnapshotError>,
+) -> Result<Arc<StoredSegment>, SnapshotError> {
+    match segments.entry(place_of(segment)) {
+        Entry::Occupied(found) => Ok(Arc::clone(found.get())),
+        Entry::Vacant(place) => Ok(Arc::clone(place.insert(Arc::new(new()?)))),
     }
 }
 

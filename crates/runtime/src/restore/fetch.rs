@@ -32,7 +32,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use tidegate_snapshot::{
     SnapshotError,
-    segment::{BlockSource, BlockStream, OwnedBlock},
+    segment::{BlockSource, BlockStream, OwnedBlock, SegmentSource},
     store::StoredSegment,
 };
 use tidegate_types::KeyGroupRange;
@@ -64,6 +64,41 @@ impl Fetching {
 
     pub(super) fn give_up(&self) {
         self.given_up.send_replace(true);
+    }
+
+    /// Decoding what is there already would hold up the end of the attempt.
+    fn check(&self) -> Result<(), SnapshotError> {
+        if *self.given_up.borrow() { Err(SnapshotError::GivenUp) } else { Ok(()) }
+    }
+}
+
+/// Blocks that one subtask takes over, in memory already.
+pub(super) struct LoadedBlocks {
+    source: SegmentSource,
+    fetching: Arc<Fetching>,
+}
+
+impl LoadedBlocks {
+    pub(super) fn new(source: SegmentSource, fetching: Arc<Fetching>) -> Self {
+        Self { source, fetching }
+    }
+}
+
+impl BlockSource for LoadedBlocks {
+    fn open(&self) -> Box<dyn BlockStream> {
+        Box::new(Loaded { stream: self.source.open(), fetching: Arc::clone(&self.fetching) })
+    }
+}
+
+struct Loaded {
+    stream: Box<dyn BlockStream>,
+    fetching: Arc<Fetching>,
+}
+
+impl BlockStream for Loaded {
+    fn next_block(&mut self) -> Result<Option<OwnedBlock>, SnapshotError> {
+        self.fetching.check()?;
+        self.stream.next_block()
     }
 }
 
@@ -175,10 +210,7 @@ struct Fetched {
 impl BlockStream for Fetched {
     fn next_block(&mut self) -> Result<Option<OwnedBlock>, SnapshotError> {
         loop {
-            // Decoding what has come would hold up the end of the attempt.
-            if *self.fetching.given_up.borrow() {
-                return Err(SnapshotError::GivenUp);
-            }
+            self.fetching.check()?;
             if let Some(block) = self.ready.pop_front() {
                 return Ok(Some(block));
             }

@@ -511,7 +511,9 @@ fn what_has_expired_is_neither_encoded_nor_restored() {
     };
     let entries = |saved: &Saved| {
         let source = saved.source(all_groups());
-        source.segment.blocks_in(all_groups()).map(|block| block.entries).sum::<u64>()
+        let mut blocks = source.blocks.open();
+        let next = || blocks.next_block().expect("it is in memory").map(|block| block.entries);
+        std::iter::from_fn(next).sum::<u64>()
     };
     let (mut backend, mut value, mut list) = declare();
     backend.set_current_key(1);

@@ -22,6 +22,10 @@
 //! An entry carries its run's token, which the names of all files carry that the run writes. So who
 //! takes over can tell what superseded runs have left ([`JobLog::superseded`]).
 //!
+//! A job that has ended and leaves nothing to go on from says so in its log ([`JobLog::conclude`]) before
+//! any of its checkpoints is deleted; then the log goes too. Whoever finds it in between is told how the
+//! job has ended, and not that its snapshots are gone.
+//!
 //! # Invariants
 //!
 //! - INV-ORDER: a run's completions stand between its take-over and the next one's. Numbers have no
@@ -36,6 +40,8 @@
 //!   by a later checkpoint of the same attempt, or by a checkpoint of an attempt that was restored
 //!   from the savepoint, or until the savepoint is disposed of ([`dispose`]). The newest entry
 //!   names every such savepoint, however long ago it was completed.
+//! - INV-ENDED: of a job that has ended and leaves nothing to go on from nothing is deleted before its log
+//!   says so, and what was completed before that is nothing to go on from any more.
 //!
 //! # Failure
 //!
@@ -123,6 +129,16 @@ pub struct Recorded {
     pub trigger: Option<String>,
 }
 
+/// How a job has ended that leaves nothing to go on from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Concluded {
+    /// All its input is consumed, and what came of it is committed.
+    Finished,
+    /// Somebody has cancelled it.
+    Canceled,
+}
+
 /// The proof that a snapshot is complete: it stands in its job's log. Only an append makes one.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Completion {
@@ -174,6 +190,8 @@ pub struct JobLog {
     disposed: Records,
     forks: Records,
     run: Arc<Run>,
+    concluded: Option<(u64, Concluded)>,
+    outlived: Arc<BTreeSet<CheckpointId>>,
     superseded: Arc<BTreeSet<RunToken>>,
     with_savepoints: Arc<BTreeSet<RunToken>>,
     end: Arc<Mutex<End>>,
@@ -188,6 +206,8 @@ struct End {
     last: u64,
     /// The entry that a job would go on from: the highest id, and its number.
     needed: Option<(CheckpointId, u64)>,
+    /// Whether this run has said that the job has ended.
+    is_concluded: bool,
     /// What this run has completed of late.
     own: BTreeMap<u64, Recorded>,
     /// The savepoints that may hold what is not committed.
@@ -222,6 +242,7 @@ impl End {
 
     fn advance(&mut self, number: u64, own: Entry) {
         self.last = number;
+        self.is_concluded = own.is_concluded();
         self.held = own.held().to_vec();
         self.written.clone_from(&self.held);
         if let Some(recorded) = own.into_snapshot() {
@@ -247,12 +268,22 @@ impl End {
 /// [`LogError::Fenced`] if a run of a later JobManager of the same sequence has it, [`LogError::Damaged`] for an entry that
 /// counts and can't be read. After [`LogError::Unavailable`] the same run may try again.
 pub async fn take_over(folder: &Place, run: Run) -> Result<(JobLog, Vec<Recorded>), LogError> {
-    take_over_keeping(folder, run, KEPT).await
+    take_over_keeping(folder, run, false, KEPT).await
+}
+
+/// The same, to begin anew, whether or not the log says that the job has ended.
+///
+/// # Errors
+///
+/// As [`take_over`].
+pub async fn begin(folder: &Place, run: Run) -> Result<(JobLog, Vec<Recorded>), LogError> {
+    take_over_keeping(folder, run, true, KEPT).await
 }
 
 async fn take_over_keeping(
     folder: &Place,
     run: Run,
+    anew: bool,
     kept: u64,
 ) -> Result<(JobLog, Vec<Recorded>), LogError> {
     let records = folder.records("");
@@ -267,7 +298,7 @@ async fn take_over_keeping(
             newest => {
                 let next = newest.map_or(0, |(last, _)| last) + 1;
                 let behind = newest.map(|(_, newest)| newest.run());
-                let mine = Entry::take_over(&run, behind, entries.held().to_vec());
+                let mine = Entry::take_over(&run, anew, behind, entries.held().to_vec());
                 if !records.create(&Entry::name(next), mine.to_json()).await? {
                     continue;
                 }
@@ -281,7 +312,8 @@ async fn take_over_keeping(
         }
         let (needed, held) = (entries.needed(), entries.held().to_vec());
         let (own, written, restored) = (BTreeMap::new(), held.clone(), None);
-        let end = End { last, needed, own, held, written, restored };
+        let is_concluded = false;
+        let end = End { last, needed, is_concluded, own, held, written, restored };
         let log = JobLog {
             disposed: JobLog::disposed_in(folder),
             forks: JobLog::forks_in(folder),
@@ -289,6 +321,8 @@ async fn take_over_keeping(
             superseded: Arc::new(entries.others(run.token)),
             with_savepoints: Arc::new(entries.with_savepoints()),
             run: Arc::new(run),
+            concluded: entries.concluded(),
+            outlived: Arc::new(entries.outlived()),
             end: Arc::new(Mutex::new(end)),
             taken_over: last,
             kept,
@@ -321,6 +355,25 @@ pub async fn read(folder: &Place) -> Result<Vec<Recorded>, LogError> {
     Ok(Entries::read(&folder.records("")).await?.snapshots())
 }
 
+/// How the job has ended, if its log says so and it has not begun anew since.
+///
+/// # Errors
+///
+/// As [`read`].
+pub async fn concluded(folder: &Place) -> Result<Option<Concluded>, LogError> {
+    let concluded = Entries::read(&folder.records("")).await?.concluded();
+    Ok(concluded.map(|(_, how)| how))
+}
+
+/// The number of the newest entry, 0 if there is none.
+///
+/// # Errors
+///
+/// When the store does not answer.
+pub async fn newest(folder: &Place) -> Result<u64, LogError> {
+    Ok(numbers(&folder.records("").names().await?).max().unwrap_or_default())
+}
+
 impl JobLog {
     /// The run that writes it.
     #[must_use]
@@ -332,6 +385,19 @@ impl JobLog {
     #[must_use]
     pub fn taken_over(&self) -> u64 {
         self.taken_over
+    }
+
+    /// How the job had ended when this run took it over, if an entry behind number `since` says so.
+    #[must_use]
+    pub fn concluded_since(&self, since: u64) -> Option<Concluded> {
+        self.concluded.filter(|(number, _)| *number > since).map(|(_, how)| how)
+    }
+
+    /// The checkpoints of the job that had ended when this run took it over: whoever ended it may not
+    /// have lived to delete them.
+    #[must_use]
+    pub fn outlived(&self) -> &BTreeSet<CheckpointId> {
+        &self.outlived
     }
 
     /// Whether no other run has taken over.
@@ -386,7 +452,9 @@ impl JobLog {
     /// give it an end. Where something is, appends alone do so: of runs that took over at the same time
     /// and deleted at once, one missed a completion (`proptest-regressions` has the case).
     pub async fn forget_take_overs(&self) {
-        self.forget_old(&mut *self.end.lock().await).await;
+        let mut end = self.end.lock().await;
+        let Ok(names) = self.records.names().await else { return };
+        self.forget_old(&mut end, &names).await;
     }
 
     /// Completes a snapshot whose `_metadata` is durable. Doing so twice is harmless.
@@ -401,16 +469,36 @@ impl JobLog {
             if let Some(number) = end.find(&snapshot) {
                 return Ok(Completion { number, recorded: snapshot });
             }
-            let number = end.last + 1;
             let held = end.held_behind(&snapshot);
-            let mine = Entry::completed(&self.run, snapshot.clone(), held);
-            let created = self.records.create(&Entry::name(number), mine.to_json()).await?;
-            // What is there already may be this run's own, of an append that got no answer.
-            let own = if created { mine } else { self.own_entry(number).await? };
-            self.check_newest(number, created).await?;
-            end.advance(number, own);
-            self.forget_old(&mut end).await;
+            self.push(&mut end, Entry::completed(&self.run, snapshot.clone(), held)).await?;
         }
+    }
+
+    /// Says that the job has ended and leaves nothing to go on from. From here on its checkpoints may be
+    /// deleted. Doing so twice is harmless.
+    ///
+    /// # Errors
+    ///
+    /// As [`JobLog::append`].
+    pub async fn conclude(&self, how: Concluded) -> Result<(), LogError> {
+        let mut end = self.end.lock().await;
+        while !end.is_concluded {
+            let held = end.held.clone();
+            self.push(&mut end, Entry::concluded(&self.run, how, held)).await?;
+        }
+        Ok(())
+    }
+
+    /// Appends an entry, or learns of one of this run's own that stands in its place.
+    async fn push(&self, end: &mut End, mine: Entry) -> Result<(), LogError> {
+        let number = end.last + 1;
+        let created = self.records.create(&Entry::name(number), mine.to_json()).await?;
+        // What is there already may be this run's own, of an append that got no answer.
+        let own = if created { mine } else { self.own_entry(number).await? };
+        let names = self.check_newest(number, created).await?;
+        end.advance(number, own);
+        self.forget_old(end, &names).await;
+        Ok(())
     }
 
     /// Deletes the log of a job that has ended and left nothing to go on from, unless another run has
@@ -443,12 +531,12 @@ impl JobLog {
         }
     }
 
-    /// INV-STALE
-    async fn check_newest(&self, number: u64, created: bool) -> Result<(), LogError> {
+    /// INV-STALE: tells which entries there are, of which this is the newest.
+    async fn check_newest(&self, number: u64, created: bool) -> Result<Vec<String>, LogError> {
         let names = self.records.names().await?;
         let is_stale = created && is_stale(&names, number);
         if numbers(&names).max() <= Some(number) && !is_stale {
-            return Ok(());
+            return Ok(names);
         }
         if is_stale {
             // It counts for nothing, whether or not it can be cleared away.
@@ -465,12 +553,11 @@ impl JobLog {
 
     /// Deletes the oldest entries first, so that no gap comes of it. What can't be deleted now will
     /// be by a later append.
-    async fn forget_old(&self, end: &mut End) {
+    async fn forget_old(&self, end: &mut End, names: &[String]) {
         let first = end.first_kept(self.kept);
         end.own = end.own.split_off(&first);
-        let Ok(names) = self.records.names().await else { return };
         // The names are in order, and so are the numbers.
-        for number in numbers(&names).filter(|number| *number < first) {
+        for number in numbers(names).filter(|number| *number < first) {
             if self.records.remove(&Entry::name(number)).await.is_err() {
                 return;
             }

@@ -74,6 +74,14 @@ impl Place {
         Ok(Self { store, path, address, root })
     }
 
+    /// What lies at an address of an object store, in a store that is open already.
+    #[must_use]
+    pub fn within(store: Arc<dyn ObjectStore>, address: Address) -> Self {
+        let path = address.url().map(Url::path).unwrap_or_default();
+        let path = StorePath::from_url_path(path).unwrap_or_default();
+        Self { store, path, address, root: None }
+    }
+
     /// The same place, with every operation going through `decorate`, for tests.
     #[must_use]
     pub fn decorated(
@@ -171,6 +179,41 @@ impl Places {
         Self(places.into_iter().collect())
     }
 
+    /// As [`Place::open`], unless it is in one of the places that are open already.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn open(&self, text: &str) -> Result<Place, StoreError> {
+        match self.known(&Address::parse(text)?) {
+            Some(place) => Ok(place),
+            None => Place::open(text),
+        }
+    }
+
+    /// As [`Place::at`], unless it is in one of the places that are open already.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn at(&self, address: Address) -> Result<Place, StoreError> {
+        match self.known(&address) {
+            Some(place) => Ok(place),
+            None => Place::at(address),
+        }
+    }
+
+    /// These and others; what is in both is found in these.
+    #[must_use]
+    pub fn and(mut self, others: &Self) -> Self {
+        self.0.extend(others.0.iter().cloned());
+        self
+    }
+
+    fn known(&self, address: &Address) -> Option<Place> {
+        self.0.iter().find_map(|place| place.locate(address))
+    }
+
     /// The folder that a path or URL stands for: in one of the places that are open, or anywhere
     /// else. Nothing is made, and need not be there.
     ///
@@ -179,10 +222,7 @@ impl Places {
     /// When it is no address, or there is no such store.
     pub fn find(&self, text: &str) -> Result<Place, StoreError> {
         let address = Address::parse(text)?;
-        match self.0.iter().find_map(|place| place.locate(&address)) {
-            Some(place) => Ok(place),
-            None => Place::at(address),
-        }
+        self.at(address)
     }
 }
 

@@ -345,6 +345,9 @@ async fn living_by(
     }
     let nobody = Run { token: RunToken::default(), rank: None, name: String::new() };
     let before = signs::others(records, &nobody).await?;
+    if before.is_empty() {
+        return Ok(None);
+    }
     match signs::watch(records, &nobody, &before, options).await {
         Ok(()) => Ok(None),
         Err(PresenceError::Alive { by }) => Ok(Some(by)),

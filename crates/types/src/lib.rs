@@ -7,6 +7,7 @@
 //! | [`ids`] | a newtype for every id and counter |
 //! | [`time`] | event time, wall-clock and monotonic time, and the [`time::Clock`] that tells both |
 //! | [`key_group`] | which key group a key belongs to, and which subtask owns a key group |
+//! | [`random`] | random numbers, and the [`random::Random`] that gives them |
 //! | [`barrier`] | the mark that a snapshot puts into a stream |
 //! | [`options`] | configuration: Flink's keys, forms and defaults |
 //! | [`figures`] | what is counted while a job runs |
@@ -19,6 +20,7 @@ pub mod figures;
 pub mod ids;
 pub mod key_group;
 pub mod options;
+pub mod random;
 pub mod run;
 pub mod time;
 
@@ -30,5 +32,6 @@ pub use ids::{
     SubtaskIndex,
 };
 pub use key_group::{KeyGroup, KeyGroupRange, KeyHash};
+pub use random::{Random, SystemRandom};
 pub use run::{RunToken, Superseded};
 pub use time::{Clock, EventTime, Monotonic, Now, Timestamp};

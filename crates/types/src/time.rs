@@ -104,6 +104,12 @@ impl std::ops::Add<Duration> for Monotonic {
     }
 }
 
+impl std::ops::AddAssign<Duration> for Monotonic {
+    fn add_assign(&mut self, rhs: Duration) {
+        *self = *self + rhs;
+    }
+}
+
 /// Tells the time. An argument everywhere, so that tests can run it at will.
 pub trait Clock: Send + Sync {
     /// The time on the wall, which may step: for timers, time-to-live and what people read.

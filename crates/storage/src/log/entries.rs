@@ -7,7 +7,7 @@ use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tidegate_types::CheckpointId;
 
-use super::{LogError, Rank, Recorded, RecordedKind, Run, RunToken};
+use super::{Concluded, LogError, Rank, Recorded, RecordedKind, Run, RunToken};
 use crate::Records;
 
 /// How many entries are read at once.
@@ -36,9 +36,15 @@ pub(super) struct Entry {
     /// The savepoints that may hold what is prepared and not committed, as of this entry.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     held: Vec<Recorded>,
-    /// The snapshot that is complete; none if the job is taken over.
+    /// The snapshot that is complete; none if the job is taken over, or has ended.
     #[serde(alias = "snapshot")]
     completed: Option<Recorded>,
+    /// How the job has ended: what was completed before is nothing to go on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    concluded: Option<Concluded>,
+    /// Whether the job is taken over to begin anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    anew: bool,
 }
 
 impl Entry {
@@ -47,15 +53,26 @@ impl Entry {
         format!("{number:020}")
     }
 
-    pub(super) fn take_over(run: &Run, behind: Option<RunToken>, held: Vec<Recorded>) -> Self {
+    pub(super) fn take_over(
+        run: &Run,
+        anew: bool,
+        behind: Option<RunToken>,
+        held: Vec<Recorded>,
+    ) -> Self {
         let Run { token, rank, name } = run.clone();
         let (sequence, rank) = (rank.map(|rank| rank.sequence), rank.map_or(0, |rank| rank.epoch));
-        Self { run: token, rank, sequence, name, behind, held, completed: None }
+        let (completed, concluded) = (None, None);
+        Self { run: token, rank, sequence, name, behind, held, completed, concluded, anew }
     }
 
     /// Behind the run's own take-over, or its own completions.
     pub(super) fn completed(run: &Run, snapshot: Recorded, held: Vec<Recorded>) -> Self {
-        Self { completed: Some(snapshot), ..Self::take_over(run, Some(run.token), held) }
+        Self { completed: Some(snapshot), ..Self::take_over(run, false, Some(run.token), held) }
+    }
+
+    /// Behind the same.
+    pub(super) fn concluded(run: &Run, how: Concluded, held: Vec<Recorded>) -> Self {
+        Self { concluded: Some(how), ..Self::take_over(run, false, Some(run.token), held) }
     }
 
     pub(super) fn to_json(&self) -> Bytes {
@@ -80,7 +97,11 @@ impl Entry {
     }
 
     pub(super) fn is_take_over_of(&self, run: &Run) -> bool {
-        self.is_of(run) && self.completed.is_none()
+        self.is_of(run) && self.completed.is_none() && self.concluded.is_none()
+    }
+
+    pub(super) fn is_concluded(&self) -> bool {
+        self.concluded.is_some()
     }
 
     /// What a person calls its writer.
@@ -173,17 +194,46 @@ impl Entries {
         self.0.values().filter(is_savepoint).map(|entry| entry.run).collect()
     }
 
+    /// How the job has ended, and by which entry, unless it has begun anew since.
+    pub(super) fn concluded(&self) -> Option<(u64, Concluded)> {
+        let says = |(_, entry): &(&u64, &Entry)| {
+            entry.concluded.is_some() || entry.completed.is_some() || entry.anew
+        };
+        let (number, entry) = self.0.iter().rev().find(says)?;
+        entry.concluded.map(|how| (*number, how))
+    }
+
+    /// The checkpoints of a job that has ended, if it has, since it began: none of them is needed any
+    /// more. Those of before may have been kept on purpose.
+    pub(super) fn outlived(&self) -> BTreeSet<CheckpointId> {
+        let Some((end, _)) = self.concluded() else { return BTreeSet::new() };
+        let until = || self.0.range(..end).rev();
+        let Some((begin, _)) = until().find(|(_, entry)| entry.anew) else {
+            return BTreeSet::new();
+        };
+        let completed = self.0.range(begin..&end).filter_map(|(_, entry)| entry.completed.as_ref());
+        let checkpoints = completed.filter(|done| done.kind == RecordedKind::Checkpoint);
+        checkpoints.map(|done| done.checkpoint).collect()
+    }
+
+    /// The number of the first entry behind the end of an earlier execution of the job.
+    fn begin(&self) -> u64 {
+        let concluded = self.0.iter().rev().find(|(_, entry)| entry.concluded.is_some());
+        concluded.map_or(0, |(number, _)| number + 1)
+    }
+
     /// The entry that a job would go on from.
     pub(super) fn needed(&self) -> Option<(CheckpointId, u64)> {
-        let completed =
-            self.0.iter().filter_map(|(n, entry)| Some((entry.completed.as_ref()?, *n)));
+        let since = self.0.range(self.begin()..);
+        let completed = since.filter_map(|(n, entry)| Some((entry.completed.as_ref()?, *n)));
         let needed = completed.filter(|(recorded, _)| recorded.is_needed());
         needed.map(|(recorded, number)| (recorded.checkpoint, number)).max()
     }
 
     /// The complete snapshots, the highest id first.
-    pub(super) fn snapshots(self) -> Vec<Recorded> {
-        let mut all = self.0.into_values().filter_map(Entry::into_snapshot).collect::<Vec<_>>();
+    pub(super) fn snapshots(mut self) -> Vec<Recorded> {
+        let since = self.0.split_off(&self.begin());
+        let mut all = since.into_values().filter_map(Entry::into_snapshot).collect::<Vec<_>>();
         all.sort_by(|a, b| (b.checkpoint, &b.location).cmp(&(a.checkpoint, &a.location)));
         all.dedup();
         all

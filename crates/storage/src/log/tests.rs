@@ -13,7 +13,10 @@ use futures::{FutureExt, executor::block_on};
 use proptest::prelude::*;
 
 use super::*;
+
 use crate::faults::{Fault, FaultyStore, Operation};
+
+mod concluded;
 
 fn place(name: &str) -> Place {
     Place::open(&format!("memory://{name}")).expect("opens")
@@ -81,7 +84,7 @@ async fn a_log_of_take_overs_alone_has_an_end_and_tells_who_was_last() {
     let place = place("log-take-overs");
     let mut last = None;
     for token in 1..=10 {
-        let (log, _) = take_over_keeping(&place, run(token), 3).await.expect("taken");
+        let (log, _) = take_over_keeping(&place, run(token), false, 3).await.expect("taken");
         log.forget_take_overs().await;
         assert_eq!(log.taken_over(), token);
         log.check().await.expect("it is the newest");
@@ -111,14 +114,14 @@ async fn inv_newest_the_highest_id_comes_first_whatever_was_appended_last() {
 #[tokio::test]
 async fn what_a_job_goes_on_from_is_kept_however_many_savepoints_follow() {
     let place = place("log-savepoints");
-    let (log, _) = take_over_keeping(&place, run(1), 3).await.expect("taken");
+    let (log, _) = take_over_keeping(&place, run(1), false, 3).await.expect("taken");
     for id in [2, 1] {
         log.append(checkpoint(id)).await.expect("the only one");
     }
     for id in 3..20 {
         log.append(recorded(id, RecordedKind::Savepoint)).await.expect("the only one");
     }
-    let (log, before) = take_over_keeping(&place, run(2), 3).await.expect("taken");
+    let (log, before) = take_over_keeping(&place, run(2), false, 3).await.expect("taken");
     assert_eq!(before.iter().find(|snapshot| snapshot.is_needed()), Some(&checkpoint(2)));
     for id in 20..30 {
         log.append(recorded(id, RecordedKind::FinalSavepoint)).await.expect("the only one");
@@ -132,7 +135,7 @@ async fn inv_held_what_a_savepoint_holds_is_known_until_it_is_committed_however_
     let of = |id, kind, attempt| Recorded { attempt: Some(attempt), ..recorded(id, kind) };
     let chk = |id, attempt| of(id, RecordedKind::Checkpoint, attempt);
     let held = async |log: &JobLog| log.held().await.into_iter().collect::<Vec<_>>();
-    let (log, _) = take_over_keeping(&place, run(1), 3).await.expect("taken");
+    let (log, _) = take_over_keeping(&place, run(1), false, 3).await.expect("taken");
     log.append(of(2, RecordedKind::Savepoint, 0x11)).await.expect("the only one");
     assert_eq!(held(&log).await, [0x11]);
     // One that was under way before commits nothing of it, and neither does another attempt.
@@ -148,10 +151,10 @@ async fn inv_held_what_a_savepoint_holds_is_known_until_it_is_committed_however_
     // The next runs know it, though the entry of the savepoint is long gone, and those of the runs
     // that have completed something too.
     for token in 2..=9 {
-        let (log, _) = take_over_keeping(&place, run(token), 3).await.expect("taken");
+        let (log, _) = take_over_keeping(&place, run(token), false, 3).await.expect("taken");
         assert_eq!(held(&log).await, before);
     }
-    let (log, _) = take_over_keeping(&place, run(10), 3).await.expect("taken");
+    let (log, _) = take_over_keeping(&place, run(10), false, 3).await.expect("taken");
     assert_eq!(held(&log).await, before);
     assert!(log.with_savepoints().is_empty());
     log.restored(Some((CheckpointId(2), "/elsewhere/chk-2"))).await;
@@ -219,9 +222,9 @@ async fn a_job_that_began_as_a_fork_is_one_whenever_it_begins_from_there() {
 #[tokio::test]
 async fn inv_order_who_was_taken_over_from_completes_nothing_more() {
     let place = place("log-fenced");
-    let (old, _) = take_over_keeping(&place, run(1), 3).await.expect("taken");
+    let (old, _) = take_over_keeping(&place, run(1), false, 3).await.expect("taken");
     old.append(checkpoint(1)).await.expect("the only one");
-    let (new, before) = take_over_keeping(&place, run(2), 3).await.expect("taken");
+    let (new, before) = take_over_keeping(&place, run(2), false, 3).await.expect("taken");
     assert_eq!(ids(&before), [1]);
     let refused = old.append(checkpoint(2)).await.expect_err("taken over");
     assert!(matches!(&refused, LogError::Fenced { by } if by.contains("host 2")), "{refused}");
@@ -238,9 +241,9 @@ async fn inv_order_who_was_taken_over_from_completes_nothing_more() {
 #[tokio::test]
 async fn an_entry_in_front_of_the_oldest_that_counts_is_none() {
     let place = place("log-in-front");
-    let (zombie, _) = take_over_keeping(&place, run(1), 2).await.expect("taken");
-    take_over_keeping(&place, run(2), 2).await.expect("taken");
-    let (new, _) = take_over_keeping(&place, run(3), 2).await.expect("taken");
+    let (zombie, _) = take_over_keeping(&place, run(1), false, 2).await.expect("taken");
+    take_over_keeping(&place, run(2), false, 2).await.expect("taken");
+    let (new, _) = take_over_keeping(&place, run(3), false, 2).await.expect("taken");
     new.append(checkpoint(1)).await.expect("its own");
     // Run 2's entry is deleted, and that of run 3 in front of its completion is the oldest.
     let names = place.records("").names().await.expect("lists");
@@ -372,7 +375,7 @@ struct Told {
 /// then it is paused in between, as others are scheduled.
 async fn live(place: Place, token: u64, kept: u64, snapshots: u64, told: Arc<StdMutex<Told>>) {
     let taken = loop {
-        match take_over_keeping(&place, run(token), kept).await {
+        match take_over_keeping(&place, run(token), false, kept).await {
             Ok(taken) => break taken,
             Err(LogError::Unavailable(_)) => {}
             Err(error) => panic!("run {token}: {error}"),

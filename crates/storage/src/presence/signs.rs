@@ -72,6 +72,11 @@ struct Sign {
 }
 
 impl Others {
+    /// Whether nobody has left one.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What a person calls one of them, if there is any that is to be waited for.
     pub(super) async fn first_of_others(&self, records: &Records) -> Option<String> {
         let sign = self.0.values().find(|sign| !sign.is_own)?;
@@ -182,8 +187,9 @@ async fn leave_signs(
 ) {
     for number in 1.. {
         tokio::select! {
-            () = sleep(period) => {}
+            biased;
             _ = &mut stopped => return,
+            () = sleep(period) => {}
         }
         if let Err(error) = leave_sign(&records, &run, number).await {
             warn!(%error, "no sign of life could be left: others may take this one for dead");

@@ -186,6 +186,14 @@ async fn who_lives_is_told_to_who_wants_nothing_and_nobody_is_kept_out_by_that()
     looking.join().expect("it does not panic");
 }
 
+#[tokio::test(start_paused = true)]
+async fn where_nobody_has_left_a_sign_nobody_is_waited_for() {
+    let (_folder, place) = local();
+    let begun = Instant::now();
+    let living = living(&place, PresenceOptions::default()).await.expect("the store answers");
+    assert_eq!((living, begun.elapsed()), (None, Duration::ZERO));
+}
+
 #[tokio::test]
 async fn in_memory_too_it_is_told_who_lives() {
     let place = Place::open("memory://presence-tests/run").expect("it opens");

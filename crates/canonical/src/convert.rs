@@ -123,6 +123,11 @@ pub trait Files: Sync {
     ///
     /// When there is none of this path, or it can't be read.
     fn file(&self, path: &str) -> Result<Bytes, SnapshotError>;
+
+    /// On how many threads at once they may be asked for; with one alone it is the caller's own.
+    fn at_once(&self) -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    }
 }
 
 impl Files for LoadedSnapshot {
@@ -180,7 +185,7 @@ pub fn tables_to_native(
             }));
         }
     }
-    let files = in_parallel(work, |work| work.run(files, wanted))?;
+    let files = in_parallel(files.at_once(), work, |work| work.run(files, wanted))?;
     let files = files.into_iter().flatten().collect::<BTreeMap<_, _>>();
     for operator in view.operators.values_mut() {
         for subtask in &mut operator.subtasks {
@@ -202,12 +207,13 @@ fn fill(segment: &mut SegmentRef, files: &BTreeMap<String, Bytes>) {
     }
 }
 
-/// Does all of it, on as many threads as there are processors; the first error ends it.
+/// Does all of it, on so many threads; the first error ends it.
 fn in_parallel<T: Send, R: Send>(
+    threads: usize,
     work: Vec<T>,
     run: impl Fn(T) -> Result<R, CanonicalError> + Sync,
 ) -> Result<Vec<R>, CanonicalError> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(work.len());
+    let threads = threads.min(work.len());
     let work = Mutex::new(work);
     let next = || work.lock().unwrap_or_else(PoisonError::into_inner).pop();
     let one = || {
@@ -217,6 +223,9 @@ fn in_parallel<T: Send, R: Send>(
         }
         Ok::<_, CanonicalError>(done)
     };
+    if threads <= 1 {
+        return one();
+    }
     std::thread::scope(|scope| {
         let threads = (0..threads).map(|_| scope.spawn(one)).collect::<Vec<_>>();
         let mut all = Vec::new();
@@ -462,7 +471,7 @@ pub fn to_canonical(
     let work = manifest.operators.iter().flat_map(|(uid, operator)| {
         operator.subtasks.iter().map(move |subtask| (uid, operator, subtask))
     });
-    let tables = in_parallel(work.collect(), |(uid, operator, subtask)| {
+    let tables = in_parallel(loaded.at_once(), work.collect(), |(uid, operator, subtask)| {
         let tables = tables_of(uid, operator, subtask, &loaded)?;
         Ok(((uid.clone(), subtask.index), tables))
     })?;

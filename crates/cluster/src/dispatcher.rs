@@ -16,9 +16,9 @@ use std::{
     time::Duration,
 };
 
-use tidegate_runtime::{JobDescription, JobError, JobHandle, JobResult, JobStatus};
+use tidegate_runtime::{Host, JobDescription, JobError, JobHandle, JobResult, JobStatus};
 use tidegate_types::{
-    Clock, ErrorKind, JobId, Timestamp,
+    ErrorKind, JobId, Timestamp,
     error::chain,
     options::{JobOptions, OptionValues},
 };
@@ -76,7 +76,7 @@ struct Inner {
     resources: Resources,
     /// Without one, jobs end with the JobManager.
     ha: Option<HaStore>,
-    clock: Arc<dyn Clock>,
+    host: Host,
     jobs: Mutex<BTreeMap<JobId, Job>>,
     /// The binaries of jobs that have not ended.
     in_use: Mutex<BTreeMap<JobId, String>>,
@@ -93,7 +93,7 @@ impl Dispatcher {
         artifacts: ArtifactStore,
         resources: Resources,
         ha: Option<HaStore>,
-        clock: Arc<dyn Clock>,
+        host: Host,
     ) -> Self {
         let (jobs, in_use, transitions, triggers) = Default::default();
         Self(Arc::new(Inner {
@@ -101,7 +101,7 @@ impl Dispatcher {
             artifacts,
             resources,
             ha,
-            clock,
+            host,
             jobs,
             in_use,
             transitions,
@@ -124,7 +124,7 @@ impl Dispatcher {
     /// The time as this JobManager sees it.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.0.clock.now()
+        self.0.host.clock.now()
     }
 
     /// What a binary would run.

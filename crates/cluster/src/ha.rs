@@ -91,6 +91,9 @@ pub struct StoredJob {
     /// The newest snapshot that the log of a job of that id had then: it is not this job's.
     #[serde(default)]
     pub behind: Option<CheckpointId>,
+    /// The number of the newest entry that its log had then. Earlier versions do not say it.
+    #[serde(default)]
+    pub behind_entry: u64,
 }
 
 /// What a JobManager of one epoch keeps. Cheap to clone.
@@ -324,6 +327,7 @@ mod tests {
             configuration: OptionValues::default(),
             submitted_ms: 7,
             behind: None,
+            behind_entry: 0,
         };
         let damaged = JobId::from_name("damaged");
         let file = tempfile::NamedTempFile::new().expect("a file");
@@ -351,6 +355,7 @@ mod tests {
             configuration: OptionValues::default(),
             submitted_ms: 7,
             behind: None,
+            behind_entry: 0,
         };
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), "x").expect("the file is the test's own");

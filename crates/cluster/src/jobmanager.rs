@@ -5,10 +5,10 @@ use std::{convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
 use tidegate_protocol::{
     KeepAlive, LinkError, Secret, Services, coordination, resources as resources_protocol, serve,
 };
+use tidegate_runtime::Host;
 use tidegate_types::{
     error::chain,
     options::{OptionValues, is_secret_of_cluster},
-    time::SystemClock,
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -67,16 +67,17 @@ impl JobManager {
     /// When its folder can't be used.
     pub fn new(options: JobManagerOptions) -> Result<Self, ArtifactError> {
         let JobManagerOptions { folder, configuration, secret, heartbeat, leadership } = options;
-        let clock = Arc::new(SystemClock);
+        let host = Host::system();
         let artifacts = ArtifactStore::open(folder.join("artifacts"))?;
         // Whoever comes here leads, or is alone.
         artifacts.sweep()?;
-        let resources = Resources::new(artifacts.clone(), heartbeat, secret.clone(), clock.clone());
+        let resources =
+            Resources::new(artifacts.clone(), heartbeat, secret.clone(), Arc::clone(&host.clock));
         let mut configuration = configuration;
         configuration.retain(|key, _| !is_secret_of_cluster(key));
         let options = DispatcherOptions { folder, configuration };
         let ha = leadership.as_ref().map(Leadership::store);
-        let dispatcher = Dispatcher::new(options, artifacts, resources.clone(), ha, clock);
+        let dispatcher = Dispatcher::new(options, artifacts, resources.clone(), ha, host);
         let keep_alive = KeepAlive { interval: heartbeat.interval, timeout: heartbeat.timeout };
         Ok(Self { dispatcher, resources, secret, keep_alive, leadership })
     }

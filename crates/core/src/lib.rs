@@ -16,6 +16,11 @@
 //! | [`selector`] | key selectors, and what is told when one fails |
 //! | [`user_code`] | calls of user code, and what is told when it fails |
 
+#![cfg_attr(
+    test,
+    expect(clippy::disallowed_methods, reason = "tests wait, and look how long that takes")
+)]
+
 pub mod batch;
 pub mod context;
 pub mod duty;

@@ -19,6 +19,7 @@ use tidegate_snapshot::{
     store::{SnapshotLocation, StoredSegment},
 };
 use tidegate_state::{Fate, StateError, evolve::Change};
+use tidegate_storage::Places;
 use tidegate_types::{
     AttemptId, ErrorKind, OperatorUid, SubtaskIndex, Superseded, error::chain, time::SystemClock,
 };
@@ -27,6 +28,7 @@ use crate::{
     api::{JobError, JobSpec},
     describe::JobPlan,
     fit,
+    host::Host,
     job::io_runtime,
     prepare::{
         Fork, RestorePoint, Rewind, Share, check_files, check_plan, locate_start, open_stores,
@@ -82,7 +84,7 @@ pub fn dry_run(spec: &JobSpec) -> Result<DryRun, JobError> {
 
 async fn look(spec: &JobSpec) -> Result<DryRun, JobError> {
     let plan = check_plan(spec)?;
-    let stores = open_stores(&spec.settings)?;
+    let stores = open_stores(&spec.settings, &Places::default())?;
     let (location, recorded) = locate_start(&spec.settings, &stores).await?.ok_or_else(|| {
         let message = "--dry-run tells what a restore would do: name the savepoint or checkpoint \
                        with --from-savepoint";
@@ -232,7 +234,8 @@ async fn decode(
     let carried = carried_over(manifest, plan);
     let without_keyed = manifest.operators.keys().filter(|uid| !carried.contains(*uid)).cloned();
     let share = Share { without_keyed: without_keyed.collect(), ..Share::default() };
-    let restored = read(location, settings, plan, share).await.map_err(one)?;
+    let threads = Host::system().threads;
+    let restored = read(location, settings, plan, share, &threads).await.map_err(one)?;
     let mut reasons = Vec::new();
     if !carried.is_empty() {
         for subtask in settings.parallelism.subtasks() {

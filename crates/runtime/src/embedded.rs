@@ -11,7 +11,7 @@ use tidegate_checkpoint::protocol::Report;
 use tidegate_protocol::coordination::Start;
 use tidegate_snapshot::store::SnapshotLocation;
 use tidegate_types::{
-    AttemptId, Clock, ErrorKind, Figures, MaxParallelism, ProcessIndex, Superseded,
+    AttemptId, ErrorKind, Figures, MaxParallelism, ProcessIndex, Superseded,
     options::CheckpointingMode,
 };
 use tokio::{sync::mpsc, task::JoinSet};
@@ -19,6 +19,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 use crate::{
     api::{ClusterSpec, JobError, JobSpec},
     describe::JobPlan,
+    host::Host,
     in_flight::{InFlight, Seats},
     lead::{Door, send_off},
     master::{AttemptStart, Attempts, RunningAttempt},
@@ -35,7 +36,7 @@ pub(crate) struct LocalProgram {
     pub(crate) spec: JobSpec,
     pub(crate) plan: JobPlan,
     pub(crate) stores: Stores,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) host: Host,
     pub(crate) tokio: tokio::runtime::Handle,
 }
 
@@ -57,7 +58,7 @@ impl LocalProgram {
         let each = parallelism.get() / processes.max(1) as u32;
         let subtasks = Some((parallelism, process * each..(process + 1) * each));
         let share = Share { subtasks, ..Share::default() };
-        read(&location, &self.spec.settings, &self.plan, share).await
+        read(&location, &self.spec.settings, &self.plan, share, &self.host.threads).await
     }
 }
 
@@ -230,7 +231,8 @@ pub(crate) fn local_process(
     local: LocalProcess,
     reports: mpsc::UnboundedSender<Report>,
 ) -> (Process, FiguresReader) {
-    let LocalProgram { spec, plan, stores, clock, tokio } = program;
+    let LocalProgram { spec, plan, stores, host, tokio } = program;
+    let clock = &host.clock;
     let settings = &spec.settings;
     let (task_reports, task_report_receiver) = mpsc::unbounded_channel();
     let processes = local.network.as_ref().map_or(1, |network| network.addresses.len());
@@ -250,7 +252,7 @@ pub(crate) fn local_process(
             max_parallelism,
             exactly_once: settings.options.checkpointing.mode == CheckpointingMode::ExactlyOnce,
             debloat_target: settings.options.debloat_target,
-            in_flight: Arc::new(InFlight::new(seats, plan.tasks.len())),
+            in_flight: Arc::new(InFlight::new(seats, plan.tasks.len(), Arc::clone(clock))),
             restored: local.restored,
             concludes: local.concludes,
             leaves_output: local.leaves_output,
@@ -260,6 +262,7 @@ pub(crate) fn local_process(
             telling: local.telling,
             tokio: tokio.clone(),
             clock: Arc::clone(clock),
+            turns: Arc::clone(&host.turns),
             reports: task_reports,
             begin: Arc::default(),
             close: Arc::default(),
@@ -279,6 +282,8 @@ pub(crate) fn local_process(
             attempt_token: local.attempt_token,
             inline_threshold: settings.options.checkpointing.data_inline_threshold,
             places: stores.places(),
+            clock: Arc::clone(clock),
+            threads: Arc::clone(&host.threads),
         },
         workers,
         task_report_receiver,

@@ -12,10 +12,9 @@
 //! - INV-LIMIT: no more than the limit is under way, but for one batch.
 //! - INV-LIVE: with nothing under way a source may always emit.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, time::Duration};
+
+use tidegate_types::Monotonic;
 
 use crate::in_flight::ROUNDS;
 
@@ -39,7 +38,7 @@ struct OpenRound {
     number: u64,
     bytes: f64,
     /// When the last batch of it was emitted.
-    last_emitted: Instant,
+    last_emitted: Monotonic,
     /// Whether the sources wanted to emit more than they were allowed to meanwhile.
     limited: bool,
 }
@@ -53,7 +52,7 @@ pub(crate) struct FlowControl {
     record_bytes: f64,
     current: OpenRound,
     closed: VecDeque<OpenRound>,
-    best_trip: (Instant, Duration),
+    best_trip: (Monotonic, Duration),
     /// The round up to which a shrunken limit has not shown its effect yet.
     settling: u64,
     /// Whether the current round is to be closed as soon as there may be another one.
@@ -64,7 +63,7 @@ pub(crate) struct FlowControl {
 }
 
 impl FlowControl {
-    pub(crate) fn new(target: Duration, now: Instant) -> Self {
+    pub(crate) fn new(target: Duration, now: Monotonic) -> Self {
         Self {
             target,
             limit: FIRST_LIMIT,
@@ -114,7 +113,7 @@ impl FlowControl {
     }
 
     /// A source has emitted; closes the round when that is big enough.
-    pub(crate) fn emitted(&mut self, records: usize, bytes: usize, now: Instant) {
+    pub(crate) fn emitted(&mut self, records: usize, bytes: usize, now: Monotonic) {
         if records == 0 {
             return;
         }
@@ -152,7 +151,11 @@ impl FlowControl {
     }
 
     /// Asks of the rounds that are under way when each has left, if it has. Tells whether any has.
-    pub(crate) fn observe(&mut self, left: impl Fn(u64) -> Option<Instant>, now: Instant) -> bool {
+    pub(crate) fn observe(
+        &mut self,
+        left: impl Fn(u64) -> Option<Monotonic>,
+        now: Monotonic,
+    ) -> bool {
         let mut any = false;
         while let Some(round) = self.closed.front().copied()
             && let Some(at) = left(round.number)
@@ -174,11 +177,11 @@ impl FlowControl {
         any
     }
 
-    fn round_left(&mut self, round: &OpenRound, now: Instant) {
-        let trip = now.saturating_duration_since(round.last_emitted);
+    fn round_left(&mut self, round: &OpenRound, now: Monotonic) {
+        let trip = now.since(round.last_emitted);
         self.longest_trip = self.longest_trip.max(trip);
         let (since, best) = self.best_trip;
-        if trip < best || now.saturating_duration_since(since) > BEST_TRIP_WINDOW {
+        if trip < best || now.since(since) > BEST_TRIP_WINDOW {
             self.best_trip = (now, trip);
         }
         if round.number < self.settling {

@@ -35,8 +35,10 @@ use std::{
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     task::Waker,
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tidegate_types::{Clock, Monotonic};
 
 use crate::graph::TaskId;
 
@@ -99,7 +101,8 @@ pub(crate) struct Seats {
 /// What one process knows of all lanes.
 pub(crate) struct InFlight {
     seats: Seats,
-    since: Instant,
+    clock: Arc<dyn Clock>,
+    since: Monotonic,
     accounts: Box<[Count]>,
     workers: Box<[Waiting]>,
 }
@@ -121,13 +124,14 @@ struct Waiting {
 
 impl InFlight {
     /// For the lanes of a job that has this many tasks.
-    pub(crate) fn new(seats: Seats, tasks: usize) -> Self {
+    pub(crate) fn new(seats: Seats, tasks: usize, clock: Arc<dyn Clock>) -> Self {
         let accounts = seats.peers * (tasks + 1) * ROUNDS as usize;
         // Whoever has not looked around yet waits for the first record.
         let waiting = || Waiting { waits: AtomicBool::new(true), waker: OnceLock::new() };
         Self {
             seats,
-            since: Instant::now(),
+            since: clock.monotonic(),
+            clock,
             accounts: std::iter::repeat_with(Count::default).take(accounts).collect(),
             workers: std::iter::repeat_with(waiting).take(seats.count).collect(),
         }
@@ -155,7 +159,8 @@ impl InFlight {
         // Noted before anybody can see that it is at nothing. Of two who take the rest at once neither
         // may see it coming, and then whoever looks takes the time of looking.
         if count.records.load(Ordering::Relaxed) == records {
-            count.left_at.store(self.since.elapsed().as_nanos() as u64, Ordering::Relaxed);
+            let elapsed = self.clock.monotonic().since(self.since);
+            count.left_at.store(elapsed.as_nanos() as u64, Ordering::Relaxed);
         }
         if count.records.fetch_sub(records, Ordering::SeqCst) == records {
             self.wake(account.worker(self.seats.peers));
@@ -173,7 +178,7 @@ impl InFlight {
     }
 
     /// When the last of it has left, if it has.
-    fn left(&self, account: Account) -> Option<Instant> {
+    fn left(&self, account: Account) -> Option<Monotonic> {
         let Count { records, left_at } = self.count(account);
         let has_left = records.load(Ordering::SeqCst) == 0;
         has_left.then(|| self.since + Duration::from_nanos(left_at.load(Ordering::Relaxed)))
@@ -243,7 +248,7 @@ impl Tally {
     }
 
     /// When all of a round has left, if it has.
-    pub(crate) fn left(&self, account: Account) -> Option<Instant> {
+    pub(crate) fn left(&self, account: Account) -> Option<Monotonic> {
         self.0.all.left(account)
     }
 }

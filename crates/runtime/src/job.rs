@@ -1,22 +1,16 @@
 //! Starts a job: embedded with a thread of its own and a Tokio runtime, on which its [`JobMaster`]
 //! lives, or for a JobManager, which has such a runtime.
 
-use std::{
-    net::TcpListener,
-    sync::{Arc, mpsc as std_mpsc},
-    thread::JoinHandle,
-    time::Duration,
-};
+use std::{net::TcpListener, sync::mpsc as std_mpsc, thread::JoinHandle, time::Duration};
 
 use tidegate_protocol::{Endpoint, KeepAlive, Secret};
 use tidegate_snapshot::store::{DeletionProof, SnapshotLocation, delete_snapshot};
 use tidegate_storage::{
     Address, Places,
-    log::{self, RecordedKind},
+    log::{self, Concluded, RecordedKind},
 };
 use tidegate_types::{
     CheckpointId, Clock, ErrorKind, JobId, MaxParallelism, ProcessIndex, options::OptionValues,
-    time::SystemClock,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -25,13 +19,15 @@ use crate::{
     describe::{JobDescription, JobPlan},
     embedded::{EmbeddedAttempts, LocalProgram},
     follow::Follower,
+    host::Host,
     master::{Attempts, JobMaster},
     prepare::{
-        check_plan, check_plan_to_spread, locate_start, newest_of, open_stores, prepare, recovered,
+        check_plan, check_plan_to_spread, locate_start, newest_of, open_stores, outlived, prepare,
+        recovered,
     },
     seat::ProcessSeat,
     stats::SharedStats,
-    tenure::{Claim, Runner},
+    tenure::{Claim, Runner, Tenure},
     ticket::RecoveredJob,
 };
 
@@ -43,16 +39,29 @@ use crate::{
 ///
 /// What is wrong with the job, its options or the snapshot; nothing has been started then.
 pub fn start(spec: JobSpec) -> Result<JobHandle, JobError> {
-    start_by(spec, Arc::new(SystemClock))
+    start_on(spec, Host::system())
 }
 
-/// As [`start`], by another clock than the system's.
+/// As [`start`], with something else than what the system has.
 ///
 /// # Errors
 ///
 /// As [`start`].
-pub fn start_by(spec: JobSpec, clock: Arc<dyn Clock>) -> Result<JobHandle, JobError> {
-    spawn(spec, clock).map(|(handle, _)| handle)
+pub fn start_on(spec: JobSpec, host: Host) -> Result<JobHandle, JobError> {
+    spawn(spec, host).map(|(handle, _)| handle)
+}
+
+/// As [`start_on`], on the Tokio runtime that it is called on, without a thread of its own.
+///
+/// # Errors
+///
+/// As [`start`].
+pub async fn start_here(spec: JobSpec, host: Host) -> Result<JobHandle, JobError> {
+    let (handle, stats, requests, end) = hold(&spec.settings, host.clock.as_ref());
+    let tokio = tokio::runtime::Handle::current();
+    let master = master_of(spec, host, tokio, stats, requests).await?;
+    set_going(master, end);
+    Ok(handle)
 }
 
 /// Describes a job without starting it.
@@ -72,7 +81,7 @@ pub fn describe(spec: &JobSpec, configuration: OptionValues) -> Result<JobDescri
 ///
 /// Why it did not start, or failed for good.
 pub fn run(spec: JobSpec) -> Result<JobResult, JobError> {
-    let (_, thread) = spawn(spec, Arc::new(SystemClock))?;
+    let (_, thread) = spawn(spec, Host::system())?;
     thread.join().unwrap_or_else(|_| {
         Err(JobError::new(ErrorKind::Internal, "the job's coordinator panicked"))
     })
@@ -80,11 +89,8 @@ pub fn run(spec: JobSpec) -> Result<JobResult, JobError> {
 
 type JobThread = JoinHandle<Result<JobResult, JobError>>;
 
-fn spawn(spec: JobSpec, clock: Arc<dyn Clock>) -> Result<(JobHandle, JobThread), JobError> {
-    let stats = SharedStats::new(clock.now(), &spec.settings);
-    let (requests, requested) = mpsc::unbounded_channel();
-    let (end_sender, end) = watch::channel(None);
-    let handle = JobHandle { requests, stats: stats.clone(), end };
+fn spawn(spec: JobSpec, host: Host) -> Result<(JobHandle, JobThread), JobError> {
+    let (handle, stats, requested, end_sender) = hold(&spec.settings, host.clock.as_ref());
     let (started, starting) = std_mpsc::channel();
     let main = move || {
         let runtime = io_runtime()?;
@@ -93,9 +99,9 @@ fn spawn(spec: JobSpec, clock: Arc<dyn Clock>) -> Result<(JobHandle, JobThread),
             if spec.cluster.as_ref().is_some_and(|cluster| cluster.process > 0) {
                 // Who waits for the start of a follower waits for its job.
                 let _ = started.send(Ok(()));
-                return follow(spec, clock, tokio, stats).await;
+                return follow(spec, host, tokio, stats).await;
             }
-            let master = match master_of(spec, clock, tokio, stats, requested).await {
+            let master = match master_of(spec, host, tokio, stats, requested).await {
                 Ok(master) => master,
                 Err(error) => {
                     let _ = started.send(Err(error.clone()));
@@ -126,13 +132,13 @@ fn spawn(spec: JobSpec, clock: Arc<dyn Clock>) -> Result<(JobHandle, JobThread),
 /// Runs one of several processes that a person has started, but for the first.
 async fn follow(
     spec: JobSpec,
-    clock: Arc<dyn Clock>,
+    host: Host,
     tokio: tokio::runtime::Handle,
     stats: SharedStats,
 ) -> Result<JobResult, JobError> {
     let cluster = spec.cluster.clone().expect("followers are part of a cluster");
     let plan = check_plan(&spec)?;
-    let stores = open_stores(&spec.settings)?;
+    let stores = open_stores(&spec.settings, &host.places)?;
     let follower = Follower {
         coordinator: Endpoint::new(cluster.coordinator.clone(), cluster.secret.clone()),
         job: spec.settings.id,
@@ -142,8 +148,8 @@ async fn follow(
         listener: cluster.listen()?,
         data_address: cluster.addresses[cluster.process as usize].clone(),
     };
-    stats.set_status(JobStatus::Running, clock.now());
-    follower.run(LocalProgram { spec, plan, stores, clock, tokio }).await?;
+    stats.set_status(JobStatus::Running, host.clock.now());
+    follower.run(LocalProgram { spec, plan, stores, host, tokio }).await?;
     Ok(JobResult { status: JobStatus::Finished, savepoint: None, stats: stats.get() })
 }
 
@@ -158,7 +164,8 @@ pub fn run_process(mut spec: JobSpec, seat: ProcessSeat) -> Result<(), JobError>
     spec.settings.id = seat.job;
     spec.settings.parallelism = seat.parallelism;
     let plan = check_plan(&spec)?;
-    let stores = open_stores(&spec.settings)?;
+    let host = Host::system();
+    let stores = open_stores(&spec.settings, &host.places)?;
     let listener = TcpListener::bind((seat.host.as_str(), 0)).map_err(unavailable)?;
     let port = listener.local_addr().map_err(unavailable)?.port();
     let follower = Follower {
@@ -175,8 +182,8 @@ pub fn run_process(mut spec: JobSpec, seat: ProcessSeat) -> Result<(), JobError>
         data_address: format!("{}:{port}", seat.host),
     };
     let runtime = io_runtime()?;
-    let (clock, tokio) = (Arc::new(SystemClock), runtime.handle().clone());
-    let done = runtime.block_on(follower.run(LocalProgram { spec, plan, stores, clock, tokio }));
+    let tokio = runtime.handle().clone();
+    let done = runtime.block_on(follower.run(LocalProgram { spec, plan, stores, host, tokio }));
     // What still blocks one of its threads is not waited for: it ends with the process.
     runtime.shutdown_background();
     done
@@ -275,24 +282,25 @@ pub async fn dispose_savepoint(path: &str, held: &[HeldSnapshot]) -> Result<Disp
 /// The master of a job that runs in this process.
 async fn master_of(
     spec: JobSpec,
-    clock: Arc<dyn Clock>,
+    host: Host,
     tokio: tokio::runtime::Handle,
     stats: SharedStats,
     requests: mpsc::UnboundedReceiver<Request>,
 ) -> Result<JobMaster, JobError> {
     let (settings, plan) = (spec.settings.clone(), check_plan(&spec)?);
     let runner = Runner::this_process(settings.options.recovery.take_over);
-    let stores = open_stores(&settings)?;
+    let stores = open_stores(&settings, &host.places)?;
     let program = LocalProgram {
         spec,
         plan: plan.clone(),
         stores: stores.clone(),
-        clock: Arc::clone(&clock),
+        host: host.clone(),
         tokio,
     };
     let mut attempts = Box::new(EmbeddedAttempts::new(program));
-    let prepared = prepare(settings, plan, stores, attempts.as_mut(), &runner).await?;
-    Ok(JobMaster::new(prepared, attempts, clock, stats, requests))
+    let runner = (&runner, host.random.as_ref());
+    let prepared = prepare(settings, plan, stores, attempts.as_mut(), runner).await?;
+    Ok(JobMaster::new(prepared, attempts, &host, stats, requests))
 }
 
 /// Starts the master of a job whose attempts run elsewhere, on this Tokio runtime. Returns once it
@@ -306,12 +314,13 @@ pub async fn start_master(
     plan: JobPlan,
     mut attempts: Box<dyn Attempts>,
     runner: &Runner,
-    clock: Arc<dyn Clock>,
+    host: &Host,
 ) -> Result<JobHandle, JobError> {
-    let stores = open_stores(&settings)?;
-    let (handle, stats, requests, end) = hold(&settings, clock.as_ref());
+    let stores = open_stores(&settings, &host.places)?;
+    let (handle, stats, requests, end) = hold(&settings, host.clock.as_ref());
+    let runner = (runner, host.random.as_ref());
     let prepared = prepare(settings, plan, stores, attempts.as_mut(), runner).await?;
-    let master = JobMaster::new(prepared, attempts, clock, stats, requests);
+    let master = JobMaster::new(prepared, attempts, host, stats, requests);
     set_going(master, end);
     Ok(handle)
 }
@@ -320,8 +329,8 @@ pub async fn start_master(
 /// is looked at by its first attempt: a store that does not answer, or a snapshot that is damaged, is
 /// then a matter for the restart strategy, and the job is there to be seen.
 ///
-/// `behind` is the newest snapshot that was complete when the job was submitted: what is not newer
-/// is of an earlier job of that id.
+/// `behind` is what the log said when the job was submitted: what is not newer is of an earlier job of
+/// that id. A job that had ended when its JobManager died has ended: nothing is started any more.
 ///
 /// # Errors
 ///
@@ -332,27 +341,52 @@ pub async fn recover_master(
     plan: JobPlan,
     attempts: Box<dyn Attempts>,
     runner: &Runner,
-    behind: Option<CheckpointId>,
-    clock: Arc<dyn Clock>,
+    behind: Behind,
+    host: &Host,
 ) -> Result<RecoveredJob, JobError> {
-    let stores = open_stores(&settings)?;
-    let claim = Claim::of(&stores, &settings, runner).await?;
+    let stores = open_stores(&settings, &host.places)?;
+    let claim = Claim::of(&stores, &settings, runner, host.random.as_ref()).await?;
     let (log, mut recorded) = claim.take_over().await?;
-    recorded.retain(|snapshot| Some(snapshot.checkpoint) > behind);
+    recorded.retain(|snapshot| Some(snapshot.checkpoint) > behind.checkpoint);
     let superseded = log.superseded().clone();
+    if let Some(how) = log.concluded_since(behind.entry) {
+        outlived(&stores, &settings, log.outlived()).await?;
+        let handle = has_ended(&settings, claim.tenure(log), how, host).await;
+        return Ok(RecoveredJob { handle, recorded, superseded });
+    }
     let Some(newest) = newest_of(&recorded).cloned() else {
         // It claims the job anew.
         drop(claim);
-        let handle = start_master(settings, plan, attempts, runner, clock).await?;
+        let handle = start_master(settings, plan, attempts, runner, host).await?;
         return Ok(RecoveredJob { handle, recorded, superseded });
     };
-    let (handle, stats, requests, end) = hold(&settings, clock.as_ref());
+    let (handle, stats, requests, end) = hold(&settings, host.clock.as_ref());
     let prepared = recovered(settings, plan, stores, recorded.clone());
     let prepared = (prepared, claim.tenure(log));
-    let master = JobMaster::new(prepared, attempts, clock, stats, requests);
+    let master = JobMaster::new(prepared, attempts, host, stats, requests);
     let concludes = newest.kind == RecordedKind::FinalSavepoint;
     set_going(if concludes { master.concluding() } else { master }, end);
     Ok(RecoveredJob { handle, recorded, superseded })
+}
+
+/// A hold on a job that had ended before anybody could tell.
+async fn has_ended(
+    settings: &JobSettings,
+    tenure: Tenure,
+    how: Concluded,
+    host: &Host,
+) -> JobHandle {
+    let (handle, stats, _, end) = hold(settings, host.clock.as_ref());
+    let status = match how {
+        Concluded::Finished => JobStatus::Finished,
+        Concluded::Canceled => JobStatus::Canceled,
+    };
+    stats.set_status(status, host.clock.now());
+    let result = Ok(JobResult { status, savepoint: None, stats: stats.get() });
+    let log = tenure.end(true).await;
+    // There is a handle.
+    let _ = end.send(Some(Ended { result, log }));
+    handle
 }
 
 /// Where the snapshot lies that a job is to start from, if it is to start from one.
@@ -360,22 +394,38 @@ pub async fn recover_master(
 /// # Errors
 ///
 /// When it can't be found.
-pub async fn start_location(settings: &JobSettings) -> Result<Option<String>, JobError> {
+pub async fn start_location(
+    settings: &JobSettings,
+    host: &Host,
+) -> Result<Option<String>, JobError> {
     if settings.options.recovery.path.is_none() {
         return Ok(None);
     }
-    let start = locate_start(settings, &open_stores(settings)?).await?;
+    let start = locate_start(settings, &open_stores(settings, &host.places)?).await?;
     Ok(start.map(|(location, _)| location.to_string()))
 }
 
-/// The newest snapshot in a job's log that it would go on from.
-///
-/// # Errors
-///
-/// When the log can't be read.
-pub async fn newest_recorded(settings: &JobSettings) -> Result<Option<CheckpointId>, JobError> {
-    let recorded = log::read(&open_stores(settings)?.log(settings)).await?;
-    Ok(recorded.iter().map(|snapshot| snapshot.checkpoint).max())
+/// What a job's log said at some time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Behind {
+    /// The newest snapshot that was complete.
+    pub checkpoint: Option<CheckpointId>,
+    /// The number of its newest entry, 0 if it had none.
+    pub entry: u64,
+}
+
+impl Behind {
+    /// What it says now.
+    ///
+    /// # Errors
+    ///
+    /// When the log can't be read.
+    pub async fn now(settings: &JobSettings, host: &Host) -> Result<Self, JobError> {
+        let place = open_stores(settings, &host.places)?.log(settings);
+        let entry = log::newest(&place).await?;
+        let recorded = log::read(&place).await?;
+        Ok(Self { checkpoint: recorded.iter().map(|snapshot| snapshot.checkpoint).max(), entry })
+    }
 }
 
 type End = watch::Sender<Option<Ended>>;

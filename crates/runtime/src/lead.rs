@@ -143,6 +143,7 @@ async fn relay(
 ) {
     let problem = loop {
         tokio::select! {
+            biased;
             command = commands.recv() => match command {
                 Some(command) => {
                     // If it is gone, so says the next word.

@@ -2,6 +2,11 @@
 //!
 //! The only crate that names Timely.
 
+#![cfg_attr(
+    test,
+    expect(clippy::disallowed_methods, reason = "tests wait, and look how long that takes")
+)]
+
 mod api;
 mod describe;
 mod dry_run;
@@ -12,6 +17,7 @@ mod flow;
 mod follow;
 mod graph;
 mod held_up;
+mod host;
 mod in_flight;
 mod job;
 mod lead;
@@ -37,9 +43,10 @@ pub use describe::{
 };
 pub use dry_run::{DryRun, StateOutcome, dry_run};
 pub use held_up::{HeldUp, hold_up};
+pub use host::{Host, Threads, Turn, Turns, Urgency};
 pub use job::{
-    Disposed, HeldSnapshot, describe, dispose_savepoint, newest_recorded, recover_master, run,
-    run_process, start, start_by, start_location, start_master,
+    Behind, Disposed, HeldSnapshot, describe, dispose_savepoint, recover_master, run, run_process,
+    start, start_here, start_location, start_master, start_on,
 };
 pub use master::{AttemptStart, Attempts, RunningAttempt};
 pub use prepare::{Fork, RestorePoint, Rewind};

@@ -12,6 +12,7 @@
 mod actions;
 mod attempts;
 mod damage;
+mod end;
 mod farewell;
 mod handover;
 mod requests;
@@ -32,16 +33,18 @@ use tidegate_checkpoint::{
     protocol::{Failure, Report},
 };
 use tidegate_types::{
-    AttemptId, CheckpointId, Clock, ErrorKind, MaxParallelism, Parallelism, ProcessIndex,
+    AttemptId, CheckpointId, Clock, ErrorKind, MaxParallelism, Monotonic, Parallelism,
+    ProcessIndex, Random,
 };
 use tokio::{sync::mpsc, task::JoinSet};
-use tracing::{error, info};
+use tracing::error;
 
 pub use self::attempts::{AttemptStart, Attempts, RunningAttempt};
 use self::{farewell::Farewell, handover::Handover, tell::Sample, under_way::UnderWay};
 use crate::{
-    api::{Ended, JobError, JobResult, JobSettings, JobStatus, Reply, Request},
+    api::{Ended, JobError, JobSettings, JobStatus, Reply, Request},
     describe::JobPlan,
+    host::Host,
     prepare::{Beginning, Prepared, Stores},
     stats::{Location, SharedStats},
     tenure::Tenure,
@@ -92,9 +95,9 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn new(id: AttemptId, running: RunningAttempt) -> Self {
+    fn new(id: AttemptId, running: RunningAttempt, now: Monotonic) -> Self {
         let committed = BTreeMap::new();
-        Self { id, running, sample: Sample::new(), failed_in: None, committed, end: None }
+        Self { id, running, sample: Sample::new(now), failed_in: None, committed, end: None }
     }
 
     /// Whether all its processes have committed a snapshot.
@@ -126,6 +129,7 @@ pub(crate) struct JobMaster {
     coordinator: Coordinator,
     restart: RestartStrategy,
     clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
     stats: SharedStats,
     /// Whoever can write a `_metadata` completes nothing without it.
     tenure: Tenure,
@@ -142,6 +146,8 @@ pub(crate) struct JobMaster {
     next_request: u64,
     /// Where the savepoint lies that the job was stopped with.
     stopped_with: Option<String>,
+    /// Whether the log says that the job has ended and leaves nothing to go on from.
+    is_concluded: bool,
     farewell: Farewell,
     max_parallelism: MaxParallelism,
     /// Of the current attempt.
@@ -159,7 +165,7 @@ impl JobMaster {
     pub(crate) fn new(
         (prepared, tenure): (Prepared, Tenure),
         attempts: Box<dyn Attempts>,
-        clock: Arc<dyn Clock>,
+        host: &Host,
         stats: SharedStats,
         requests: mpsc::UnboundedReceiver<Request>,
     ) -> Self {
@@ -179,7 +185,8 @@ impl JobMaster {
             plan,
             attempts,
             stores,
-            clock,
+            clock: Arc::clone(&host.clock),
+            random: Arc::clone(&host.random),
             stats,
             tenure,
             requests,
@@ -190,6 +197,7 @@ impl JobMaster {
             asked: HashMap::new(),
             next_request: 0,
             stopped_with: None,
+            is_concluded: false,
             farewell: Farewell::No,
             attempt: AttemptId(0),
             token: 0,
@@ -209,14 +217,14 @@ impl JobMaster {
     pub(crate) async fn run(mut self) -> Ended {
         let result = loop {
             match self.run_attempt().await {
-                AttemptEnd::Closed(status) => break Ok(self.ended(status)),
-                AttemptEnd::Canceled => break Ok(self.ended(EndStatus::Canceled)),
-                AttemptEnd::Suspended => break Ok(self.ended(EndStatus::Suspended)),
+                AttemptEnd::Closed(status) => break Ok(self.ended(status).await),
+                AttemptEnd::Canceled => break Ok(self.ended(EndStatus::Canceled).await),
+                AttemptEnd::Suspended => break Ok(self.ended(EndStatus::Suspended).await),
                 AttemptEnd::Failed(failure, location)
                     if self.farewell.is_wanted() && failure.kind != ErrorKind::Fenced =>
                 {
                     self.remember(&failure, location);
-                    break Ok(self.ended(EndStatus::Suspended));
+                    break Ok(self.ended(EndStatus::Suspended).await);
                 }
                 AttemptEnd::Outdated(reason) => self.after_handover(&reason),
                 AttemptEnd::GaveWay(reason) => self.after_giving_way(reason),
@@ -240,10 +248,8 @@ impl JobMaster {
             self.step(Event::JobEnded(EndStatus::Failed), &mut None);
             error!(job = %self.settings.id, error = %error, "the job has failed");
         }
-        while self.deletions.join_next().await.is_some() {}
         let is_over = matches!(&result, Ok(result) if result.status != JobStatus::Suspended);
-        // Without anything to go on from the log says nothing any more.
-        let log = self.tenure.end(is_over && self.coordinator.retained().is_empty()).await;
+        let log = self.let_go(is_over).await;
         Ended { result, log }
     }
 
@@ -255,19 +261,6 @@ impl JobMaster {
 
     fn set_status(&self, status: JobStatus) {
         self.stats.set_status(status, self.clock.now());
-    }
-
-    fn ended(&mut self, status: EndStatus) -> JobResult {
-        self.step(Event::JobEnded(status), &mut None);
-        let status = match status {
-            EndStatus::Finished => JobStatus::Finished,
-            EndStatus::Canceled => JobStatus::Canceled,
-            EndStatus::Suspended => JobStatus::Suspended,
-            EndStatus::Failed => JobStatus::Failed,
-        };
-        self.set_status(status);
-        info!(job = %self.settings.id, ?status, "the job has ended");
-        JobResult { status, savepoint: self.stopped_with.take(), stats: self.stats.get() }
     }
 
     async fn run_attempt(&mut self) -> AttemptEnd {
@@ -284,7 +277,7 @@ impl JobMaster {
         });
         self.set_status(JobStatus::Initializing);
         let mut attempt = match self.start_attempt().await {
-            Ok(running) => Attempt::new(self.attempt, running),
+            Ok(running) => Attempt::new(self.attempt, running, self.clock.monotonic()),
             Err(end) => return end,
         };
         self.parallelism = attempt.running.parallelism;
@@ -308,6 +301,27 @@ impl JobMaster {
         while attempt.end.is_none() {
             let deadline = self.until_deadline();
             let event = tokio::select! {
+                // The rarer goes first: what comes often keeps nothing else waiting.
+                biased;
+                leave = self.farewell.next() => self.leave(&leave, attempt),
+                step = handover.next(&mut attempt.running.outdated) => {
+                    self.hand_over(step, &mut handover, attempt)
+                }
+                _ = stats_tick.tick() => {
+                    self.collect_stats(attempt);
+                    None
+                }
+                Some(done) = self.writes.join_next() => match done {
+                    Ok(Written::Event(event)) => Some(event),
+                    Ok(Written::Fenced(message)) => {
+                        attempt.end = Some(fenced(message).into());
+                        None
+                    }
+                    Err(_) => None,
+                },
+                Some(_) = self.deletions.join_next() => None,
+                Some(request) = self.requests.recv() => self.on_request(request),
+                () = tokio::time::sleep(deadline) => Some(Event::Tick),
                 Some(report) = attempt.running.reports.recv() => {
                     match &report {
                         Report::Failed { process, .. } => {
@@ -319,25 +333,6 @@ impl JobMaster {
                         _ => {}
                     }
                     Some(Event::Report { attempt: attempt.id, report })
-                }
-                step = handover.next(&mut attempt.running.outdated) => {
-                    self.hand_over(step, &mut handover, attempt)
-                }
-                leave = self.farewell.next() => self.leave(&leave, attempt),
-                Some(request) = self.requests.recv() => self.on_request(request),
-                Some(done) = self.writes.join_next() => match done {
-                    Ok(Written::Event(event)) => Some(event),
-                    Ok(Written::Fenced(message)) => {
-                        attempt.end = Some(fenced(message).into());
-                        None
-                    }
-                    Err(_) => None,
-                },
-                () = tokio::time::sleep(deadline) => Some(Event::Tick),
-                Some(_) = self.deletions.join_next() => None,
-                _ = stats_tick.tick() => {
-                    self.collect_stats(attempt);
-                    None
                 }
             };
             if let Some(event) = event {

@@ -23,7 +23,7 @@ use tidegate_snapshot::{
     store::{ListedSnapshot, SnapshotLocation},
 };
 use tidegate_storage::log::{Recorded, RecordedKind};
-use tidegate_types::{BarrierKind, CheckpointId, ErrorKind, MaxParallelism};
+use tidegate_types::{BarrierKind, CheckpointId, ErrorKind, MaxParallelism, Random};
 use tracing::warn;
 
 use self::start::Start;
@@ -32,7 +32,7 @@ pub(crate) use self::{
     restore::{Share, check_files, plan_for, read, restore_point_at},
     start::locate_start,
     stores::{Stores, open_stores},
-    sweep::{sweep_one, tidy},
+    sweep::{outlived, sweep_one, tidy},
 };
 pub use self::{fork::Fork, restore::RestorePoint, rewind::Rewind};
 use crate::{
@@ -123,17 +123,18 @@ pub(crate) async fn prepare(
     plan: JobPlan,
     stores: Stores,
     attempts: &mut dyn Attempts,
-    runner: &Runner,
+    (runner, random): (&Runner, &dyn Random),
 ) -> Result<(Prepared, Tenure), JobError> {
-    let claim = Claim::of(&stores, &spec, runner).await?;
+    let claim = Claim::of(&stores, &spec, runner, random).await?;
     let (decided, known) = decide_ahead(&claim, &spec, &plan, &stores, attempts).await?;
     // From here on no other run completes anything.
-    let (log, recorded) = claim.take_over().await?;
+    let (log, recorded) = claim.begin().await?;
     let decided = match decided {
         Some(decided) if newest_of(&known) == newest_of(&recorded) => decided,
         _ => decide(&spec, &plan, &stores, attempts, &recorded).await?,
     };
     let Decided { listed, highest, found, starts_fresh } = decided;
+    sweep::outlived(&stores, &spec, log.outlived()).await?;
     sweep::leftovers(&listed, &stores, &spec, log.superseded()).await;
     sweep::unrecorded(&listed, &stores, &spec, &recorded).await?;
     if starts_fresh {
@@ -143,7 +144,8 @@ pub(crate) async fn prepare(
     if let Some(fork) = &fork {
         log.note_fork(fork.from, &fork.location).await?;
     }
-    let latest = restored.from.as_ref().map(|(id, _)| *id).max(highest);
+    let outlived = log.outlived().last().copied();
+    let latest = restored.from.as_ref().map(|(id, _)| *id).max(highest).max(outlived);
     let prepared = Prepared {
         config: coordinator_config(&spec),
         next_id: latest.map_or(CheckpointId(1), CheckpointId::next),

@@ -41,7 +41,7 @@ mod patience;
 mod progress;
 mod threads;
 
-use std::{borrow::Cow, time::Instant};
+use std::{borrow::Cow, sync::Arc};
 
 use futures::FutureExt;
 use tidegate_checkpoint::{
@@ -56,8 +56,8 @@ use tidegate_snapshot::{
 };
 use tidegate_storage::{Places, StoreError};
 use tidegate_types::{
-    CheckpointId, ErrorKind, MaxParallelism, OperatorUid, ProcessIndex, SubtaskIndex, UserResult,
-    error::chain,
+    CheckpointId, Clock, ErrorKind, MaxParallelism, Monotonic, OperatorUid, ProcessIndex,
+    SubtaskIndex, UserResult, error::chain,
 };
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::warn;
@@ -73,6 +73,7 @@ use self::{
 };
 use crate::{
     graph::TaskId,
+    host::Threads,
     task::{TaskError, TaskReport, TaskSnapshot},
 };
 
@@ -88,13 +89,16 @@ pub(crate) struct ProcessSpec {
     pub(crate) inline_threshold: u64,
     /// From where the targets of snapshots are found.
     pub(crate) places: Places,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Where state is encoded.
+    pub(crate) threads: Arc<dyn Threads>,
 }
 
 /// A task's part of a snapshot, and since when it is the process's.
 struct Part {
     subtask: SubtaskIndex,
     snapshot: TaskSnapshot,
-    since: Instant,
+    since: Monotonic,
 }
 
 type Event = gathering::Event<Part, EncodedPart>;
@@ -173,12 +177,12 @@ impl Process {
         Self {
             beginning: Beginning::new(spec.process, own),
             gathering: Gathering::new(spec.process, subtasks),
+            encoders: Encoders::new(Arc::clone(&spec.threads)),
             spec,
             workers,
             task_reports,
             reports,
             jobs: JoinSet::new(),
-            encoders: Encoders::new(),
             progress,
         }
     }
@@ -187,6 +191,8 @@ impl Process {
     pub(crate) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         loop {
             tokio::select! {
+                // The rarer goes first: what comes often keeps nothing else waiting.
+                biased;
                 command = commands.recv() => match command {
                     Some(Command::Finish) => {
                         self.close().await;
@@ -196,13 +202,13 @@ impl Process {
                     Some(Command::Cancel) | None => return self.close().await,
                     Some(command) => self.on_command(command),
                 },
-                Some((task, worker, report)) = self.task_reports.recv() => {
-                    self.on_task_report(task, worker, report);
-                }
                 Some(done) = self.jobs.join_next() => match done {
                     Ok(done) => self.on_done(done),
                     Err(error) => self.fail(ErrorKind::Internal, None, error.to_string()),
                 },
+                Some((task, worker, report)) = self.task_reports.recv() => {
+                    self.on_task_report(task, worker, report);
+                }
             }
         }
     }
@@ -278,7 +284,8 @@ impl Process {
         match report {
             TaskReport::Restored => self.begin(beginning::Event::Restored(subtask)),
             TaskReport::Snapshot(snapshot) => {
-                let (checkpoint, since) = (snapshot.barrier.checkpoint, Instant::now());
+                let (checkpoint, since) =
+                    (snapshot.barrier.checkpoint, self.spec.clock.monotonic());
                 self.step(Event::Part(checkpoint, Part { subtask, snapshot, since }));
             }
             TaskReport::InputEnded => self.step(Event::InputEnded(task.0, subtask)),
@@ -363,6 +370,7 @@ impl Process {
     fn write(&mut self, checkpoint: CheckpointId, target: &Target, parts: Vec<EncodedPart>) {
         let process = self.spec.process;
         let location = self.location(target);
+        let clock = Arc::clone(&self.spec.clock);
         let name = state_file(process, self.spec.attempt_token);
         let assembled = assemble(parts, &name, self.spec.inline_threshold);
         self.jobs.spawn(async move {
@@ -374,7 +382,7 @@ impl Process {
                     files.insert(name, entry.map_err(|error| chain(&error))?);
                 }
                 let operators = assembled.operators.into_iter().map(|(since, mut operator)| {
-                    operator.stats.async_us = since.elapsed().as_micros() as u64;
+                    operator.stats.async_us = clock.monotonic().since(since).as_micros() as u64;
                     operator
                 });
                 Ok(ProcessAck { checkpoint, process, operators: operators.collect(), files })

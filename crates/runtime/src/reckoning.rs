@@ -6,6 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tidegate_types::Clock;
 use timely::{
     dataflow::{
         Scope,
@@ -15,7 +16,10 @@ use timely::{
     progress::operate::FrontierInterest,
 };
 
-use crate::in_flight::{Account, InFlight};
+use crate::{
+    in_flight::{Account, InFlight},
+    task::alarm::Alarm,
+};
 
 /// How often processes tell each other.
 const PERIOD: Duration = Duration::from_millis(10);
@@ -23,15 +27,20 @@ const PERIOD: Duration = Duration::from_millis(10);
 /// The worker it is for, the account's number, and the difference.
 type Told = (u64, u32, i64);
 
-/// Adds the operators, if there are several processes.
-pub(crate) fn build(scope: Scope<'_, ()>, in_flight: &Arc<InFlight>) {
+/// Adds the operators, if there are several processes; returns what gives the one that tells its turns.
+pub(crate) fn build(
+    scope: Scope<'_, ()>,
+    in_flight: &Arc<InFlight>,
+    clock: &Arc<dyn Clock>,
+) -> Option<Alarm> {
     let seats = in_flight.seats();
     if seats.count == seats.peers {
-        return;
+        return None;
     }
     let tells = scope.worker().index() == seats.first;
     let mut teller = OperatorBuilder::new("tell what is in flight".to_owned(), scope);
-    let activator = scope.worker().activator_for(teller.operator_info().address);
+    let alarm = Alarm::new(scope.worker().activator_for(teller.operator_info().address));
+    let (again, clock) = (alarm.clone(), Arc::clone(clock));
     let (mut output, told) = teller.new_output::<Vec<Told>>();
     let counts = Arc::clone(in_flight);
     teller.build_reschedule(move |capabilities| {
@@ -44,7 +53,7 @@ pub(crate) fn build(scope: Scope<'_, ()>, in_flight: &Arc<InFlight>) {
                     (worker as u64, account.number(), difference)
                 });
                 output.activate().give(&CapabilitySet::new(), &mut seen.collect::<Vec<_>>());
-                activator.activate_after(PERIOD);
+                again.set(PERIOD, clock.monotonic());
             }
             true
         }
@@ -63,4 +72,5 @@ pub(crate) fn build(scope: Scope<'_, ()>, in_flight: &Arc<InFlight>) {
             true
         }
     });
+    Some(alarm)
 }

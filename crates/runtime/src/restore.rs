@@ -38,6 +38,8 @@ use tidegate_snapshot::{
 };
 use tidegate_types::{CheckpointId, OperatorUid, SubtaskIndex};
 
+use crate::host::Threads;
+
 use self::{
     fetch::{Fetching, LoadedBlocks, SubtaskBlocks},
     lists::Lists,
@@ -87,6 +89,7 @@ impl RestoredJob {
         snapshot: Snapshot,
         plan: &RestorePlan,
         subtasks: Range<u32>,
+        threads: &Arc<dyn Threads>,
     ) -> Result<Self, SnapshotError> {
         let mut segments = Vec::new();
         for operator in plan.operators.values() {
@@ -94,7 +97,8 @@ impl RestoredJob {
             segments.extend(own.flat_map(|part| &part.lists).map(|range| &range.segment));
         }
         let lists = Lists::read(&snapshot, segments).await?;
-        let fetching = Arc::new(Fetching::new(tokio::runtime::Handle::current()));
+        let fetching =
+            Arc::new(Fetching::new(tokio::runtime::Handle::current(), Arc::clone(threads)));
         let mut keyed =
             Keyed { snapshot: &snapshot, fetching: &fetching, segments: BTreeMap::new() };
         let mut parts = BTreeMap::new();

@@ -23,6 +23,7 @@
 //! An error or a panic of an operator is reported once, with its operator and subtask; then the
 //! task does nothing more, and the attempt is torn down.
 
+pub(crate) mod alarm;
 pub(crate) mod chain;
 pub(crate) mod input;
 pub(crate) mod meter;
@@ -38,7 +39,7 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::Wake,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tidegate_checkpoint::task::TaskCommand;
@@ -47,7 +48,8 @@ use tidegate_core::{
     user_code::{OperatorError, Telling},
 };
 use tidegate_types::{
-    Barrier, BoxError, CheckpointId, Clock, ErrorKind, OperatorUid, UserResult, error::chain,
+    Barrier, BoxError, CheckpointId, Clock, ErrorKind, Monotonic, OperatorUid, UserResult,
+    error::chain,
 };
 use timely::scheduling::{Activator, SyncActivator};
 use tokio::sync::mpsc;
@@ -171,6 +173,11 @@ pub(crate) struct WorkerContext {
 }
 
 impl WorkerContext {
+    /// The time by which intervals are measured.
+    pub(crate) fn now(&self) -> Monotonic {
+        self.clock.monotonic()
+    }
+
     pub(crate) fn report(&self, task: TaskId, report: TaskReport) {
         // Nobody listens any more when the attempt is being torn down.
         let _ = self.reports.send((task, self.worker, report));
@@ -189,13 +196,13 @@ impl WorkerContext {
 /// It takes as long again as the slice has: the stream goes on at half its rate, and a task without
 /// records has nothing else to do anyway. To be slower at it saves nothing, since it costs more to
 /// write to what is not packed yet than to pack it.
-pub(crate) fn pack(chain: &mut Chain, begun: Instant) -> UserResult<bool> {
+pub(crate) fn pack(chain: &mut Chain, begun: Monotonic, clock: &dyn Clock) -> UserResult<bool> {
     if !chain.pack_some()? {
         return Ok(false);
     }
-    let now = Instant::now();
-    let end = now + (now - begun).max(SHORTEST_PACKING);
-    while Instant::now() < end {
+    let now = clock.monotonic();
+    let end = now + now.since(begun).max(SHORTEST_PACKING);
+    while clock.monotonic() < end {
         if !chain.pack_some()? {
             return Ok(false);
         }
@@ -217,47 +224,18 @@ impl Wake for TaskWaker {
     }
 }
 
-/// The shortest time after which it is worth asking again.
-const SHORTEST_RETRY: Duration = Duration::from_micros(50);
-
-/// Gives a task another turn when a time has passed.
-pub(crate) struct Alarm {
-    activator: Activator,
-    /// When the task's next turn has been asked for. Timely keeps every request until its time has
-    /// come, so that nobody should ask for one turn after each of the others.
-    set: Option<Instant>,
-}
-
-impl Alarm {
-    pub(crate) fn new(activator: Activator) -> Self {
-        Self { activator, set: None }
-    }
-
-    /// Asks for a turn no later than in `wait`, counted from `now`.
-    pub(crate) fn set(&mut self, wait: Duration, now: Instant) {
-        let wait = wait.max(SHORTEST_RETRY);
-        // What is a century away needs no alarm.
-        let Some(at) = now.checked_add(wait) else { return };
-        if self.set.is_some_and(|set| set > now && set <= at) {
-            return;
-        }
-        self.set = Some(at);
-        self.activator.activate_after(wait);
-    }
-}
-
 /// Measures a slice of work.
 pub(crate) struct Slice {
-    end: Instant,
+    end: Monotonic,
 }
 
 impl Slice {
-    pub(crate) fn begin(now: Instant) -> Self {
+    pub(crate) fn begin(now: Monotonic) -> Self {
         Self { end: now + SLICE }
     }
 
-    pub(crate) fn is_over(&self) -> bool {
-        Instant::now() >= self.end
+    pub(crate) fn is_over(&self, now: Monotonic) -> bool {
+        now >= self.end
     }
 }
 

@@ -11,10 +11,10 @@ use std::{collections::BTreeSet, time::Duration};
 use tidegate_snapshot::store::SnapshotStore;
 use tidegate_storage::{
     Address, Place,
-    log::{self, JobLog, LogError, Rank, Recorded, Run},
+    log::{self, Concluded, JobLog, LogError, Rank, Recorded, Run},
     presence::{self, Presence, PresenceError, PresenceOptions},
 };
-use tidegate_types::{AttemptId, ErrorKind, RunToken, error::chain};
+use tidegate_types::{AttemptId, ErrorKind, Random, RunToken, error::chain};
 use tracing::warn;
 
 use crate::{
@@ -119,9 +119,10 @@ impl Claim {
         stores: &Stores,
         spec: &JobSettings,
         runner: &Runner,
+        random: &dyn Random,
     ) -> Result<Self, JobError> {
         let Runner { name, rank, presence } = runner.clone();
-        let run = Run { token: RunToken::of(rand::random()), rank, name };
+        let run = Run { token: RunToken::of(random.number()), rank, name };
         let folder = stores.job_folder(spec).folder(PRESENCE);
         let claimed = Presence::claim(&folder, &run, presence).await;
         let presence = claimed.map_err(|error| refused(spec, stores, &error))?;
@@ -143,8 +144,24 @@ impl Claim {
     ///
     /// When the log can't be written, or belongs to a later JobManager.
     pub(crate) async fn take_over(&self) -> Result<(JobLog, Vec<Recorded>), JobError> {
+        self.lasting(|| log::take_over(&self.log, self.run.clone())).await
+    }
+
+    /// The same, to begin anew, from a snapshot or from nothing.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub(crate) async fn begin(&self) -> Result<(JobLog, Vec<Recorded>), JobError> {
+        self.lasting(|| log::begin(&self.log, self.run.clone())).await
+    }
+
+    async fn lasting<T, F>(&self, append: impl Fn() -> F) -> Result<T, JobError>
+    where
+        F: Future<Output = Result<T, LogError>>,
+    {
         for _ in 0..RETRIES {
-            match log::take_over(&self.log, self.run.clone()).await {
+            match append().await {
                 Err(LogError::Unavailable(error)) => {
                     warn!(run = self.run.name, error = chain(&error), "taking the job over again");
                     tokio::time::sleep(PAUSE).await;
@@ -152,7 +169,7 @@ impl Claim {
                 result => return Ok(result?),
             }
         }
-        Ok(log::take_over(&self.log, self.run.clone()).await?)
+        Ok(append().await?)
     }
 
     pub(crate) fn tenure(self, log: JobLog) -> Tenure {
@@ -195,6 +212,27 @@ impl Tenure {
     pub(crate) fn superseded(&self) -> BTreeSet<RunToken> {
         let superseded = self.log.superseded().difference(self.log.with_savepoints());
         superseded.copied().chain([self.log.run().token]).collect()
+    }
+
+    /// Says in the log that the job has ended and leaves nothing to go on from; tells whether its
+    /// checkpoints may be deleted.
+    pub(crate) async fn conclude(&self, how: Concluded) -> bool {
+        let mut tries = 0;
+        loop {
+            match self.log.conclude(how).await {
+                Ok(()) => return true,
+                Err(LogError::Unavailable(_)) if tries < RETRIES => tries += 1,
+                Err(error) => {
+                    let (run, error) = (&self.log.run().name, chain(&error));
+                    warn!(
+                        run,
+                        error, "that the job has ended could not be noted: its checkpoints stay"
+                    );
+                    return false;
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// The job is cancelled: nothing more will come of it.

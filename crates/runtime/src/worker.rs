@@ -17,21 +17,22 @@ use std::{
         mpsc,
     },
     task::Waker,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tidegate_checkpoint::task::TaskCommand;
 use tidegate_core::user_code::Telling;
-use tidegate_types::{AttemptId, Clock, JobId, MaxParallelism, Parallelism, Superseded};
+use tidegate_types::{AttemptId, Clock, JobId, MaxParallelism, Monotonic, Parallelism, Superseded};
 use timely::{logging::TimelyProgressEventBuilder, worker::Worker};
 use tokio::sync::mpsc as tokio_mpsc;
 
 use crate::{
     api::BuildPlan,
     graph::TaskId,
+    host::{Turn, Turns},
     in_flight::{Account, InFlight, Lane, Tally},
     restore::RestoredJob,
-    task::{TaskError, TaskHandle, TaskReport, WorkerContext, meter::WorkerCounters},
+    task::{TaskError, TaskHandle, TaskReport, WorkerContext, alarm::Alarm, meter::WorkerCounters},
 };
 
 pub(crate) use self::build::plan_of;
@@ -66,6 +67,7 @@ pub(crate) struct WorkerSpec {
     pub(crate) superseded: Superseded,
     pub(crate) tokio: tokio::runtime::Handle,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) turns: Arc<dyn Turns>,
     pub(crate) reports: tokio_mpsc::UnboundedSender<(TaskId, usize, TaskReport)>,
     /// Set when all processes have what they take over.
     pub(crate) begin: Arc<AtomicBool>,
@@ -84,6 +86,7 @@ pub(crate) struct WorkerSeat {
 /// The tasks of one worker, built.
 struct Dataflow {
     tasks: Vec<TaskHandle>,
+    alarms: Vec<Alarm>,
     first_record_left: bool,
 }
 
@@ -96,12 +99,13 @@ pub(crate) fn run(
     worker: &mut Worker,
     spec: &WorkerSpec,
     seat: &WorkerSeat,
+    turn: &mut dyn Turn,
 ) -> Result<(), TaskError> {
     let context = Rc::new(WorkerContext {
         worker: worker.index(),
         peers: worker.peers(),
         clock: Arc::clone(&spec.clock),
-        flow: crate::flow::FlowControl::new(spec.debloat_target, Instant::now()).into(),
+        flow: crate::flow::FlowControl::new(spec.debloat_target, spec.clock.monotonic()).into(),
         tally: Tally::new(Arc::clone(&spec.in_flight), worker.index()),
         reports: spec.reports.clone(),
         counters: Arc::clone(&seat.counters),
@@ -119,8 +123,8 @@ pub(crate) fn run(
             // Nobody may be left to take it when the attempt ends as it begins.
             let _ = seat.waker.send(waker);
             context.report(TaskId(0), TaskReport::Restored);
-            if await_begin(spec) {
-                dataflow.run(worker, spec, seat, &context);
+            if await_begin(spec, turn) {
+                dataflow.run(worker, (spec, seat), &context, turn);
             }
             Ok(())
         }
@@ -132,7 +136,7 @@ pub(crate) fn run(
 
 /// Waits until the attempt begins; tells whether it does. Who sets either flag wakes the thread; if
 /// that came before it had left its waker, it looks around by itself.
-fn await_begin(spec: &WorkerSpec) -> bool {
+fn await_begin(spec: &WorkerSpec, turn: &mut dyn Turn) -> bool {
     loop {
         if spec.close.load(Ordering::Acquire) {
             return false;
@@ -140,7 +144,9 @@ fn await_begin(spec: &WorkerSpec) -> bool {
         if spec.begin.load(Ordering::Acquire) {
             return true;
         }
-        std::thread::park_timeout(LONGEST_PARK);
+        if let Some(sleep) = turn.next(LONGEST_PARK) {
+            std::thread::park_timeout(sleep);
+        }
     }
 }
 
@@ -159,21 +165,32 @@ impl Dataflow {
     fn run(
         &mut self,
         worker: &mut Worker,
-        spec: &WorkerSpec,
-        seat: &WorkerSeat,
+        (spec, seat): (&WorkerSpec, &WorkerSeat),
         context: &WorkerContext,
+        turn: &mut dyn Turn,
     ) {
         while !spec.close.load(Ordering::Acquire) && !context.failed.get() {
             for command in seat.commands.try_iter() {
                 self.deliver(command);
             }
-            worker.step_or_park(Some(LONGEST_PARK));
+            let idle = self.ring(context.now());
+            match turn.next(idle) {
+                Some(sleep) => worker.step_or_park(Some(sleep)),
+                None => worker.step(),
+            };
             if self.observe(context) {
                 context.tally.wait();
                 // What has left in between was told to nobody.
                 self.observe(context);
             }
         }
+    }
+
+    /// Gives a turn to those whose time has come; tells for how long there is nothing else to do, if
+    /// nobody wakes the worker.
+    fn ring(&self, now: Monotonic) -> Duration {
+        let next = self.alarms.iter().filter_map(|alarm| alarm.ring(now)).min();
+        next.map_or(LONGEST_PARK, |next| next.since(now).min(LONGEST_PARK))
     }
 
     /// Puts a command into the mailbox of every task.
@@ -188,7 +205,7 @@ impl Dataflow {
     /// Tells whether anybody waits for more.
     fn observe(&mut self, context: &WorkerContext) -> bool {
         let mut flow = context.flow.borrow_mut();
-        let (lane, now) = (Lane::of_sources(context.worker), Instant::now());
+        let (lane, now) = (Lane::of_sources(context.worker), context.now());
         let left = flow.observe(|round| context.tally.left(Account::of(lane, round)), now);
         if left {
             if !std::mem::replace(&mut self.first_record_left, true) {
@@ -204,7 +221,7 @@ impl Dataflow {
     }
 
     /// The same for the tasks that emit by themselves.
-    fn observe_tasks(&self, tally: &Tally, now: Instant) -> bool {
+    fn observe_tasks(&self, tally: &Tally, now: Monotonic) -> bool {
         let mut waits = false;
         for task in &self.tasks {
             let Some(own) = &task.own else { continue };

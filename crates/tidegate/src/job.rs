@@ -230,7 +230,12 @@ impl Job {
         tidegate_runtime::start(self.parsed(arguments, build)?)
     }
 
-    fn parsed<A: Into<String>>(
+    /// What these arguments would run, for whoever runs it elsewhere than in this process.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the arguments.
+    pub fn parsed<A: Into<String>>(
         &self,
         arguments: impl IntoIterator<Item = A>,
         build: impl JobBuild,

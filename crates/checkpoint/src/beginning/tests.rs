@@ -183,7 +183,7 @@ impl World {
                 assert_eq!(self.coordinator.step(event, self.now), [], "INV-FENCE");
             }
             Step::Tick => {
-                self.now = self.now + Duration::from_millis(20);
+                self.now += Duration::from_millis(20);
                 self.coordinate(CoordinatorEvent::Tick);
             }
         }

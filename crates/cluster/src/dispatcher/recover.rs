@@ -143,7 +143,7 @@ impl Dispatcher {
         let (parallelism, max_parallelism) = (options.parallelism, options.max_parallelism);
         let description =
             JobDescription { name, id, parallelism, max_parallelism, configuration, plan };
-        let (handle, held_up) = hold_up(&settings, Arc::clone(&self.0.clock));
+        let (handle, held_up) = hold_up(&settings, Arc::clone(&self.0.host.clock));
         let job = Job {
             description: Arc::new(description),
             requirements: watch::channel(Requirements::of(&options)).0,

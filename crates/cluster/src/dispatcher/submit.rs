@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use tidegate_runtime::{
-    Attempts, JobDescription, JobError, JobHandle, JobSettings, Runner, newest_recorded,
-    recover_master, start_location, start_master,
+    Attempts, Behind, JobDescription, JobError, JobHandle, JobSettings, Runner, recover_master,
+    start_location, start_master,
 };
 use tidegate_storage::absolute;
 use tidegate_types::{
-    CheckpointId, ErrorKind, JobId, Timestamp,
+    ErrorKind, JobId, Timestamp,
     options::{Configuration, JobOptions},
 };
 use tokio::sync::watch;
@@ -42,11 +42,11 @@ impl Dispatcher {
     ///
     /// What is wrong with it; nothing has been started then.
     pub async fn submit(&self, submission: Submission) -> Result<JobId, SubmitError> {
-        let id = submission.job_id.unwrap_or_else(|| JobId(rand::random()));
+        let id = submission.job_id.unwrap_or_else(|| JobId(self.any_id()));
         let reserved = self.reserve(id)?;
         let started = self.now();
         let described = self.described(id, &submission).await?;
-        if let Some(location) = start_location(&described.settings).await? {
+        if let Some(location) = start_location(&described.settings, &self.0.host).await? {
             reserved.start_from(&described.description.name, &location)?;
         }
         let Some(ha) = &self.0.ha else {
@@ -55,7 +55,7 @@ impl Dispatcher {
             return Ok(id);
         };
         let artifact = submission.artifact.clone();
-        let behind = newest_recorded(&described.settings).await?;
+        let behind = Behind::now(&described.settings, &self.0.host).await?;
         let (stored, binary) = self.stored(&submission, started, behind)?;
         if !ha.put_job(id, &stored, &binary).await? {
             // An earlier JobManager has left it, and it has not been recovered.
@@ -74,7 +74,7 @@ impl Dispatcher {
         &self,
         submission: &Submission,
         started: Timestamp,
-        behind: Option<CheckpointId>,
+        behind: Behind,
     ) -> Result<(StoredJob, PathBuf), SubmitError> {
         let hash = &submission.artifact;
         let missing = || SubmitError::NoArtifact { hash: hash.clone() };
@@ -86,7 +86,8 @@ impl Dispatcher {
             arguments: submission.arguments.clone(),
             configuration: submission.configuration.clone(),
             submitted_ms: started.millis(),
-            behind,
+            behind: behind.checkpoint,
+            behind_entry: behind.entry,
         };
         Ok((stored, path))
     }
@@ -120,8 +121,8 @@ impl Dispatcher {
     ) -> Result<(), SubmitError> {
         let (attempts, program) = self.attempts(&described, &submission, requirements);
         let (settings, plan) = (described.settings.clone(), described.description.plan.clone());
-        let (clock, runner) = (Arc::clone(&self.0.clock), self.runner(&described.options));
-        let handle = start_master(settings, plan, attempts, &runner, clock).await?;
+        let runner = self.runner(&described.options);
+        let handle = start_master(settings, plan, attempts, &runner, &self.0.host).await?;
         self.started(described, submission.artifact, started, program, handle);
         Ok(())
     }
@@ -137,14 +138,20 @@ impl Dispatcher {
         let requirements = requirements.unwrap_or_else(|| Requirements::of(&described.options));
         let (attempts, program) = self.attempts(&described, &submission, requirements);
         let (settings, plan) = (described.settings.clone(), described.description.plan.clone());
-        let (clock, started) = (Arc::clone(&self.0.clock), Timestamp(stored.submitted_ms));
+        let (host, started) = (&self.0.host, Timestamp(stored.submitted_ms));
+        let behind = Behind { checkpoint: stored.behind, entry: stored.behind_entry };
         let runner = self.runner(&described.options);
-        let recovered =
-            recover_master(settings, plan, attempts, &runner, stored.behind, clock).await?;
+        let recovered = recover_master(settings, plan, attempts, &runner, behind, host).await?;
         let (id, handle) = (described.description.id, recovered.handle.clone());
         self.started(described, submission.artifact, started, program, handle);
         self.settle(id, recovered);
         Ok(())
+    }
+
+    /// An id that no other job has.
+    fn any_id(&self) -> [u8; 16] {
+        let [high, low] = [(); 2].map(|()| self.0.host.random.number());
+        (u128::from(high) << 64 | u128::from(low)).to_be_bytes()
     }
 
     /// As whom this JobManager runs jobs.

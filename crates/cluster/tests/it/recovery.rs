@@ -8,6 +8,10 @@ use std::{
 use tidegate_cluster::dispatcher::{Submission, SubmitError};
 use tidegate_runtime::JobStatus;
 use tidegate_snapshot::manifest::{Manifest, SegmentLocation};
+use tidegate_storage::{
+    Place,
+    log::{self, Concluded, Run, RunToken},
+};
 use tidegate_testing::{
     folders::{checkpoints, entries, forge_later, is_complete, unfinished},
     process::{flights, stuck},
@@ -79,6 +83,28 @@ async fn a_damaged_record_holds_no_other_job_up() {
     let log = site.path().join(format!("out/checkpoints/{id}/log"));
     wait_for("the job's log to go", || entries(&log).is_empty().then_some(())).await;
     assert!(!site.path().join(format!("ha/test/jobs/{id}")).exists(), "its record is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_had_ended_when_its_jobmanager_died_is_not_run_once_more() {
+    let site = Site::new();
+    let mut cluster = Cluster::start(site.path(), &[1]).await;
+    let (id, checkpoint) = submit_with_checkpoint(&cluster, &site).await;
+    cluster.kill_jobmanager();
+    // What the JobManager had noted before it deleted anything.
+    let folder = site.path().join(format!("out/checkpoints/{id}/log"));
+    let place = Place::open(&folder.display().to_string()).expect("it is a folder");
+    let run = Run { token: RunToken(7), rank: None, name: "it".to_owned() };
+    let (log, _) = log::take_over(&place, run).await.expect("nobody else has it");
+    log.conclude(Concluded::Finished).await.expect("nobody else has it");
+    cluster.restart_jobmanager().await;
+    wait_until_recovered(&cluster, id).await;
+    let view = cluster.wait_for_status(id, JobStatus::Finished).await;
+    assert_eq!(view.stats.records, 0, "nothing was run");
+    assert!(!Path::new(&checkpoint).exists(), "nobody else deletes it");
+    let jobs = site.path().join("ha/test/jobs");
+    wait_for("the job's record to go", || entries(&jobs).is_empty().then_some(())).await;
+    wait_for("the job's log to go", || entries(&folder).is_empty().then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

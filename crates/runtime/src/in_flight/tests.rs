@@ -1,9 +1,11 @@
 use std::{collections::HashSet, sync::atomic::AtomicUsize, task::Wake};
 
+use tidegate_types::time::SystemClock;
+
 use super::*;
 
 fn process(first: usize, count: usize, peers: usize) -> Arc<InFlight> {
-    Arc::new(InFlight::new(Seats { first, count, peers }, 2))
+    Arc::new(InFlight::new(Seats { first, count, peers }, 2, Arc::new(SystemClock)))
 }
 
 /// Counts how often a worker was woken.
@@ -60,7 +62,7 @@ fn inv_even_a_round_leaves_with_the_last_of_what_came_of_it() {
     let (some, rest) = (tally.hold(account, 150), tally.hold(account, 50));
     drop(rest);
     assert!(tally.left(account).is_none());
-    let before = Instant::now();
+    let before = SystemClock.monotonic();
     drop(some);
     assert!(tally.left(account).expect("it has left") >= before);
     assert!(tally.left(Account::of(Lane::of_sources(0), 4)).is_some(), "another round");

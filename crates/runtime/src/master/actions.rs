@@ -1,6 +1,6 @@
 //! What the coordinator wants done, done.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tidegate_checkpoint::{
     Action, Event,
@@ -8,7 +8,7 @@ use tidegate_checkpoint::{
     protocol::{Command, Failure, ProcessAck},
 };
 use tidegate_snapshot::{
-    CommitError,
+    CommitError, SnapshotError,
     manifest::{FORMAT, FORMAT_VERSION, JobInfo, Manifest, OperatorManifest, SnapshotForm},
     store::{SnapshotLocation, Unfinished, delete_snapshot},
 };
@@ -125,9 +125,9 @@ impl JobMaster {
         match trigger {
             Trigger::Checkpoint => self.stores.checkpoints.checkpoint(job, checkpoint, subdir),
             Trigger::Savepoint { target, .. } => match self.savepoint_store(target.as_deref()) {
-                Ok(store) => store.savepoint(job, rand::random()),
+                Ok(store) => store.savepoint(job, self.random.number()),
                 // It was there when the request was taken: the write will tell what is wrong.
-                Err(_) => self.stores.checkpoints.savepoint(job, rand::random()),
+                Err(_) => self.stores.checkpoints.savepoint(job, self.random.number()),
             },
         }
     }
@@ -158,6 +158,10 @@ impl JobMaster {
                 add_operator(&mut manifest.operators, operator, self.parallelism);
             }
         }
+        let manifest = Arc::new(manifest);
+        if let Some(snapshot) = self.under_way.get_mut(&checkpoint) {
+            snapshot.manifest = Some(Arc::clone(&manifest));
+        }
         let log = self.tenure.log().clone();
         self.writes.spawn(async move {
             match location.commit(&manifest).await {
@@ -175,20 +179,24 @@ impl JobMaster {
         });
     }
 
-    /// Looks until the store answers: without knowing, nothing else can be decided.
+    /// Looks until the store answers: without knowing, nothing else can be decided. What is there may be
+    /// the manifest of another run, which has not found out yet that this one has taken the job over.
     fn check_manifest(&mut self, checkpoint: CheckpointId) {
         let Some(snapshot) = self.under_way.get(&checkpoint) else { return };
         let location = snapshot.unfinished.location().clone();
-        let recorded = snapshot.record(checkpoint);
+        let (recorded, own) = (snapshot.record(checkpoint), snapshot.manifest.clone());
         let (job, log) = (self.settings.id, self.tenure.log().clone());
         self.writes.spawn(async move {
             loop {
-                let problem = match location.exists().await {
-                    Ok(true) => match complete(recorded.clone(), &log).await {
+                let problem = match found(&location, own.as_deref()).await {
+                    Ok(Found::Own) => match complete(recorded.clone(), &log).await {
                         Written::Event(Event::ManifestFailed { reason, .. }) => reason,
                         written => return written,
                     },
-                    Ok(false) => {
+                    Ok(Found::Others) => {
+                        return Written::Event(Event::ManifestTaken { checkpoint });
+                    }
+                    Ok(Found::Nothing) => {
                         return Written::Event(Event::ManifestFailed {
                             checkpoint,
                             may_have_happened: false,
@@ -226,6 +234,32 @@ impl JobMaster {
     /// The location that a snapshot's path or URL stands for.
     pub(super) fn location_of(&self, path: &str) -> Result<SnapshotLocation, StoreError> {
         SnapshotLocation::find(&self.stores.places(), path)
+    }
+}
+
+/// What lies where a manifest may have been written.
+enum Found {
+    /// That one.
+    Own,
+    /// One that somebody else has written.
+    Others,
+    Nothing,
+}
+
+/// Looks for the manifest that is `own`.
+///
+/// # Errors
+///
+/// When the store does not answer.
+async fn found(location: &SnapshotLocation, own: Option<&Manifest>) -> Result<Found, StoreError> {
+    match location.load().await {
+        Ok(manifest) if Some(&manifest) == own => Ok(Found::Own),
+        Err(SnapshotError::NoMetadata { .. } | SnapshotError::NoSuchFolder { .. }) => {
+            Ok(Found::Nothing)
+        }
+        Err(SnapshotError::Store(error)) => Err(error),
+        // Nobody writes half of one.
+        Ok(_) | Err(_) => Ok(Found::Others),
     }
 }
 

@@ -108,7 +108,10 @@ impl JobMaster {
 
     pub(super) fn savepoint_store(&self, target: Option<&str>) -> Result<SnapshotStore, String> {
         match (target, &self.stores.savepoints) {
-            (Some(target), _) => SnapshotStore::open(target).map_err(|error| chain(&error)),
+            (Some(target), _) => {
+                let place = self.stores.places().open(target);
+                place.map(SnapshotStore::from).map_err(|error| chain(&error))
+            }
             (None, Some(store)) => Ok(store.clone()),
             (None, None) => Err("no folder for the savepoint: name one, or set \
                                  execution.checkpointing.savepoint-dir"

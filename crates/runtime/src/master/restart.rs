@@ -27,7 +27,7 @@ impl JobMaster {
         if !failure.kind.is_retryable() || !self.attempts.can_restart() {
             return Some(Err(JobError::new(failure.kind, message)));
         }
-        let jitter = rand::random::<f64>();
+        let jitter = self.random.fraction();
         match self.restart.decide(self.clock.monotonic(), jitter) {
             RestartDecision::GiveUp { reason } => {
                 let message = format!("{message} (no restart: {reason})");
@@ -73,10 +73,13 @@ impl JobMaster {
         tokio::pin!(restart);
         loop {
             tokio::select! {
+                biased;
                 () = &mut restart => return None,
                 Some(request) = self.requests.recv() => match request {
-                    Request::Cancel => return Some(Ok(self.ended(EndStatus::Canceled))),
-                    Request::Suspend { .. } => return Some(Ok(self.ended(EndStatus::Suspended))),
+                    Request::Cancel => return Some(Ok(self.ended(EndStatus::Canceled).await)),
+                    Request::Suspend { .. } => {
+                        return Some(Ok(self.ended(EndStatus::Suspended).await));
+                    }
                     Request::Snapshot { reply, .. } => {
                         // Who has given up waiting needs no answer.
                         let _ = reply.send(Err("the job is restarting".to_owned()));

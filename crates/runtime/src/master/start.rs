@@ -89,6 +89,7 @@ impl JobMaster {
         let mut work = work(attempts.as_mut());
         loop {
             tokio::select! {
+                biased;
                 done = &mut work => return done.map_err(AttemptEnd::from),
                 Some(request) = requests.recv() => match request {
                     Request::Cancel => return Err(AttemptEnd::Canceled),

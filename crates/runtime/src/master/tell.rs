@@ -1,13 +1,12 @@
 //! What the master tells of its job.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use tidegate_checkpoint::{coordinator::CheckpointOutcome, protocol::Failure};
 use tidegate_snapshot::manifest::SnapshotForm;
-use tidegate_types::{BarrierKind, CheckpointId, Figures, SubtaskFigures, SubtaskRates, Timestamp};
+use tidegate_types::{
+    BarrierKind, CheckpointId, Figures, Monotonic, SubtaskFigures, SubtaskRates, Timestamp,
+};
 use tracing::{info, warn};
 
 use super::{Attempt, JobMaster, UnderWay};
@@ -38,7 +37,7 @@ impl JobMaster {
             PendingCheckpoint { id, kind, form, triggered_at, subtasks, bytes }
         });
         let pending = pending.collect();
-        let rates = attempt.sample.rates(records, &subtasks);
+        let rates = attempt.sample.rates(records, &subtasks, self.clock.monotonic());
         self.stats.update(|stats| {
             stats.parallelism = attempt.running.parallelism;
             stats.pending = pending;
@@ -129,14 +128,14 @@ impl JobMaster {
 
 /// Figures of a while ago, to tell what happens per second.
 pub(super) struct Sample {
-    at: Instant,
+    at: Monotonic,
     records: u64,
     subtasks: Vec<SubtaskFigures>,
 }
 
 impl Sample {
-    pub(super) fn new() -> Self {
-        Self { at: Instant::now(), records: 0, subtasks: Vec::new() }
+    pub(super) fn new(now: Monotonic) -> Self {
+        Self { at: now, records: 0, subtasks: Vec::new() }
     }
 
     /// What has happened per second, once the sample is old enough to tell; takes the next one then.
@@ -144,15 +143,14 @@ impl Sample {
         &mut self,
         records: u64,
         subtasks: &[SubtaskFigures],
+        at: Monotonic,
     ) -> Option<(f64, Vec<SubtaskRates>)> {
-        let elapsed = self.at.elapsed();
+        let elapsed = at.since(self.at);
         if elapsed < SAMPLE {
             return None;
         }
-        let before = std::mem::replace(
-            self,
-            Self { at: Instant::now(), records, subtasks: subtasks.to_vec() },
-        );
+        let next = Self { at, records, subtasks: subtasks.to_vec() };
+        let before = std::mem::replace(self, next);
         // In the first sample subtasks may still be missing.
         let of = |(index, now): (usize, &SubtaskFigures)| {
             let before = before.subtasks.get(index).copied().unwrap_or_default();

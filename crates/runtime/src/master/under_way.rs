@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidegate_checkpoint::protocol::ProcessAck;
 use tidegate_snapshot::{
-    manifest::{SnapshotForm, SnapshotKind},
+    manifest::{Manifest, SnapshotForm, SnapshotKind},
     store::Unfinished,
 };
 use tidegate_storage::log::{Recorded, RecordedKind};
@@ -21,6 +21,8 @@ pub(super) struct UnderWay {
     pub(super) triggered_at: Timestamp,
     /// The request that it is taken for, if the job's log is to say so.
     pub(super) trigger: Option<String>,
+    /// The manifest as it is being written: by no other is the snapshot this one.
+    pub(super) manifest: Option<Arc<Manifest>>,
     /// What was measured of its parts, once all have come.
     pub(super) parts: Arc<[SubtaskSnapshot]>,
 }
@@ -32,7 +34,8 @@ impl UnderWay {
         form: SnapshotForm,
         now: Timestamp,
     ) -> Self {
-        Self { unfinished, kind, form, triggered_at: now, trigger: None, parts: Arc::default() }
+        let (trigger, manifest, parts) = (None, None, Arc::default());
+        Self { unfinished, kind, form, triggered_at: now, trigger, manifest, parts }
     }
 
     /// Whom it belongs to, as its manifest says.

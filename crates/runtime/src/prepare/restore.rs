@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     ops::Range,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -27,6 +28,7 @@ use crate::{
     api::{JobError, JobSettings},
     describe::JobPlan,
     fit,
+    host::{Threads, Urgency, done_by},
     restore::{RestoredJob, Snapshot},
 };
 
@@ -145,6 +147,7 @@ pub(crate) async fn read(
     settings: &JobSettings,
     plan: &JobPlan,
     share: Share,
+    threads: &Arc<dyn Threads>,
 ) -> Result<RestoredJob, JobError> {
     let Share { subtasks, without_keyed } = share;
     let manifest = location.load().await.map_err(|error| gone(location, error))?;
@@ -158,7 +161,7 @@ pub(crate) async fn read(
             let max_parallelism = settings.max_parallelism;
             let without_keyed = without_keyed.clone();
             let wanted = Wanted { max_parallelism, subtasks, rekeyed, without_keyed };
-            native_of(location.clone(), manifest, wanted).await?
+            native_of(location.clone(), manifest, wanted, threads).await?
         }
     };
     let (_, mut restore) = plan_for(location, snapshot.manifest(), settings, plan, false)?;
@@ -166,7 +169,7 @@ pub(crate) async fn read(
         let operator = restore.operators.get_mut(uid).into_iter();
         operator.flat_map(|operator| &mut operator.subtasks).for_each(|part| part.keyed.clear());
     }
-    Ok(RestoredJob::new(snapshot, &restore, own).await?)
+    Ok(RestoredJob::new(snapshot, &restore, own, threads).await?)
 }
 
 /// What is wanted of a snapshot in canonical form, in the native one. Dropping the future ends it, but
@@ -175,17 +178,20 @@ async fn native_of(
     location: SnapshotLocation,
     manifest: Manifest,
     wanted: Wanted,
+    threads: &Arc<dyn Threads>,
 ) -> Result<Snapshot, JobError> {
     let given_up = Arc::new(AtomicBool::new(false));
     let _on_drop = GiveUp(Arc::clone(&given_up));
-    let tokio = tokio::runtime::Handle::current();
-    let converted = tokio::task::spawn_blocking(move || {
-        let name = location.to_string();
-        let files = StoredFiles { location, manifest: &manifest, tokio, given_up };
+    let (tokio, waits) = (tokio::runtime::Handle::current(), Arc::clone(threads));
+    let convert = move || {
+        let (name, manifest) = (location.to_string(), Arc::new(manifest));
+        let own = Arc::clone(&manifest);
+        let files = StoredFiles { location, manifest: own, tokio, threads: waits, given_up };
         tables_to_native(&manifest, &name, &files, &wanted)
-    });
-    let converted = converted.await.map_err(|error| {
-        JobError::new(ErrorKind::Internal, format!("reading the snapshot panicked: {error}"))
+    };
+    let converted = done_by(threads.as_ref(), Urgency::Awaited, convert).await;
+    let converted = converted.map_err(|error| {
+        JobError::new(ErrorKind::Internal, format!("the snapshot can't be read: {error}"))
     })?;
     let (manifest, loaded) = converted.map_err(|error| {
         let kind = match &error {
@@ -207,18 +213,29 @@ impl Drop for GiveUp {
 }
 
 /// The files of a snapshot, for threads that are none of Tokio's.
-struct StoredFiles<'a> {
+struct StoredFiles {
     location: SnapshotLocation,
-    manifest: &'a Manifest,
+    manifest: Arc<Manifest>,
     tokio: tokio::runtime::Handle,
+    threads: Arc<dyn Threads>,
     given_up: Arc<AtomicBool>,
 }
 
-impl Files for StoredFiles<'_> {
+impl Files for StoredFiles {
     fn file(&self, path: &str) -> Result<Bytes, SnapshotError> {
         if self.given_up.load(Ordering::Relaxed) {
             return Err(SnapshotError::GivenUp);
         }
-        self.tokio.block_on(self.location.read_file(self.manifest, path))
+        let (location, manifest) = (self.location.clone(), Arc::clone(&self.manifest));
+        let path = path.to_owned();
+        let read = self.tokio.spawn(async move { location.read_file(&manifest, &path).await });
+        let mut done = None;
+        self.threads.wait(pin!(async { done = Some(read.await) }));
+        // The runtime ends.
+        done.and_then(Result::ok).unwrap_or(Err(SnapshotError::GivenUp))
+    }
+
+    fn at_once(&self) -> usize {
+        self.threads.cores()
     }
 }

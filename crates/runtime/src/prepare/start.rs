@@ -9,7 +9,7 @@ use tidegate_snapshot::{
     manifest::SnapshotKind,
     store::{ListedSnapshot, SnapshotLocation, in_words, newest_below},
 };
-use tidegate_storage::log::{self, Recorded, RecordedKind};
+use tidegate_storage::log::{self, Concluded, Recorded, RecordedKind};
 use tidegate_types::{CheckpointId, ErrorKind, error::chain, options::ClaimMode};
 use tracing::warn;
 
@@ -89,7 +89,7 @@ impl<'a> Candidates<'a> {
         let recovery = &spec.options.recovery;
         let Some(path) = &recovery.path else { return Ok(None) };
         if path != "latest" {
-            let location = SnapshotLocation::parse(path)?;
+            let location = SnapshotLocation::parse_among(&stores.places(), path)?;
             let claim = recovery.claim_mode == Some(ClaimMode::Claim);
             return Ok(Some(Start { location, claim }));
         }
@@ -145,8 +145,28 @@ async fn refuse_strangers(
     Ok(())
 }
 
+fn has_ended(spec: &JobSettings, how: Concluded) -> JobError {
+    let how = match how {
+        Concluded::Finished => "has finished, and what came of its input is committed",
+        Concluded::Canceled => "was cancelled",
+    };
+    JobError::new(
+        ErrorKind::Invalid,
+        format!(
+            "job {} (`{}`) {how}: there is nothing to go on from; start it without --from-savepoint \
+             to run it once more from the beginning",
+            spec.id, spec.name
+        ),
+    )
+}
+
 /// There is no latest snapshot; whose there are in its folder is told instead.
 async fn nothing_found(spec: &JobSettings, stores: &Stores) -> JobError {
+    match log::concluded(&stores.log(spec)).await {
+        Ok(None) => {}
+        Ok(Some(how)) => return has_ended(spec, how),
+        Err(error) => return error.into(),
+    }
     let nothing = format!(
         "there is no checkpoint or savepoint of job {} (`{}`) in {}",
         spec.id, spec.name, stores.checkpoints
@@ -156,7 +176,9 @@ async fn nothing_found(spec: &JobSettings, stores: &Stores) -> JobError {
     let (same, others): (Vec<_>, Vec<_>) =
         others.into_iter().partition(|found| found.name == spec.name);
     let advice = match (&same[..], &others[..]) {
-        ([], []) => "start without --from-savepoint if it has never completed one".to_owned(),
+        ([], []) => "start without --from-savepoint if it has never completed one; one that has \
+                     finished, or was cancelled, has deleted them"
+            .to_owned(),
         ([], others) => format!(
             "there are those of other jobs: {}; start without --from-savepoint if it has never \
              completed one",

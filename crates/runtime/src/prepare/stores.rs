@@ -10,6 +10,8 @@ use super::{JobError, JobSettings};
 pub(crate) struct Stores {
     pub(crate) checkpoints: SnapshotStore,
     pub(crate) savepoints: Option<SnapshotStore>,
+    /// What else is open already.
+    known: Places,
 }
 
 impl From<StoreError> for JobError {
@@ -33,19 +35,21 @@ impl Stores {
     /// From where every location's text is found.
     pub(crate) fn places(&self) -> Places {
         let stores = [Some(&self.checkpoints), self.savepoints.as_ref()];
-        Places::new(stores.into_iter().flatten().map(|store| store.place().clone()))
+        let own = stores.into_iter().flatten().map(|store| store.place().clone());
+        Places::new(own).and(&self.known)
     }
 }
 
-/// Opens the stores that the options name.
+/// Finds the stores that the options name: one of `places`, or opened now.
 ///
 /// # Errors
 ///
 /// When an address is not one.
-pub(crate) fn open_stores(spec: &JobSettings) -> Result<Stores, JobError> {
+pub(crate) fn open_stores(spec: &JobSettings, places: &Places) -> Result<Stores, JobError> {
     let options = &spec.options.checkpointing;
     let in_memory = || format!("memory://{}", spec.id);
-    let checkpoints = SnapshotStore::open(&options.dir.clone().unwrap_or_else(in_memory))?;
-    let savepoints = options.savepoint_dir.as_deref().map(SnapshotStore::open).transpose()?;
-    Ok(Stores { checkpoints, savepoints })
+    let open = |text: &str| places.open(text).map(SnapshotStore::from);
+    let checkpoints = open(&options.dir.clone().unwrap_or_else(in_memory))?;
+    let savepoints = options.savepoint_dir.as_deref().map(open).transpose()?;
+    Ok(Stores { checkpoints, savepoints, known: places.clone() })
 }

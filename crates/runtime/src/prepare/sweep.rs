@@ -152,6 +152,23 @@ fn is_unrecorded(id: CheckpointId, recorded: &[Recorded]) -> bool {
         && recorded.iter().all(|recorded| recorded.checkpoint != id)
 }
 
+/// Deletes the checkpoints of a job that had ended, if whoever ended it did not live to do so.
+///
+/// # Errors
+///
+/// When the store does not answer.
+pub(crate) async fn outlived(
+    stores: &Stores,
+    spec: &JobSettings,
+    outlived: &BTreeSet<CheckpointId>,
+) -> Result<(), JobError> {
+    if outlived.is_empty() {
+        return Ok(());
+    }
+    let listed = stores.checkpoints.list(spec.id, spec.options.checkpointing.create_subdir).await?;
+    delete_checkpoints(&listed, stores, spec, |id| outlived.contains(&id)).await
+}
+
 async fn delete_checkpoints(
     listed: &[ListedSnapshot],
     stores: &Stores,

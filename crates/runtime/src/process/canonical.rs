@@ -7,6 +7,8 @@
 use std::{
     collections::BTreeMap,
     io::{self, Write},
+    pin::pin,
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -27,6 +29,7 @@ use tidegate_types::{KeyGroup, KeyGroupRange, error::chain};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::encoders::Encoders;
+use crate::host::Threads;
 
 /// How long a chunk is that is handed on, in bytes.
 const CHUNK: usize = 1 << 20;
@@ -63,13 +66,17 @@ impl Tables {
 struct Chunks {
     buffer: Vec<u8>,
     chunks: mpsc::Sender<Bytes>,
+    threads: Arc<dyn Threads>,
 }
 
 impl Chunks {
     fn hand_on(&mut self) -> io::Result<()> {
         let full = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK));
-        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the file can't be written");
-        self.chunks.blocking_send(full.into()).map_err(gone)
+        let mut is_sent = false;
+        let send = async { is_sent = self.chunks.send(full.into()).await.is_ok() };
+        self.threads.wait(pin!(send));
+        let gone = || io::Error::new(io::ErrorKind::BrokenPipe, "the file can't be written");
+        is_sent.then_some(()).ok_or_else(gone)
     }
 }
 
@@ -90,11 +97,20 @@ impl Write for Chunks {
 /// Files that are being written: each path with its chunks.
 type Files = mpsc::UnboundedReceiver<(String, mpsc::Receiver<Bytes>)>;
 
-fn open(files: &mpsc::UnboundedSender<(String, mpsc::Receiver<Bytes>)>, path: String) -> Chunks {
-    let (chunks, receiver) = mpsc::channel(WAITING);
-    // Nobody uploads when the savepoint has been given up: the first chunk says so.
-    let _ = files.send((path, receiver));
-    Chunks { buffer: Vec::with_capacity(CHUNK), chunks }
+/// Begins files.
+struct Opener {
+    files: mpsc::UnboundedSender<(String, mpsc::Receiver<Bytes>)>,
+    threads: Arc<dyn Threads>,
+}
+
+impl Opener {
+    fn open(&self, path: String) -> Chunks {
+        let (chunks, receiver) = mpsc::channel(WAITING);
+        // Nobody uploads when the savepoint has been given up: the first chunk says so.
+        let _ = self.files.send((path, receiver));
+        let (buffer, threads) = (Vec::with_capacity(CHUNK), Arc::clone(&self.threads));
+        Chunks { buffer, chunks, threads }
+    }
 }
 
 impl CanonicalTarget {
@@ -102,12 +118,11 @@ impl CanonicalTarget {
     async fn with_files<T: Send + 'static>(
         &self,
         encoders: &Encoders,
-        write: impl FnOnce(mpsc::UnboundedSender<(String, mpsc::Receiver<Bytes>)>) -> Result<T, String>
-        + Send
-        + 'static,
+        write: impl FnOnce(Opener) -> Result<T, String> + Send + 'static,
     ) -> Result<(T, BTreeMap<String, FileEntry>), String> {
         let (sender, files) = mpsc::unbounded_channel();
-        let written = encoders.run(move || write(sender));
+        let opener = Opener { files: sender, threads: encoders.threads() };
+        let written = encoders.run(move || write(opener));
         let (written, uploaded) = tokio::join!(written, self.upload(files));
         // What could not be uploaded is the reason why it could not be written.
         let uploaded = uploaded?;
@@ -118,6 +133,7 @@ impl CanonicalTarget {
         let (mut uploads, mut done) = (JoinSet::new(), BTreeMap::new());
         loop {
             tokio::select! {
+                biased;
                 file = files.recv() => match file {
                     Some((path, chunks)) => {
                         let location = self.location.clone();
@@ -154,7 +170,7 @@ impl CanonicalTarget {
         let path_of = path.clone();
         let (written, files) = self
             .with_files(encoders, move |files| {
-                let create = |state: &StateDescription| open(&files, path(state));
+                let create = |state: &StateDescription| files.open(path(state));
                 let mut sink = TableSink::new(&key_type, states, create);
                 if let Err(error) = keyed.encode(&mut sink) {
                     return Ok(Err(error));
@@ -198,7 +214,7 @@ impl CanonicalTarget {
                     let path =
                         (!items.is_empty()).then(|| table_path(&uid, &list.name, index, token));
                     if let Some(path) = &path {
-                        let mut writer = TableWriter::new(schema, open(&files, path.clone()))?;
+                        let mut writer = TableWriter::new(schema, files.open(path.clone()))?;
                         for item in &items {
                             writer.add_entry(KeyGroup(0), &[item])?;
                         }

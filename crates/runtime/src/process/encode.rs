@@ -1,6 +1,6 @@
 //! Encodes what tasks hand out, and lays it into one file.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use tidegate_checkpoint::protocol::{OperatorAck, SubtaskStats};
@@ -14,7 +14,7 @@ use tidegate_snapshot::{
 };
 use tidegate_state::StateError;
 use tidegate_types::{
-    KeyGroupRange, MaxParallelism, OperatorUid, SubtaskIndex, error::chain, key_group,
+    KeyGroupRange, MaxParallelism, Monotonic, OperatorUid, SubtaskIndex, error::chain, key_group,
 };
 
 use super::{
@@ -45,7 +45,7 @@ impl Encoded {
 struct EncodedOperator {
     ack: OperatorAck,
     /// When the process has got it.
-    since: Instant,
+    since: Monotonic,
     keyed: Option<(KeyGroupRange, Encoded)>,
     lists: Option<(Vec<ListSummary>, Encoded)>,
     /// All of it instead, in canonical form: written already.
@@ -126,7 +126,7 @@ fn acknowledgement(
 
 async fn encode_operator(
     ack: OperatorAck,
-    since: Instant,
+    since: Monotonic,
     snapshot: OperatorSnapshot,
     target: Option<&CanonicalTarget>,
     encoders: &Encoders,
@@ -183,7 +183,7 @@ fn declined(uid: &OperatorUid, problem: &str) -> EncodeFailure {
 /// All parts of a process, laid out.
 pub(crate) struct Assembled {
     /// Each with when the process has got it.
-    pub(crate) operators: Vec<(Instant, OperatorAck)>,
+    pub(crate) operators: Vec<(Monotonic, OperatorAck)>,
     /// The file's chunks and the checksum of the whole, if there is anything to write.
     pub(crate) file: Option<(Vec<Bytes>, u32)>,
     /// Files that have been written already.

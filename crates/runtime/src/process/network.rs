@@ -17,6 +17,11 @@
 //!
 //! Timely's threads panic when a connection breaks: a process is the unit of isolation.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "sockets of the system, and its time: a simulation has neither"
+)]
+
 use std::{
     collections::VecDeque,
     io::{self, ErrorKind, Read, Write},

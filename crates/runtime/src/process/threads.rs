@@ -7,7 +7,6 @@ use std::{
         mpsc,
     },
     task::Waker,
-    thread::JoinHandle,
     time::Duration,
 };
 
@@ -24,6 +23,7 @@ use timely::{
         },
     },
 };
+use tokio::sync::oneshot;
 
 use super::network::Network;
 use crate::{
@@ -63,7 +63,7 @@ pub(crate) struct Workers {
     begin: Arc<AtomicBool>,
     close: Arc<AtomicBool>,
     restored: RestoredJob,
-    thread: Option<JoinHandle<()>>,
+    ended: Option<oneshot::Receiver<()>>,
     pub(crate) counters: Vec<Arc<WorkerCounters>>,
 }
 
@@ -105,9 +105,9 @@ impl Workers {
         // Those that are still restoring wait for what is being fetched.
         self.restored.give_up();
         self.wake();
-        if let Some(thread) = self.thread.take() {
+        if let Some(ended) = self.ended.take() {
             // A panic in there has been reported by who panicked.
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+            let _ = ended.await;
         }
     }
 }
@@ -126,11 +126,20 @@ pub(crate) fn start_workers(spec: WorkersSpec) -> Workers {
         links.push(WorkerLink { commands, waker, known: None });
         seats.push(Some(WorkerSeat { commands: receiver, counters: counter, waker: leave_waker }));
     }
-    let thread = std::thread::Builder::new()
+    let (end, ended) = oneshot::channel();
+    let turns = Arc::clone(&worker.turns);
+    turns.starting(count);
+    let run = move || {
+        run_threads(worker, seats, network);
+        // Who does not wait has gone itself.
+        let _ = end.send(());
+        turns.ended();
+    };
+    std::thread::Builder::new()
         .name("tidegate-attempt".to_owned())
-        .spawn(move || run_threads(worker, seats, network))
+        .spawn(run)
         .expect("the system can start a thread");
-    Workers { links, begin, close, restored, thread: Some(thread), counters }
+    Workers { links, begin, close, restored, ended: Some(ended), counters }
 }
 
 fn run_threads(spec: WorkerSpec, seats: Vec<Option<WorkerSeat>>, network: Option<Network>) {
@@ -145,12 +154,13 @@ fn run_threads(spec: WorkerSpec, seats: Vec<Option<WorkerSeat>>, network: Option
         let seats = Mutex::new(seats);
         timely::execute::execute_from(builders, others, WorkerConfig::default(), move |worker| {
             let index = worker.index();
+            let mut turn = spec.turns.begin(index);
             let ran = caught(|| {
                 let mut seats = seats.lock().unwrap_or_else(PoisonError::into_inner);
                 let seat = seats[index - first].take();
                 drop(seats);
                 let seat = seat.expect("each worker takes its own seat, once");
-                Ok(worker::run(worker, &spec, &seat))
+                Ok(worker::run(worker, &spec, &seat, turn.as_mut()))
             });
             match ran {
                 Ok(Ok(())) => {}
@@ -177,6 +187,7 @@ fn run_threads(spec: WorkerSpec, seats: Vec<Option<WorkerSeat>>, network: Option
 
 /// Reports what is likely to follow from something else: Timely panics when another process is lost,
 /// which whoever watches over that one is about to tell. Nobody listens by then if it has.
+#[expect(clippy::disallowed_methods, reason = "only where there are other processes to lose")]
 fn fail_later(fail: impl FnOnce(usize, TaskError) + Send + 'static, worker: usize, why: TaskError) {
     std::thread::spawn(move || {
         std::thread::sleep(CAUSE_FIRST);

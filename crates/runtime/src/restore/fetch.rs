@@ -26,7 +26,7 @@
 //! when the runtime ends or a read panics, the channel ends without its last word: that is an error
 //! too, so that nobody takes half of a state for the whole.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -42,6 +42,8 @@ use tokio::{
     task::JoinHandle,
 };
 
+use crate::host::Threads;
+
 /// How much is read with one request, in bytes: enough for a store that takes a while to answer.
 const REQUEST: u64 = 2 << 20;
 /// How many requests of a subtask are under way at once.
@@ -52,14 +54,15 @@ const ROOM: u32 = 8 << 20;
 /// What all fetches of a process share.
 pub(super) struct Fetching {
     tokio: Handle,
+    threads: Arc<dyn Threads>,
     room: Arc<Semaphore>,
     given_up: watch::Sender<bool>,
 }
 
 impl Fetching {
-    pub(super) fn new(tokio: Handle) -> Self {
+    pub(super) fn new(tokio: Handle, threads: Arc<dyn Threads>) -> Self {
         let (given_up, _) = watch::channel(false);
-        Self { tokio, room: Arc::new(Semaphore::new(ROOM as usize)), given_up }
+        Self { tokio, threads, room: Arc::new(Semaphore::new(ROOM as usize)), given_up }
     }
 
     pub(super) fn give_up(&self) {
@@ -126,6 +129,7 @@ impl BlockSource for SubtaskBlocks {
         let segments = self.segments.clone();
         let task = self.fetching.tokio.spawn(async move {
             tokio::select! {
+                biased;
                 () = fetch(segments, room, sender) => {}
                 // Dropping the sender tells.
                 _ = given_up.wait_for(|given_up| *given_up) => {}
@@ -217,7 +221,9 @@ impl BlockStream for Fetched {
             if self.ended {
                 return Ok(None);
             }
-            match self.receiver.blocking_recv() {
+            let mut word = None;
+            self.fetching.threads.wait(pin!(async { word = self.receiver.recv().await }));
+            match word {
                 Some(Ok(Word::Blocks(blocks))) => self.ready.extend(blocks),
                 Some(Ok(Word::End)) => self.ended = true,
                 Some(Err(error)) => return Err(error),

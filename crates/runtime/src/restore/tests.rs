@@ -12,6 +12,7 @@ use tidegate_types::{
 };
 
 use super::*;
+use crate::host::Host;
 
 const MAX: u32 = 8;
 
@@ -85,7 +86,9 @@ async fn restored(parallelism: u32, subtasks: Range<u32>) -> RestoredJob {
     let store = SnapshotStore::open("memory://restore").expect("opens");
     let location = SnapshotLocation::from(store.place().folder("chk-7"));
     let snapshot = Snapshot::Stored(location, manifest);
-    RestoredJob::new(snapshot, &plan, subtasks).await.expect("it can be read")
+    RestoredJob::new(snapshot, &plan, subtasks, &Host::system().threads)
+        .await
+        .expect("it can be read")
 }
 
 fn groups_of(mut stream: Box<dyn BlockStream>) -> Vec<u32> {

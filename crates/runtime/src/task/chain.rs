@@ -7,10 +7,7 @@
 //! behind it whatever else comes there; whoever drives the chain calls [`Chain::fire`] until nothing
 //! waits, and hands in nothing meanwhile.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use tidegate_checkpoint::task::Firing;
@@ -19,8 +16,9 @@ use tidegate_core::{
     plan::OperatorFactory,
     user_code::{OperatorError, caught},
 };
-use tidegate_types::{Barrier, CheckpointId, EventTime, Now, OperatorUid, UserResult};
-
+use tidegate_types::{
+    Barrier, CheckpointId, Clock, EventTime, Monotonic, Now, OperatorUid, UserResult,
+};
 use tracing::warn;
 
 use super::TaskError;
@@ -67,7 +65,7 @@ pub(crate) struct Link {
     pub(crate) keyed: bool,
     operator: Box<dyn Operator>,
     /// When it was told that it has held its worker up.
-    told_slow: Option<Instant>,
+    told_slow: Option<Monotonic>,
     /// What has come here while the operator is busy with a watermark, which is the first.
     waiting: VecDeque<Emitted>,
 }
@@ -81,9 +79,9 @@ pub(crate) struct LinkSnapshot {
 }
 
 /// The operators of one task, first to last.
-#[derive(Default)]
 pub(crate) struct Chain {
     links: Vec<Link>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Chain {
@@ -91,6 +89,7 @@ impl Chain {
     pub(crate) fn new(
         links: Vec<ChainLink<OperatorFactory>>,
         context: ContextFor<'_>,
+        clock: Arc<dyn Clock>,
     ) -> Result<Self, TaskError> {
         let make = |link: ChainLink<OperatorFactory>| {
             let ChainLink { uid, name, shown, keyed, factory, .. } = link;
@@ -100,7 +99,12 @@ impl Chain {
                 Err(source) => Err(TaskError::in_operator(&uid, &shown, source)),
             }
         };
-        Ok(Self { links: links.into_iter().map(make).collect::<Result<_, _>>()? })
+        Ok(Self { links: links.into_iter().map(make).collect::<Result<_, _>>()?, clock })
+    }
+
+    /// The operators from that place on.
+    fn rest<'a>(&'a mut self, from: usize, outbox: &'a mut Outbox) -> Rest<'a> {
+        Rest { links: &mut self.links[from..], outbox, clock: self.clock.as_ref() }
     }
 
     /// Whether no operator ever emits by itself.
@@ -109,19 +113,19 @@ impl Chain {
     }
 
     pub(crate) fn on_batch(&mut self, batch: ErasedBatch, out: &mut Outbox) -> UserResult<()> {
-        Rest { links: &mut self.links, outbox: out }.emit(batch)
+        self.rest(0, out).emit(batch)
     }
 
     pub(crate) fn on_watermark(&mut self, time: EventTime, out: &mut Outbox) -> UserResult<()> {
-        Rest { links: &mut self.links, outbox: out }.watermark(time)
+        self.rest(0, out).watermark(time)
     }
 
     pub(crate) fn on_idle(&mut self, out: &mut Outbox) -> UserResult<()> {
-        Rest { links: &mut self.links, outbox: out }.idle()
+        self.rest(0, out).idle()
     }
 
     pub(crate) fn on_active(&mut self, out: &mut Outbox) -> UserResult<()> {
-        Rest { links: &mut self.links, outbox: out }.active()
+        self.rest(0, out).active()
     }
 
     /// Whether a watermark has set off more than was done at once.
@@ -143,8 +147,7 @@ impl Chain {
         let Some(index) = last else { return Ok(()) };
         let Some(item) = self.links[index].waiting.pop_front() else { return Ok(()) };
         let mut waiting = std::mem::take(&mut self.links[index].waiting);
-        let mut rest = Rest { links: &mut self.links[index..], outbox: out };
-        let done = rest.take_in(item);
+        let done = self.rest(index, out).take_in(item);
         // What has been put back there comes before what waited behind it.
         self.links[index].waiting.append(&mut waiting);
         done
@@ -152,7 +155,7 @@ impl Chain {
 
     pub(crate) fn on_wakeup(&mut self, now: Now, out: &mut Outbox) -> UserResult<()> {
         for index in 0..self.links.len() {
-            let (link, mut rest) = split(&mut self.links, index, out);
+            let (link, mut rest) = self.rest(index, out).split();
             if link.operator.next_wakeup().is_due(now) {
                 guarded(link, |operator| operator.on_wakeup(now, &mut rest))?;
             }
@@ -187,7 +190,7 @@ impl Chain {
 
     pub(crate) fn on_end(&mut self, out: &mut Outbox) -> UserResult<()> {
         for index in 0..self.links.len() {
-            let (link, mut rest) = split(&mut self.links, index, out);
+            let (link, mut rest) = self.rest(index, out).split();
             guarded(link, |operator| operator.on_end(&mut rest))?;
         }
         Ok(())
@@ -245,17 +248,16 @@ impl Link {
 
     /// Whether a batch that was handed in `since` then has taken this operator, and not one `behind` it
     /// that was told of, so long that it is to be told: once.
-    fn is_slow(&self, since: Instant, now: Instant, behind: &[Self]) -> bool {
+    fn is_slow(&self, since: Monotonic, now: Monotonic, behind: &[Self]) -> bool {
         let was_other = |link: &Self| link.told_slow.is_some_and(|told| told >= since);
-        now - since >= SLOW && self.told_slow.is_none() && !behind.iter().any(was_other)
+        now.since(since) >= SLOW && self.told_slow.is_none() && !behind.iter().any(was_other)
     }
 
-    fn tell_if_slow(&mut self, since: Instant, behind: &[Self]) {
-        let now = Instant::now();
+    fn tell_if_slow(&mut self, since: Monotonic, now: Monotonic, behind: &[Self]) {
         if !self.is_slow(since, now, behind) {
             return;
         }
-        let took = now - since;
+        let took = now.since(since);
         self.told_slow = Some(now);
         warn!(
             operator = %self.uid,
@@ -267,23 +269,20 @@ impl Link {
     }
 }
 
-/// The operator at `index`, and what lies behind it.
-fn split<'a>(
-    links: &'a mut [Link],
-    index: usize,
-    outbox: &'a mut Outbox,
-) -> (&'a mut Link, Rest<'a>) {
-    let (link, links) = links[index..].split_first_mut().expect("the index is in bounds");
-    (link, Rest { links, outbox })
-}
-
 /// What lies behind an operator: further ones, and then the outbox.
 struct Rest<'a> {
     links: &'a mut [Link],
     outbox: &'a mut Outbox,
+    clock: &'a dyn Clock,
 }
 
-impl Rest<'_> {
+impl<'a> Rest<'a> {
+    /// The first operator, and what lies behind it.
+    fn split(self) -> (&'a mut Link, Self) {
+        let (link, links) = self.links.split_first_mut().expect("there is an operator");
+        (link, Rest { links, ..self })
+    }
+
     /// Hands something to the first operator, or onto the stream.
     fn take_in(&mut self, item: Emitted) -> UserResult<()> {
         let Some((link, links)) = self.links.split_first_mut() else {
@@ -294,12 +293,12 @@ impl Rest<'_> {
             link.wait(item);
             return Ok(());
         }
-        let mut rest = Rest { links, outbox: self.outbox };
+        let mut rest = Rest { links, outbox: self.outbox, clock: self.clock };
         match item {
             Emitted::Batch(batch) => {
-                let since = Instant::now();
+                let since = self.clock.monotonic();
                 let done = guarded(link, |operator| operator.on_batch(batch, &mut rest));
-                link.tell_if_slow(since, rest.links);
+                link.tell_if_slow(since, self.clock.monotonic(), rest.links);
                 done
             }
             Emitted::Watermark(time) => rest.watermark_behind(link, time),
@@ -374,7 +373,7 @@ mod tests {
         }
     }
 
-    fn link(told_slow: Option<Instant>) -> Link {
+    fn link(told_slow: Option<Monotonic>) -> Link {
         let (name, shown) = ("map".to_owned(), "map at main.rs:7".to_owned());
         let (operator, waiting) = (Box::new(Nothing), VecDeque::new());
         Link { uid: "_map-1".into(), name, shown, keyed: false, operator, told_slow, waiting }
@@ -382,7 +381,7 @@ mod tests {
 
     #[test]
     fn who_has_held_its_worker_up_is_told_once_and_alone() {
-        let since = Instant::now();
+        let since = Monotonic::from_start(SLOW);
         let soon = since + SLOW / 2;
         let late = since + SLOW;
         assert!(!link(None).is_slow(since, soon, &[]));

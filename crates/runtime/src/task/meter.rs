@@ -5,10 +5,10 @@ use std::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tidegate_types::{EventTime, SubtaskFigures, SubtaskIndex};
+use tidegate_types::{EventTime, Monotonic, SubtaskFigures, SubtaskIndex};
 
 use crate::graph::TaskId;
 
@@ -115,14 +115,17 @@ pub(crate) struct Meter {
     counters: Arc<WorkerCounters>,
     task: usize,
     /// What the time since then is spent on.
-    since: Instant,
+    since: Monotonic,
     pause: Pause,
 }
 
 impl Meter {
-    pub(crate) fn new(counters: &Arc<WorkerCounters>, task: TaskId) -> Self {
-        let TaskId(task) = task;
-        Self { counters: Arc::clone(counters), task, since: Instant::now(), pause: Pause::Idle }
+    pub(crate) fn new(
+        counters: &Arc<WorkerCounters>,
+        TaskId(task): TaskId,
+        now: Monotonic,
+    ) -> Self {
+        Self { counters: Arc::clone(counters), task, since: now, pause: Pause::Idle }
     }
 
     fn of_task(&self) -> &TaskCounters {
@@ -130,11 +133,9 @@ impl Meter {
     }
 
     /// Its turn begins.
-    pub(crate) fn begin(&mut self) -> Instant {
-        let now = Instant::now();
+    pub(crate) fn begin(&mut self, now: Monotonic) {
         self.spend(now);
         self.pause = Pause::Busy;
-        now
     }
 
     /// What it does once its turn is over.
@@ -143,14 +144,14 @@ impl Meter {
     }
 
     /// Its turn is over.
-    pub(crate) fn end(&mut self) {
+    pub(crate) fn end(&mut self, now: Monotonic) {
         let pause = std::mem::replace(&mut self.pause, Pause::Busy);
-        self.spend(Instant::now());
+        self.spend(now);
         self.pause = pause;
     }
 
-    fn spend(&mut self, now: Instant) {
-        let spent = now.saturating_duration_since(self.since).as_nanos() as u64;
+    fn spend(&mut self, now: Monotonic) {
+        let spent = now.since(self.since).as_nanos() as u64;
         self.since = now;
         self.of_task().time[self.pause as usize].fetch_add(spent, Ordering::Relaxed);
     }
@@ -170,29 +171,28 @@ impl Meter {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_types::{Clock, time::ManualClock};
+
     use super::*;
 
     #[test]
     fn all_of_a_tasks_time_is_counted_once() {
         let counters = Arc::new(WorkerCounters::new(2));
-        let begun = Instant::now();
-        let mut meter = Meter::new(&counters, TaskId(1));
-        for pause in [Pause::Idle, Pause::Backpressured, Pause::Busy] {
-            meter.begin();
-            std::thread::sleep(Duration::from_millis(2));
+        let clock = ManualClock::default();
+        let mut meter = Meter::new(&counters, TaskId(1), clock.monotonic());
+        for (pause, millis) in [(Pause::Idle, 1), (Pause::Backpressured, 10), (Pause::Busy, 100)] {
+            meter.begin(clock.monotonic());
+            clock.advance(Duration::from_millis(1_000));
             meter.pause(pause);
-            meter.end();
-            std::thread::sleep(Duration::from_millis(2));
+            meter.end(clock.monotonic());
+            clock.advance(Duration::from_millis(millis));
         }
-        meter.begin();
-        let elapsed = begun.elapsed();
+        meter.begin(clock.monotonic());
         let figures = counters.subtasks(3).nth(1).expect("there are two tasks");
         assert_eq!((figures.task, figures.subtask), (1, SubtaskIndex(3)));
         let SubtaskFigures { busy, backpressured, idle, .. } = figures;
-        assert!(busy >= Duration::from_millis(8), "{figures:?}");
-        assert!(backpressured >= Duration::from_millis(2), "{figures:?}");
-        assert!(idle >= Duration::from_millis(2), "{figures:?}");
-        assert!(busy + backpressured + idle <= elapsed, "{figures:?} in {elapsed:?}");
+        let millis = [busy, backpressured, idle].map(|time| time.as_millis());
+        assert_eq!(millis, [3_100, 10, 1]);
         assert_eq!(figures.watermark, None);
     }
 }

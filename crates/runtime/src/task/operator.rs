@@ -5,7 +5,7 @@
 
 mod wakeups;
 
-use std::{cell::RefCell, rc::Rc, time::Instant};
+use std::{cell::RefCell, rc::Rc};
 
 use tidegate_checkpoint::{
     alignment::Guarantee,
@@ -16,11 +16,11 @@ use tidegate_checkpoint::{
     watermarks::{Advance, Reached, Status, Watermarks},
 };
 use tidegate_core::{BatchType, Readiness, user_code::caught};
-use tidegate_types::{Barrier, EventTime, UserResult};
-use timely::scheduling::Activator;
+use tidegate_types::{Barrier, EventTime, Monotonic, UserResult};
 
 use super::{
-    Alarm, Mailbox, Slice, TaskReport, TaskSnapshot, WorkerContext,
+    Mailbox, Slice, TaskReport, TaskSnapshot, WorkerContext,
+    alarm::Alarm,
     chain::{Chain, Outbox},
     input::{Inbox, Received},
     meter::{Meter, Pause},
@@ -41,7 +41,7 @@ pub(crate) struct OperatorTask {
     phases: Phases<Account>,
     inbox: Inbox,
     /// When the first barrier of the pending snapshot came.
-    aligning_since: Option<Instant>,
+    aligning_since: Option<Monotonic>,
     last_alignment: std::time::Duration,
     watermarks: Watermarks,
     /// Where event time goes on after a restore, until the operators have been told.
@@ -66,7 +66,7 @@ pub(crate) struct OperatorParts {
     pub(crate) outlet: Outlet,
     pub(crate) context: Rc<WorkerContext>,
     pub(crate) mailbox: Rc<RefCell<Mailbox>>,
-    pub(crate) activator: Activator,
+    pub(crate) alarm: Alarm,
     /// There if an operator may emit by itself.
     pub(crate) own: Option<OwnFlow>,
     pub(crate) channels: usize,
@@ -93,11 +93,11 @@ impl OperatorTask {
             own: parts.own,
             outbox: Outbox::restored(sent),
             outlet: parts.outlet,
-            meter: Meter::new(&parts.context.counters, parts.id),
+            meter: Meter::new(&parts.context.counters, parts.id, parts.context.now()),
             batch_types: parts.batch_types,
             context: parts.context,
             mailbox: parts.mailbox,
-            alarm: Alarm::new(parts.activator),
+            alarm: parts.alarm,
         }
     }
 
@@ -110,9 +110,10 @@ impl OperatorTask {
         if self.context.failed.get() {
             return false;
         }
-        let begun = self.meter.begin();
+        let begun = self.context.now();
+        self.meter.begin(begun);
         let ran = caught(|| self.run_slice(begun, session));
-        self.meter.end();
+        self.meter.end(self.context.now());
         match ran {
             Ok(again) => again,
             Err(error) => {
@@ -122,7 +123,7 @@ impl OperatorTask {
         }
     }
 
-    fn run_slice(&mut self, begun: Instant, session: &mut Session<'_>) -> UserResult<bool> {
+    fn run_slice(&mut self, begun: Monotonic, session: &mut Session<'_>) -> UserResult<bool> {
         let slice = Slice::begin(begun);
         self.take_mail()?;
         let is_blocked = self.fire_wakeups(session)?;
@@ -130,12 +131,12 @@ impl OperatorTask {
             if !self.step(session)? {
                 break false;
             }
-            if slice.is_over() {
+            if slice.is_over(self.context.now()) {
                 break true;
             }
         };
         self.set_alarm(is_blocked);
-        Ok(again | pack(&mut self.chain, begun)?)
+        Ok(again | pack(&mut self.chain, begun, self.context.clock.as_ref())?)
     }
 
     /// Does one thing; tells whether there may be another.
@@ -190,7 +191,8 @@ impl OperatorTask {
         self.meter.watermark(time);
         self.chain.on_watermark(time, &mut self.outbox)?;
         if let Some(own) = &self.own {
-            own.send(&mut self.outbox, &self.meter, &self.outlet, session);
+            let now = self.context.now();
+            own.send(&mut self.outbox, &self.meter, &self.outlet, (session, now));
         }
         Ok(())
     }
@@ -221,7 +223,8 @@ impl OperatorTask {
             return Ok(false);
         }
         self.chain.fire(&mut self.outbox)?;
-        own.send(&mut self.outbox, &self.meter, &self.outlet, session);
+        let now = self.context.now();
+        own.send(&mut self.outbox, &self.meter, &self.outlet, (session, now));
         if !self.chain.is_firing() {
             own.pause();
         }
@@ -280,7 +283,7 @@ impl OperatorTask {
     }
 
     fn on_barrier(&mut self, channel: usize, barrier: Barrier, account: Account) {
-        self.aligning_since.get_or_insert_with(Instant::now);
+        self.aligning_since.get_or_insert_with(|| self.context.now());
         if self.phases.on_barrier(channel, barrier, account) {
             self.is_aligned();
         }
@@ -290,7 +293,8 @@ impl OperatorTask {
 
     fn is_aligned(&mut self) {
         let since = self.aligning_since.take();
-        self.last_alignment = since.map(|since| since.elapsed()).unwrap_or_default();
+        self.last_alignment =
+            since.map(|since| self.context.now().since(since)).unwrap_or_default();
     }
 
     fn on_channel_end(
@@ -331,12 +335,18 @@ impl OperatorTask {
     }
 
     fn snapshot(&mut self, barrier: Barrier, finished: bool) -> UserResult<()> {
-        let begin = Instant::now();
+        let begin = self.context.now();
         let mut links = self.chain.snapshot(barrier)?;
         let reached = Reached { received: self.watermarks.current(), sent: self.outbox.sent };
         reached::keep(reached, &self.context, &mut links)?;
         let alignment = std::mem::take(&mut self.last_alignment);
-        let snapshot = TaskSnapshot { barrier, links, sync: begin.elapsed(), alignment, finished };
+        let snapshot = TaskSnapshot {
+            barrier,
+            links,
+            sync: self.context.now().since(begin),
+            alignment,
+            finished,
+        };
         self.context.report(self.id, TaskReport::Snapshot(snapshot));
         Ok(())
     }
@@ -357,7 +367,7 @@ impl OperatorTask {
     /// Tells whether the chain is ready, and else sees to it that the task has another turn.
     fn is_ready(&mut self, readiness: Readiness) -> bool {
         if let Readiness::RetryAfter(time) = readiness {
-            self.alarm.set(time, Instant::now());
+            self.alarm.set(time, self.context.now());
         }
         readiness == Readiness::Ready
     }

@@ -10,7 +10,9 @@
 //!
 //! - INV-LIMIT, INV-LIVE of [`crate::flow`], for what the task emits by itself.
 
-use std::{cell::RefCell, rc::Rc, time::Instant};
+use std::{cell::RefCell, rc::Rc};
+
+use tidegate_types::Monotonic;
 
 use super::{
     chain::{Emitted, Outbox},
@@ -36,7 +38,7 @@ impl OwnFlow {
     }
 
     /// Learns what has left the dataflow; tells whether any of the task's own has.
-    pub(crate) fn observe(&self, tally: &Tally, now: Instant) -> bool {
+    pub(crate) fn observe(&self, tally: &Tally, now: Monotonic) -> bool {
         let left = |round| tally.left(Account::of(self.lane, round));
         self.flow.borrow_mut().observe(left, now)
     }
@@ -66,12 +68,12 @@ impl OwnFlow {
         outbox: &mut Outbox,
         meter: &Meter,
         outlet: &Outlet,
-        session: &mut Session<'_>,
+        (session, now): (&mut Session<'_>, Monotonic),
     ) {
         let (records, bytes) = size(outbox);
         let account = Account::of(self.lane, self.flow.borrow().round());
         outlet.send_all(outbox, meter, account, session);
-        self.flow.borrow_mut().emitted(records, bytes, Instant::now());
+        self.flow.borrow_mut().emitted(records, bytes, now);
     }
 }
 

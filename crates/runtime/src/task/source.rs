@@ -3,7 +3,7 @@
 //! In which order it does what is decided in [`tidegate_checkpoint::task::source`]; here the source
 //! and its operators are called.
 
-use std::{cell::RefCell, rc::Rc, sync::atomic::Ordering, time::Instant};
+use std::{cell::RefCell, rc::Rc, sync::atomic::Ordering};
 
 use tidegate_checkpoint::{
     task::{
@@ -18,11 +18,13 @@ use tidegate_core::{
     plan::SourceFactory,
     user_code::{OperatorError, caught},
 };
-use tidegate_types::{Barrier, BoxError, CheckpointId, EventTime, OperatorUid, UserResult};
-use timely::scheduling::Activator;
+use tidegate_types::{
+    Barrier, BoxError, CheckpointId, EventTime, Monotonic, OperatorUid, UserResult,
+};
 
 use super::{
-    Alarm, Mailbox, Slice, TaskReport, TaskSnapshot, WorkerContext,
+    Mailbox, Slice, TaskReport, TaskSnapshot, WorkerContext,
+    alarm::Alarm,
     chain::{Chain, ContextFor, LinkSnapshot, Outbox},
     meter::{Meter, Pause},
     outlet::{Outlet, Session},
@@ -62,7 +64,7 @@ pub(crate) struct SourceParts<'a> {
     pub(crate) outlet: Outlet,
     pub(crate) context: Rc<WorkerContext>,
     pub(crate) mailbox: Rc<RefCell<Mailbox>>,
-    pub(crate) activator: Activator,
+    pub(crate) alarm: Alarm,
     pub(crate) operator_context: ContextFor<'a>,
     pub(crate) found: &'a Found,
 }
@@ -82,10 +84,10 @@ impl SourceTask {
             phases: Phases::new(parts.context.concludes),
             outbox: Outbox::restored(parts.found.reached().sent),
             outlet: parts.outlet,
-            meter: Meter::new(&parts.context.counters, parts.id),
+            meter: Meter::new(&parts.context.counters, parts.id, parts.context.now()),
             context: parts.context,
             mailbox: parts.mailbox,
-            alarm: Alarm::new(parts.activator),
+            alarm: parts.alarm,
         })
     }
 
@@ -94,9 +96,10 @@ impl SourceTask {
         if self.context.failed.get() {
             return false;
         }
-        let begun = self.meter.begin();
+        let begun = self.context.now();
+        self.meter.begin(begun);
         let ran = caught(|| self.run_slice(begun, session));
-        self.meter.end();
+        self.meter.end(self.context.now());
         match ran {
             Ok(again) => again,
             Err(error) => {
@@ -122,7 +125,7 @@ impl SourceTask {
         error
     }
 
-    fn run_slice(&mut self, begun: Instant, session: &mut Session<'_>) -> UserResult<bool> {
+    fn run_slice(&mut self, begun: Monotonic, session: &mut Session<'_>) -> UserResult<bool> {
         let slice = Slice::begin(begun);
         self.take_mail()?;
         let again = loop {
@@ -138,11 +141,11 @@ impl SourceTask {
             if !go_on {
                 break false;
             }
-            if slice.is_over() {
+            if slice.is_over(self.context.now()) {
                 break true;
             }
         };
-        Ok(again | pack(&mut self.chain, begun)?)
+        Ok(again | pack(&mut self.chain, begun, self.context.clock.as_ref())?)
     }
 
     /// What is emitted now counts against.
@@ -218,7 +221,7 @@ impl SourceTask {
             self.emit(session);
         }
         if let Some(wait) = self.chain.next_wakeup().wait(now) {
-            self.alarm.set(wait, Instant::now());
+            self.alarm.set(wait, now.monotonic);
         }
         Ok(())
     }
@@ -245,7 +248,7 @@ impl SourceTask {
                 self.phases.on_source_end();
                 return Ok(true);
             }
-            SourceStatus::Wait(time) => self.alarm.set(time, Instant::now()),
+            SourceStatus::Wait(time) => self.alarm.set(time, self.context.now()),
             SourceStatus::Pending => {}
         }
         self.meter.pause(Pause::Idle);
@@ -257,7 +260,7 @@ impl SourceTask {
         let (records, bytes) = size(&self.outbox);
         let account = self.account();
         self.outlet.send_all(&mut self.outbox, &self.meter, account, session);
-        self.context.flow.borrow_mut().emitted(records, bytes, Instant::now());
+        self.context.flow.borrow_mut().emitted(records, bytes, self.context.now());
     }
 
     fn send_control(&self, control: Control, session: &mut Session<'_>) {
@@ -278,7 +281,10 @@ impl SourceTask {
             Flushed::Again => {}
             Flushed::Snapshot { barrier, finished } => {
                 self.snapshot(barrier, finished)?;
-                self.send_control(Control::Barrier(barrier), session);
+                // Nothing follows the end.
+                if !finished {
+                    self.send_control(Control::Barrier(barrier), session);
+                }
                 self.phases.on_snapshot();
             }
             Flushed::End => self.end(session)?,
@@ -287,14 +293,14 @@ impl SourceTask {
     }
 
     fn snapshot(&mut self, barrier: Barrier, finished: bool) -> UserResult<()> {
-        let begin = Instant::now();
+        let begin = self.context.now();
         let (uid, name) = (self.uid.clone(), self.name.clone());
         let snapshot = self.source.snapshot(barrier)?;
         let mut links = vec![LinkSnapshot { uid, name, keyed: false, snapshot }];
         links.extend(self.chain.snapshot(barrier)?);
         let reached = Reached { sent: self.outbox.sent, ..Reached::default() };
         reached::keep(reached, &self.context, &mut links)?;
-        let (sync, alignment) = (begin.elapsed(), std::time::Duration::ZERO);
+        let (sync, alignment) = (self.context.now().since(begin), std::time::Duration::ZERO);
         let snapshot = TaskSnapshot { barrier, links, sync, alignment, finished };
         self.context.report(self.id, TaskReport::Snapshot(snapshot));
         Ok(())
@@ -319,7 +325,7 @@ impl SourceTask {
     /// Tells whether the chain is ready, and else sees to it that the task has another turn.
     fn is_ready(&mut self, readiness: Readiness) -> bool {
         if let Readiness::RetryAfter(time) = readiness {
-            self.alarm.set(time, Instant::now());
+            self.alarm.set(time, self.context.now());
         }
         readiness == Readiness::Ready
     }

@@ -1,6 +1,6 @@
 //! From tasks to Timely operators.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc, task::Waker, time::Instant};
+use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc, task::Waker};
 
 use tidegate_checkpoint::alignment::Guarantee;
 use tidegate_core::{
@@ -35,6 +35,7 @@ use crate::{
     reckoning,
     task::{
         Mailbox, TaskError, TaskHandle, TaskReport, TaskWaker, WorkerContext,
+        alarm::Alarm,
         chain::Chain,
         input::Received,
         operator::{OperatorParts, OperatorTask},
@@ -55,8 +56,8 @@ pub(super) fn dataflow(
     let waker_path = worker.sync_activator_for(vec![worker.next_dataflow_index()]);
     let waker = Waker::from(Arc::new(TaskWaker(waker_path)));
     let dataflow = worker.dataflow_named::<(), _, _>(&spec.name, |scope| {
-        reckoning::build(scope, &spec.in_flight);
         let mut builder = Builder::new(scope, spec, context);
+        builder.alarms.extend(reckoning::build(scope, &spec.in_flight, &spec.clock));
         builder.receivers = receivers(&tasks, context.peers);
         for (index, task) in tasks.into_iter().enumerate() {
             builder.add(TaskId(index), task);
@@ -74,6 +75,7 @@ struct Builder<'scope, 'spec> {
     /// How many receive each record that a task sends.
     receivers: Vec<u64>,
     handles: Vec<TaskHandle>,
+    alarms: Vec<Alarm>,
     /// The first thing that went wrong. The dataflow is built to its end all the same, since
     /// Timely wants its shape whole, and then dropped.
     error: Option<TaskError>,
@@ -91,6 +93,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
             streams: HashMap::new(),
             receivers: Vec::new(),
             handles: Vec::new(),
+            alarms: Vec::new(),
             error: None,
         }
     }
@@ -114,14 +117,16 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
         }
         let (output, stream) = builder.new_output::<Packet>();
         self.streams.insert(id, stream);
+        let alarm = Alarm::new(activator.clone());
+        self.alarms.push(alarm.clone());
         let found = Found::default();
         let for_operator = |uid: &OperatorUid| {
             let mut context = self.operator_context(id, uid, &waker)?;
             found.take_from(&mut context)?;
             Ok(context)
         };
-        let chain = Chain::new(task.chain, &for_operator);
-        let (handle_activator, again) = (activator.clone(), activator.clone());
+        let chain = Chain::new(task.chain, &for_operator, Arc::clone(&self.context.clock));
+        let (handle_activator, again) = (activator.clone(), activator);
         let (context, handle_mailbox) = (Rc::clone(&self.context), Rc::clone(&mailbox));
         let emits_by_itself = chain.as_ref().is_ok_and(|chain| !chain.is_passive());
         let own = (emits_by_itself && !is_source).then(|| self.own_flow(id));
@@ -139,7 +144,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
                     outlet,
                     context,
                     mailbox,
-                    activator,
+                    alarm,
                     operator_context,
                     found: &found,
                 })
@@ -158,7 +163,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
                     outlet,
                     context,
                     mailbox,
-                    activator,
+                    alarm,
                     own: parts_own,
                     channels: count,
                     batch_types,
@@ -177,7 +182,7 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
 
     fn own_flow(&self, id: TaskId) -> OwnFlow {
         let lane = Lane::of_task(id, self.context.worker, self.context.peers);
-        OwnFlow::new(lane, FlowControl::new(self.spec.debloat_target, Instant::now()))
+        OwnFlow::new(lane, FlowControl::new(self.spec.debloat_target, self.context.now()))
     }
 
     fn add_input(&self, builder: &mut OperatorBuilder<'scope, ()>, input: TaskInput) -> Drain {
@@ -238,7 +243,9 @@ impl<'scope, 'spec> Builder<'scope, 'spec> {
     fn finish(self) -> Result<Dataflow, TaskError> {
         match self.error {
             Some(error) => Err(error),
-            None => Ok(Dataflow { tasks: self.handles, first_record_left: false }),
+            None => {
+                Ok(Dataflow { tasks: self.handles, alarms: self.alarms, first_record_left: false })
+            }
         }
     }
 }

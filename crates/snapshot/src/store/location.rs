@@ -69,6 +69,15 @@ impl SnapshotLocation {
     ///
     /// When there is no such folder, or the address is not one.
     pub fn parse(text: &str) -> Result<Self, SnapshotError> {
+        Self::parse_among(&Places::default(), text)
+    }
+
+    /// The same, in one of `places` if it lies there.
+    ///
+    /// # Errors
+    ///
+    /// As [`SnapshotLocation::parse`].
+    pub fn parse_among(places: &Places, text: &str) -> Result<Self, SnapshotError> {
         let missing = || SnapshotError::NoSuchFolder { path: text.to_owned() };
         if text.is_empty() {
             return Err(missing());
@@ -77,7 +86,7 @@ impl SnapshotLocation {
         if address.local().is_some_and(|folder| !folder.is_dir()) {
             return Err(missing());
         }
-        Ok(Self(Place::at(address)?))
+        Ok(Self(places.at(address)?))
     }
 
     /// Where it lies.

@@ -3,6 +3,7 @@ use std::{
     time::Duration,
 };
 
+use tidegate_runtime::{Host, start_on};
 use tidegate_testing::wait_for;
 use tidegate_types::{Monotonic, time::SystemClock};
 
@@ -90,7 +91,7 @@ fn a_wall_clock_that_is_set_back_by_an_hour_holds_nothing_of_a_job_up() {
         Ok(())
     });
     let by = Arc::<Set>::clone(&clock);
-    let job = tidegate_runtime::start_by(spec.expect("it can be built"), by).expect("it starts");
+    let job = start_on(spec.expect("it can be built"), Host::system().by(by)).expect("it starts");
     let wait_for_checkpoints = |more| {
         let before = job.stats().completed_count;
         wait_for("checkpoints", || (job.stats().completed_count >= before + more).then_some(()));
@@ -141,8 +142,7 @@ fn keeping(options: &[&str], uid: &'static str, list: &'static str) -> tidegate_
 #[test]
 fn a_dry_run_tells_of_lists_and_operators_that_are_left_behind_as_the_run_does() {
     let folder = tempfile::tempdir().expect("a folder");
-    let clock = || Arc::new(SystemClock);
-    let job = tidegate_runtime::start_by(keeping(&[], "item", "seen"), clock());
+    let job = tidegate_runtime::start(keeping(&[], "item", "seen"));
     let job = job.expect("it starts");
     wait_for("records", || (job.stats().records > 10).then_some(()));
     let target = Some(folder.path().display().to_string());
@@ -159,7 +159,7 @@ fn a_dry_run_tells_of_lists_and_operators_that_are_left_behind_as_the_run_does()
     for (uid, list) in [("item", "known"), ("other", "seen")] {
         let (would_start, said) = told(uid, list);
         assert!(!would_start && said.contains("`item`.`seen`, 1 rows: dropped"), "{said}");
-        let refused = tidegate_runtime::start_by(keeping(&from, uid, list), clock());
+        let refused = tidegate_runtime::start(keeping(&from, uid, list));
         let refused = refused.err().expect("nothing is left behind unasked").to_string();
         assert!(refused.contains("--allow-non-restored-state"), "{refused}");
     }
@@ -183,7 +183,7 @@ fn failing_as_the_clock_is_set(hours: i64, strategy: &[&str]) -> std::result::Re
             .sink("sink", crate::discard::discard());
         Ok(())
     });
-    let job = tidegate_runtime::start_by(spec.expect("it can be built"), by).expect("it starts");
+    let job = start_on(spec.expect("it can be built"), Host::system().by(by)).expect("it starts");
     job.wait_blocking().map(drop).map_err(|error| error.to_string())
 }
 

@@ -8,8 +8,12 @@ use std::{
     },
 };
 
+use futures::executor::block_on;
 use tidegate::{ErrorKind, Job, JobStatus, collect::Collector};
-
+use tidegate_storage::{
+    Place,
+    log::{self, Concluded, Run, RunToken},
+};
 use tidegate_testing::{
     folders::{checkpoints, is_complete},
     wait_for,
@@ -168,7 +172,41 @@ fn latest_with_nothing_there_says_what_to_do() {
     assert_eq!(error.kind(), ErrorKind::Invalid);
     let message = error.to_string();
     assert!(message.starts_with("there is no checkpoint or savepoint of job "), "{message}");
-    assert!(message.ends_with("start without --from-savepoint if it has never completed one"));
+    assert!(message.contains("start without --from-savepoint if it has never completed one"));
+}
+
+/// What a run notes in its job's log when the job has ended, before it deletes a checkpoint.
+fn conclude(folder: &Path) {
+    let checkpoint = left(folder).pop().expect("one is kept");
+    let log = checkpoint.parent().expect("it is the job's").join("log");
+    let place = Place::open(&log.display().to_string()).expect("it is a folder");
+    let run = Run { token: RunToken(7), rank: None, name: "the run that ended".to_owned() };
+    block_on(async {
+        let (log, _) = log::take_over(&place, run).await.expect("nobody else has it");
+        log.conclude(Concluded::Finished).await.expect("nobody else has it");
+    });
+}
+
+#[test]
+fn a_job_that_was_killed_as_it_ended_is_not_gone_on_with() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let retain =
+        "-Dexecution.checkpointing.externalized-checkpoint-retention=RETAIN_ON_CANCELLATION";
+    let running = start(folder.path(), &[OFTEN, retain], Some(SLOW), &Collector::default());
+    let running = running.expect("it starts");
+    wait_for_checkpoints(&running, 2);
+    running.cancel();
+    running.wait_blocking().expect("a cancelled job has not failed");
+    conclude(folder.path());
+    let before = left(folder.path());
+    let latest = start(folder.path(), &["--from-savepoint=latest"], None, &Collector::default());
+    let error = latest.err().expect("there is nothing to go on from");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("has finished, and what came of"), "{error}");
+    let results = Collector::default();
+    finish(&start(folder.path(), &[OFTEN], None, &results).expect("it begins anew"));
+    assert_counted_once(&results);
+    assert!(before.iter().all(|checkpoint| !checkpoint.exists()), "nobody else deletes them");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use tidegate_runtime::SnapshotForm;
+use tidegate_runtime::{Host, SnapshotForm};
 use tidegate_snapshot::manifest::{FORMAT, FORMAT_VERSION, JobInfo, Manifest, SnapshotKind};
 use tidegate_types::{
     AttemptId, CheckpointId, Timestamp, options::OptionValues, time::SystemClock,
@@ -21,7 +21,7 @@ fn dispatcher(folder: &Path) -> Dispatcher {
     let resources = Resources::new(artifacts.clone(), heartbeat, None, clock.clone());
     let options =
         DispatcherOptions { folder: folder.to_owned(), configuration: OptionValues::default() };
-    Dispatcher::new(options, artifacts, resources, None, clock)
+    Dispatcher::new(options, artifacts, resources, None, Host::system())
 }
 
 async fn snapshot(path: &str, job: JobId) {

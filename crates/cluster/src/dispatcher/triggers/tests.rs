@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use tidegate_runtime::Host;
 use tidegate_types::{options::OptionValues, time::SystemClock};
 
 use super::*;
@@ -30,7 +31,8 @@ async fn lead(folder: &std::path::Path, storage: &str) -> (Dispatcher, HaStore) 
     let (folder, configuration) = (folder.to_owned(), OptionValues::default());
     let options = DispatcherOptions { folder, configuration };
     let ha = leadership.store();
-    let dispatcher = Dispatcher::new(options, artifacts, resources, Some(ha.clone()), clock);
+    let dispatcher =
+        Dispatcher::new(options, artifacts, resources, Some(ha.clone()), Host::system());
     dispatcher.keep_results_for(LATER);
     (dispatcher, ha)
 }

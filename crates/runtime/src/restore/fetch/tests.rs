@@ -20,6 +20,7 @@ use tidegate_storage::faults::{Fault, FaultyStore, Hold, Note, Operation};
 use tidegate_types::{AttemptId, CheckpointId, ErrorKind, JobId, KeyGroup, Timestamp};
 
 use super::*;
+use crate::host::Host;
 
 const GROUPS: u32 = 64;
 const BLOCK: usize = 256 << 10;
@@ -119,7 +120,7 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
 async fn no_more_is_fetched_ahead_than_there_is_room_for() {
     let store = Store::default();
     let segment = segment("room", &store).await;
-    let fetching = Arc::new(Fetching::new(Handle::current()));
+    let fetching = Arc::new(Fetching::new(Handle::current(), Host::system().threads));
     let source = blocks(&segment, &fetching, ALL);
     on_a_thread(move || {
         let mut stream = source.open();
@@ -144,7 +145,7 @@ async fn no_more_is_fetched_ahead_than_there_is_room_for() {
 async fn many_subtasks_share_the_room_and_all_come_to_their_end() {
     let store = Store::default();
     let segment = segment("shared", &store).await;
-    let fetching = Arc::new(Fetching::new(Handle::current()));
+    let fetching = Arc::new(Fetching::new(Handle::current(), Host::system().threads));
     let seen = Arc::new(Mutex::new(Vec::new()));
     let threads = (0..16).map(|index| {
         let groups = KeyGroupRange { start: index * 4, end: index * 4 + 4 };
@@ -169,7 +170,7 @@ async fn who_waits_for_a_store_that_never_answers_hears_when_it_is_given_up() {
     let store = Store::default();
     store.never_answers.store(true, Ordering::Relaxed);
     let segment = segment("slow", &store).await;
-    let fetching = Arc::new(Fetching::new(Handle::current()));
+    let fetching = Arc::new(Fetching::new(Handle::current(), Host::system().threads));
     let source = blocks(&segment, &fetching, ALL);
     let waits = tokio::spawn(on_a_thread(move || source.open().next_block()));
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -188,7 +189,7 @@ async fn who_waits_for_a_store_that_never_answers_hears_when_it_is_given_up() {
 async fn what_has_come_is_not_taken_in_any_more_once_it_is_given_up() {
     let store = Store::default();
     let segment = segment("over", &store).await;
-    let fetching = Arc::new(Fetching::new(Handle::current()));
+    let fetching = Arc::new(Fetching::new(Handle::current(), Host::system().threads));
     let source = blocks(&segment, &fetching, ALL);
     let gives_up = Arc::clone(&fetching);
     on_a_thread(move || {
@@ -205,7 +206,7 @@ async fn what_has_come_is_not_taken_in_any_more_once_it_is_given_up() {
 async fn a_store_that_fails_midway_is_not_taken_for_the_end() {
     let store = Store::default();
     let segment = segment("midway", &store).await;
-    let fetching = Arc::new(Fetching::new(Handle::current()));
+    let fetching = Arc::new(Fetching::new(Handle::current(), Host::system().threads));
     let source = blocks(&segment, &fetching, ALL);
     on_a_thread(move || {
         let mut stream = source.open();
@@ -233,7 +234,7 @@ fn a_runtime_that_ends_ends_the_wait() {
     let store = Store::default();
     store.never_answers.store(true, Ordering::Relaxed);
     let segment = runtime.block_on(segment("ends", &store));
-    let fetching = Arc::new(Fetching::new(runtime.handle().clone()));
+    let fetching = Arc::new(Fetching::new(runtime.handle().clone(), Host::system().threads));
     let source = blocks(&segment, &fetching, ALL);
     let waits = std::thread::spawn(move || source.open().next_block());
     std::thread::sleep(Duration::from_millis(50));

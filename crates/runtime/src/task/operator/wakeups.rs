@@ -1,7 +1,5 @@
 //! Wakes a task's operators when they have asked for it.
 
-use std::time::Instant;
-
 use tidegate_core::Readiness;
 use tidegate_types::UserResult;
 
@@ -26,7 +24,7 @@ impl OperatorTask {
             return Ok(true);
         }
         self.chain.on_wakeup(now, &mut self.outbox)?;
-        own.send(&mut self.outbox, &self.meter, &self.outlet, session);
+        own.send(&mut self.outbox, &self.meter, &self.outlet, (session, self.context.now()));
         own.pause();
         Ok(false)
     }
@@ -51,7 +49,7 @@ impl OperatorTask {
             return;
         }
         if let Some(wait) = wakeup.wait(now) {
-            self.alarm.set(wait, Instant::now());
+            self.alarm.set(wait, now.monotonic);
         }
     }
 }

@@ -23,6 +23,7 @@
 mod process;
 mod scenario;
 mod schedule;
+pub mod shipped;
 mod store;
 mod task;
 mod world;
@@ -50,9 +51,11 @@ pub struct Played {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "seed {seed} fails after {steps} steps, at {millis} ms: {what}\nreplay it with: \
-     cargo run --release -p tidegate-sim -- --seed {seed} --trace"
+     cargo run --release -p tidegate-sim -- {flag}--seed {seed} --trace"
 )]
 pub struct Failed {
+    /// What the command needs in front, to play the same.
+    pub flag: &'static str,
     /// The seed.
     pub seed: u64,
     /// How many events there were.
@@ -77,7 +80,7 @@ pub fn play(seed: u64, traced: bool) -> Result<Played, Box<Failed>> {
     match world.violation.take() {
         Some(what) => {
             let millis = world.schedule.micros() / 1_000;
-            Err(Box::new(Failed { seed, steps, millis, what, trace }))
+            Err(Box::new(Failed { flag: "", seed, steps, millis, what, trace }))
         }
         None => Ok(Played {
             steps,

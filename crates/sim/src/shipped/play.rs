@@ -1,0 +1,227 @@
+//! What happens next: the seed picks whose turn it is, and lets time pass.
+
+use std::{
+    fmt::Write,
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
+
+use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
+
+use super::{
+    chance::Chance,
+    clock::PlayClock,
+    machine::Machine,
+    mutation::Mutation,
+    scenario::Scenario,
+    store::Store,
+    target::Target,
+    user::{Life, Running, User},
+};
+
+/// For how long a job may go on once all goes well.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How much longer time takes where nothing runs that would notice.
+const IDLE: u32 = 50;
+
+/// Everything there is.
+pub(super) struct Play {
+    pub(super) scenario: Scenario,
+    pub(super) random: Xoshiro256PlusPlus,
+    pub(super) chance: Chance,
+    pub(super) clock: PlayClock,
+    pub(super) store: Store,
+    pub(super) target: Target,
+    pub(super) mutation: Option<Mutation>,
+    pub(super) life: Life,
+    /// Runs that somebody has taken the job over from and that do not know it yet.
+    pub(super) superseded: Vec<Running>,
+    pub(super) user: User,
+    next_kill: Duration,
+    next_freeze: Duration,
+    next_operation: Duration,
+    pub(super) snapshots: u64,
+    pub(super) lives: u64,
+    pub(super) steps: u64,
+    hasher: DefaultHasher,
+    pub(super) trace: Option<String>,
+    pub(super) violation: Option<String>,
+}
+
+impl Play {
+    pub(super) fn new(seed: u64, traced: bool, mutation: Option<Mutation>) -> Self {
+        let scenario = Scenario::draw(seed);
+        // Three sequences, so that what one draws changes nothing of the others.
+        let clock = PlayClock::default();
+        let number = (mutation == Some(Mutation::SameToken)).then_some(7);
+        let chance = Chance::new(!seed, scenario.troubles, clock.clone(), number);
+        if mutation == Some(Mutation::WallClock) {
+            clock.be_one();
+        }
+        let random = Xoshiro256PlusPlus::seed_from_u64(seed.rotate_left(17));
+        let mut play = Self {
+            random,
+            chance,
+            clock,
+            store: Store::default(),
+            target: Target::default(),
+            mutation,
+            life: Life::Due(Duration::ZERO, None),
+            superseded: Vec::new(),
+            user: User::default(),
+            next_kill: Duration::MAX,
+            next_freeze: Duration::MAX,
+            next_operation: Duration::MAX,
+            snapshots: 0,
+            lives: 0,
+            steps: 0,
+            hasher: DefaultHasher::new(),
+            trace: traced.then(String::new),
+            violation: None,
+            scenario,
+        };
+        play.note(|play| format!("{:?}", play.scenario));
+        play.next_kill = play.in_about(play.scenario.kills);
+        play.next_freeze = play.in_about(play.scenario.freezes);
+        play.next_operation = play.in_about(play.scenario.operations);
+        play
+    }
+
+    /// Takes note of something that tells two plays apart.
+    pub(super) fn note(&mut self, text: impl FnOnce(&Self) -> String) {
+        let text = text(self);
+        let elapsed = self.clock.elapsed();
+        (&text, elapsed).hash(&mut self.hasher);
+        if let Some(trace) = &mut self.trace {
+            let millis = elapsed.as_secs_f64() * 1_000.0;
+            writeln!(trace, "{millis:>12.3} {text}").expect("a string takes everything");
+        }
+    }
+
+    /// A number that two plays share only if the same happened in both.
+    pub(super) fn fingerprint(&self) -> u64 {
+        self.hasher.finish()
+    }
+
+    /// Something that must hold does not.
+    pub(super) fn fail(&mut self, what: impl Into<String>) {
+        self.violation.get_or_insert(what.into());
+    }
+
+    fn in_about(&mut self, mean: Option<Duration>) -> Duration {
+        let now = self.clock.elapsed();
+        mean.map_or(Duration::MAX, |mean| now + mean.mul_f64(self.random.random_range(0.0..2.0)))
+    }
+
+    /// Whether all goes well from now on.
+    pub(super) fn is_calm(&self) -> bool {
+        self.clock.elapsed() >= self.scenario.calm_from
+    }
+
+    pub(super) fn run(&mut self) {
+        while self.violation.is_none() && !matches!(self.life, Life::Over(_)) {
+            self.steps += 1;
+            self.step();
+            self.listen();
+            if self.is_calm() {
+                self.chance.calm_down();
+            }
+            if self.clock.elapsed() > self.scenario.calm_from + PATIENCE {
+                self.fail("stuck: the job does not come to its end");
+            }
+        }
+        for mut running in std::mem::take(&mut self.superseded) {
+            running.machine.kill();
+        }
+        if self.violation.is_none() {
+            self.check();
+        }
+    }
+
+    fn step(&mut self) {
+        let now = self.clock.elapsed();
+        if let Life::Due(at, from) = &self.life {
+            if *at <= now {
+                let from = from.clone();
+                return self.start(from);
+            }
+            // Others go on meanwhile.
+            if self.superseded.is_empty() {
+                return self.clock.advance(*at - now);
+            }
+        }
+        if !self.is_calm() && self.interrupt(now) {
+            return;
+        }
+        if self.random.random_range(0..100) < 15 {
+            return self.pass_time();
+        }
+        let chosen = self.random.random_range(0..self.superseded.len() * 2 + 8);
+        let current = match &self.life {
+            Life::Runs(running) => Some(&**running),
+            Life::Due(..) | Life::Over(_) => None,
+        };
+        let running = match self.superseded.get(chosen) {
+            Some(superseded) => Some(superseded),
+            None => current,
+        };
+        let Some(running) = running.filter(|running| !running.machine.is_frozen(now)) else {
+            return;
+        };
+        give_turn(&running.machine, &mut self.random);
+    }
+
+    /// Something goes wrong, or is asked for, if it is time.
+    fn interrupt(&mut self, now: Duration) -> bool {
+        if self.next_kill <= now {
+            self.next_kill = self.in_about(self.scenario.kills);
+            self.kill();
+            return true;
+        }
+        if self.next_freeze <= now {
+            self.next_freeze = self.in_about(self.scenario.freezes);
+            self.freeze(now);
+            return true;
+        }
+        if self.next_operation <= now {
+            self.next_operation = self.in_about(self.scenario.operations);
+            self.operate();
+            return true;
+        }
+        false
+    }
+
+    /// The machine stands still for a while, as one that swaps, or that somebody has suspended.
+    fn freeze(&mut self, now: Duration) {
+        let millis = self.random.random_range(100..8_000);
+        if let Life::Runs(running) = &mut self.life {
+            running.machine.freeze(now + Duration::from_millis(millis));
+            self.note(|_| format!("frozen for {millis} ms"));
+        }
+    }
+
+    fn pass_time(&mut self) {
+        let micros = self.random.random_range(20..400);
+        let current = match &self.life {
+            Life::Runs(running) => Some(&**running),
+            Life::Due(..) | Life::Over(_) => None,
+        };
+        let all = self.superseded.iter().chain(current);
+        let is_idle = all.clone().all(|running| running.machine.baton.there().is_empty());
+        let time = Duration::from_micros(micros) * if is_idle { IDLE } else { 1 };
+        self.clock.advance(time);
+        let now = self.clock.elapsed();
+        all.for_each(|running| running.machine.pass(time, now));
+    }
+}
+
+/// Lets one machine do something.
+fn give_turn(machine: &Machine, random: &mut Xoshiro256PlusPlus) {
+    let threads = machine.baton.there();
+    match random.random_range(0..100) {
+        35.. if !threads.is_empty() => {
+            machine.baton.step(threads[random.random_range(0..threads.len())]);
+        }
+        _ => machine.turn(),
+    }
+}

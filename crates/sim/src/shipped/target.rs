@@ -1,0 +1,231 @@
+//! The outside that the job's sink writes to. It survives every machine.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use serde::{Deserialize, Serialize};
+use tidegate::{
+    CheckpointId, Result,
+    connector::{
+        Batch, CommitOutcome, Readiness, SinkContext, SinkWriter, TwoPhaseSink, TwoPhaseWriter,
+    },
+};
+
+use super::{
+    chance::{Chance, Fate},
+    machine::Pulse,
+    mutation::Mutation,
+};
+
+/// What the job has made of one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Output {
+    pub(crate) key: u64,
+    /// The how many-th record of its key it is.
+    pub(crate) count: u64,
+    /// The sum of the numbers of its key's records so far.
+    pub(crate) sum: u64,
+    /// The record's number.
+    pub(crate) record: u64,
+}
+
+/// What one subtask of one attempt has prepared for one barrier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Prepared {
+    token: u64,
+    subtask: u32,
+    number: u64,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    prepared: BTreeMap<Prepared, Vec<Output>>,
+    committed: BTreeSet<Prepared>,
+    visible: Vec<(Prepared, Output)>,
+    /// What has happened since somebody listened.
+    told: Vec<String>,
+}
+
+impl Kept {
+    fn show(&mut self, prepared: Prepared, records: Vec<Output>) {
+        self.told.push(format!("{} records become visible, {prepared:?}", records.len()));
+        self.visible.extend(records.into_iter().map(|output| (prepared, output)));
+    }
+}
+
+/// Where the sink writes to. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Target(Arc<Mutex<Kept>>);
+
+impl Target {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything that can be seen, in the order in which it became so, with what it was prepared as.
+    pub(crate) fn visible(&self) -> Vec<(Prepared, Output)> {
+        self.lock().visible.clone()
+    }
+
+    /// What has happened since this was asked before.
+    pub(crate) fn take_told(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().told)
+    }
+
+    /// How much is prepared and not committed.
+    pub(crate) fn prepared(&self) -> usize {
+        self.lock().prepared.len()
+    }
+
+    /// The way to it from one machine.
+    pub(crate) fn from(
+        &self,
+        pulse: &Pulse,
+        chance: &Chance,
+        mutation: Option<Mutation>,
+    ) -> TargetSink {
+        let way = Way { pulse: pulse.clone(), chance: chance.clone() };
+        TargetSink { target: self.clone(), way, mutation }
+    }
+
+    /// Loses whatever is prepared.
+    pub(crate) fn forget_prepared(&self) {
+        self.lock().prepared.clear();
+    }
+}
+
+/// The way from a machine to the target.
+#[derive(Clone)]
+struct Way {
+    pulse: Pulse,
+    chance: Chance,
+}
+
+impl Way {
+    /// Does something there: it takes a while, may fail, and may happen and report failure all the
+    /// same. What a machine that is gone has asked for never happens.
+    async fn ask<T>(&self, what: &str, done: impl FnOnce() -> T) -> Result<T> {
+        tokio::time::sleep(self.chance.delay()).await;
+        if self.pulse.is_gone() {
+            std::future::pending::<()>().await;
+        }
+        match self.chance.fate() {
+            Fate::Success => Ok(done()),
+            Fate::Before => Err(format!("the target did not {what}").into()),
+            Fate::After => {
+                done();
+                Err(format!("the target did not answer whether it could {what}").into())
+            }
+        }
+    }
+}
+
+/// The sink.
+#[derive(Clone)]
+pub(crate) struct TargetSink {
+    target: Target,
+    way: Way,
+    mutation: Option<Mutation>,
+}
+
+impl TwoPhaseSink for TargetSink {
+    type Item = Output;
+    type Committable = Prepared;
+    type Writer = Writer;
+
+    fn writer(&self, context: SinkContext) -> Result<Writer> {
+        let (token, subtask) = (context.attempt_token, context.subtask.get());
+        let next = Prepared { token, subtask, number: 0 };
+        Ok(Writer { sink: self.clone(), next, buffer: Vec::new() })
+    }
+
+    fn commit(
+        &self,
+        committables: Vec<Prepared>,
+    ) -> BoxFuture<'static, Result<Vec<CommitOutcome>>> {
+        let (target, way) = (self.target.clone(), self.way.clone());
+        let again = self.mutation == Some(Mutation::CommitsAgain);
+        async move {
+            let mut outcomes = Vec::new();
+            for prepared in committables {
+                outcomes.push(way.ask("commit", || target.commit(prepared, again)).await?);
+            }
+            Ok(outcomes)
+        }
+        .boxed()
+    }
+
+    fn recover(&self, context: SinkContext) -> BoxFuture<'static, Result<()>> {
+        let (target, way) = (self.target.clone(), self.way.clone());
+        async move {
+            let abort = || {
+                let mut kept = target.lock();
+                kept.prepared.retain(|prepared, _| !context.is_leftover(prepared.token));
+            };
+            way.ask("abort leftovers", abort).await
+        }
+        .boxed()
+    }
+}
+
+impl Target {
+    fn commit(&self, prepared: Prepared, again: bool) -> CommitOutcome {
+        let mut kept = self.lock();
+        if again && let Some(records) = kept.prepared.get(&prepared).cloned() {
+            // It stays as it was, to be committed once more.
+            kept.show(prepared, records);
+            return CommitOutcome::Committed;
+        }
+        if let Some(records) = kept.prepared.remove(&prepared) {
+            kept.show(prepared, records);
+            kept.committed.insert(prepared);
+            return CommitOutcome::Committed;
+        }
+        if kept.committed.contains(&prepared) {
+            return CommitOutcome::AlreadyCommitted;
+        }
+        CommitOutcome::Lost(format!("{prepared:?}"))
+    }
+}
+
+/// Writes for one subtask.
+pub(crate) struct Writer {
+    sink: TargetSink,
+    next: Prepared,
+    buffer: Vec<Output>,
+}
+
+impl SinkWriter for Writer {
+    type Item = Output;
+
+    fn write(&mut self, batch: &mut Batch<Output>) -> Result<Readiness> {
+        self.buffer.append(&mut batch.records);
+        *batch = Batch::default();
+        // As a sink whose target takes no more for now.
+        let wait = self.sink.way.chance.pause();
+        Ok(wait.map_or(Readiness::Ready, Readiness::RetryAfter))
+    }
+}
+
+impl TwoPhaseWriter for Writer {
+    type Committable = Prepared;
+
+    fn prepare(&mut self, _checkpoint: CheckpointId) -> BoxFuture<'static, Result<Vec<Prepared>>> {
+        let records = std::mem::take(&mut self.buffer);
+        if records.is_empty() {
+            return async { Ok(Vec::new()) }.boxed();
+        }
+        let prepared = self.next;
+        self.next.number += 1;
+        let TargetSink { target, way, .. } = self.sink.clone();
+        async move {
+            let keep = || _ = target.lock().prepared.insert(prepared, records);
+            way.ask("take in what is prepared", keep).await?;
+            Ok(vec![prepared])
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,323 @@
+//! What people do with the job: they start it, ask something of it, kill it, take it over, and start it
+//! again from where they were told.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use rand::RngExt;
+use tidegate_runtime::{
+    AfterSavepoint, JobError, JobHandle, JobResult, JobStatus, SnapshotForm, Wish, start_here,
+};
+use tidegate_storage::log::{self, Concluded};
+use tidegate_types::{ErrorKind, JobId};
+
+use super::{
+    job,
+    machine::{Machine, Pulse},
+    mutation::Mutation,
+    play::Play,
+    scenario::{Operation, operation},
+    store::ADDRESS,
+};
+
+/// How long it takes until somebody starts a job again.
+const STARTED_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// What a machine has told.
+#[derive(Clone, Default)]
+pub(super) struct Told(Arc<Mutex<Vec<Word>>>);
+
+impl Told {
+    fn say(&self, word: Word) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(word);
+    }
+
+    fn take(&self) -> Vec<Word> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+enum Word {
+    Started(JobHandle),
+    NotStarted(JobError),
+    Answered(Operation, Result<String, String>),
+    Ended(Box<Result<JobResult, JobError>>),
+}
+
+/// A run of the job on its machine.
+pub(super) struct Running {
+    pub(super) machine: Machine,
+    told: Told,
+    handle: Option<JobHandle>,
+}
+
+/// From where a job is started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum From {
+    Latest,
+    Savepoint { path: String, claim: bool },
+}
+
+/// Whether the job runs, as its user sees it.
+pub(super) enum Life {
+    /// Somebody starts it at that time, from there.
+    Due(Duration, Option<From>),
+    Runs(Box<Running>),
+    Over(JobStatus),
+}
+
+/// What the user knows.
+#[derive(Debug, Default)]
+pub(super) struct User {
+    job: Option<JobId>,
+    /// Savepoints that were reported complete.
+    pub(super) savepoints: BTreeSet<String>,
+    pub(super) has_told_its_end: bool,
+    pub(super) has_taken_over: bool,
+    /// Whether somebody has asked for the job to be cancelled.
+    is_canceled: bool,
+}
+
+impl User {
+    /// The folder that the job has its checkpoints in.
+    pub(super) fn folder(&self) -> String {
+        format!("checkpoints/{}", self.job.map(|job| job.to_string()).unwrap_or_default())
+    }
+}
+
+impl Play {
+    /// Somebody starts the job.
+    pub(super) fn start(&mut self, from: Option<From>) {
+        self.lives += 1;
+        if self.random.random_bool(0.3) {
+            self.scenario.parallelism = self.random.random_range(1..4);
+        }
+        self.note(|play| {
+            let (life, parallelism) = (play.lives, play.scenario.parallelism);
+            format!("start {life} from {from:?} at parallelism {parallelism}")
+        });
+        let (clock, random) = (Arc::new(self.clock.clone()), Arc::new(self.chance.clone()));
+        let ways = (&self.chance, &self.clock);
+        let machine =
+            Machine::new(clock, random, |pulse| self.store.from(pulse, ways, self.mutation));
+        let sink = self.target.from(&machine.pulse, &self.chance, self.mutation);
+        let arguments = self.scenario.arguments(from.as_ref());
+        let spec = match job::spec(self.scenario.size, &arguments, sink, self.mutation) {
+            Ok(spec) => spec,
+            Err(error) => return self.fail(format!("the job can't be built: {error}")),
+        };
+        if let Some(From::Savepoint { path, claim: true }) = &from {
+            // From now on it is the job's, who may delete it.
+            self.user.savepoints.remove(path);
+        }
+        self.user.job = Some(spec.settings.id);
+        let (told, host) = (Told::default(), machine.host.clone());
+        let says = told.clone();
+        machine.spawn(async move {
+            match start_here(spec, host).await {
+                Ok(handle) => {
+                    says.say(Word::Started(handle.clone()));
+                    says.say(Word::Ended(Box::new(handle.wait().await)));
+                }
+                Err(error) => says.say(Word::NotStarted(error)),
+            }
+        });
+        self.life = Life::Runs(Box::new(Running { machine, told, handle: None }));
+    }
+
+    fn due_again(&self, from: Option<From>) -> Life {
+        Life::Due(self.clock.elapsed() + STARTED_AGAIN_AFTER, from)
+    }
+
+    /// The machine dies, and somebody starts the job again.
+    pub(super) fn kill(&mut self) {
+        // What it has said by then was heard.
+        self.listen();
+        if let Life::Runs(_) = self.life {
+            self.note(|_| "KILL".to_owned());
+            let next = self.due_again(Some(From::Latest));
+            let Some(pulse) = self.end_life(next) else { return };
+            match self.mutation {
+                Some(Mutation::LosesLatest) => self.store.lose_latest(&pulse, self.clock.elapsed()),
+                Some(Mutation::ForgetsPrepared) => self.target.forget_prepared(),
+                _ => {}
+            }
+        }
+    }
+
+    /// Somebody asks something of the job.
+    pub(super) fn operate(&mut self) {
+        let operation = operation(&mut self.random);
+        if self.scenario.wall_steps {
+            let millis = self.random.random_range(-7_200_000..7_200_000);
+            self.clock.step_wall(millis);
+        }
+        if operation == Operation::TakeOver {
+            return self.take_over();
+        }
+        let Life::Runs(running) = &self.life else { return };
+        let Running { machine, told, handle: Some(handle) } = &**running else { return };
+        let (handle, says) = (handle.clone(), told.clone());
+        machine.spawn(async move {
+            let answer = ask(&handle, operation).await;
+            says.say(Word::Answered(operation, answer));
+        });
+        self.user.is_canceled |= operation == Operation::Cancel;
+        self.note(|_| format!("{operation:?}"));
+    }
+
+    /// Somebody starts the job elsewhere, though it lives: a second terminal, cron, a rolling restart.
+    fn take_over(&mut self) {
+        if !self.scenario.take_over {
+            return;
+        }
+        let next = self.due_again(Some(From::Latest));
+        match std::mem::replace(&mut self.life, next) {
+            Life::Runs(running) => {
+                self.note(|_| "take over".to_owned());
+                self.user.has_taken_over = true;
+                self.superseded.push(*running);
+            }
+            life => self.life = life,
+        }
+    }
+
+    /// Hears what the machines have told.
+    pub(super) fn listen(&mut self) {
+        for told in self.store.take_told().into_iter().chain(self.target.take_told()) {
+            self.note(|_| told);
+        }
+        if let Life::Runs(running) = &self.life {
+            for word in running.told.take() {
+                self.hear(word);
+            }
+        }
+        for index in (0..self.superseded.len()).rev() {
+            for word in self.superseded[index].told.take() {
+                let end = match word {
+                    Word::Ended(end) => {
+                        end.map_or_else(|e| e.to_string(), |it| format!("{:?}", it.status))
+                    }
+                    Word::NotStarted(error) => error.to_string(),
+                    Word::Started(_) | Word::Answered(..) => continue,
+                };
+                self.note(|_| format!("a run that was taken over from has ended: {end}"));
+                self.superseded.remove(index).machine.kill();
+                break;
+            }
+        }
+    }
+
+    fn hear(&mut self, word: Word) {
+        match word {
+            Word::Started(started) => {
+                if let Life::Runs(running) = &mut self.life {
+                    running.handle = Some(started);
+                }
+                self.note(|_| "started".to_owned());
+            }
+            Word::NotStarted(error) => self.not_started(&error),
+            Word::Answered(operation, answer) => {
+                self.note(|_| format!("{operation:?} -> {answer:?}"));
+                if let Ok(path) = answer
+                    && operation.takes_savepoint()
+                {
+                    self.snapshots += 1;
+                    self.user.savepoints.insert(path);
+                }
+            }
+            Word::Ended(end) => match *end {
+                Ok(result) => self.ended(&result),
+                Err(error) => self.failed(&error),
+            },
+        }
+    }
+
+    fn failed(&mut self, error: &JobError) {
+        self.note(|_| format!("failed: {error}"));
+        if self.is_calm() {
+            return self.fail(format!("it has failed although all goes well: {error}"));
+        }
+        let next = self.due_again(Some(From::Latest));
+        self.end_life(next);
+    }
+
+    fn not_started(&mut self, error: &JobError) {
+        self.note(|_| format!("not started: {error}"));
+        let next = match self.concluded() {
+            Some(status) => Life::Over(status),
+            // There is nothing to go on from: the job has never completed anything, or it has ended and
+            // was killed before it could say so.
+            // Whoever has taken the job over from a run that lives does not begin anew beside it.
+            None if error.kind() == ErrorKind::Invalid && self.superseded.is_empty() => {
+                match self.target.visible().is_empty() {
+                    true => self.due_again(None),
+                    false if self.user.is_canceled => Life::Over(JobStatus::Canceled),
+                    false => Life::Over(JobStatus::Finished),
+                }
+            }
+            None => self.due_again(Some(From::Latest)),
+        };
+        self.end_life(next);
+    }
+
+    /// How the job has ended, as its log has it.
+    fn concluded(&self) -> Option<JobStatus> {
+        let folder = format!("{ADDRESS}/{}/log", self.user.folder());
+        let folder = self.store.plain().find(&folder).expect("it is an address");
+        let concluded = futures::executor::block_on(log::concluded(&folder));
+        concluded.expect("it can be read").map(|how| match how {
+            Concluded::Finished => JobStatus::Finished,
+            Concluded::Canceled => JobStatus::Canceled,
+        })
+    }
+
+    fn ended(&mut self, result: &JobResult) {
+        let (status, savepoint) = (result.status, result.savepoint.clone());
+        self.note(|_| format!("ended: {status:?} {savepoint:?}"));
+        self.snapshots += result.stats.completed_count;
+        self.check_figures(&result.stats);
+        let next = match savepoint {
+            // Its user goes on from there.
+            Some(path) => {
+                self.user.savepoints.insert(path.clone());
+                let claim = self.random.random_bool(0.3);
+                self.due_again(Some(From::Savepoint { path, claim }))
+            }
+            None => {
+                self.user.has_told_its_end = true;
+                Life::Over(status)
+            }
+        };
+        self.end_life(next);
+    }
+
+    fn end_life(&mut self, next: Life) -> Option<Pulse> {
+        match std::mem::replace(&mut self.life, next) {
+            Life::Runs(mut running) => {
+                running.machine.kill();
+                Some(running.machine.pulse)
+            }
+            Life::Due(..) | Life::Over(_) => None,
+        }
+    }
+}
+
+async fn ask(handle: &JobHandle, operation: Operation) -> Result<String, String> {
+    let savepoint = |form, then| Wish::Savepoint { target: None, form, then };
+    let form = |canonical| if canonical { SnapshotForm::Canonical } else { SnapshotForm::Native };
+    let wish = match operation {
+        Operation::Checkpoint => Wish::Checkpoint,
+        Operation::Savepoint { canonical } => savepoint(form(canonical), AfterSavepoint::GoOn),
+        Operation::Stop { drain } => savepoint(form(false), AfterSavepoint::Stop { drain }),
+        Operation::CancelWithSavepoint => savepoint(form(false), AfterSavepoint::Cancel),
+        Operation::Cancel | Operation::TakeOver => {
+            handle.cancel();
+            return Ok(String::new());
+        }
+    };
+    handle.take_by(None, wish).await
+}

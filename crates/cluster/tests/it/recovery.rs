@@ -27,12 +27,14 @@ async fn wait_until_recovered(cluster: &Cluster, id: JobId) {
     wait_for("the job to be recovered", || cluster.dispatcher.job(id).map(|_| ())).await;
 }
 
-/// Starts a job that takes a checkpoint now, and none by itself; tells where that lies.
+/// Starts a job that takes a checkpoint once it has some state, and none by itself; tells where that lies.
 async fn submit_with_checkpoint(cluster: &Cluster, site: &Site) -> (JobId, String) {
     let rarely = ("execution.checkpointing.interval", "1 h");
     let in_files = ("execution.checkpointing.data-inline-threshold", "0");
     let options = [rarely, SOON, in_files];
     let id = cluster.submit(flights(), &site.arguments(&[SLOW]), &options).await;
+    let first = || cluster.job(id).stats.first_record.map(|_| ());
+    wait_for("a first record to pass", first).await;
     let handle = cluster.dispatcher.handle(id).expect("it runs");
     (id, handle.checkpoint().await.expect("it is taken"))
 }

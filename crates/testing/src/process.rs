@@ -93,49 +93,49 @@ pub fn seat([first, second, coordinator]: &[String; 3], index: usize) -> [String
 /// The example `flights`, built as this test is.
 pub fn flights() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build("tidegate-examples", "--example", "flights"))
+    BUILT.get_or_init(|| build("--example", "flights"))
 }
 
 /// The same, changed: without an operator, and with another one.
 pub fn flights_by_day() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build("tidegate-programs", "--bin", "flights_by_day"))
+    BUILT.get_or_init(|| build("--bin", "flights_by_day"))
 }
 
 /// A job that stands still where a test wants it to.
 pub fn stuck() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build("tidegate-programs", "--bin", "stuck"))
+    BUILT.get_or_init(|| build("--bin", "stuck"))
 }
 
 /// A job in which much goes wrong without an error.
 pub fn silent() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build("tidegate-programs", "--bin", "silent"))
+    BUILT.get_or_init(|| build("--bin", "silent"))
 }
 
 /// A job one of whose records can't be sent to another process.
 pub fn unwritable() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build("tidegate-programs", "--bin", "unwritable"))
+    BUILT.get_or_init(|| build("--bin", "unwritable"))
 }
 
 /// A TaskManager in a process of its own.
 pub fn task_manager() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build("tidegate-cluster", "--example", "task_manager"))
+    BUILT.get_or_init(|| build("--example", "task_manager"))
 }
 
 /// The command.
 pub fn tidegate() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build("tidegate-cli", "--bin", "tidegate"))
+    BUILT.get_or_init(|| build("--bin", "tidegate"))
 }
 
 /// A JobManager in a process of its own.
 pub fn job_manager() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build("tidegate-cluster", "--example", "job_manager"))
+    BUILT.get_or_init(|| build("--example", "job_manager"))
 }
 
 /// The processes that a process has started.
@@ -164,35 +164,39 @@ pub fn signal(name: &str, pid: u32) {
 /// The example that makes a savepoint for `flights` out of a file.
 pub fn bootstrap() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build("tidegate-examples", "--example", "bootstrap"))
+    BUILT.get_or_init(|| build("--example", "bootstrap"))
 }
 
 /// Jobs that keep a value per key, as they were before their types changed, and as they are now.
 pub fn evolution() -> (&'static Path, &'static Path) {
     static BEFORE: OnceLock<PathBuf> = OnceLock::new();
     static AFTER: OnceLock<PathBuf> = OnceLock::new();
-    let program = |name| build("tidegate-programs", "--bin", name);
+    let program = |name| build("--bin", name);
     (
         BEFORE.get_or_init(|| program("evolution_before")),
         AFTER.get_or_init(|| program("evolution_after")),
     )
 }
 
-fn build(package: &str, kind: &str, example: &str) -> PathBuf {
+/// What `cargo xtask test` builds as well: of a package alone cargo would build most of what it depends on
+/// once more, with the features that this package alone asks for.
+const BUILT_TOGETHER: [&str; 3] = ["--workspace", "--exclude", "tidegate-state-cli"];
+
+fn build(kind: &str, program: &str) -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--package", package, kind, example]);
+    cargo.args(["build", "--quiet"]).args(BUILT_TOGETHER).args([kind, program]);
     cargo.args(["--message-format", "json-render-diagnostics"]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
     let output = cargo.output().expect("cargo starts");
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "the program {example} does not build:\n{errors}");
+    assert!(output.status.success(), "the program {program} does not build:\n{errors}");
     let messages = String::from_utf8(output.stdout).expect("cargo speaks UTF-8");
-    let of_example = |line: &str| {
+    let of_program = |line: &str| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        let is_example = message["target"]["name"] == example;
-        message["executable"].as_str().filter(|_| is_example).map(PathBuf::from)
+        let is_it = message["target"]["name"] == program;
+        message["executable"].as_str().filter(|_| is_it).map(PathBuf::from)
     };
-    messages.lines().find_map(of_example).expect("cargo tells where the program is")
+    messages.lines().find_map(of_program).expect("cargo tells where the program is")
 }

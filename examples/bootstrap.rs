@@ -2,8 +2,8 @@
 //! CSV file without a job, become the starting state of the example `flights`.
 //!
 //! ```text
-//!   cargo run --release --example bootstrap
-//!   cargo run --release --example flights -- --from-savepoint out/bootstrap/savepoint
+//!   cargo run --example bootstrap
+//!   cargo run --example flights -- --from-savepoint out/bootstrap/savepoint
 //! ```
 
 use std::{collections::BTreeMap, fs::File, process::ExitCode};
@@ -66,7 +66,7 @@ fn run() -> Result<()> {
     writer.event_timers("by-carrier-and-month", timers)?;
     writer.write(&target)?;
     println!("{count} totals lie in {target}; start from them with");
-    println!("  cargo run --release --example flights -- --from-savepoint {target}");
+    println!("  cargo run --example flights -- --from-savepoint {target}");
     Ok(())
 }
 

@@ -446,8 +446,9 @@ impl Coordinator {
         self.next_id = checkpoint.next();
         let barrier = Barrier { checkpoint, kind };
         let asked_by = request.as_ref().map(|request| request.id);
+        let ends = request.as_ref().and_then(|request| request.then.end());
         self.pending.insert(checkpoint, Pending::new(kind, request, now));
-        actions.push(Action::Trigger { barrier, trigger, request: asked_by });
+        actions.push(Action::Trigger { barrier, trigger, request: asked_by, ends });
         checkpoint
     }
 }

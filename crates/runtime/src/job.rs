@@ -364,8 +364,9 @@ pub async fn recover_master(
     let prepared = recovered(settings, plan, stores, recorded.clone());
     let prepared = (prepared, claim.tenure(log));
     let master = JobMaster::new(prepared, attempts, host, stats, requests);
+    let ends = newest.ends.unwrap_or(Concluded::Finished);
     let concludes = newest.kind == RecordedKind::FinalSavepoint;
-    set_going(if concludes { master.concluding() } else { master }, end);
+    set_going(if concludes { master.concluding(ends) } else { master }, end);
     Ok(RecoveredJob { handle, recorded, superseded })
 }
 

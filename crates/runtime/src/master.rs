@@ -32,6 +32,7 @@ use tidegate_checkpoint::{
     coordinator::{EndStatus, RequestId},
     protocol::{Failure, Report},
 };
+use tidegate_storage::log::Concluded;
 use tidegate_types::{
     AttemptId, CheckpointId, Clock, ErrorKind, MaxParallelism, Monotonic, Parallelism,
     ProcessIndex, Random,
@@ -208,9 +209,14 @@ impl JobMaster {
         master
     }
 
-    /// The same, for a job whose final savepoint was complete when it was taken over.
-    pub(crate) fn concluding(self) -> Self {
-        Self { coordinator: self.coordinator.concluding(EndStatus::Finished), ..self }
+    /// The same, for a job whose final savepoint was complete when it was taken over, and which ends like
+    /// that behind it.
+    pub(crate) fn concluding(self, how: Concluded) -> Self {
+        let end = match how {
+            Concluded::Finished => EndStatus::Finished,
+            Concluded::Canceled => EndStatus::Canceled,
+        };
+        Self { coordinator: self.coordinator.concluding(end), ..self }
     }
 
     /// Runs attempts until the job ends.

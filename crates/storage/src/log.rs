@@ -127,6 +127,10 @@ pub struct Recorded {
     /// itself, or nobody has to find out by the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trigger: Option<String>,
+    /// How the job ends behind a final savepoint, whoever ends it. Earlier versions do not say it, and
+    /// their jobs finish.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Concluded>,
 }
 
 /// How a job has ended that leaves nothing to go on from.

@@ -194,6 +194,8 @@ pub enum Action {
         trigger: Trigger,
         /// Who has asked for it, if anybody has.
         request: Option<RequestId>,
+        /// How the job ends behind it, if it does.
+        ends: Option<EndStatus>,
     },
     /// Send this to every process.
     Send(Command),

@@ -17,6 +17,7 @@ fn recorded(id: u64, trigger: Option<&str>) -> Recorded {
         kind: RecordedKind::Checkpoint,
         attempt: None,
         trigger: trigger.map(str::to_owned),
+        ends: None,
     }
 }
 

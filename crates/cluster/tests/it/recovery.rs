@@ -10,7 +10,7 @@ use tidegate_runtime::JobStatus;
 use tidegate_snapshot::manifest::{Manifest, SegmentLocation};
 use tidegate_storage::{
     Place,
-    log::{self, Concluded, Run, RunToken},
+    log::{self, Concluded, Recorded, RecordedKind, Run, RunToken},
 };
 use tidegate_testing::{
     folders::{checkpoints, entries, forge_later, is_complete, unfinished},
@@ -107,6 +107,29 @@ async fn a_job_that_had_ended_when_its_jobmanager_died_is_not_run_once_more() {
     let jobs = site.path().join("ha/test/jobs");
     wait_for("the job's record to go", || entries(&jobs).is_empty().then_some(())).await;
     wait_for("the job's log to go", || entries(&folder).is_empty().then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_was_cancelled_with_a_savepoint_is_cancelled_by_the_next_jobmanager_too() {
+    let site = Site::new();
+    let mut cluster = Cluster::start(site.path(), &[1]).await;
+    let (id, _) = submit_with_checkpoint(&cluster, &site).await;
+    let target = site.path().join("savepoints").display().to_string();
+    let handle = cluster.dispatcher.handle(id).expect("it runs");
+    let location = handle.savepoint(Some(target)).await.expect("it is taken");
+    cluster.kill_jobmanager();
+    // As if it had died when the savepoint of a `cancel -s` was complete, and nothing committed.
+    let folder = site.path().join(format!("out/checkpoints/{id}/log"));
+    let place = Place::open(&folder.display().to_string()).expect("it is a folder");
+    let run = Run { token: RunToken(7), rank: None, name: "it".to_owned() };
+    let (log, recorded) = log::take_over(&place, run).await.expect("nobody else has it");
+    let taken = recorded.iter().find(|taken| taken.location == location).expect("it is complete");
+    let (kind, ends) = (RecordedKind::FinalSavepoint, Some(Concluded::Canceled));
+    log.append(Recorded { kind, ends, ..taken.clone() }).await.expect("nobody else has it");
+    cluster.restart_jobmanager().await;
+    wait_until_recovered(&cluster, id).await;
+    cluster.wait_for_status(id, JobStatus::Canceled).await;
+    assert!(is_complete(Path::new(&location)), "it is its user's");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tidegate_checkpoint::{
     Action, Event,
-    coordinator::{Subsumed, Trigger},
+    coordinator::{EndStatus, Subsumed, Trigger},
     protocol::{Command, Failure, ProcessAck},
 };
 use tidegate_snapshot::{
@@ -19,7 +19,7 @@ use tidegate_storage::{
 use tidegate_types::{Barrier, CheckpointId, ErrorKind, OperatorUid, error::chain};
 use tracing::{debug, warn};
 
-use super::{Attempt, AttemptEnd, JobMaster, UnderWay, Written};
+use super::{Attempt, AttemptEnd, JobMaster, UnderWay, Written, end::concluded};
 use crate::{api::JobStatus, ticket::Ticket};
 
 impl JobMaster {
@@ -37,10 +37,10 @@ impl JobMaster {
 
     fn perform_one(&mut self, action: Action, attempt: &mut Option<&mut Attempt>) {
         match action {
-            Action::Trigger { barrier, trigger, request } => {
+            Action::Trigger { barrier, trigger, request, ends } => {
                 let asked = request.and_then(|request| self.asked.get(&request));
                 let ticket = asked.and_then(|asked| asked.ticket.clone());
-                self.trigger(barrier, &trigger, ticket, attempt);
+                self.trigger(barrier, &trigger, (ticket, ends), attempt);
             }
             Action::Send(command) => {
                 let is_cancel = command == Command::Cancel;
@@ -101,7 +101,7 @@ impl JobMaster {
         &mut self,
         barrier: Barrier,
         trigger: &Trigger,
-        ticket: Option<Box<Ticket>>,
+        (ticket, ends): (Option<Box<Ticket>>, Option<EndStatus>),
         attempt: &mut Option<&mut Attempt>,
     ) {
         let checkpoint = barrier.checkpoint;
@@ -115,7 +115,7 @@ impl JobMaster {
         };
         let unfinished = location.begun_by(self.token);
         let mut snapshot = UnderWay::new(unfinished, barrier.kind, form, self.clock.now());
-        snapshot.trigger = number;
+        (snapshot.trigger, snapshot.ends) = (number, ends.and_then(concluded));
         self.under_way.insert(checkpoint, snapshot);
         send(attempt, &Command::Trigger { barrier, target, form });
     }

@@ -20,6 +20,15 @@ use tracing::{info, warn};
 use super::JobMaster;
 use crate::api::{JobResult, JobStatus};
 
+/// How the log says it of a job that is over for good and has not failed.
+pub(super) fn concluded(status: EndStatus) -> Option<Concluded> {
+    match status {
+        EndStatus::Finished => Some(Concluded::Finished),
+        EndStatus::Canceled => Some(Concluded::Canceled),
+        EndStatus::Failed | EndStatus::Suspended => None,
+    }
+}
+
 impl JobMaster {
     /// The job ends like that.
     pub(super) async fn ended(&mut self, status: EndStatus) -> JobResult {
@@ -48,12 +57,8 @@ impl JobMaster {
         if has_savepoint || self.coordinator.keeps_checkpoints(status) {
             return true;
         }
-        let how = match status {
-            EndStatus::Finished => Concluded::Finished,
-            EndStatus::Canceled => Concluded::Canceled,
-            // There is something to go on with.
-            EndStatus::Failed | EndStatus::Suspended => return true,
-        };
+        // Otherwise there is something to go on with.
+        let Some(how) = concluded(status) else { return true };
         self.is_concluded = self.tenure.conclude(how).await;
         self.is_concluded
     }

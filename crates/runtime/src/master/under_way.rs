@@ -7,7 +7,7 @@ use tidegate_snapshot::{
     manifest::{Manifest, SnapshotForm, SnapshotKind},
     store::Unfinished,
 };
-use tidegate_storage::log::{Recorded, RecordedKind};
+use tidegate_storage::log::{Concluded, Recorded, RecordedKind};
 use tidegate_types::{BarrierKind, CheckpointId, Timestamp};
 
 use crate::stats::SubtaskSnapshot;
@@ -21,6 +21,8 @@ pub(super) struct UnderWay {
     pub(super) triggered_at: Timestamp,
     /// The request that it is taken for, if the job's log is to say so.
     pub(super) trigger: Option<String>,
+    /// How the job ends behind it, if it does.
+    pub(super) ends: Option<Concluded>,
     /// The manifest as it is being written: by no other is the snapshot this one.
     pub(super) manifest: Option<Arc<Manifest>>,
     /// What was measured of its parts, once all have come.
@@ -34,8 +36,8 @@ impl UnderWay {
         form: SnapshotForm,
         now: Timestamp,
     ) -> Self {
-        let (trigger, manifest, parts) = (None, None, Arc::default());
-        Self { unfinished, kind, form, triggered_at: now, trigger, manifest, parts }
+        let (trigger, ends, manifest, parts) = (None, None, None, Arc::default());
+        Self { unfinished, kind, form, triggered_at: now, trigger, ends, manifest, parts }
     }
 
     /// Whom it belongs to, as its manifest says.
@@ -56,7 +58,7 @@ impl UnderWay {
         };
         let location = self.unfinished.location().to_string();
         let (attempt, trigger) = (Some(self.unfinished.token()), self.trigger.clone());
-        Recorded { checkpoint, location, kind, attempt, trigger }
+        Recorded { checkpoint, location, kind, attempt, trigger, ends: self.ends }
     }
 
     /// Keeps what was measured of its parts.

@@ -429,7 +429,14 @@ async fn the_log_of_a_job_stays_when_the_checkpoints_beside_it_go() {
         let (checkpoint, location) = (CheckpointId(1), "chk-1".to_owned());
         let kind = log::RecordedKind::Checkpoint;
         taken
-            .append(log::Recorded { checkpoint, location, kind, attempt: None, trigger: None })
+            .append(log::Recorded {
+                checkpoint,
+                location,
+                kind,
+                attempt: None,
+                trigger: None,
+                ends: None,
+            })
             .await
             .expect("its log is there");
     }

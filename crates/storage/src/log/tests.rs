@@ -32,7 +32,7 @@ fn checkpoint(id: u64) -> Recorded {
 
 fn recorded(id: u64, kind: RecordedKind) -> Recorded {
     let (checkpoint, location) = (CheckpointId(id), format!("/chk-{id}"));
-    Recorded { checkpoint, location, kind, attempt: None, trigger: None }
+    Recorded { checkpoint, location, kind, attempt: None, trigger: None, ends: None }
 }
 
 fn ids(snapshots: &[Recorded]) -> Vec<u64> {

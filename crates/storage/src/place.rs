@@ -270,7 +270,7 @@ fn remote(url: &Url) -> Result<Opened, String> {
     let variables = std::env::vars().map(|(name, value)| (name.to_lowercase(), value));
     let (store, path) = object_store::parse_url_opts(url, variables).map_err(|error| {
         let feature = match url.scheme() {
-            "s3" | "s3a" => "; this needs the feature `s3` of tidegate",
+            "s3" | "s3a" => "; this needs the feature `s3`, of `tidegate` in a job, of `tidegate-cli` for the command",
             _ => "",
         };
         format!("{error}{feature}")

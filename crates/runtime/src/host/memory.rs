@@ -140,3 +140,6 @@ impl SpillPolicy for Receiving {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The worker threads of one process.
 
 use std::{
+    any::Any,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -14,7 +15,7 @@ use tidegate_checkpoint::task::TaskCommand;
 use tidegate_core::user_code::caught;
 use tidegate_protocol::Secret;
 use tidegate_types::{ErrorKind, SubtaskIndex, error::chain};
-use timely::WorkerConfig;
+use timely::{WorkerConfig, worker::Worker};
 use tokio::{runtime::Handle, sync::oneshot};
 
 use crate::{
@@ -27,6 +28,9 @@ use crate::{
 
 /// How much sooner the cause of a worker's panic is to be told than the panic.
 const CAUSE_FIRST: Duration = Duration::from_secs(5);
+
+/// For how long the other processes are waited for when workers have ended.
+const GOODBYE: Duration = Duration::from_secs(5);
 
 /// What the threads are started with.
 pub(crate) struct WorkersSpec {
@@ -64,7 +68,8 @@ pub(crate) struct Workers {
     begin: Arc<AtomicBool>,
     close: Arc<AtomicBool>,
     restored: RestoredJob,
-    ended: Option<oneshot::Receiver<()>>,
+    /// Of the threads of workers, and of the connections with other processes.
+    ended: Option<(oneshot::Receiver<()>, oneshot::Receiver<()>)>,
     pub(crate) counters: Vec<Arc<WorkerCounters>>,
 }
 
@@ -100,15 +105,18 @@ impl Workers {
         self.wake();
     }
 
-    /// Has every worker drop its dataflow, and waits for the threads' end.
+    /// Has every worker drop its dataflow, and waits for the threads' end. Other processes are waited for
+    /// as well, so that each hears of the others' end before they are gone, but not for long: of one that
+    /// is gone, with its machine, nothing is heard for a quarter of an hour.
     pub(crate) async fn close(&mut self) {
         self.close.store(true, Ordering::Release);
         // Those that are still restoring wait for what is being fetched.
         self.restored.give_up();
         self.wake();
-        if let Some(ended) = self.ended.take() {
+        if let Some((quieted, ended)) = self.ended.take() {
             // A panic in there has been reported by who panicked.
-            let _ = ended.await;
+            let _ = quieted.await;
+            let _ = tokio::time::timeout(GOODBYE, ended).await;
         }
     }
 }
@@ -127,6 +135,7 @@ pub(crate) fn start_workers(spec: WorkersSpec) -> Workers {
         links.push(WorkerLink { commands, waker, known: None });
         seats.push(Some(WorkerSeat { commands: receiver, counters: counter, waker: leave_waker }));
     }
+    let (quiet, quieted) = oneshot::channel();
     let (end, ended) = oneshot::channel();
     let first = others.as_ref().map_or(0, |others| others.process * count);
     let connecting = others.map(|others| {
@@ -137,17 +146,19 @@ pub(crate) fn start_workers(spec: WorkersSpec) -> Workers {
     let turns = Arc::clone(&worker.turns);
     turns.starting(count);
     let run = move || {
-        // Whatever happens, whoever waits for the end hears of it first: `end` is dropped before `_ends`.
-        let (_ends, end) = (Ending(turns), end);
-        run_threads(worker, seats, first, connecting);
+        // Whatever happens, whoever waits for the end hears of it first: `_ends` is dropped last.
+        let (_ends, end, quiet) = (Ending(turns), end, quiet);
+        let connections = run_threads(worker, seats, first, connecting);
         // Who does not wait has gone itself.
+        let _ = quiet.send(());
+        drop(connections);
         let _ = end.send(());
     };
     std::thread::Builder::new()
         .name("tidegate-attempt".to_owned())
         .spawn(run)
         .expect("the system can start a thread");
-    Workers { links, begin, close, restored, ended: Some(ended), counters }
+    Workers { links, begin, close, restored, ended: Some((quieted, ended)), counters }
 }
 
 /// Says when it is dropped that all threads have ended: joining them may panic.
@@ -159,12 +170,13 @@ impl Drop for Ending {
     }
 }
 
+/// Runs them to their end; what this returns waits for the other processes when it is dropped.
 fn run_threads(
     spec: WorkerSpec,
     seats: Vec<Option<WorkerSeat>>,
     first: usize,
     connecting: Option<Connecting>,
-) {
+) -> Option<Box<dyn Any + Send>> {
     let reports = spec.reports.clone();
     let fail = move |worker: usize, error: TaskError| {
         // Nobody listens when the attempt is over already.
@@ -172,9 +184,9 @@ fn run_threads(
     };
     let (fail_in_worker, has_peers) = (fail.clone(), connecting.is_some());
     let connected = connecting.map_or_else(|| Connected::alone(seats.len()), |connect| connect());
-    let guards = connected.and_then(|Connected { builders, guard }| {
+    let connections = connected.and_then(|Connected { builders, guard }| {
         let seats = Mutex::new(seats);
-        timely::execute::execute_from(builders, guard, WorkerConfig::default(), move |worker| {
+        let work = move |worker: &mut Worker| {
             let index = worker.index();
             introduce(index);
             let mut turn = spec.turns.begin(index);
@@ -199,13 +211,14 @@ fn run_threads(
                     std::panic::resume_unwind(Box::new(error.to_string()));
                 }
             }
-        })
-    });
-    match guards {
+        };
+        let none = Box::new(());
+        let guards = timely::execute::execute_from(builders, none, WorkerConfig::default(), work)?;
         // Whoever has panicked has reported it.
-        Ok(guards) => drop(guards.join()),
-        Err(problem) => fail(first, internal(ErrorKind::Unavailable, problem)),
-    }
+        drop(guards.join());
+        Ok(guard)
+    });
+    connections.map_err(|problem| fail(first, internal(ErrorKind::Unavailable, problem))).ok()
 }
 
 /// Reports what is likely to follow from something else: Timely panics when another process is lost,

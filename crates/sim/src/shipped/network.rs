@@ -8,7 +8,8 @@
 //! # Failure
 //!
 //! When a machine is gone, whoever is connected with it finds out a while later: the conversation breaks,
-//! and its workers unwind. One that listens for somebody who has died before they were connected waits in
+//! and its workers unwind. Of one that has vanished, as without power, only conversations tell, in which
+//! each side asks for a sign of life. One that listens for somebody who has died before they were connected waits in
 //! vain, for a minute, as it does on a socket.
 
 mod group;
@@ -146,6 +147,12 @@ impl Net {
 
     /// Everything breaks that a machine, which is gone, was connected by.
     pub(crate) fn break_off(&self, pulse: &Pulse) {
+        self.break_conversations(pulse);
+        self.lock().groups.iter_mut().for_each(|group| group.lose(pulse));
+    }
+
+    /// Whoever it speaks with finds out that a machine is gone; what comes to it is lost.
+    pub(crate) fn break_conversations(&self, pulse: &Pulse) {
         let mut between = self.lock();
         between.doors.retain(|_, door| !door.pulse.is(pulse));
         between.listeners.retain(|_, own| !own.is(pulse));
@@ -153,7 +160,6 @@ impl Net {
         let is_own =
             |conversation: &Conversation| conversation.ways.iter().any(|way| way.from.is(pulse));
         between.conversations.retain(|conversation| !is_own(conversation));
-        between.groups.iter_mut().for_each(|group| group.lose(pulse));
     }
 
     /// How many connections there are that could be cut.

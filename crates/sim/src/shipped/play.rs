@@ -43,6 +43,8 @@ pub(super) struct Play {
     pub(super) left: Vec<Follower>,
     /// Machines that are gone, and when those find out that they are connected with.
     pub(super) silent: Vec<(Duration, Machine)>,
+    /// The same of machines that have vanished: only those find out that speak with them.
+    pub(super) vanished: Vec<(Duration, Machine)>,
     pub(super) user: User,
     /// Where the job is started, as its processes know each other.
     pub(super) site: u64,
@@ -81,6 +83,7 @@ impl Play {
             superseded: Vec::new(),
             left: Vec::new(),
             silent: Vec::new(),
+            vanished: Vec::new(),
             user: User::default(),
             site: 0,
             next_kill: Duration::MAX,
@@ -253,6 +256,19 @@ impl Play {
         let (due, later): (Vec<_>, _) = all.into_iter().partition(|(at, _)| *at <= now);
         self.silent = later;
         due.into_iter().for_each(|(_, mut machine)| machine.kill());
+        for (at, machine) in &mut self.vanished {
+            if *at <= now {
+                self.net.break_conversations(&machine.pulse);
+                *at = Duration::MAX;
+            }
+        }
+    }
+
+    /// A machine is gone, and nobody is told: those find out that ask it for a sign of life.
+    pub(super) fn vanish(&mut self, machine: Machine) {
+        machine.fall_silent();
+        let millis = self.random.random_range(1_000..4_000);
+        self.vanished.push((self.clock.elapsed() + Duration::from_millis(millis), machine));
     }
 
     /// Nothing goes on any more.
@@ -261,9 +277,10 @@ impl Play {
             running.kill();
         }
         let left = std::mem::take(&mut self.left);
-        let silent = std::mem::take(&mut self.silent);
+        let silent = std::mem::take(&mut self.silent).into_iter();
+        let gone = silent.chain(std::mem::take(&mut self.vanished));
         let all = left.into_iter().map(|left| left.machine);
-        for mut machine in all.chain(silent.into_iter().map(|(_, machine)| machine)) {
+        for mut machine in all.chain(gone.map(|(_, machine)| machine)) {
             machine.kill();
         }
     }

@@ -22,6 +22,8 @@ use super::{
 
 /// How long a process may go on whose leading process is gone.
 const FINDS_OUT_WITHIN: Duration = Duration::from_secs(120);
+/// How long a run may go on of which a machine has vanished: processes wait for each other at the start.
+const ENDS_WITHIN: Duration = Duration::from_secs(90);
 
 /// What a machine has told.
 #[derive(Clone, Default)]
@@ -54,6 +56,8 @@ pub(super) struct Running {
     pub(super) since: Duration,
     /// When whoever has started it gives it up, of which a process is gone.
     given_up: Option<Duration>,
+    /// When it has to have ended, of which a machine has vanished.
+    ends_by: Option<Duration>,
 }
 
 /// Another process of a run.
@@ -110,7 +114,7 @@ impl Play {
         });
         let followers = followers.collect::<Result<_, JobError>>()?;
         let since = self.clock.elapsed();
-        Ok(Running { machine, told, handle: None, followers, since, given_up: None })
+        Ok(Running { machine, told, handle: None, followers, since, given_up: None, ends_by: None })
     }
 
     fn start_process(
@@ -163,17 +167,21 @@ impl Play {
         let killed = running.followers.remove(process - 1);
         self.note(|_| format!("KILL process {}", killed.process));
         let pulse = killed.machine.pulse.clone();
-        self.fall_silent(killed.machine);
-        self.give_up_soon();
+        if self.random.random_bool(0.2) {
+            self.vanish(killed.machine);
+            let ends_by = self.clock.elapsed() + ENDS_WITHIN;
+            running_of(&mut self.life).for_each(|it| _ = it.ends_by.get_or_insert(ends_by));
+        } else {
+            self.fall_silent(killed.machine);
+            self.give_up_soon();
+        }
         Some(pulse)
     }
 
     /// The run of which a process is gone has a while to end by itself.
     fn give_up_soon(&mut self) {
         let at = self.clock.elapsed() + Duration::from_millis(self.random.random_range(500..8_000));
-        if let Life::Runs(running) = &mut self.life {
-            running.given_up.get_or_insert(at);
-        }
+        running_of(&mut self.life).for_each(|it| _ = it.given_up.get_or_insert(at));
     }
 
     /// The leading process is gone; what follows, of which the user knows. Returns which it was.
@@ -239,12 +247,26 @@ impl Play {
     /// Whoever has started the run gives it up, if it is time.
     pub(super) fn give_up(&mut self, next: Life) {
         let now = self.clock.elapsed();
-        let is_due = |running: &Running| running.given_up.is_some_and(|at| at <= now);
+        if matches!(&self.life, Life::Runs(it) if it.ends_by.is_some_and(|at| at <= now)) {
+            self.fail("a run goes on of which a machine has vanished");
+        }
+        // Whether it ends by itself is to be seen.
+        let is_due = |running: &Running| {
+            running.ends_by.is_none() && running.given_up.is_some_and(|at| at <= now)
+        };
         if matches!(&self.life, Life::Runs(running) if is_due(running)) {
             self.note(|_| "given up".to_owned());
             self.end_life(next);
         }
     }
+}
+
+fn running_of(life: &mut Life) -> impl Iterator<Item = &mut Running> {
+    let running = match life {
+        Life::Runs(running) => Some(&mut **running),
+        Life::Due(..) | Life::Over(_) => None,
+    };
+    running.into_iter()
 }
 
 fn take_ended(followers: &mut Vec<Follower>, gone: &mut Vec<(Follower, String)>) {

@@ -202,8 +202,8 @@ impl Play {
         self.note(|_| format!("failed: {error}"));
         // A run of several processes ends with whatever goes wrong.
         let calm_from = self.scenario.calm_from;
-        let ends = |running: &Running| !running.followers.is_empty() && running.since < calm_from;
-        let may_fail = matches!(&self.life, Life::Runs(running) if ends(running));
+        let has_begun = matches!(&self.life, Life::Runs(running) if running.since < calm_from);
+        let may_fail = self.scenario.processes > 1 && has_begun;
         // Somebody else may have started it only now, who was told to long ago.
         let is_rivalled = error.kind() == ErrorKind::Fenced && !self.superseded.is_empty();
         if self.is_calm() && !may_fail && !is_rivalled {

@@ -165,9 +165,13 @@ impl Play {
             return self.end_life(next);
         }
         let killed = running.followers.remove(process - 1);
-        self.note(|_| format!("KILL process {}", killed.process));
+        let (process, vanishes) = (killed.process, self.random.random_bool(0.2));
+        self.note(|_| match vanishes {
+            true => format!("process {process} VANISHES"),
+            false => format!("KILL process {process}"),
+        });
         let pulse = killed.machine.pulse.clone();
-        if self.random.random_bool(0.2) {
+        if vanishes {
             self.vanish(killed.machine);
             let ends_by = self.clock.elapsed() + ENDS_WITHIN;
             running_of(&mut self.life).for_each(|it| _ = it.ends_by.get_or_insert(ends_by));

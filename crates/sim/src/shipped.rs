@@ -6,12 +6,17 @@
 //!   [play] --turn--> Tokio of a machine: JobMaster, process, commits, uploads
 //!     |    --step--> one of its threads: a worker's step of its dataflow, or what is encoded
 //!     |    --time--> all clocks
-//!     +--- kill, freeze, start again, take over, savepoint, stop, cancel
+//!     |    --carry-> messages and bytes between machines
+//!     +--- kill, freeze, cut, start again, take over, savepoint, stop, cancel
 //! ```
 //!
 //! Everything that leaves a machine goes through what it was handed ([`tidegate_runtime::Host`]): the
 //! store and the sink's target take a while, fail, and fail although it has happened; both are deaf to a
 //! machine that is gone.
+//!
+//! A job of several processes has a machine for each. Their conversations are messages that take a while
+//! (`tidegate_protocol::memory`), their workers one group of threads whose bytes do too
+//! (`tidegate_runtime::host::memory`); both are cut, and broken a while after a machine is gone.
 //!
 //! # Promise
 //!
@@ -24,15 +29,17 @@
 //!
 //! # Not here
 //!
-//! Attempts of several processes, JobManagers and TaskManagers, files of the local disk.
+//! JobManagers and TaskManagers, files of the local disk; sockets, and what is shown to be let in.
 
 mod chance;
 mod clock;
 mod job;
 mod machine;
 mod mutation;
+mod network;
 mod oracle;
 mod play;
+mod runs;
 mod scenario;
 mod store;
 mod target;

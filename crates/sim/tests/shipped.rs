@@ -36,4 +36,11 @@ fn a_seed_does_the_same_each_time() {
     for seed in 0..4 {
         assert_eq!(play(seed, true), play(seed, true), "seed {seed}");
     }
+    // Of three processes.
+    for seed in [10, 25] {
+        let (once, again) = (play(seed, true), play(seed, true));
+        assert_eq!(once, again, "seed {seed}");
+        let trace = once.expect("all goes well").trace.expect("it is traced");
+        assert!(trace.contains("with 3 processes"), "seed {seed}");
+    }
 }

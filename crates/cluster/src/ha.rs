@@ -30,7 +30,10 @@ use tokio::{
 };
 use tracing::warn;
 
-use crate::scheduler::Requirements;
+use crate::{
+    disk::{Content, Disk},
+    scheduler::Requirements,
+};
 
 /// How much of a binary is read at once, in bytes.
 const CHUNK: usize = 1 << 20;
@@ -126,7 +129,7 @@ fn from_json<T: DeserializeOwned>(name: &str, bytes: &Bytes) -> Result<T, HaErro
 }
 
 /// Hands a file on, chunk by chunk, for as long as somebody takes them.
-async fn send(mut file: tokio::fs::File, chunks: mpsc::Sender<Bytes>) -> std::io::Result<()> {
+async fn send(mut file: Content, chunks: mpsc::Sender<Bytes>) -> std::io::Result<()> {
     loop {
         let mut chunk = BytesMut::with_capacity(CHUNK);
         if file.read_buf(&mut chunk).await? == 0 || chunks.send(chunk.freeze()).await.is_err() {
@@ -160,7 +163,7 @@ impl HaStore {
         Ok(self.leadership.check().await?)
     }
 
-    /// Keeps a job, and its binary; tells whether there was none with this id.
+    /// Keeps a job, and its binary, which lies on that disk; tells whether there was none with this id.
     ///
     /// # Errors
     ///
@@ -169,7 +172,7 @@ impl HaStore {
         &self,
         id: JobId,
         job: &StoredJob,
-        binary: &Path,
+        binary: (&dyn Disk, &Path),
     ) -> Result<bool, HaError> {
         self.put_binary(&job.artifact, binary).await?;
         let is_new = self.records("jobs").create_private(&id.to_string(), to_json(job)).await?;
@@ -180,14 +183,18 @@ impl HaStore {
 
     /// Keeps a binary, in parts and one after the other: none is in memory as a whole. One that is
     /// there is the same: its name is its hash.
-    async fn put_binary(&self, hash: &str, path: &Path) -> Result<(), HaError> {
+    async fn put_binary(
+        &self,
+        hash: &str,
+        (disk, path): (&dyn Disk, &Path),
+    ) -> Result<(), HaError> {
         let binaries = self.records("binaries");
         let _turn = self.binaries.lock().await;
         if binaries.names().await?.iter().any(|name| name == hash) {
             return Ok(());
         }
         let unreadable = |source| HaError::Binary { path: path.display().to_string(), source };
-        let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+        let file = disk.open(path).await.map_err(unreadable)?;
         let (chunks, parts) = mpsc::channel(2);
         let folder = self.store.folder(&format!("{}/binaries", self.cluster));
         let (read, written) =
@@ -294,7 +301,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::leader::{LeaderOptions, Leadership};
+    use crate::{
+        disk::SystemDisk,
+        leader::{LeaderOptions, Leadership},
+    };
 
     /// The store of a JobManager that takes over.
     async fn open(place: &str) -> HaStore {
@@ -332,7 +342,7 @@ mod tests {
         let damaged = JobId::from_name("damaged");
         let file = tempfile::NamedTempFile::new().expect("a file");
         for id in [job(), JobId::from_name("b")] {
-            store.put_job(id, &stored, file.path()).await.expect("kept");
+            store.put_job(id, &stored, (&SystemDisk, file.path())).await.expect("kept");
         }
         let records = store.records("jobs");
         records.create(&damaged.to_string(), "{\"artif".into()).await.expect("memory answers");
@@ -359,9 +369,10 @@ mod tests {
         };
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), "x").expect("the file is the test's own");
-        assert!(store.put_job(job(), &stored, file.path()).await.expect("kept"));
+        assert!(store.put_job(job(), &stored, (&SystemDisk, file.path())).await.expect("kept"));
         // A binary that is kept already is not even looked at.
-        let again = store.put_job(job(), &stored, Path::new("/nowhere")).await;
+        let nowhere = Path::new("/nowhere");
+        let again = store.put_job(job(), &stored, (&SystemDisk, nowhere)).await;
         assert!(!again.expect("it answers"), "it is there");
         let next = open("memory://ha-jobs").await;
         assert_eq!(jobs_of(&next).await, [(job(), Some(stored))]);

@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tidegate_snapshot::store::SnapshotStore;
 use tidegate_storage::{
-    Address, Place,
+    Address, Place, Places,
     log::{self, Concluded, JobLog, LogError, Rank, Recorded, Run},
     presence::{self, Presence, PresenceError, PresenceOptions},
 };
@@ -96,8 +96,9 @@ pub fn running(settings: &JobSettings) -> Option<String> {
 pub async fn note_disposal(
     disposed: &Disposed,
     (dir, create_subdir): (&str, bool),
+    places: &Places,
 ) -> Result<bool, JobError> {
-    let place = Place::at(Address::parse(dir)?)?;
+    let place = places.at(Address::parse(dir)?)?;
     let log = SnapshotStore::from(place).job_folder(disposed.job, create_subdir).folder(LOG);
     Ok(log::dispose(&log, disposed.checkpoint, &disposed.location).await?)
 }

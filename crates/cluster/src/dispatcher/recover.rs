@@ -93,7 +93,7 @@ impl Dispatcher {
         let Some(ha) = &self.0.ha else { return };
         loop {
             tokio::select! {
-                () = tokio::time::sleep(RETRY) => {}
+                biased;
                 status = held_up.told_to_end() => {
                     if status == JobStatus::Canceled
                         && let Err(error) = ha.remove_job(id, artifact_of(&stored)).await
@@ -107,6 +107,7 @@ impl Dispatcher {
                     }
                     return;
                 }
+                () = tokio::time::sleep(RETRY) => {}
             }
             match self.recover_job(ha, id, &stored).await {
                 // What is listed now is the job itself.

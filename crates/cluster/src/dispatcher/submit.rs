@@ -57,7 +57,7 @@ impl Dispatcher {
         let artifact = submission.artifact.clone();
         let behind = Behind::now(&described.settings, &self.0.host).await?;
         let (stored, binary) = self.stored(&submission, started, behind)?;
-        if !ha.put_job(id, &stored, &binary).await? {
+        if !ha.put_job(id, &stored, (self.0.artifacts.disk(), &binary)).await? {
             // An earlier JobManager has left it, and it has not been recovered.
             return Err(SubmitError::Duplicate { id });
         }

@@ -66,6 +66,7 @@ impl Machine {
             places: places(&pulse),
             threads: Arc::new(baton.clone()),
             turns: Arc::new(baton.clone()),
+            network: Host::system().network,
         };
         Self {
             tokio: Some(tokio),

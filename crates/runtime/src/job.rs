@@ -22,8 +22,8 @@ use crate::{
     host::Host,
     master::{Attempts, JobMaster},
     prepare::{
-        check_plan, check_plan_to_spread, locate_start, newest_of, open_stores, outlived, prepare,
-        recovered,
+        check_plan, check_plan_to_spread, locate_start, newest_of, open_stores, prepare, recovered,
+        remains,
     },
     seat::ProcessSeat,
     stats::SharedStats,
@@ -375,7 +375,7 @@ pub async fn recover_master(
     recorded.retain(|snapshot| Some(snapshot.checkpoint) > behind.checkpoint);
     let superseded = log.superseded().clone();
     if let Some(how) = log.concluded_since(behind.entry) {
-        outlived(&stores, &settings, log.outlived()).await?;
+        remains(&stores, &settings, log.outlived(), &superseded).await?;
         let handle = has_ended(&settings, claim.tenure(log), how, host).await;
         return Ok(RecoveredJob { handle, recorded, superseded });
     }

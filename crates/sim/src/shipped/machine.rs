@@ -15,7 +15,7 @@ use tidegate_storage::Places;
 use tidegate_types::{Clock, Random};
 use tokio::{runtime::Runtime, task::yield_now};
 
-use super::turns::Baton;
+use super::{network::Net, turns::Baton};
 
 /// How many other tasks Tokio comes to while the play has its turn there.
 const YIELDS: usize = 8;
@@ -41,6 +41,7 @@ pub(crate) struct Machine {
     pub(crate) baton: Baton,
     pub(crate) pulse: Pulse,
     pub(crate) host: Host,
+    net: Net,
     /// Until when it stands still.
     frozen: Duration,
     /// How much time has passed since it stands still.
@@ -52,6 +53,7 @@ impl Machine {
     pub(crate) fn new(
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
+        net: &Net,
         places: impl FnOnce(&Pulse) -> Places,
     ) -> Self {
         let tokio = tokio::runtime::Builder::new_current_thread()
@@ -66,13 +68,14 @@ impl Machine {
             places: places(&pulse),
             threads: Arc::new(baton.clone()),
             turns: Arc::new(baton.clone()),
-            network: Host::system().network,
+            network: net.from(&pulse, &baton),
         };
         Self {
             tokio: Some(tokio),
             baton,
             pulse,
             host,
+            net: net.clone(),
             frozen: Duration::ZERO,
             missed: Cell::default(),
         }
@@ -115,9 +118,16 @@ impl Machine {
         }
     }
 
-    /// Kills it: first nothing reaches anything any more, then everything ends.
-    pub(crate) fn kill(&mut self) {
+    /// From now on nothing of it reaches anything, and it does nothing any more. Others have not noticed.
+    pub(crate) fn fall_silent(&self) {
         self.pulse.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Kills it: first nothing reaches anything any more, then everything ends that others are connected
+    /// with, and everything that it does.
+    pub(crate) fn kill(&mut self) {
+        self.fall_silent();
+        self.net.break_off(&self.pulse);
         self.baton.kill();
         if let Some(tokio) = self.tokio.take() {
             tokio.shutdown_background();

@@ -13,10 +13,12 @@ use super::{
     clock::PlayClock,
     machine::Machine,
     mutation::Mutation,
+    network::Net,
+    runs::{Follower, Running},
     scenario::Scenario,
     store::Store,
     target::Target,
-    user::{Life, Running, User},
+    user::{Life, User},
 };
 
 /// For how long a job may go on once all goes well.
@@ -32,14 +34,22 @@ pub(super) struct Play {
     pub(super) clock: PlayClock,
     pub(super) store: Store,
     pub(super) target: Target,
+    pub(super) net: Net,
     pub(super) mutation: Option<Mutation>,
     pub(super) life: Life,
     /// Runs that somebody has taken the job over from and that do not know it yet.
     pub(super) superseded: Vec<Running>,
+    /// Processes that are left of runs whose leading process is gone.
+    pub(super) left: Vec<Follower>,
+    /// Machines that are gone, and when those find out that they are connected with.
+    pub(super) silent: Vec<(Duration, Machine)>,
     pub(super) user: User,
+    /// Where the job is started, as its processes know each other.
+    pub(super) site: u64,
     next_kill: Duration,
     next_freeze: Duration,
     next_operation: Duration,
+    next_cut: Duration,
     pub(super) snapshots: u64,
     pub(super) lives: u64,
     pub(super) steps: u64,
@@ -61,6 +71,7 @@ impl Play {
         let random = Xoshiro256PlusPlus::seed_from_u64(seed.rotate_left(17));
         let mut play = Self {
             random,
+            net: Net::new(chance.clone(), clock.clone()),
             chance,
             clock,
             store: Store::default(),
@@ -68,10 +79,14 @@ impl Play {
             mutation,
             life: Life::Due(Duration::ZERO, None),
             superseded: Vec::new(),
+            left: Vec::new(),
+            silent: Vec::new(),
             user: User::default(),
+            site: 0,
             next_kill: Duration::MAX,
             next_freeze: Duration::MAX,
             next_operation: Duration::MAX,
+            next_cut: Duration::MAX,
             snapshots: 0,
             lives: 0,
             steps: 0,
@@ -84,6 +99,7 @@ impl Play {
         play.next_kill = play.in_about(play.scenario.kills);
         play.next_freeze = play.in_about(play.scenario.freezes);
         play.next_operation = play.in_about(play.scenario.operations);
+        play.next_cut = play.in_about(play.scenario.cuts);
         play
     }
 
@@ -122,7 +138,9 @@ impl Play {
         while self.violation.is_none() && !matches!(self.life, Life::Over(_)) {
             self.steps += 1;
             self.step();
+            self.net.carry();
             self.listen();
+            self.find_out();
             if self.is_calm() {
                 self.chance.calm_down();
             }
@@ -130,9 +148,7 @@ impl Play {
                 self.fail("stuck: the job does not come to its end");
             }
         }
-        for mut running in std::mem::take(&mut self.superseded) {
-            running.machine.kill();
-        }
+        self.switch_off();
         if self.violation.is_none() {
             self.check();
         }
@@ -146,7 +162,7 @@ impl Play {
                 return self.start(from);
             }
             // Others go on meanwhile.
-            if self.superseded.is_empty() {
+            if self.superseded.is_empty() && self.left.is_empty() {
                 return self.clock.advance(*at - now);
             }
         }
@@ -156,19 +172,23 @@ impl Play {
         if self.random.random_range(0..100) < 15 {
             return self.pass_time();
         }
-        let chosen = self.random.random_range(0..self.superseded.len() * 2 + 8);
         let current = match &self.life {
             Life::Runs(running) => Some(&**running),
             Life::Due(..) | Life::Over(_) => None,
         };
-        let running = match self.superseded.get(chosen) {
-            Some(superseded) => Some(superseded),
-            None => current,
+        let others = others(&self.superseded, &self.left);
+        let chosen = self.random.random_range(0..others.len() * 2 + 8);
+        let machine = match (others.get(chosen), current) {
+            (Some(other), _) => Some(*other),
+            (None, Some(running)) => {
+                let own = running.machines();
+                Some(own[self.random.random_range(0..own.len())])
+            }
+            (None, None) => None,
         };
-        let Some(running) = running.filter(|running| !running.machine.is_frozen(now)) else {
-            return;
-        };
-        give_turn(&running.machine, &mut self.random);
+        if let Some(machine) = machine.filter(|machine| !machine.is_frozen(now)) {
+            give_turn(machine, &mut self.random);
+        }
     }
 
     /// Something goes wrong, or is asked for, if it is time.
@@ -188,31 +208,84 @@ impl Play {
             self.operate();
             return true;
         }
+        if self.next_cut <= now {
+            self.next_cut = self.in_about(self.scenario.cuts);
+            self.cut();
+            return true;
+        }
         false
     }
 
-    /// The machine stands still for a while, as one that swaps, or that somebody has suspended.
+    /// A machine stands still for a while, as one that swaps, or that somebody has suspended.
     fn freeze(&mut self, now: Duration) {
         let millis = self.random.random_range(100..8_000);
         if let Life::Runs(running) = &mut self.life {
-            running.machine.freeze(now + Duration::from_millis(millis));
-            self.note(|_| format!("frozen for {millis} ms"));
+            let mut all = running.machines_mut();
+            let process = self.random.random_range(0..all.len());
+            all[process].freeze(now + Duration::from_millis(millis));
+            self.note(|_| format!("process {process} is frozen for {millis} ms"));
+        }
+    }
+
+    /// A connection breaks.
+    fn cut(&mut self) {
+        let connections = self.net.connections();
+        if connections > 0 {
+            let cut = self.net.cut(self.random.random_range(0..connections));
+            self.note(|_| format!("{cut} is cut"));
+        }
+    }
+
+    /// A machine is gone; the others find out a while later.
+    pub(super) fn fall_silent(&mut self, mut machine: Machine) {
+        if self.scenario.processes == 1 {
+            return machine.kill();
+        }
+        machine.fall_silent();
+        let millis = self.random.random_range(0..300);
+        self.silent.push((self.clock.elapsed() + Duration::from_millis(millis), machine));
+    }
+
+    /// Those find out that were connected with a machine that is gone.
+    fn find_out(&mut self) {
+        let now = self.clock.elapsed();
+        let all = std::mem::take(&mut self.silent);
+        let (due, later): (Vec<_>, _) = all.into_iter().partition(|(at, _)| *at <= now);
+        self.silent = later;
+        due.into_iter().for_each(|(_, mut machine)| machine.kill());
+    }
+
+    /// Nothing goes on any more.
+    fn switch_off(&mut self) {
+        for running in std::mem::take(&mut self.superseded) {
+            running.kill();
+        }
+        let left = std::mem::take(&mut self.left);
+        let silent = std::mem::take(&mut self.silent);
+        let all = left.into_iter().map(|left| left.machine);
+        for mut machine in all.chain(silent.into_iter().map(|(_, machine)| machine)) {
+            machine.kill();
         }
     }
 
     fn pass_time(&mut self) {
         let micros = self.random.random_range(20..400);
-        let current = match &self.life {
-            Life::Runs(running) => Some(&**running),
-            Life::Due(..) | Life::Over(_) => None,
-        };
-        let all = self.superseded.iter().chain(current);
-        let is_idle = all.clone().all(|running| running.machine.baton.there().is_empty());
+        let mut all = others(&self.superseded, &self.left);
+        if let Life::Runs(running) = &self.life {
+            all.extend(running.machines());
+        }
+        let is_idle = all.iter().all(|machine| machine.baton.there().is_empty());
         let time = Duration::from_micros(micros) * if is_idle { IDLE } else { 1 };
         self.clock.advance(time);
         let now = self.clock.elapsed();
-        all.for_each(|running| running.machine.pass(time, now));
+        all.iter().for_each(|machine| machine.pass(time, now));
     }
+}
+
+/// The machines that nobody hears from any more who has started the job.
+fn others<'a>(superseded: &'a [Running], left: &'a [Follower]) -> Vec<&'a Machine> {
+    let superseded = superseded.iter().flat_map(Running::machines);
+    superseded.chain(left.iter().map(|left| &left.machine)).collect()
 }
 
 /// Lets one machine do something.

@@ -33,7 +33,10 @@ impl Operation {
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
     pub(crate) size: Size,
-    pub(crate) parallelism: usize,
+    /// How many processes run the job together, each on a machine.
+    pub(crate) processes: usize,
+    /// How many workers each has.
+    pub(crate) workers: usize,
     pub(crate) interval: Duration,
     pub(crate) concurrent: u32,
     pub(crate) retained: u32,
@@ -42,6 +45,8 @@ pub(crate) struct Scenario {
     /// How long it takes on average from one to the next, if there are any.
     pub(crate) kills: Option<Duration>,
     pub(crate) freezes: Option<Duration>,
+    /// Of connections between machines.
+    pub(crate) cuts: Option<Duration>,
     pub(crate) operations: Option<Duration>,
     /// Whether whoever starts the job again takes it over from a run that may live.
     pub(crate) take_over: bool,
@@ -49,6 +54,9 @@ pub(crate) struct Scenario {
     /// From when on all goes well.
     pub(crate) calm_from: Duration,
 }
+
+/// How likely it is that a job has several processes.
+const SEVERAL: f64 = 0.35;
 
 fn sometimes(random: &mut Xoshiro256PlusPlus, likely: f64, millis: u64) -> Option<Duration> {
     random.random_bool(likely).then(|| {
@@ -82,9 +90,10 @@ impl Scenario {
         let take_over = random.random_bool(0.8);
         // Who does not take over waits for the end of the run before it, for 15 s.
         let between_kills = if take_over { 800 } else { 20_000 };
-        Self {
+        let mut scenario = Self {
             size,
-            parallelism: random.random_range(1..4),
+            processes: 1,
+            workers: random.random_range(1..4),
             interval: Duration::from_millis(random.random_range(20..400)),
             concurrent: random.random_range(1..3),
             retained: random.random_range(1..4),
@@ -92,11 +101,18 @@ impl Scenario {
             troubles,
             kills: sometimes(random, 0.6, between_kills),
             freezes: sometimes(random, 0.3, 2_000),
+            cuts: None,
             take_over,
             operations: sometimes(random, 0.7, 500),
             wall_steps: random.random_bool(0.2),
             calm_from: Duration::from_millis(millis * if take_over { 4 } else { 30 }),
+        };
+        if random.random_bool(SEVERAL) {
+            scenario.processes = random.random_range(2..4);
+            scenario.workers = random.random_range(1..3);
+            scenario.cuts = sometimes(random, 0.3, 4_000);
         }
+        scenario
     }
 
     /// Whether the store may refuse what it is asked.
@@ -107,7 +123,7 @@ impl Scenario {
     /// The job's arguments, for a start from there.
     pub(crate) fn arguments(&self, from: Option<&From>) -> Vec<String> {
         let options = [
-            ("parallelism.default", self.parallelism.to_string()),
+            ("parallelism.default", (self.processes * self.workers).to_string()),
             ("execution.checkpointing.interval", format!("{} ms", self.interval.as_millis())),
             ("execution.checkpointing.dir", format!("{ADDRESS}/checkpoints")),
             ("execution.checkpointing.savepoint-dir", format!("{ADDRESS}/savepoints")),

@@ -1,58 +1,25 @@
 //! What people do with the job: they start it, ask something of it, kill it, take it over, and start it
 //! again from where they were told.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use rand::RngExt;
 use tidegate_runtime::{
-    AfterSavepoint, JobError, JobHandle, JobResult, JobStatus, SnapshotForm, Wish, start_here,
+    AfterSavepoint, JobError, JobHandle, JobResult, JobStatus, SnapshotForm, Wish,
 };
 use tidegate_storage::log::{self, Concluded};
 use tidegate_types::{ErrorKind, JobId};
 
 use super::{
-    job,
-    machine::{Machine, Pulse},
     mutation::Mutation,
     play::Play,
-    scenario::{Operation, operation},
+    runs::{Running, Word},
+    scenario::{Operation, Scenario, operation},
     store::ADDRESS,
 };
 
 /// How long it takes until somebody starts a job again.
 const STARTED_AGAIN_AFTER: Duration = Duration::from_millis(50);
-
-/// What a machine has told.
-#[derive(Clone, Default)]
-pub(super) struct Told(Arc<Mutex<Vec<Word>>>);
-
-impl Told {
-    fn say(&self, word: Word) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(word);
-    }
-
-    fn take(&self) -> Vec<Word> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-enum Word {
-    Started(JobHandle),
-    NotStarted(JobError),
-    Answered(Operation, Result<String, String>),
-    Ended(Box<Result<JobResult, JobError>>),
-}
-
-/// A run of the job on its machine.
-pub(super) struct Running {
-    pub(super) machine: Machine,
-    told: Told,
-    handle: Option<JobHandle>,
-}
 
 /// From where a job is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +39,7 @@ pub(super) enum Life {
 /// What the user knows.
 #[derive(Debug, Default)]
 pub(super) struct User {
-    job: Option<JobId>,
+    pub(super) job: Option<JobId>,
     /// Savepoints that were reported complete.
     pub(super) savepoints: BTreeSet<String>,
     pub(super) has_told_its_end: bool,
@@ -93,53 +60,44 @@ impl Play {
     pub(super) fn start(&mut self, from: Option<From>) {
         self.lives += 1;
         if self.random.random_bool(0.3) {
-            self.scenario.parallelism = self.random.random_range(1..4);
+            self.rescale();
         }
         self.note(|play| {
-            let (life, parallelism) = (play.lives, play.scenario.parallelism);
-            format!("start {life} from {from:?} at parallelism {parallelism}")
+            let Scenario { processes, workers, .. } = play.scenario;
+            let life = play.lives;
+            format!("start {life} from {from:?} with {processes} processes of {workers} workers")
         });
-        let (clock, random) = (Arc::new(self.clock.clone()), Arc::new(self.chance.clone()));
-        let ways = (&self.chance, &self.clock);
-        let machine =
-            Machine::new(clock, random, |pulse| self.store.from(pulse, ways, self.mutation));
-        let sink = self.target.from(&machine.pulse, &self.chance, self.mutation);
-        let arguments = self.scenario.arguments(from.as_ref());
-        let spec = match job::spec(self.scenario.size, &arguments, sink, self.mutation) {
-            Ok(spec) => spec,
+        let running = match self.run_from(from.as_ref()) {
+            Ok(running) => running,
             Err(error) => return self.fail(format!("the job can't be built: {error}")),
         };
         if let Some(From::Savepoint { path, claim: true }) = &from {
             // From now on it is the job's, who may delete it.
             self.user.savepoints.remove(path);
         }
-        self.user.job = Some(spec.settings.id);
-        let (told, host) = (Told::default(), machine.host.clone());
-        let says = told.clone();
-        machine.spawn(async move {
-            match start_here(spec, host).await {
-                Ok(handle) => {
-                    says.say(Word::Started(handle.clone()));
-                    says.say(Word::Ended(Box::new(handle.wait().await)));
-                }
-                Err(error) => says.say(Word::NotStarted(error)),
-            }
-        });
-        self.life = Life::Runs(Box::new(Running { machine, told, handle: None }));
+        self.life = Life::Runs(Box::new(running));
+    }
+
+    fn rescale(&mut self) {
+        if self.scenario.processes == 1 {
+            self.scenario.workers = self.random.random_range(1..4);
+        } else {
+            self.scenario.processes = self.random.random_range(2..4);
+            self.scenario.workers = self.random.random_range(1..3);
+        }
     }
 
     fn due_again(&self, from: Option<From>) -> Life {
         Life::Due(self.clock.elapsed() + STARTED_AGAIN_AFTER, from)
     }
 
-    /// The machine dies, and somebody starts the job again.
+    /// A machine dies, and somebody starts the job again.
     pub(super) fn kill(&mut self) {
         // What it has said by then was heard.
         self.listen();
         if let Life::Runs(_) = self.life {
-            self.note(|_| "KILL".to_owned());
             let next = self.due_again(Some(From::Latest));
-            let Some(pulse) = self.end_life(next) else { return };
+            let Some(pulse) = self.kill_one(next) else { return };
             match self.mutation {
                 Some(Mutation::LosesLatest) => self.store.lose_latest(&pulse, self.clock.elapsed()),
                 Some(Mutation::ForgetsPrepared) => self.target.forget_prepared(),
@@ -159,7 +117,7 @@ impl Play {
             return self.take_over();
         }
         let Life::Runs(running) = &self.life else { return };
-        let Running { machine, told, handle: Some(handle) } = &**running else { return };
+        let Running { machine, told, handle: Some(handle), .. } = &**running else { return };
         let (handle, says) = (handle.clone(), told.clone());
         machine.spawn(async move {
             let answer = ask(&handle, operation).await;
@@ -180,6 +138,7 @@ impl Play {
                 self.note(|_| "take over".to_owned());
                 self.user.has_taken_over = true;
                 self.superseded.push(*running);
+                self.site += 1;
             }
             life => self.life = life,
         }
@@ -195,6 +154,8 @@ impl Play {
                 self.hear(word);
             }
         }
+        self.listen_to_followers();
+        self.give_up(self.due_again(Some(From::Latest)));
         for index in (0..self.superseded.len()).rev() {
             for word in self.superseded[index].told.take() {
                 let end = match word {
@@ -205,7 +166,8 @@ impl Play {
                     Word::Started(_) | Word::Answered(..) => continue,
                 };
                 self.note(|_| format!("a run that was taken over from has ended: {end}"));
-                self.superseded.remove(index).machine.kill();
+                let running = self.superseded.remove(index);
+                self.end(running);
                 break;
             }
         }
@@ -238,7 +200,11 @@ impl Play {
 
     fn failed(&mut self, error: &JobError) {
         self.note(|_| format!("failed: {error}"));
-        if self.is_calm() {
+        // A run of several processes ends with whatever goes wrong.
+        let calm_from = self.scenario.calm_from;
+        let ends = |running: &Running| !running.followers.is_empty() && running.since < calm_from;
+        let may_fail = matches!(&self.life, Life::Runs(running) if ends(running));
+        if self.is_calm() && !may_fail {
             return self.fail(format!("it has failed although all goes well: {error}"));
         }
         let next = self.due_again(Some(From::Latest));
@@ -293,16 +259,6 @@ impl Play {
             }
         };
         self.end_life(next);
-    }
-
-    fn end_life(&mut self, next: Life) -> Option<Pulse> {
-        match std::mem::replace(&mut self.life, next) {
-            Life::Runs(mut running) => {
-                running.machine.kill();
-                Some(running.machine.pulse)
-            }
-            Life::Due(..) | Life::Over(_) => None,
-        }
     }
 }
 

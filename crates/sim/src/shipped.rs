@@ -28,6 +28,7 @@
 
 mod chance;
 mod clock;
+pub mod cluster;
 mod job;
 mod machine;
 mod mutation;

@@ -34,7 +34,7 @@ use crate::{
     artifacts::{ArtifactError, ArtifactStore},
     attempts::Places,
     describe::{Describer, Question},
-    ha::HaStore,
+    ha::{EndedJob, HaStore},
     resources::Resources,
     scheduler::Requirements,
 };
@@ -202,9 +202,17 @@ impl Dispatcher {
             if let Some(ha) = &dispatcher.0.ha
                 && is_over
             {
-                match ha.remove_job(id, &artifact).await {
+                let ended = dispatcher.ended_job(id, artifact);
+                match ha.end_job(id, &ended).await {
                     // In this order: see there.
-                    Ok(()) => handle.forget_log().await,
+                    Ok(()) => {
+                        if handle.forget_log().await
+                            && let Err(error) = ha.forget_ended(id).await
+                        {
+                            let error = chain(&error);
+                            warn!(job = %id, error, "the next JobManager looks for what is left");
+                        }
+                    }
                     Err(error) => {
                         let error = chain(&error);
                         error!(job = %id, error, "the job has ended, and its record could not be deleted");
@@ -217,6 +225,17 @@ impl Dispatcher {
             }
             forget_oldest(&mut jobs);
         });
+    }
+
+    /// What is left of a job that has ended.
+    fn ended_job(&self, id: JobId, artifact: String) -> EndedJob {
+        let options = self.lock().get(&id).map(|job| Arc::clone(&job.options));
+        let options = options.as_ref().map(|options| &options.checkpointing);
+        EndedJob {
+            artifact,
+            dir: options.and_then(|options| options.dir.clone()),
+            create_subdir: options.is_none_or(|options| options.create_subdir),
+        }
     }
 
     /// All jobs, in the order of their submission.

@@ -6,6 +6,7 @@
 //!     jobs/<job id>            the submission; gone when the job has ended
 //!     binaries/<sha-256>       the binary it was submitted with
 //!     requirements/<job id>/<number>   how many subtasks it may have, once that was changed
+//!     ended/<job id>           that the job has ended, while what is left of it is deleted
 //!     triggers/<job id>/<request>      what was asked for under a trigger id: see [`crate::triggers`]
 //! ```
 //!
@@ -23,7 +24,7 @@ use tidegate_storage::{
     Place, Records, StoreError,
     log::{JobLog, LogError, Rank},
 };
-use tidegate_types::{CheckpointId, JobId, options::OptionValues};
+use tidegate_types::{CheckpointId, JobId, error::chain, options::OptionValues};
 use tokio::{
     io::AsyncReadExt,
     sync::{Mutex, mpsc},
@@ -97,6 +98,20 @@ pub struct StoredJob {
     /// The number of the newest entry that its log had then. Earlier versions do not say it.
     #[serde(default)]
     pub behind_entry: u64,
+    /// Tells it from all other submissions. Earlier versions do not.
+    #[serde(default)]
+    pub submission: u64,
+}
+
+/// What is left of a job that has ended: whoever deletes it may not live to do so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedJob {
+    /// The content hash of its binary.
+    pub artifact: String,
+    /// Where its checkpoints were, and its log is.
+    pub dir: Option<String>,
+    /// Whether in a folder of its own.
+    pub create_subdir: bool,
 }
 
 /// What a JobManager of one epoch keeps. Cheap to clone.
@@ -271,6 +286,61 @@ impl HaStore {
         Ok(self.records("binaries").read(hash).await?)
     }
 
+    /// Takes back a job that this JobManager was about to keep: it may be kept, or not.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer, or another JobManager has taken over.
+    pub(crate) async fn withdraw(&self, id: JobId, job: &StoredJob) -> Result<(), HaError> {
+        self.check_leadership().await?;
+        let name = id.to_string();
+        let kept = self.records("jobs").read(&name).await?;
+        let kept = kept.map(|bytes| from_json::<StoredJob>(&format!("jobs/{name}"), &bytes));
+        match kept.transpose()? {
+            Some(kept) if kept != *job => Ok(()),
+            _ => self.remove_job(id, &job.artifact).await,
+        }
+    }
+
+    /// Forgets a job that has ended, but for what is left of it.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer.
+    pub(crate) async fn end_job(&self, id: JobId, ended: &EndedJob) -> Result<(), HaError> {
+        // It may say so already: whoever did is gone.
+        self.records("ended").create(&id.to_string(), to_json(ended)).await?;
+        self.remove_job(id, &ended.artifact).await
+    }
+
+    /// The jobs that have ended and of which something may be left.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer.
+    pub(crate) async fn ended(&self) -> Result<Vec<(JobId, EndedJob)>, HaError> {
+        let records = self.records("ended");
+        let mut ended = Vec::new();
+        for name in records.names().await? {
+            let Ok(id) = name.parse() else { continue };
+            let Some(bytes) = records.read(&name).await? else { continue };
+            match from_json(&format!("ended/{name}"), &bytes) {
+                Ok(left) => ended.push((id, left)),
+                Err(error) => warn!(error = chain(&error), "what is left of a job stays"),
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Nothing is left of a job that has ended.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer.
+    pub(crate) async fn forget_ended(&self, id: JobId) -> Result<(), HaError> {
+        Ok(self.records("ended").remove(&id.to_string()).await?)
+    }
+
     /// Forgets a job that has ended, and its binary if no other job has the same.
     ///
     /// # Errors
@@ -338,6 +408,7 @@ mod tests {
             submitted_ms: 7,
             behind: None,
             behind_entry: 0,
+            submission: 0,
         };
         let damaged = JobId::from_name("damaged");
         let file = tempfile::NamedTempFile::new().expect("a file");
@@ -366,6 +437,7 @@ mod tests {
             submitted_ms: 7,
             behind: None,
             behind_entry: 0,
+            submission: 0,
         };
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), "x").expect("the file is the test's own");

@@ -14,7 +14,7 @@ use tidegate_storage::{
     log::{self, Concluded, JobLog, LogError, Rank, Recorded, Run},
     presence::{self, Presence, PresenceError, PresenceOptions},
 };
-use tidegate_types::{AttemptId, ErrorKind, Random, RunToken, error::chain};
+use tidegate_types::{AttemptId, ErrorKind, JobId, Random, RunToken, error::chain};
 use tracing::warn;
 
 use crate::{
@@ -101,6 +101,23 @@ pub async fn note_disposal(
     let place = places.at(Address::parse(dir)?)?;
     let log = SnapshotStore::from(place).job_folder(disposed.job, create_subdir).folder(LOG);
     Ok(log::dispose(&log, disposed.checkpoint, &disposed.location).await?)
+}
+
+/// Deletes the log of a job, below these folders, that has ended and left nothing to go on from, if whoever
+/// ended it did not live to do so. Nobody may begin the job meanwhile.
+///
+/// # Errors
+///
+/// When the log can't be read or deleted.
+pub async fn forget_ended(
+    job: JobId,
+    (dir, create_subdir): (&str, bool),
+    places: &Places,
+) -> Result<(), JobError> {
+    let place = places.at(Address::parse(dir)?)?;
+    let log = SnapshotStore::from(place).job_folder(job, create_subdir).folder(LOG);
+    log::forget_ended(&log).await?;
+    Ok(())
 }
 
 /// That no other run of a job was seen alive.

@@ -43,6 +43,11 @@ impl Drop for Reservation {
 }
 
 impl Reservation {
+    /// Which one it is.
+    pub(super) fn id(&self) -> JobId {
+        self.id
+    }
+
     /// It is known now what the job is called, and where the snapshot lies that it is to start from.
     ///
     /// # Errors

@@ -432,7 +432,9 @@ impl Dispatcher {
 
 /// Does something again until the store answers; `None` if it can't be done: another JobManager has
 /// taken over, or a record is damaged.
-async fn lasting<T, F: Future<Output = Result<T, HaError>>>(work: impl Fn() -> F) -> Option<T> {
+pub(super) async fn lasting<T, F: Future<Output = Result<T, HaError>>>(
+    work: impl Fn() -> F,
+) -> Option<T> {
     loop {
         match work().await {
             Ok(done) => return Some(done),
@@ -441,7 +443,7 @@ async fn lasting<T, F: Future<Output = Result<T, HaError>>>(work: impl Fn() -> F
                 tokio::time::sleep(RETRY).await;
             }
             Err(error) => {
-                warn!(error = chain(&error), "a request is left as it is");
+                warn!(error = chain(&error), "what was to be done in there is left as it is");
                 return None;
             }
         }

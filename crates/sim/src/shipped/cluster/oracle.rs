@@ -20,8 +20,13 @@ use super::{
 };
 
 /// What the HA store has of jobs: gone when they have ended.
-const OF_JOBS: [&str; 4] =
-    ["ha/play/jobs/", "ha/play/binaries/", "ha/play/requirements/", "ha/play/triggers/"];
+const OF_JOBS: [&str; 5] = [
+    "ha/play/jobs/",
+    "ha/play/ended/",
+    "ha/play/binaries/",
+    "ha/play/requirements/",
+    "ha/play/triggers/",
+];
 
 impl ClusterPlay {
     pub(super) fn check(&mut self) {
@@ -67,9 +72,9 @@ impl ClusterPlay {
         files.iter().find(is_left).cloned().or_else(|| {
             // A savepoint's folder that holds no savepoint.
             let in_savepoints = files.iter().filter(|file| file.starts_with("savepoints/"));
-            let folder = |file: &str| file.rsplit_once('/').map(|(folder, _)| folder.to_owned());
             let is_whole = |file: &&String| {
-                folder(file).is_some_and(|it| files.contains(&format!("{it}/_metadata")))
+                let name = file.split('/').nth(1).unwrap_or_default();
+                files.contains(&format!("savepoints/{name}/_metadata"))
             };
             in_savepoints.into_iter().find(|file| !is_whole(file)).cloned()
         })

@@ -14,7 +14,7 @@ use tidegate_cluster::{
     scheduler::Requirements,
     triggers::{Outcome, Standing},
 };
-use tidegate_runtime::{AfterSavepoint, JobStatus, SnapshotForm, Wish};
+use tidegate_runtime::{AfterSavepoint, JobError, JobStatus, SnapshotForm, Wish};
 use tidegate_types::{ErrorKind, JobId, Parallelism, error::chain};
 
 use super::{
@@ -83,12 +83,12 @@ pub(super) fn job() -> JobId {
 impl ClusterPlay {
     /// The site of the JobManager that leads, as far as anybody can see.
     fn leader(&self) -> Option<(usize, Arc<JobManager>, Duration)> {
-        let led = self.user.led;
-        self.jobmanagers.iter().enumerate().find_map(|(index, site)| {
+        let leads = self.jobmanagers.iter().enumerate().filter_map(|(index, site)| {
             let runs = site.runs.as_ref().filter(|runs| !runs.is_ending)?;
             let (manager, since) = runs.leads.as_ref()?;
-            (runs.led == led).then(|| (index, Arc::clone(manager), *since))
-        })
+            Some((runs.led, (index, Arc::clone(manager), *since)))
+        });
+        leads.max_by_key(|(led, _)| *led).map(|(_, leader)| leader)
     }
 
     /// Has something done on the machine of the JobManager at a site; tells its number.
@@ -342,8 +342,11 @@ impl ClusterPlay {
         let (is_certain, from) = (*is_certain, from.clone());
         match manager.dispatcher().job(job()) {
             Some(view) if view.ended.is_some() => {
-                let error = view.error.map(|error| error.to_string());
-                self.ended(view.status, error);
+                let is_fenced = |error: &JobError| error.kind() == ErrorKind::Fenced;
+                // Another one leads, and goes on with it.
+                if !view.error.as_ref().is_some_and(is_fenced) {
+                    self.ended(view.status, view.error.map(|error| error.to_string()));
+                }
             }
             Some(_) if !is_certain => self.life = Life::Runs { is_certain: true, from },
             Some(_) => {}

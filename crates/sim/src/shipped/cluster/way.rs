@@ -29,27 +29,29 @@ pub(super) struct Door {
     pub(super) address: String,
 }
 
-/// Who is reached at the JobManagers' address: the latest to lead. Clones are the same.
+/// Who is reached at the JobManagers' address: of those that live the latest to lead. Clones are the same.
 #[derive(Clone, Default)]
-pub(super) struct Doors(Arc<Mutex<Option<Door>>>);
+pub(super) struct Doors(Arc<Mutex<Vec<Door>>>);
 
 impl Doors {
-    fn lock(&self) -> MutexGuard<'_, Option<Door>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Door>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// From now on it is that one.
     pub(super) fn open(&self, door: Door) {
-        *self.lock() = Some(door);
+        let mut doors = self.lock();
+        doors.retain(|door| !door.pulse.is_gone());
+        doors.push(door);
     }
 
     /// Where processes that begin now join.
     pub(super) fn address(&self) -> String {
-        self.lock().as_ref().map(|door| door.address.clone()).unwrap_or_default()
+        self.find().map(|door| door.address).unwrap_or_default()
     }
 
     fn find(&self) -> Option<Door> {
-        self.lock().clone().filter(|door| !door.pulse.is_gone())
+        self.lock().iter().rfind(|door| !door.pulse.is_gone()).cloned()
     }
 }
 

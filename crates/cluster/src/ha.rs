@@ -461,4 +461,43 @@ mod tests {
         assert_eq!(jobs_of(&next).await, []);
         assert_eq!(next.binary("ab").await.expect("reads"), None);
     }
+
+    #[tokio::test]
+    async fn what_is_withdrawn_is_this_submission_and_no_other() {
+        let store = open("memory://ha-withdrawn").await;
+        let stored = |submission| StoredJob {
+            artifact: "ab".to_owned(),
+            artifact_name: "job".to_owned(),
+            arguments: Vec::new(),
+            configuration: OptionValues::default(),
+            submitted_ms: 7,
+            behind: None,
+            behind_entry: 0,
+            submission,
+        };
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let binary = (&SystemDisk as &dyn Disk, file.path());
+        store.put_job(job(), &stored(1), binary).await.expect("kept");
+        store.withdraw(job(), &stored(2)).await.expect("memory answers");
+        assert_eq!(jobs_of(&store).await, [(job(), Some(stored(1)))], "it is another one's");
+        store.withdraw(job(), &stored(1)).await.expect("memory answers");
+        assert_eq!(jobs_of(&store).await, []);
+        assert_eq!(store.binary("ab").await.expect("reads"), None);
+        // Whether or not there was one.
+        store.withdraw(job(), &stored(1)).await.expect("memory answers");
+    }
+
+    #[tokio::test]
+    async fn of_a_job_that_has_ended_it_is_known_until_nothing_is_left() {
+        let store = open("memory://ha-ended").await;
+        let ended = EndedJob { artifact: "ab".to_owned(), dir: None, create_subdir: true };
+        store.end_job(job(), &ended).await.expect("memory answers");
+        let damaged = JobId::from_name("damaged").to_string();
+        let records = store.records("ended");
+        records.create(&damaged, "{\"artif".into()).await.expect("memory answers");
+        let next = open("memory://ha-ended").await;
+        assert_eq!(next.ended().await.expect("reads"), [(job(), ended)]);
+        next.forget_ended(job()).await.expect("memory answers");
+        assert_eq!(next.ended().await.expect("reads"), []);
+    }
 }

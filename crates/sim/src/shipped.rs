@@ -24,7 +24,7 @@
 //!
 //! # Not here
 //!
-//! Attempts of several processes, JobManagers and TaskManagers, files of the local disk.
+//! JobManagers and TaskManagers: [`cluster`]. Files of the local disk.
 
 mod chance;
 mod clock;

@@ -138,9 +138,9 @@ impl Disk for MountedDisk {
             if is_full {
                 return Err(io::ErrorKind::DirectoryNotEmpty.into());
             }
-            let moved = all.extract_if(from.to_owned().., |path, _| path.starts_with(from));
-            let moved = moved.collect::<Vec<_>>();
-            for (path, file) in moved {
+            let moved = all.keys().filter(|path| path.starts_with(from)).cloned();
+            for path in moved.collect::<Vec<_>>() {
+                let Some(file) = all.remove(&path) else { continue };
                 let below = path.strip_prefix(from).unwrap_or(Path::new("")).to_owned();
                 let place = if below.as_os_str().is_empty() { to.into() } else { to.join(below) };
                 all.insert(place, file);

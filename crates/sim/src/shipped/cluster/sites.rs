@@ -253,10 +253,9 @@ impl ClusterPlay {
     pub(super) fn tend(&mut self) {
         for index in 0..self.taskmanagers.len() {
             let Some(runs) = &mut self.taskmanagers[index].runs else { continue };
-            for ended in runs.heard.take() {
+            if let Some(ended) = runs.heard.take().pop() {
                 self.notes.add(|| format!("a TaskManager has ended: {ended}"), &self.clock);
                 self.kill_taskmanager(index, Duration::from_millis(200));
-                break;
             }
             let Some(runs) = &mut self.taskmanagers[index].runs else { continue };
             for wanted in runs.wanted.take() {

@@ -312,10 +312,8 @@ impl ClusterPlay {
                 self.user.savepoints.insert(path);
             }
             (Operation::Checkpoint, Outcome::Completed(_)) => self.snapshots += 1,
-            (Operation::Dispose, Outcome::Completed(path)) => {
-                if self.verify(&path).is_ok() {
-                    self.fail(format!("{path} was disposed of, and is there"));
-                }
+            (Operation::Dispose, Outcome::Completed(path)) if self.verify(&path).is_ok() => {
+                self.fail(format!("{path} was disposed of, and is there"));
             }
             // It was refused, or nothing of it is gone yet: nobody is at it any more.
             (Operation::Dispose, Outcome::Failed(_)) => {

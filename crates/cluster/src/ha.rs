@@ -182,7 +182,8 @@ impl HaStore {
     ///
     /// # Errors
     ///
-    /// When the store does not answer.
+    /// When the store does not answer, or another JobManager has taken over: it has looked for jobs by then,
+    /// and would not see this one.
     pub async fn put_job(
         &self,
         id: JobId,
@@ -190,6 +191,7 @@ impl HaStore {
         binary: (&dyn Disk, &Path),
     ) -> Result<bool, HaError> {
         self.put_binary(&job.artifact, binary).await?;
+        self.check_leadership().await?;
         let is_new = self.records("jobs").create_private(&id.to_string(), to_json(job)).await?;
         // Whoever forgets another job now sees that this one has the same; it may have gone before.
         self.put_binary(&job.artifact, binary).await?;

@@ -9,6 +9,8 @@ const ONCE_FAILED: &[u64] = &[
     // A JobManager was killed while it deleted the checkpoints of a job that had ended: the next one did
     // not delete what was left of a folder without its manifest.
     11,
+    // A JobManager that was taken over from took a job in: the next one had looked for jobs by then.
+    2070,
 ];
 
 #[test]
@@ -21,7 +23,7 @@ fn whatever_goes_wrong_in_the_cluster_every_record_counts_exactly_once() {
         snapshots += played.snapshots;
     }
     // Else the seeds would show nothing.
-    let shows = finished > 10 && processes > 40 && snapshots > 10;
+    let shows = finished > 10 && processes > 40 && snapshots > 5;
     assert!(shows, "{finished} {processes} {snapshots}");
 }
 

@@ -66,6 +66,8 @@ pub(super) struct User {
     pub(super) savepoints: BTreeSet<String>,
     /// Whether some have been deleted that may have held something.
     pub(super) has_deleted: bool,
+    /// All that the job was ever submitted from.
+    used: BTreeSet<String>,
     /// From where the job was submitted.
     started_from: Option<String>,
     /// Whether somebody has asked for the job to be cancelled.
@@ -138,6 +140,7 @@ impl ClusterPlay {
         self.user.started_from = None;
         if let Some(From::Savepoint { path, claim }) = &from {
             self.user.started_from = Some(path.clone());
+            self.user.used.insert(path.clone());
             if *claim {
                 // From now on it is the job's, who may delete it.
                 self.user.savepoints.remove(path);
@@ -212,7 +215,9 @@ impl ClusterPlay {
             &self.life,
             Life::Due(_, Some(From::Savepoint { path: due, .. })) if *due == path
         );
-        if is_due || self.user.started_from.as_ref() == Some(&path) {
+        // Its user is about to go on from it.
+        let has_stopped = self.stopped_with().ok().flatten().as_ref() == Some(&path);
+        if is_due || has_stopped || self.user.started_from.as_ref() == Some(&path) {
             return;
         }
         self.user.savepoints.remove(&path);
@@ -422,7 +427,11 @@ impl ClusterPlay {
 
     /// The job has ended, and has stopped with that savepoint if there is one.
     fn conclude(&mut self, savepoint: Option<String>, is_canceled: bool) {
-        let savepoint = savepoint.or_else(|| self.final_savepoint());
+        let unused = || {
+            let found = self.final_savepoint().filter(|_| !is_canceled)?;
+            (!self.user.used.contains(&found)).then_some(found)
+        };
+        let savepoint = savepoint.or_else(unused);
         self.life = match savepoint {
             // Its user goes on from there.
             Some(path) if self.verify(&path).is_ok() => {

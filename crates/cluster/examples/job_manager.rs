@@ -2,6 +2,8 @@
 //! outlives it is kept, a file into which it writes where its REST API is, and if TaskManagers are
 //! to find it again the port for them.
 
+#![expect(clippy::disallowed_methods, reason = "a program of its own")]
+
 use std::{error::Error, fs, process::ExitCode, time::Duration};
 
 use tidegate_cluster::{

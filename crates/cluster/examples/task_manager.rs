@@ -1,6 +1,8 @@
 //! A TaskManager as a program of one's own. Arguments: the JobManager's address, how many slots it
 //! has, and its folder.
 
+#![expect(clippy::disallowed_methods, reason = "a program of its own")]
+
 use std::{process::ExitCode, time::Duration};
 
 use tidegate_cluster::taskmanager::{TaskManagerOptions, run_taskmanager};

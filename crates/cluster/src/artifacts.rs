@@ -12,15 +12,16 @@
 //!   on the way, and moved into place.
 
 use std::{
-    io,
-    os::unix::fs::PermissionsExt,
+    fmt, io,
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
+    sync::Arc,
 };
 
 use sha2::{Digest, Sha256};
-use tidegate_types::Timestamp;
+use tidegate_types::{Random, SystemRandom, Timestamp};
 use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::disk::{Disk, SystemDisk};
 
 /// How much of a file is read at once, in bytes.
 const CHUNK: usize = 256 << 10;
@@ -69,10 +70,18 @@ pub enum ArtifactError {
     },
 }
 
-/// A folder of binaries.
-#[derive(Clone, Debug)]
+/// A folder of binaries. Cheap to clone.
+#[derive(Clone)]
 pub struct ArtifactStore {
     folder: PathBuf,
+    disk: Arc<dyn Disk>,
+    random: Arc<dyn Random>,
+}
+
+impl fmt::Debug for ArtifactStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ArtifactStore").field(&self.folder).finish()
+    }
 }
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ArtifactError {
@@ -81,15 +90,28 @@ fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Arti
 }
 
 impl ArtifactStore {
-    /// Opens a folder, and makes it if need be.
+    /// Opens a folder of this machine, and makes it if need be.
     ///
     /// # Errors
     ///
     /// When it can't be made.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, ArtifactError> {
+        Self::open_on(folder, Arc::new(SystemDisk), Arc::new(SystemRandom))
+    }
+
+    /// As [`ArtifactStore::open`], on another disk.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn open_on(
+        folder: impl Into<PathBuf>,
+        disk: Arc<dyn Disk>,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, ArtifactError> {
         let folder = folder.into();
-        std::fs::create_dir_all(&folder).map_err(io_error("create the folder", &folder))?;
-        Ok(Self { folder })
+        disk.make_folder(&folder).map_err(io_error("create the folder", &folder))?;
+        Ok(Self { folder, disk, random })
     }
 
     /// Deletes what was on its way when an earlier process ended: nobody else may be using the folder.
@@ -98,13 +120,11 @@ impl ArtifactStore {
     ///
     /// When it can't be deleted.
     pub fn sweep(&self) -> Result<(), ArtifactError> {
-        let entries = std::fs::read_dir(&self.folder).map_err(io_error("list", &self.folder))?;
-        for entry in entries.flatten() {
-            let path = entry.path();
-            if entry.file_name().to_string_lossy().starts_with(INCOMING) {
-                tracing::info!(?path, "deleting a binary that never came in whole");
-                std::fs::remove_dir_all(&path).map_err(io_error("delete", &path))?;
-            }
+        let names = self.disk.names(&self.folder).map_err(io_error("list", &self.folder))?;
+        for name in names.iter().filter(|name| name.starts_with(INCOMING)) {
+            let path = self.folder.join(name);
+            tracing::info!(?path, "deleting a binary that never came in whole");
+            self.disk.remove_folder(&path).map_err(io_error("delete", &path))?;
         }
         Ok(())
     }
@@ -120,11 +140,11 @@ impl ArtifactStore {
         content: &mut (impl AsyncRead + Unpin),
         limit: u64,
     ) -> Result<Artifact, ArtifactError> {
-        let staged = self.folder.join(format!("{INCOMING}{:016x}", rand::random::<u64>()));
+        let staged = self.folder.join(format!("{INCOMING}{:016x}", self.random.number()));
         let kept = self.keep(name, content, limit, &staged).await;
         if kept.is_err() {
             // What is left is never taken for an artifact.
-            let _ = tokio::fs::remove_dir_all(&staged).await;
+            let _ = self.disk.remove_folder(&staged);
         }
         kept
     }
@@ -136,41 +156,61 @@ impl ArtifactStore {
         limit: u64,
         staged: &Path,
     ) -> Result<Artifact, ArtifactError> {
-        let fs = |error| io_error("write", staged)(error);
-        tokio::fs::create_dir(staged).await.map_err(fs)?;
-        let binary = staged.join("binary");
-        let hash = copy_hashed(content, &binary, limit).await?;
-        let executable = std::fs::Permissions::from_mode(0o755);
-        tokio::fs::set_permissions(&binary, executable).await.map_err(fs)?;
-        tokio::fs::write(staged.join("name"), file_name(name)).await.map_err(fs)?;
+        let (fs, disk) = (|error| io_error("write", staged)(error), &self.disk);
+        disk.make_folder(staged).map_err(fs)?;
+        let hash = self.copy_hashed(content, &staged.join("binary"), limit).await?;
+        disk.write_text(&staged.join("name"), file_name(name)).map_err(fs)?;
         let place = self.folder.join(&hash);
-        match tokio::fs::rename(staged, &place).await {
+        match disk.rename(staged, &place) {
             Ok(()) => {}
             // Somebody was faster, with the same content.
-            Err(_) if place.join("binary").exists() => {
-                if !place.join("name").exists() {
+            Err(_) if disk.find(&place.join("binary")).is_ok() => {
+                if disk.find(&place.join("name")).is_err() {
                     // It was forgotten, and a job still runs it.
-                    tokio::fs::rename(staged.join("name"), place.join("name")).await.map_err(fs)?;
+                    disk.rename(&staged.join("name"), &place.join("name")).map_err(fs)?;
                 }
-                tokio::fs::remove_dir_all(staged).await.map_err(fs)?;
+                disk.remove_folder(staged).map_err(fs)?;
             }
             Err(error) => return Err(io_error("rename", staged)(error)),
         }
         self.get(&hash).ok_or_else(|| io_error("find", &place)(io::ErrorKind::NotFound.into()))
     }
 
+    async fn copy_hashed(
+        &self,
+        content: &mut (impl AsyncRead + Unpin),
+        path: &Path,
+        limit: u64,
+    ) -> Result<String, ArtifactError> {
+        let failed = |error| io_error("write", path)(error);
+        let mut file = self.disk.create(path).await.map_err(failed)?;
+        let (mut hasher, mut length, mut buffer) = (Sha256::new(), 0_u64, vec![0; CHUNK]);
+        loop {
+            let read = content.read(&mut buffer).await.map_err(io_error("receive", path))?;
+            if read == 0 {
+                break;
+            }
+            length += read as u64;
+            if length > limit {
+                return Err(ArtifactError::TooLong { limit });
+            }
+            hasher.update(&buffer[..read]);
+            file.write(&buffer[..read]).await.map_err(failed)?;
+        }
+        file.finish().await.map_err(failed)?;
+        Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// The binary with this hash.
     #[must_use]
     pub fn get(&self, hash: &str) -> Option<Artifact> {
         let folder = self.folder.join(checked(hash)?);
-        let metadata = std::fs::metadata(folder.join("binary")).ok()?;
-        let since_epoch =
-            |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let found = self.disk.find(&folder.join("binary")).ok()?;
         Some(Artifact {
             hash: hash.to_owned(),
-            name: std::fs::read_to_string(folder.join("name")).ok()?,
-            uploaded: Timestamp(metadata.modified().map_or(0, since_epoch) as u64),
-            bytes: metadata.len(),
+            name: self.disk.text(&folder.join("name")).ok()?,
+            uploaded: found.modified,
+            bytes: found.bytes,
         })
     }
 
@@ -178,15 +218,19 @@ impl ArtifactStore {
     #[must_use]
     pub fn path(&self, hash: &str) -> Option<PathBuf> {
         let path = self.folder.join(checked(hash)?).join("binary");
-        path.is_file().then_some(path)
+        self.disk.find(&path).is_ok().then_some(path)
+    }
+
+    /// Where its paths lead to.
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        self.disk.as_ref()
     }
 
     /// All binaries, the latest upload first.
     #[must_use]
     pub fn list(&self) -> Vec<Artifact> {
-        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let mut all = names.filter_map(|name| self.get(&name)).collect::<Vec<_>>();
+        let names = self.disk.names(&self.folder).unwrap_or_default();
+        let mut all = names.iter().filter_map(|name| self.get(name)).collect::<Vec<_>>();
         all.sort_by(|a, b| (b.uploaded, &b.hash).cmp(&(a.uploaded, &a.hash)));
         all
     }
@@ -200,11 +244,7 @@ impl ArtifactStore {
         let Some(name) = checked(hash).map(|hash| self.folder.join(hash).join("name")) else {
             return Ok(false);
         };
-        match std::fs::remove_file(&name) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(io_error("delete", &name)(error)),
-        }
+        was_there(self.disk.remove_file(&name), &name)
     }
 
     /// Deletes a binary; tells whether it was there. Processes that run it go on.
@@ -216,11 +256,15 @@ impl ArtifactStore {
         let Some(folder) = checked(hash).map(|hash| self.folder.join(hash)) else {
             return Ok(false);
         };
-        match std::fs::remove_dir_all(&folder) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(io_error("delete", &folder)(error)),
-        }
+        was_there(self.disk.remove_folder(&folder), &folder)
+    }
+}
+
+fn was_there(deleted: io::Result<()>, path: &Path) -> Result<bool, ArtifactError> {
+    match deleted {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(io_error("delete", path)(error)),
     }
 }
 
@@ -234,31 +278,6 @@ fn checked(hash: &str) -> Option<&str> {
 fn file_name(name: &str) -> &str {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     if last.is_empty() { "unnamed" } else { last }
-}
-
-async fn copy_hashed(
-    content: &mut (impl AsyncRead + Unpin),
-    path: &Path,
-    limit: u64,
-) -> Result<String, ArtifactError> {
-    use tokio::io::AsyncWriteExt;
-    let failed = |error| io_error("write", path)(error);
-    let mut file = tokio::fs::File::create_new(path).await.map_err(failed)?;
-    let (mut hasher, mut length, mut buffer) = (Sha256::new(), 0_u64, vec![0; CHUNK]);
-    loop {
-        let read = content.read(&mut buffer).await.map_err(io_error("receive", path))?;
-        if read == 0 {
-            break;
-        }
-        length += read as u64;
-        if length > limit {
-            return Err(ArtifactError::TooLong { limit });
-        }
-        hasher.update(&buffer[..read]);
-        file.write_all(&buffer[..read]).await.map_err(failed)?;
-    }
-    file.sync_all().await.map_err(failed)?;
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

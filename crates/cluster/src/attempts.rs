@@ -129,12 +129,14 @@ impl ClusterAttempts {
         }
         let join = self.join(&mut joining, placements.len());
         let joined = tokio::select! {
-            joined = tokio::time::timeout(JOIN_PATIENCE, join) => joined.unwrap_or_else(|_| {
-                Err(unavailable(format!("not all processes have joined within {JOIN_PATIENCE:?}")))
-            }),
+            // Without one of them the others are of no use.
+            biased;
             (process, end) = ends.next() => Err(unavailable(format!(
                 "process {process} has ended before it joined: {end}"
             ))),
+            joined = tokio::time::timeout(JOIN_PATIENCE, join) => joined.unwrap_or_else(|_| {
+                Err(unavailable(format!("not all processes have joined within {JOIN_PATIENCE:?}")))
+            }),
         };
         let joined = match joined {
             Ok(joined) => joined,
@@ -324,6 +326,8 @@ impl Relay {
         let mut closed = false;
         let problem = loop {
             tokio::select! {
+                // Whatever the process has said before it was lost counts.
+                biased;
                 command = commands.recv() => match command {
                     Some(command) => {
                         // If it is gone, so says the receiver.

@@ -3,9 +3,11 @@
 //! The binary runs with `TIDEGATE_DESCRIBE` naming a file; it builds its plan, writes a
 //! [`JobDescription`] there, and ends before anything is started.
 
-use std::{collections::BTreeMap, path::Path, process::Stdio, time::Duration};
+use std::{path::Path, process::Stdio, time::Duration};
 
+use futures::{FutureExt, future::BoxFuture};
 use tidegate_runtime::{CONFIGURATION_VARIABLE, DESCRIBE_VARIABLE, JobDescription};
+use tidegate_types::options::OptionValues;
 use tokio::process::Command;
 
 use crate::program::spawn;
@@ -52,17 +54,48 @@ pub enum DescribeError {
     },
 }
 
-/// Asks `binary`, which people call `name`.
-///
-/// # Errors
-///
-/// Why there is no description; shows what the binary said itself.
-pub(crate) async fn describe(
-    binary: &Path,
-    name: &str,
-    arguments: &[String],
-    configuration: &BTreeMap<String, String>,
-) -> Result<JobDescription, DescribeError> {
+/// A binary, and with what it would be run.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// Where it lies.
+    pub binary: &'a Path,
+    /// What people call it.
+    pub name: &'a str,
+    /// Its own arguments.
+    pub arguments: &'a [String],
+    /// Options that win over those of the program.
+    pub configuration: &'a OptionValues,
+}
+
+/// Knows what a binary would run.
+pub trait Describer: Send + Sync + 'static {
+    /// Finds it out.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no description; shows what the binary said itself.
+    fn describe<'a>(
+        &'a self,
+        question: Question<'a>,
+    ) -> BoxFuture<'a, Result<JobDescription, DescribeError>>;
+}
+
+/// Runs the binary on this machine, which describes itself then.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemDescriber;
+
+impl Describer for SystemDescriber {
+    fn describe<'a>(
+        &'a self,
+        question: Question<'a>,
+    ) -> BoxFuture<'a, Result<JobDescription, DescribeError>> {
+        describe(question).boxed()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a file of the system's, for a program of its")]
+async fn describe(question: Question<'_>) -> Result<JobDescription, DescribeError> {
+    let Question { binary, name, arguments, configuration } = question;
     let name = || name.to_owned();
     let run = |source| DescribeError::Run { name: name(), source };
     let file = tempfile::NamedTempFile::new().map_err(run)?;

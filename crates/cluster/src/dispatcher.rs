@@ -25,7 +25,6 @@ use tidegate_types::{
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-pub(crate) use self::triggers::{TakenIn, Unanswered};
 pub use self::{
     error::{RescaleError, SubmitError},
     views::{Cancellation, JobView, ProcessPlace, Submission, TaskManagerId, TaskManagerView},
@@ -34,8 +33,8 @@ use self::{transitions::Transitions, triggers::Triggers};
 use crate::{
     artifacts::{ArtifactError, ArtifactStore},
     attempts::Places,
-    describe::describe,
-    ha::HaStore,
+    describe::{Describer, Question},
+    ha::{EndedJob, HaStore},
     resources::Resources,
     scheduler::Requirements,
 };
@@ -53,6 +52,18 @@ pub struct DispatcherOptions {
     pub folder: PathBuf,
     /// Options for every job, which count less than those of the job itself.
     pub configuration: OptionValues,
+}
+
+/// What a Dispatcher has at its side.
+pub struct Beside {
+    /// The binaries of jobs.
+    pub artifacts: ArtifactStore,
+    /// The TaskManagers.
+    pub resources: Resources,
+    /// What outlives its JobManager. Without that, jobs end with the JobManager.
+    pub ha: Option<HaStore>,
+    /// Knows what binaries would run.
+    pub describer: Arc<dyn Describer>,
 }
 
 /// A job that was taken in.
@@ -74,8 +85,8 @@ struct Inner {
     options: DispatcherOptions,
     artifacts: ArtifactStore,
     resources: Resources,
-    /// Without one, jobs end with the JobManager.
     ha: Option<HaStore>,
+    describer: Arc<dyn Describer>,
     host: Host,
     jobs: Mutex<BTreeMap<JobId, Job>>,
     /// The binaries of jobs that have not ended.
@@ -88,19 +99,15 @@ struct Inner {
 impl Dispatcher {
     /// Without any job.
     #[must_use]
-    pub fn new(
-        options: DispatcherOptions,
-        artifacts: ArtifactStore,
-        resources: Resources,
-        ha: Option<HaStore>,
-        host: Host,
-    ) -> Self {
+    pub fn new(options: DispatcherOptions, beside: Beside, host: Host) -> Self {
+        let Beside { artifacts, resources, ha, describer } = beside;
         let (jobs, in_use, transitions, triggers) = Default::default();
         Self(Arc::new(Inner {
             options,
             artifacts,
             resources,
             ha,
+            describer,
             host,
             jobs,
             in_use,
@@ -139,7 +146,9 @@ impl Dispatcher {
             return Err(SubmitError::NoArtifact { hash: hash.clone() });
         };
         let Submission { arguments, configuration, .. } = submission;
-        Ok(describe(&path, &artifact.name, arguments, configuration).await?)
+        let (binary, name) = (path.as_path(), artifact.name.as_str());
+        let question = Question { binary, name, arguments, configuration };
+        Ok(self.0.describer.describe(question).await?)
     }
 
     /// Deletes a binary; tells whether it was there. One whose job has not ended is no longer listed,
@@ -193,9 +202,17 @@ impl Dispatcher {
             if let Some(ha) = &dispatcher.0.ha
                 && is_over
             {
-                match ha.remove_job(id, &artifact).await {
+                let ended = dispatcher.ended_job(id, artifact);
+                match ha.end_job(id, &ended).await {
                     // In this order: see there.
-                    Ok(()) => handle.forget_log().await,
+                    Ok(()) => {
+                        if handle.forget_log().await
+                            && let Err(error) = ha.forget_ended(id).await
+                        {
+                            let error = chain(&error);
+                            warn!(job = %id, error, "the next JobManager looks for what is left");
+                        }
+                    }
                     Err(error) => {
                         let error = chain(&error);
                         error!(job = %id, error, "the job has ended, and its record could not be deleted");
@@ -208,6 +225,17 @@ impl Dispatcher {
             }
             forget_oldest(&mut jobs);
         });
+    }
+
+    /// What is left of a job that has ended.
+    fn ended_job(&self, id: JobId, artifact: String) -> EndedJob {
+        let options = self.lock().get(&id).map(|job| Arc::clone(&job.options));
+        let options = options.as_ref().map(|options| &options.checkpointing);
+        EndedJob {
+            artifact,
+            dir: options.and_then(|options| options.dir.clone()),
+            create_subdir: options.is_none_or(|options| options.create_subdir),
+        }
     }
 
     /// All jobs, in the order of their submission.

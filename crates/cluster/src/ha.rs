@@ -6,6 +6,7 @@
 //!     jobs/<job id>            the submission; gone when the job has ended
 //!     binaries/<sha-256>       the binary it was submitted with
 //!     requirements/<job id>/<number>   how many subtasks it may have, once that was changed
+//!     ended/<job id>           that the job has ended, while what is left of it is deleted
 //!     triggers/<job id>/<request>      what was asked for under a trigger id: see [`crate::triggers`]
 //! ```
 //!
@@ -23,14 +24,17 @@ use tidegate_storage::{
     Place, Records, StoreError,
     log::{JobLog, LogError, Rank},
 };
-use tidegate_types::{CheckpointId, JobId, options::OptionValues};
+use tidegate_types::{CheckpointId, JobId, error::chain, options::OptionValues};
 use tokio::{
     io::AsyncReadExt,
     sync::{Mutex, mpsc},
 };
 use tracing::warn;
 
-use crate::scheduler::Requirements;
+use crate::{
+    disk::{Content, Disk},
+    scheduler::Requirements,
+};
 
 /// How much of a binary is read at once, in bytes.
 const CHUNK: usize = 1 << 20;
@@ -94,6 +98,20 @@ pub struct StoredJob {
     /// The number of the newest entry that its log had then. Earlier versions do not say it.
     #[serde(default)]
     pub behind_entry: u64,
+    /// Tells it from all other submissions. Earlier versions do not.
+    #[serde(default)]
+    pub submission: u64,
+}
+
+/// What is left of a job that has ended: whoever deletes it may not live to do so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedJob {
+    /// The content hash of its binary.
+    pub artifact: String,
+    /// Where its checkpoints were, and its log is.
+    pub dir: Option<String>,
+    /// Whether in a folder of its own.
+    pub create_subdir: bool,
 }
 
 /// What a JobManager of one epoch keeps. Cheap to clone.
@@ -126,7 +144,7 @@ fn from_json<T: DeserializeOwned>(name: &str, bytes: &Bytes) -> Result<T, HaErro
 }
 
 /// Hands a file on, chunk by chunk, for as long as somebody takes them.
-async fn send(mut file: tokio::fs::File, chunks: mpsc::Sender<Bytes>) -> std::io::Result<()> {
+async fn send(mut file: Content, chunks: mpsc::Sender<Bytes>) -> std::io::Result<()> {
     loop {
         let mut chunk = BytesMut::with_capacity(CHUNK);
         if file.read_buf(&mut chunk).await? == 0 || chunks.send(chunk.freeze()).await.is_err() {
@@ -160,18 +178,20 @@ impl HaStore {
         Ok(self.leadership.check().await?)
     }
 
-    /// Keeps a job, and its binary; tells whether there was none with this id.
+    /// Keeps a job, and its binary, which lies on that disk; tells whether there was none with this id.
     ///
     /// # Errors
     ///
-    /// When the store does not answer.
+    /// When the store does not answer, or another JobManager has taken over: it has looked for jobs by then,
+    /// and would not see this one.
     pub async fn put_job(
         &self,
         id: JobId,
         job: &StoredJob,
-        binary: &Path,
+        binary: (&dyn Disk, &Path),
     ) -> Result<bool, HaError> {
         self.put_binary(&job.artifact, binary).await?;
+        self.check_leadership().await?;
         let is_new = self.records("jobs").create_private(&id.to_string(), to_json(job)).await?;
         // Whoever forgets another job now sees that this one has the same; it may have gone before.
         self.put_binary(&job.artifact, binary).await?;
@@ -180,14 +200,18 @@ impl HaStore {
 
     /// Keeps a binary, in parts and one after the other: none is in memory as a whole. One that is
     /// there is the same: its name is its hash.
-    async fn put_binary(&self, hash: &str, path: &Path) -> Result<(), HaError> {
+    async fn put_binary(
+        &self,
+        hash: &str,
+        (disk, path): (&dyn Disk, &Path),
+    ) -> Result<(), HaError> {
         let binaries = self.records("binaries");
         let _turn = self.binaries.lock().await;
         if binaries.names().await?.iter().any(|name| name == hash) {
             return Ok(());
         }
         let unreadable = |source| HaError::Binary { path: path.display().to_string(), source };
-        let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+        let file = disk.open(path).await.map_err(unreadable)?;
         let (chunks, parts) = mpsc::channel(2);
         let folder = self.store.folder(&format!("{}/binaries", self.cluster));
         let (read, written) =
@@ -264,6 +288,61 @@ impl HaStore {
         Ok(self.records("binaries").read(hash).await?)
     }
 
+    /// Takes back a job that this JobManager was about to keep: it may be kept, or not.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer, or another JobManager has taken over.
+    pub(crate) async fn withdraw(&self, id: JobId, job: &StoredJob) -> Result<(), HaError> {
+        self.check_leadership().await?;
+        let name = id.to_string();
+        let kept = self.records("jobs").read(&name).await?;
+        let kept = kept.map(|bytes| from_json::<StoredJob>(&format!("jobs/{name}"), &bytes));
+        match kept.transpose()? {
+            Some(kept) if kept != *job => Ok(()),
+            _ => self.remove_job(id, &job.artifact).await,
+        }
+    }
+
+    /// Forgets a job that has ended, but for what is left of it.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer.
+    pub(crate) async fn end_job(&self, id: JobId, ended: &EndedJob) -> Result<(), HaError> {
+        // It may say so already: whoever did is gone.
+        self.records("ended").create(&id.to_string(), to_json(ended)).await?;
+        self.remove_job(id, &ended.artifact).await
+    }
+
+    /// The jobs that have ended and of which something may be left.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer.
+    pub(crate) async fn ended(&self) -> Result<Vec<(JobId, EndedJob)>, HaError> {
+        let records = self.records("ended");
+        let mut ended = Vec::new();
+        for name in records.names().await? {
+            let Ok(id) = name.parse() else { continue };
+            let Some(bytes) = records.read(&name).await? else { continue };
+            match from_json(&format!("ended/{name}"), &bytes) {
+                Ok(left) => ended.push((id, left)),
+                Err(error) => warn!(error = chain(&error), "what is left of a job stays"),
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Nothing is left of a job that has ended.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer.
+    pub(crate) async fn forget_ended(&self, id: JobId) -> Result<(), HaError> {
+        Ok(self.records("ended").remove(&id.to_string()).await?)
+    }
+
     /// Forgets a job that has ended, and its binary if no other job has the same.
     ///
     /// # Errors
@@ -294,7 +373,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::leader::{LeaderOptions, Leadership};
+    use crate::{
+        disk::SystemDisk,
+        leader::{LeaderOptions, Leadership},
+    };
 
     /// The store of a JobManager that takes over.
     async fn open(place: &str) -> HaStore {
@@ -328,11 +410,12 @@ mod tests {
             submitted_ms: 7,
             behind: None,
             behind_entry: 0,
+            submission: 0,
         };
         let damaged = JobId::from_name("damaged");
         let file = tempfile::NamedTempFile::new().expect("a file");
         for id in [job(), JobId::from_name("b")] {
-            store.put_job(id, &stored, file.path()).await.expect("kept");
+            store.put_job(id, &stored, (&SystemDisk, file.path())).await.expect("kept");
         }
         let records = store.records("jobs");
         records.create(&damaged.to_string(), "{\"artif".into()).await.expect("memory answers");
@@ -356,12 +439,14 @@ mod tests {
             submitted_ms: 7,
             behind: None,
             behind_entry: 0,
+            submission: 0,
         };
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), "x").expect("the file is the test's own");
-        assert!(store.put_job(job(), &stored, file.path()).await.expect("kept"));
+        assert!(store.put_job(job(), &stored, (&SystemDisk, file.path())).await.expect("kept"));
         // A binary that is kept already is not even looked at.
-        let again = store.put_job(job(), &stored, Path::new("/nowhere")).await;
+        let nowhere = Path::new("/nowhere");
+        let again = store.put_job(job(), &stored, (&SystemDisk, nowhere)).await;
         assert!(!again.expect("it answers"), "it is there");
         let next = open("memory://ha-jobs").await;
         assert_eq!(jobs_of(&next).await, [(job(), Some(stored))]);
@@ -377,5 +462,44 @@ mod tests {
         assert_eq!(next.requirements(job()).await.expect("reads"), None);
         assert_eq!(jobs_of(&next).await, []);
         assert_eq!(next.binary("ab").await.expect("reads"), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_withdrawn_is_this_submission_and_no_other() {
+        let store = open("memory://ha-withdrawn").await;
+        let stored = |submission| StoredJob {
+            artifact: "ab".to_owned(),
+            artifact_name: "job".to_owned(),
+            arguments: Vec::new(),
+            configuration: OptionValues::default(),
+            submitted_ms: 7,
+            behind: None,
+            behind_entry: 0,
+            submission,
+        };
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let binary = (&SystemDisk as &dyn Disk, file.path());
+        store.put_job(job(), &stored(1), binary).await.expect("kept");
+        store.withdraw(job(), &stored(2)).await.expect("memory answers");
+        assert_eq!(jobs_of(&store).await, [(job(), Some(stored(1)))], "it is another one's");
+        store.withdraw(job(), &stored(1)).await.expect("memory answers");
+        assert_eq!(jobs_of(&store).await, []);
+        assert_eq!(store.binary("ab").await.expect("reads"), None);
+        // Whether or not there was one.
+        store.withdraw(job(), &stored(1)).await.expect("memory answers");
+    }
+
+    #[tokio::test]
+    async fn of_a_job_that_has_ended_it_is_known_until_nothing_is_left() {
+        let store = open("memory://ha-ended").await;
+        let ended = EndedJob { artifact: "ab".to_owned(), dir: None, create_subdir: true };
+        store.end_job(job(), &ended).await.expect("memory answers");
+        let damaged = JobId::from_name("damaged").to_string();
+        let records = store.records("ended");
+        records.create(&damaged, "{\"artif".into()).await.expect("memory answers");
+        let next = open("memory://ha-ended").await;
+        assert_eq!(next.ended().await.expect("reads"), [(job(), ended)]);
+        next.forget_ended(job()).await.expect("memory answers");
+        assert_eq!(next.ended().await.expect("reads"), []);
     }
 }

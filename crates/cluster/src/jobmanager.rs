@@ -5,7 +5,6 @@ use std::{convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
 use tidegate_protocol::{
     KeepAlive, LinkError, Secret, Services, coordination, resources as resources_protocol, serve,
 };
-use tidegate_runtime::Host;
 use tidegate_types::{
     error::chain,
     options::{OptionValues, is_secret_of_cluster},
@@ -16,7 +15,8 @@ use tracing::{error, info};
 
 use crate::{
     artifacts::{ArtifactError, ArtifactStore},
-    dispatcher::{Dispatcher, DispatcherOptions},
+    dispatcher::{Beside, Dispatcher, DispatcherOptions},
+    host::JobManagerHost,
     leader::{LeaderError, Leadership},
     resources::{HeartbeatOptions, Resources},
 };
@@ -66,18 +66,28 @@ impl JobManager {
     ///
     /// When its folder can't be used.
     pub fn new(options: JobManagerOptions) -> Result<Self, ArtifactError> {
+        Self::on(options, JobManagerHost::system())
+    }
+
+    /// As [`JobManager::new`], with something else than what the system has.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn on(options: JobManagerOptions, machine: JobManagerHost) -> Result<Self, ArtifactError> {
         let JobManagerOptions { folder, configuration, secret, heartbeat, leadership } = options;
-        let host = Host::system();
-        let artifacts = ArtifactStore::open(folder.join("artifacts"))?;
+        let JobManagerHost { host, disk, describer } = machine;
+        let artifacts =
+            ArtifactStore::open_on(folder.join("artifacts"), disk, Arc::clone(&host.random))?;
         // Whoever comes here leads, or is alone.
         artifacts.sweep()?;
-        let resources =
-            Resources::new(artifacts.clone(), heartbeat, secret.clone(), Arc::clone(&host.clock));
+        let resources = Resources::new(artifacts.clone(), heartbeat, secret.clone(), &host);
         let mut configuration = configuration;
         configuration.retain(|key, _| !is_secret_of_cluster(key));
         let options = DispatcherOptions { folder, configuration };
         let ha = leadership.as_ref().map(Leadership::store);
-        let dispatcher = Dispatcher::new(options, artifacts, resources.clone(), ha, host);
+        let beside = Beside { artifacts, resources: resources.clone(), ha, describer };
+        let dispatcher = Dispatcher::new(options, beside, host);
         let keep_alive = KeepAlive { interval: heartbeat.interval, timeout: heartbeat.timeout };
         Ok(Self { dispatcher, resources, secret, keep_alive, leadership })
     }
@@ -106,15 +116,19 @@ impl JobManager {
         let (keep_alive, secret) = (self.keep_alive, self.secret.clone());
         let served = serve(listener, keep_alive, secret, services, shutdown.cancelled_owned());
         tokio::select! {
-            served = served => Ok(served?),
+            // Whoever has been taken over from ends, whatever else there is to do.
+            biased;
             error = self.lead() => Err(error),
+            served = served => Ok(served?),
         }
     }
 
-    /// Recovers while it keeps its office, until another one has taken over.
-    async fn lead(&self) -> JobManagerError {
+    /// Goes on with the jobs of an earlier JobManager, until another one has taken over and this one must
+    /// end: what [`JobManager::serve`] does beside serving.
+    pub async fn lead(&self) -> JobManagerError {
         let Some(leadership) = &self.leadership else { return std::future::pending().await };
         tokio::select! {
+            biased;
             over = leadership.keep() => over.into(),
             never = self.recover() => match never {},
         }

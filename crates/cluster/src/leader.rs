@@ -30,12 +30,13 @@ use std::{
     time::Duration,
 };
 
+use tidegate_runtime::Host;
 use tidegate_storage::{
     Place, StoreError,
     log::{self, JobLog, LogError, Run},
     presence::{Presence, PresenceOptions},
 };
-use tidegate_types::{RunToken, error::chain};
+use tidegate_types::{Random, RunToken, error::chain};
 use tracing::{info, warn};
 
 use crate::ha::HaStore;
@@ -101,9 +102,24 @@ impl Leadership {
         cluster: &str,
         options: &LeaderOptions,
     ) -> Result<Self, LeaderError> {
-        let (store, cluster) = (Place::open(storage_dir)?, cluster.trim_matches('/').to_owned());
+        Self::gain_on(storage_dir, cluster, options, &Host::system()).await
+    }
+
+    /// As [`Leadership::gain`], with something else than what the system has.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn gain_on(
+        storage_dir: &str,
+        cluster: &str,
+        options: &LeaderOptions,
+        host: &Host,
+    ) -> Result<Self, LeaderError> {
+        let store = host.places.open(storage_dir)?;
+        let cluster = cluster.trim_matches('/').to_owned();
         let LeaderOptions { name, retry_period, lease_duration, take_over } = options.clone();
-        let run = Run { token: RunToken::of(rand::random()), rank: None, name };
+        let run = Run { token: RunToken::of(host.random.number()), rank: None, name };
         let options = PresenceOptions { period: retry_period, silence: lease_duration, take_over };
         let folder = store.folder(&cluster);
         let presence = Presence::claim_in_turn(&folder.folder("alive"), &run, options).await?;
@@ -111,7 +127,7 @@ impl Leadership {
             .await
             .map_err(LeaderError::Log)?;
         log.forget_take_overs().await;
-        let sequence = sequence_of(&folder).await?;
+        let sequence = sequence_of(&folder, host.random.as_ref()).await?;
         info!(epoch = log.taken_over(), storage_dir, name = run.name, "JobManager of a new epoch");
         let (look, presence) = (LOOK.min(retry_period), Mutex::new(Some(presence)));
         Ok(Self { store, cluster, log, sequence, look, presence })
@@ -158,7 +174,7 @@ impl Leadership {
 }
 
 /// The number of the sequence of JobManagers whose folder this is, chosen by the first.
-async fn sequence_of(folder: &Place) -> Result<u64, StoreError> {
+async fn sequence_of(folder: &Place, random: &dyn Random) -> Result<u64, StoreError> {
     let records = folder.records("");
     loop {
         let found = records.read(SEQUENCE).await?;
@@ -171,7 +187,7 @@ async fn sequence_of(folder: &Place) -> Result<u64, StoreError> {
             warn!(%folder, "the record '{SEQUENCE}' is damaged, and written anew");
             records.remove(SEQUENCE).await?;
         }
-        let number = format!("{:016x}", rand::random::<u64>());
+        let number = format!("{:016x}", random.number());
         records.create(SEQUENCE, number.into()).await?;
     }
 }

@@ -16,11 +16,13 @@
 //! | [`scheduler`] | how many subtasks an attempt gets |
 //! | `slots` | who has which slots: pure |
 //! | [`artifacts`] | job binaries by content hash |
-//! | `describe` | asks a binary what it would run |
+//! | [`host`] | what JobManager and TaskManager have of their machines: handed in |
+//! | [`disk`] | the disk among that |
+//! | [`describe`] | asks a binary what it would run |
 //! | `program` | starts a binary that has just been written |
 //! | [`leader`] | who is JobManager |
 //! | [`ha`] | what outlives a JobManager |
-//! | `triggers` | what was asked for under a trigger id: pure |
+//! | [`triggers`] | what was asked for under a trigger id: pure |
 //! | [`jobmanager`] | the servers, put together |
 //! | [`rest`] | Flink's REST API |
 //! | [`taskmanager`] | starts, watches and ends processes |
@@ -29,11 +31,18 @@
 //!
 //! What a checkpoint is: `tidegate-checkpoint`. How a job runs: `tidegate-runtime`.
 
+#![cfg_attr(
+    test,
+    expect(clippy::disallowed_methods, reason = "tests have files and programs of their own")
+)]
+
 pub mod artifacts;
 mod attempts;
-mod describe;
+pub mod describe;
+pub mod disk;
 pub mod dispatcher;
 pub mod ha;
+pub mod host;
 pub mod jobmanager;
 pub mod leader;
 mod program;
@@ -42,6 +51,6 @@ pub mod rest;
 pub mod scheduler;
 mod slots;
 pub mod taskmanager;
-mod triggers;
+pub mod triggers;
 
 pub use dispatcher::Dispatcher;

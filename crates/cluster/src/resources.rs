@@ -15,7 +15,7 @@
 mod logs;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fmt,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -86,9 +86,9 @@ struct Connected {
     sender: ManagerSender,
     last_heartbeat: Timestamp,
     /// Who waits for the end of the processes there.
-    processes: HashMap<ProcessKey, oneshot::Sender<ProcessEnd>>,
+    processes: BTreeMap<ProcessKey, oneshot::Sender<ProcessEnd>>,
     /// Who has asked for something of its logs.
-    questions: HashMap<u64, Question>,
+    questions: BTreeMap<u64, Question>,
 }
 
 /// An attempt that waits for its processes.
@@ -104,7 +104,7 @@ struct State {
     connections: u64,
     /// The number of the next question to a TaskManager.
     next_request: u64,
-    expected: HashMap<(JobId, AttemptId), Expected>,
+    expected: BTreeMap<(JobId, AttemptId), Expected>,
 }
 
 struct Inner {
@@ -153,12 +153,13 @@ impl Resources {
         artifacts: ArtifactStore,
         heartbeat: HeartbeatOptions,
         secret: Option<Secret>,
-        clock: Arc<dyn Clock>,
+        host: &tidegate_runtime::Host,
     ) -> Self {
         let (state, changed) = (Mutex::default(), Notify::new());
-        let tokio = tokio::runtime::Handle::current();
+        let (tokio, clock) = (tokio::runtime::Handle::current(), Arc::clone(&host.clock));
+        let random = || [(); 2].map(|()| format!("{:016x}", host.random.number())).concat();
         // Where everybody is let in, the processes of an attempt still know each other by something.
-        let secret = secret.unwrap_or_else(|| Secret::new(format!("{:x}", rand::random::<u128>())));
+        let secret = secret.unwrap_or_else(|| Secret::new(random()));
         Self(Arc::new(Inner { state, changed, clock, artifacts, heartbeat, secret, tokio }))
     }
 
@@ -214,6 +215,7 @@ impl Resources {
                 waits(wanted.get().saturating_sub(free));
             }
             tokio::select! {
+                biased;
                 () = changed => {}
                 // Without its sender the job is gone, and this is dropped.
                 Ok(()) = requirements.changed() => {}
@@ -320,8 +322,8 @@ impl Resources {
             registration,
             sender,
             last_heartbeat: self.0.clock.now(),
-            processes: HashMap::new(),
-            questions: HashMap::new(),
+            processes: BTreeMap::new(),
+            questions: BTreeMap::new(),
         };
         // What ran on its earlier connection is told to be lost by dropping who waits (INV-ONE).
         state.managers.insert(id, connected);
@@ -345,9 +347,12 @@ impl Resources {
         tokio::pin!(silence);
         let reason = loop {
             tokio::select! {
+                // The rarer goes first, and silence last: who has said something was not silent.
+                biased;
+                _ = beat.tick() => self.say(&id, connection, ToTaskManager::Heartbeat),
                 word = receiver.receive() => match word {
                     Some(Ok(word)) => {
-                        silence.as_mut().reset(tokio::time::Instant::now() + timeout);
+                        silence.as_mut().reset(Instant::now() + timeout);
                         if !self.hear(&id, connection, word) {
                             break "another one has come under its name".to_owned();
                         }
@@ -356,7 +361,6 @@ impl Resources {
                     None => break "the connection was closed".to_owned(),
                 },
                 () = &mut silence => break format!("silent for {timeout:?}"),
-                _ = beat.tick() => self.say(&id, connection, ToTaskManager::Heartbeat),
             }
         };
         warn!(task_manager = id.0, reason, "a TaskManager is lost");

@@ -95,6 +95,7 @@ impl Outlook {
                 }
             };
             tokio::select! {
+                biased;
                 () = changed => {}
                 changed = self.requirements.changed() => if changed.is_err() {
                     // The job is being forgotten: nothing will be wanted any more.

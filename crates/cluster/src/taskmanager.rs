@@ -19,31 +19,31 @@ mod leftovers;
 mod logs;
 mod output;
 mod process;
+mod processes;
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use tidegate_protocol::{
     Endpoint, KeepAlive,
     resources::{
-        FromTaskManager, Hardware, ProcessKey, Registration, TaskManagerLink, ToTaskManager,
-        register,
+        FromTaskManager, Hardware, ProcessKey, Registration, StartProcess, TaskManagerLink,
+        ToTaskManager,
     },
 };
 use tidegate_types::error::chain;
-use tokio::{sync::mpsc, task::AbortHandle};
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub use self::processes::{ProcessExit, ProcessStart, Processes};
 use self::{
-    leftovers::{OwnFolder, tidy_binaries, tidy_logs},
-    output::older,
-    process::{Ended, ProcessHome, run},
+    leftovers::{ARTIFACTS, OwnFolder, tidy_binaries},
+    process::{Ended, ProcessHome, SystemProcesses, run},
 };
-use crate::artifacts::{ArtifactError, ArtifactStore};
+use crate::{
+    artifacts::{ArtifactError, ArtifactStore},
+    host::TaskManagerHost,
+};
 
 /// How long to wait before another try to reach the JobManager.
 const RETRY: Duration = Duration::from_millis(200);
@@ -82,18 +82,36 @@ pub async fn run_taskmanager(
         let path = options.folder.display().to_string();
         ArtifactError::Io { action: "use the folder", path, source }
     })?;
-    let artifacts = ArtifactStore::open(folder.artifacts())?;
+    let (kept_logs, log_bytes) = (options.logs, options.log_bytes);
+    let processes = SystemProcesses { logs: folder.logs(), kept_logs, log_bytes };
+    let machine = TaskManagerHost::system(Arc::new(processes), hardware());
+    // The folder is its own until it ends.
+    run_taskmanager_on(options, machine, shutdown).await
+}
+
+/// As [`run_taskmanager`], with something else than what the system has.
+///
+/// # Errors
+///
+/// As there.
+pub async fn run_taskmanager_on(
+    options: TaskManagerOptions,
+    machine: TaskManagerHost,
+    shutdown: CancellationToken,
+) -> Result<(), ArtifactError> {
+    let folder = options.folder.join(ARTIFACTS);
+    let (disk, random) = (Arc::clone(&machine.disk), Arc::clone(&machine.random));
     let home = ProcessHome {
-        artifacts,
-        logs: folder.logs(),
-        kept_logs: options.logs,
-        log_bytes: options.log_bytes,
+        artifacts: ArtifactStore::open_on(folder, disk, random)?,
+        machine,
         jobmanager: options.jobmanager.clone(),
         host: options.host.clone(),
     };
+    let network = Arc::clone(&home.machine.network);
     let mut told = false;
     while !shutdown.is_cancelled() {
-        match register(&options.jobmanager, options.registration()).await {
+        let registration = options.registration(home.machine.hardware);
+        match network.register(&options.jobmanager, registration).await {
             Ok(link) => {
                 told = false;
                 let mut connection = Connection::new(home.clone());
@@ -109,21 +127,17 @@ pub async fn run_taskmanager(
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(RETRY) => {}
+            biased;
             () = shutdown.cancelled() => {}
+            () = tokio::time::sleep(RETRY) => {}
         }
     }
     Ok(())
 }
 
 impl TaskManagerOptions {
-    fn registration(&self) -> Registration {
-        Registration {
-            id: self.id.clone(),
-            host: self.host.clone(),
-            slots: self.slots,
-            hardware: hardware(),
-        }
+    fn registration(&self, hardware: Hardware) -> Registration {
+        Registration { id: self.id.clone(), host: self.host.clone(), slots: self.slots, hardware }
     }
 }
 
@@ -133,6 +147,7 @@ fn hardware() -> Hardware {
 }
 
 /// What `/proc/meminfo` says.
+#[expect(clippy::disallowed_methods, reason = "this is what is handed in of the machine")]
 fn memory_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
@@ -143,19 +158,18 @@ fn memory_bytes() -> Option<u64> {
 /// A process that runs.
 struct Running {
     artifact: String,
-    _task: AbortHandle,
+    /// Asks it to end.
+    end: CancellationToken,
 }
 
 /// One connection to the JobManager, and the processes that were started over it.
 struct Connection {
     home: ProcessHome,
-    running: HashMap<ProcessKey, Running>,
+    running: BTreeMap<ProcessKey, Running>,
     /// When each binary was used last.
-    used: HashMap<String, Instant>,
+    used: BTreeMap<String, Instant>,
     ended: mpsc::UnboundedReceiver<Ended>,
     end_sender: mpsc::UnboundedSender<Ended>,
-    /// Asks the processes to end.
-    end: HashMap<ProcessKey, CancellationToken>,
     /// Answers to what the JobManager has asked.
     answered: mpsc::UnboundedReceiver<FromTaskManager>,
     answers: mpsc::UnboundedSender<FromTaskManager>,
@@ -165,8 +179,8 @@ impl Connection {
     fn new(home: ProcessHome) -> Self {
         let (end_sender, ended) = mpsc::unbounded_channel();
         let (answers, answered) = mpsc::unbounded_channel();
-        let (running, used, end) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { home, running, used, ended, end_sender, end, answered, answers }
+        let (running, used) = (BTreeMap::new(), BTreeMap::new());
+        Self { home, running, used, ended, end_sender, answered, answers }
     }
 
     /// Does what the JobManager says until it is gone, or until this TaskManager is to end and its
@@ -189,9 +203,11 @@ impl Connection {
                 return "this TaskManager ends; its jobs have moved".to_owned();
             }
             tokio::select! {
+                // The rarer goes first, and silence last: who has said something was not silent.
+                biased;
                 () = shutdown.cancelled(), if !leaving => {
                     leaving = true;
-                    until.as_mut().reset(tokio::time::Instant::now() + leave_within);
+                    until.as_mut().reset(Instant::now() + leave_within);
                     if let Err(error) = sender.send(FromTaskManager::Leaving) {
                         return chain(&error);
                     }
@@ -201,49 +217,10 @@ impl Connection {
                         "this TaskManager ends; its jobs have not moved within {leave_within:?}"
                     );
                 }
-                word = receiver.receive() => {
-                    let word = match word {
-                        Some(Ok(word)) => word,
-                        Some(Err(error)) => return chain(&error),
-                        None => return "the JobManager has closed it".to_owned(),
-                    };
-                    silence.as_mut().reset(tokio::time::Instant::now() + timeout);
-                    match word {
-                        ToTaskManager::Registered { heartbeat_interval, heartbeat_timeout } => {
-                            info!("registered with the JobManager");
-                            (interval, timeout) = (heartbeat_interval, heartbeat_timeout);
-                            self.home.jobmanager.keep_alive = KeepAlive { interval, timeout };
-                            beat = tokio::time::interval(interval);
-                        }
-                        ToTaskManager::Refused(reason) => return reason,
-                        ToTaskManager::Heartbeat => {}
-                        ToTaskManager::StartProcess(request) => self.start(request),
-                        ToTaskManager::EndProcess(key) => {
-                            if let Some(end) = self.end.get(&key) {
-                                end.cancel();
-                            }
-                        }
-                        ToTaskManager::ListLogs { request } => {
-                            let (folder, answers) = (self.home.logs.clone(), self.answers.clone());
-                            tokio::spawn(async move {
-                                // Nobody listens when the connection is over.
-                                let _ = answers.send(logs::list(&folder, request).await);
-                            });
-                        }
-                        ToTaskManager::ReadLog { request, name, offset, length } => {
-                            let (folder, answers) = (self.home.logs.clone(), self.answers.clone());
-                            tokio::spawn(async move {
-                                let part = logs::read(&folder, request, &name, offset, length);
-                                let _ = answers.send(part.await);
-                            });
-                        }
-                    }
-                }
-                Some(ended) = self.ended.recv() => {
-                    self.running.remove(&ended.key);
-                    self.end.remove(&ended.key);
+                Some(Ended { key, exit }) = self.ended.recv() => {
+                    self.running.remove(&key);
                     self.tidy_up();
-                    let Ended { key, status, success, output_tail } = ended;
+                    let ProcessExit { status, success, output_tail } = exit;
                     let word = FromTaskManager::Ended { key, status, success, output_tail };
                     if let Err(error) = sender.send(word) {
                         return chain(&error);
@@ -260,40 +237,84 @@ impl Connection {
                         return chain(&error);
                     }
                 }
+                word = receiver.receive() => {
+                    let word = match word {
+                        Some(Ok(word)) => word,
+                        Some(Err(error)) => return chain(&error),
+                        None => return "the JobManager has closed it".to_owned(),
+                    };
+                    silence.as_mut().reset(Instant::now() + timeout);
+                    match word {
+                        ToTaskManager::Registered { heartbeat_interval, heartbeat_timeout } => {
+                            info!("registered with the JobManager");
+                            (interval, timeout) = (heartbeat_interval, heartbeat_timeout);
+                            self.home.jobmanager.keep_alive = KeepAlive { interval, timeout };
+                            beat = tokio::time::interval(interval);
+                        }
+                        ToTaskManager::Refused(reason) => return reason,
+                        word => self.obey(word),
+                    }
+                }
                 () = &mut silence => return format!("the JobManager is silent for {timeout:?}"),
             }
         }
     }
 
-    fn start(&mut self, request: tidegate_protocol::resources::StartProcess) {
+    fn obey(&mut self, word: ToTaskManager) {
+        match word {
+            ToTaskManager::StartProcess(request) => self.start(request),
+            ToTaskManager::EndProcess(key) => {
+                if let Some(running) = self.running.get(&key) {
+                    running.end.cancel();
+                }
+            }
+            ToTaskManager::ListLogs { request } => {
+                let logs = self.home.machine.processes.logs();
+                self.answer(async move { FromTaskManager::Logs { request, logs: logs.await } });
+            }
+            ToTaskManager::ReadLog { request, name, offset, length } => {
+                let part = self.home.machine.processes.read_log(name, offset, length);
+                self.answer(async move { FromTaskManager::LogPart { request, part: part.await } });
+            }
+            // Silence has ended with them.
+            ToTaskManager::Heartbeat
+            | ToTaskManager::Registered { .. }
+            | ToTaskManager::Refused(_) => {}
+        }
+    }
+
+    fn answer(&self, answer: impl Future<Output = FromTaskManager> + Send + 'static) {
+        let answers = self.answers.clone();
+        tokio::spawn(async move {
+            // Nobody listens when the connection is over.
+            let _ = answers.send(answer.await);
+        });
+    }
+
+    fn start(&mut self, request: StartProcess) {
         let key = request.key;
         let artifact = request.artifact.clone();
         self.used.insert(artifact.clone(), Instant::now());
         let end = CancellationToken::new();
-        self.end.insert(key, end.clone());
+        self.running.insert(key, Running { artifact, end: end.clone() });
         let (home, ended) = (self.home.clone(), self.end_sender.clone());
-        let task = tokio::spawn(async move {
+        tokio::spawn(async move {
             // Nobody listens when the connection is over.
             let _ = ended.send(run(home, request, end).await);
         });
-        self.running.insert(key, Running { artifact, _task: task.abort_handle() });
     }
 
     /// Deletes what processes that have ended have left and nobody needs any more.
     fn tidy_up(&self) {
-        let logs = self.running.keys().map(|key| self.home.log_of(key));
-        let logs = logs.flat_map(|log| [older(&log), log]).collect::<BTreeSet<_>>();
+        self.home.machine.processes.tidy_logs(&self.running.keys().copied().collect());
         let binaries = self.running.values().map(|running| running.artifact.clone());
-        let binaries = binaries.collect::<BTreeSet<_>>();
-        // Here and now, so that no process is started between the look and the deletion.
-        tidy_logs(&self.home.logs, &logs, self.home.kept_logs);
-        tidy_binaries(&self.home.artifacts, &binaries, &self.used);
+        tidy_binaries(&self.home.artifacts, &binaries.collect(), &self.used);
     }
 
     /// Ends all processes, and waits until they are gone.
     async fn end_all(&mut self) {
-        for end in self.end.values() {
-            end.cancel();
+        for running in self.running.values() {
+            running.end.cancel();
         }
         while !self.running.is_empty() {
             let Some(ended) = self.ended.recv().await else { break };

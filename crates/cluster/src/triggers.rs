@@ -47,21 +47,24 @@ const NOT_NOTED: &str = "nobody has noted what came of it, and the job has ended
 
 /// What ids of requests are told apart by: Flink has them apart too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// Savepoints, and stops with one.
     Savepoint,
+    /// A checkpoint.
     Checkpoint,
+    /// The deletion of a savepoint.
     Disposal,
 }
 
 /// A request, by its id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct TriggerKey {
-    pub(crate) kind: Kind,
+pub struct TriggerKey {
+    /// Of what kind.
+    pub kind: Kind,
     /// The job that it is about; the disposal of a savepoint is about none.
-    pub(crate) job: Option<JobId>,
+    pub job: Option<JobId>,
     /// 32 hexadecimal digits.
-    pub(crate) id: String,
+    pub id: String,
 }
 
 impl TriggerKey {
@@ -133,7 +136,7 @@ pub(crate) struct Taken {
 /// What has come of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// Where the snapshot lies, or lay.
     Completed(String),
     /// Why there is none.
@@ -163,11 +166,12 @@ impl From<Outcome> for Result<String, String> {
 
 /// How a request stands that an earlier JobManager has taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub enum Standing {
     /// Nobody knows yet.
     Open,
     /// The job stops with that savepoint.
     Ending(String),
+    /// It has been answered.
     Done(Outcome),
 }
 

@@ -373,12 +373,14 @@ impl JobHandle {
     }
 
     /// Deletes the log of a job that has ended and left nothing to go on from, once no JobManager has
-    /// the job on record any more.
-    pub async fn forget_log(&self) {
-        let Some(log) = self.ended().await.log else { return };
-        if let Err(error) = log.forget().await {
-            warn!(run = log.run().name, error = chain(&error), "the job's log stays");
+    /// the job on record any more. Tells whether nothing is left to do.
+    pub async fn forget_log(&self) -> bool {
+        let Some(log) = self.ended().await.log else { return true };
+        let forgotten = log.forget().await;
+        if let Err(error) = &forgotten {
+            warn!(run = log.run().name, error = chain(error), "the job's log stays");
         }
+        forgotten.is_ok()
     }
 
     async fn ended(&self) -> Ended {

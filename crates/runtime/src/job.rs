@@ -22,8 +22,8 @@ use crate::{
     host::Host,
     master::{Attempts, JobMaster},
     prepare::{
-        check_plan, check_plan_to_spread, locate_start, newest_of, open_stores, outlived, prepare,
-        recovered,
+        check_plan, check_plan_to_spread, locate_start, newest_of, open_stores, prepare, recovered,
+        remains,
     },
     seat::ProcessSeat,
     stats::SharedStats,
@@ -285,17 +285,21 @@ impl DeletionProof for Disposal {
 }
 
 /// Deletes a savepoint, or a checkpoint that was left, unless it is among those that running jobs
-/// hold.
+/// hold. It is looked for among `places`.
 ///
 /// # Errors
 ///
 /// When there is none, a job holds it, or it can't be deleted.
-pub async fn dispose_savepoint(path: &str, held: &[HeldSnapshot]) -> Result<Disposed, JobError> {
-    let location = SnapshotLocation::parse(path)?;
+pub async fn dispose_savepoint(
+    path: &str,
+    held: &[HeldSnapshot],
+    places: &Places,
+) -> Result<Disposed, JobError> {
+    let location = SnapshotLocation::parse_among(places, path)?;
     // Nothing is deleted that is no snapshot.
     let manifest = location.load().await?;
     let disposal = Disposal::of(&location, manifest.job.id, held)?;
-    delete_snapshot(&Places::default(), &disposal).await?;
+    delete_snapshot(places, &disposal).await?;
     let (job, checkpoint) = (manifest.job.id, manifest.checkpoint);
     Ok(Disposed { job, checkpoint, location: location.to_string() })
 }
@@ -371,7 +375,7 @@ pub async fn recover_master(
     recorded.retain(|snapshot| Some(snapshot.checkpoint) > behind.checkpoint);
     let superseded = log.superseded().clone();
     if let Some(how) = log.concluded_since(behind.entry) {
-        outlived(&stores, &settings, log.outlived()).await?;
+        remains(&stores, &settings, log.outlived(), &superseded).await?;
         let handle = has_ended(&settings, claim.tenure(log), how, host).await;
         return Ok(RecoveredJob { handle, recorded, superseded });
     }

@@ -58,7 +58,7 @@ pub use stats::{
     AttemptFailure, CheckpointSummary, FailedCheckpoint, JobStats, Location, PendingCheckpoint,
     SubtaskSnapshot,
 };
-pub use tenure::{Runner, note_disposal, running};
+pub use tenure::{Runner, forget_ended, note_disposal, running};
 pub use ticket::{RecoveredJob, Ticket, sweep_unfinished};
 pub use tidegate_checkpoint::coordinator::{AfterSavepoint, Wish};
 pub use tidegate_snapshot::manifest::SnapshotForm;

@@ -32,7 +32,7 @@ pub(crate) use self::{
     restore::{Share, check_files, plan_for, read, restore_point_at},
     start::locate_start,
     stores::{Stores, open_stores},
-    sweep::{outlived, sweep_one, tidy},
+    sweep::{remains, sweep_one, tidy},
 };
 pub use self::{fork::Fork, restore::RestorePoint, rewind::Rewind};
 use crate::{

@@ -10,11 +10,11 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tidegate_snapshot::store::SnapshotStore;
 use tidegate_storage::{
-    Address, Place,
+    Address, Place, Places,
     log::{self, Concluded, JobLog, LogError, Rank, Recorded, Run},
     presence::{self, Presence, PresenceError, PresenceOptions},
 };
-use tidegate_types::{AttemptId, ErrorKind, Random, RunToken, error::chain};
+use tidegate_types::{AttemptId, ErrorKind, JobId, Random, RunToken, error::chain};
 use tracing::warn;
 
 use crate::{
@@ -96,10 +96,28 @@ pub fn running(settings: &JobSettings) -> Option<String> {
 pub async fn note_disposal(
     disposed: &Disposed,
     (dir, create_subdir): (&str, bool),
+    places: &Places,
 ) -> Result<bool, JobError> {
-    let place = Place::at(Address::parse(dir)?)?;
+    let place = places.at(Address::parse(dir)?)?;
     let log = SnapshotStore::from(place).job_folder(disposed.job, create_subdir).folder(LOG);
     Ok(log::dispose(&log, disposed.checkpoint, &disposed.location).await?)
+}
+
+/// Deletes the log of a job, below these folders, that has ended and left nothing to go on from, if whoever
+/// ended it did not live to do so. Nobody may begin the job meanwhile.
+///
+/// # Errors
+///
+/// When the log can't be read or deleted.
+pub async fn forget_ended(
+    job: JobId,
+    (dir, create_subdir): (&str, bool),
+    places: &Places,
+) -> Result<(), JobError> {
+    let place = places.at(Address::parse(dir)?)?;
+    let log = SnapshotStore::from(place).job_folder(job, create_subdir).folder(LOG);
+    log::forget_ended(&log).await?;
+    Ok(())
 }
 
 /// That no other run of a job was seen alive.

@@ -60,15 +60,15 @@ pub async fn sweep_unfinished(
     (job, location): (JobId, &str),
     superseded: &BTreeSet<RunToken>,
     unrecorded: bool,
+    places: &Places,
 ) -> Result<(), JobError> {
-    let places = Places::default();
-    let found = SnapshotLocation::find(&places, location)?;
+    let found = SnapshotLocation::find(places, location)?;
     if unrecorded
         && let Ok(manifest) = found.load().await
         && manifest.job.id == job
     {
         let (location, checkpoint) = (location.to_owned(), manifest.checkpoint);
-        delete_snapshot(&places, &NeverComplete { location, checkpoint }).await?;
+        delete_snapshot(places, &NeverComplete { location, checkpoint }).await?;
     }
     Ok(sweep_one(&found, superseded).await?)
 }

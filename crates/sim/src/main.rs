@@ -21,6 +21,9 @@ struct Arguments {
     /// Play the shipped code.
     #[arg(long)]
     shipped: bool,
+    /// Play the shipped cluster.
+    #[arg(long)]
+    cluster: bool,
     /// Put faults in on purpose, one after the other, and play until each is found.
     #[arg(long)]
     mutations: bool,
@@ -33,7 +36,8 @@ struct Arguments {
 }
 
 fn main() -> io::Result<ExitCode> {
-    let Arguments { seed, seeds, shipped, mutations, mutation, trace } = Arguments::parse();
+    let Arguments { seed, seeds, shipped, cluster, mutations, mutation, trace } =
+        Arguments::parse();
     if mutations {
         return find_mutations(seed);
     }
@@ -45,6 +49,7 @@ fn main() -> io::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     let play = |seed, trace| match shipped || put_in.is_some() {
+        _ if cluster => tidegate_sim::shipped::cluster::play(seed, trace),
         true => play_with(seed, trace, put_in),
         false => tidegate_sim::play(seed, trace),
     };

@@ -29,10 +29,11 @@
 //!
 //! # Not here
 //!
-//! JobManagers and TaskManagers, files of the local disk; sockets, and what is shown to be let in.
+//! JobManagers and TaskManagers: [`cluster`]. Files of the local disk; sockets, and what is shown to be let in.
 
 mod chance;
 mod clock;
+pub mod cluster;
 mod job;
 mod machine;
 mod mutation;

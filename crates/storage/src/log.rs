@@ -369,6 +369,31 @@ pub async fn concluded(folder: &Place) -> Result<Option<Concluded>, LogError> {
     Ok(concluded.map(|(_, how)| how))
 }
 
+/// Deletes a log from which there is nothing to go on, for who has nothing to do with any run of the job:
+/// whoever ended the job did not live to do so. Tells whether it is gone.
+///
+/// # Errors
+///
+/// As [`read`].
+pub async fn forget_ended(folder: &Place) -> Result<bool, LogError> {
+    let records = folder.records("");
+    let entries = Entries::read(&records).await?;
+    if entries.concluded().is_none() && !entries.snapshots().is_empty() {
+        return Ok(false);
+    }
+    forget_all(folder, &records).await?;
+    Ok(true)
+}
+
+async fn forget_all(folder: &Place, records: &Records) -> Result<(), LogError> {
+    // The oldest first, so that no gap comes of it.
+    for number in numbers(&records.names().await?) {
+        records.remove(&Entry::name(number)).await?;
+    }
+    JobLog::disposed_in(folder).remove_all().await?;
+    Ok(JobLog::forks_in(folder).remove_all().await?)
+}
+
 /// The number of the newest entry, 0 if there is none.
 ///
 /// # Errors

@@ -8,16 +8,16 @@
 use std::{sync::Arc, time::Duration};
 
 use tidegate_runtime::{
-    HeldUp, JobDescription, JobError, JobPlan, JobSettings, JobStatus, hold_up,
+    HeldUp, JobDescription, JobError, JobPlan, JobSettings, JobStatus, forget_ended, hold_up,
 };
 use tidegate_types::{ErrorKind, JobId, Timestamp, error::chain, options::OptionValues};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use super::{Dispatcher, Job, Submission, SubmitError, submit::options_of};
+use super::{Dispatcher, Job, Submission, SubmitError, submit::options_of, triggers::lasting};
 use crate::{
     attempts::Places,
-    ha::{HaError, HaStore, StoredJob},
+    ha::{EndedJob, HaError, HaStore, StoredJob},
     scheduler::Requirements,
 };
 
@@ -45,7 +45,39 @@ impl Dispatcher {
                 }
             }
         }
+        tokio::spawn(self.clone().clear_up());
         Ok(())
+    }
+
+    /// Deletes what is left of jobs that have ended, where an earlier JobManager did not live to do so.
+    /// What can't be deleted now the next one looks for.
+    async fn clear_up(self) {
+        let Some(ha) = &self.0.ha else { return };
+        let ended = lasting(|| ha.ended()).await.unwrap_or_default();
+        for (id, left) in ended {
+            // One that is there has ended again when it has been recovered, or begins anew.
+            let Ok(_reserved) = self.reserve(id) else { continue };
+            if let Err(error) = self.clear_up_behind(ha, id, &left).await {
+                warn!(job = %id, error = chain(&error), "what is left of a job that has ended stays");
+            }
+        }
+    }
+
+    async fn clear_up_behind(
+        &self,
+        ha: &HaStore,
+        id: JobId,
+        EndedJob { artifact, dir, create_subdir }: &EndedJob,
+    ) -> Result<(), SubmitError> {
+        if ha.jobs().await?.iter().any(|(other, _)| *other == id) {
+            return Ok(());
+        }
+        info!(job = %id, "deleting what is left of a job that has ended");
+        ha.remove_job(id, artifact).await?;
+        if let Some(dir) = dir {
+            forget_ended(id, (dir, *create_subdir), &self.0.host.places).await?;
+        }
+        Ok(ha.forget_ended(id).await?)
     }
 
     async fn recover_job(
@@ -93,7 +125,7 @@ impl Dispatcher {
         let Some(ha) = &self.0.ha else { return };
         loop {
             tokio::select! {
-                () = tokio::time::sleep(RETRY) => {}
+                biased;
                 status = held_up.told_to_end() => {
                     if status == JobStatus::Canceled
                         && let Err(error) = ha.remove_job(id, artifact_of(&stored)).await
@@ -107,6 +139,7 @@ impl Dispatcher {
                     }
                     return;
                 }
+                () = tokio::time::sleep(RETRY) => {}
             }
             match self.recover_job(ha, id, &stored).await {
                 // What is listed now is the job itself.

@@ -14,7 +14,9 @@ use tidegate_types::{
 use tokio::sync::watch;
 use tracing::info;
 
-use super::{Dispatcher, Job, Submission, SubmitError};
+use super::{
+    Dispatcher, Job, Submission, SubmitError, transitions::Reservation, triggers::lasting,
+};
 use crate::{
     attempts::{ClusterAttempts, JobProgram, Places},
     ha::{HaStore, StoredJob},
@@ -54,19 +56,34 @@ impl Dispatcher {
             self.start(described, submission, started, requirements).await?;
             return Ok(id);
         };
-        let artifact = submission.artifact.clone();
         let behind = Behind::now(&described.settings, &self.0.host).await?;
         let (stored, binary) = self.stored(&submission, started, behind)?;
-        if !ha.put_job(id, &stored, &binary).await? {
+        match ha.put_job(id, &stored, (self.0.artifacts.disk(), &binary)).await {
+            Ok(true) => {}
             // An earlier JobManager has left it, and it has not been recovered.
-            return Err(SubmitError::Duplicate { id });
+            Ok(false) => return Err(SubmitError::Duplicate { id }),
+            Err(error) => {
+                self.withdraw(reserved, stored);
+                return Err(error.into());
+            }
         }
         let requirements = Requirements::of(&described.options);
         let result = self.start(described, submission, started, requirements).await;
         if result.is_err() {
-            ha.remove_job(id, &artifact).await?;
+            self.withdraw(reserved, stored);
         }
         result.map(|()| id)
+    }
+
+    /// Nobody is to go on with a job that was not taken in, though its record may be there. Its id is free
+    /// once that is gone.
+    fn withdraw(&self, reserved: Reservation, stored: StoredJob) {
+        let dispatcher = self.clone();
+        tokio::spawn(async move {
+            if let Some(ha) = &dispatcher.0.ha {
+                lasting(|| ha.withdraw(reserved.id(), &stored)).await;
+            }
+        });
     }
 
     /// What of a submission is to outlive this JobManager, and where its binary lies.
@@ -88,6 +105,7 @@ impl Dispatcher {
             submitted_ms: started.millis(),
             behind: behind.checkpoint,
             behind_entry: behind.entry,
+            submission: self.0.host.random.number(),
         };
         Ok((stored, path))
     }

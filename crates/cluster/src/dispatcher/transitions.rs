@@ -43,6 +43,11 @@ impl Drop for Reservation {
 }
 
 impl Reservation {
+    /// Which one it is.
+    pub(super) fn id(&self) -> JobId {
+        self.id
+    }
+
     /// It is known now what the job is called, and where the snapshot lies that it is to start from.
     ///
     /// # Errors
@@ -50,7 +55,7 @@ impl Reservation {
     /// When that one is being deleted.
     pub(super) fn start_from(&self, name: &str, location: &str) -> Result<(), SubmitError> {
         let mut transitions = self.dispatcher.transitions();
-        let address = address_of(location)?;
+        let address = self.dispatcher.address_of(location)?;
         if transitions.disposals.contains(&address) {
             let message = format!("the snapshot '{location}' is just being disposed of");
             return Err(JobError::new(ErrorKind::Invalid, message).into());
@@ -59,11 +64,6 @@ impl Reservation {
         transitions.starting.insert(self.id, HeldSnapshot { job, name, location });
         Ok(())
     }
-}
-
-/// Of all texts for the same folder the same.
-fn address_of(path: &str) -> Result<Address, JobError> {
-    Ok(SnapshotLocation::parse(path)?.place().address().clone())
 }
 
 /// That a snapshot is being deleted, until this is dropped.
@@ -102,11 +102,17 @@ impl Dispatcher {
     ///
     /// When there is none, a job holds it or is about to start from it, or it can't be deleted.
     pub async fn dispose(&self, path: &str) -> Result<(), JobError> {
-        let address = address_of(path)?;
+        let address = self.address_of(path)?;
         let (held, _under_way) = self.begin_disposal(address);
-        let disposed = dispose_savepoint(path, &held).await?;
+        let disposed = dispose_savepoint(path, &held, &self.0.host.places).await?;
         self.tell_log(&disposed).await;
         Ok(())
+    }
+
+    /// Of all texts for the same folder the same.
+    fn address_of(&self, path: &str) -> Result<Address, JobError> {
+        let location = SnapshotLocation::parse_among(&self.0.host.places, path)?;
+        Ok(location.place().address().clone())
     }
 
     /// Its job may delete what the snapshot alone held. The log lies where the job has it, as far
@@ -122,7 +128,8 @@ impl Dispatcher {
         };
         let Ok(JobOptions { checkpointing, .. }) = options else { return };
         let Some(dir) = &checkpointing.dir else { return };
-        let noted = note_disposal(disposed, (dir, checkpointing.create_subdir)).await;
+        let folder = (dir.as_str(), checkpointing.create_subdir);
+        let noted = note_disposal(disposed, folder, &self.0.host.places).await;
         if let Err(error) = noted {
             let Disposed { job, location, .. } = disposed;
             let error = chain(&error);

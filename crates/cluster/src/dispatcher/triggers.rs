@@ -8,9 +8,10 @@ use std::{
     time::Duration,
 };
 
+use futures::{FutureExt, future::BoxFuture};
 use tidegate_runtime::{JobHandle, JobStatus, RecoveredJob, Ticket, Wish, sweep_unfinished};
 use tidegate_snapshot::store::{SnapshotLocation, SnapshotStore};
-use tidegate_storage::{Places, StoreError, log::Recorded};
+use tidegate_storage::{StoreError, log::Recorded};
 use tidegate_types::{JobId, RunToken, error::chain};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -57,7 +58,7 @@ struct Inheritance {
 }
 
 /// That a request about a job has no recorded result yet.
-pub(crate) struct Unanswered {
+struct Unanswered {
     dispatcher: Dispatcher,
     job: JobId,
 }
@@ -76,7 +77,7 @@ impl Drop for Unanswered {
 }
 
 /// How a request was taken.
-pub(crate) enum TakenIn {
+enum TakenIn {
     /// It is to be carried out. Without high availability there is no ticket.
     New(Option<Ticket>),
     /// One of that id is known: it is not to be carried out.
@@ -85,8 +86,69 @@ pub(crate) enum TakenIn {
 
 impl Dispatcher {
     /// Says for how long results are kept.
-    pub(crate) fn keep_results_for(&self, kept: Duration) {
+    pub fn keep_results_for(&self, kept: Duration) {
         *self.0.triggers.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+    }
+
+    /// Takes a snapshot in that somebody asks for, and then has it taken: that is what the future does,
+    /// which tells what has come of it, as it does of a request that is known already. `None` if there is
+    /// no such job.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be recorded that it is asked for; nothing is carried out then.
+    pub async fn ask(
+        &self,
+        key: TriggerKey,
+        wish: Wish,
+    ) -> Result<Option<BoxFuture<'static, Outcome>>, HaError> {
+        let Some((job, handle)) = key.job.and_then(|job| Some((job, self.handle(job)?))) else {
+            return Ok(None);
+        };
+        let dispatcher = self.clone();
+        let unanswered = self.unanswered(job);
+        let ticket = match self.take_in(&key, &wish).await? {
+            TakenIn::New(ticket) => ticket,
+            TakenIn::Known => {
+                drop(unanswered);
+                return Ok(Some(async move { dispatcher.answer_of(&key).await }.boxed()));
+            }
+        };
+        let carried_out = async move {
+            let outcome = Outcome::from(handle.take_by(ticket, wish).await);
+            let noted = outcome.clone();
+            // Whoever waits for the result need not wait for that.
+            tokio::spawn(async move {
+                dispatcher.note(key, noted).await;
+                drop(unanswered);
+            });
+            outcome
+        };
+        Ok(Some(carried_out.boxed()))
+    }
+
+    /// Takes in that a savepoint is to go, as [`Dispatcher::ask`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn ask_to_dispose(
+        &self,
+        key: TriggerKey,
+        path: String,
+    ) -> Result<BoxFuture<'static, Outcome>, HaError> {
+        let dispatcher = self.clone();
+        if let TakenIn::Known = self.take_in_disposal(&key, &path).await? {
+            return Ok(async move { dispatcher.answer_of(&key).await }.boxed());
+        }
+        let carried_out = async move {
+            let disposed = dispatcher.dispose(&path).await;
+            let outcome = Outcome::from(disposed.map(|()| path).map_err(|error| error.to_string()));
+            let noted = outcome.clone();
+            tokio::spawn(async move { dispatcher.note(key, noted).await });
+            outcome
+        };
+        Ok(carried_out.boxed())
     }
 
     /// Records that a snapshot is asked for: INV-TAKEN.
@@ -94,17 +156,17 @@ impl Dispatcher {
     /// # Errors
     ///
     /// When it can't be recorded; it must not be carried out then.
-    pub(crate) async fn take_in(&self, key: &TriggerKey, wish: &Wish) -> Result<TakenIn, HaError> {
+    async fn take_in(&self, key: &TriggerKey, wish: &Wish) -> Result<TakenIn, HaError> {
         let view = key.job.and_then(|job| self.job(job));
         let (Some(ha), Some(view)) = (&self.0.ha, view) else { return Ok(TakenIn::New(None)) };
         let (target, form) = match wish {
             Wish::Checkpoint => (None, None),
             // Where it can't go, the job says why.
             Wish::Savepoint { target, form, .. } => {
-                (savepoint_folder(&view, target.as_deref()), Some(*form))
+                (self.savepoint_folder(&view, target.as_deref()), Some(*form))
             }
         };
-        let trigger = number_of(key);
+        let trigger = self.number_of(key);
         let taken = Taken {
             what: wish.into(),
             trigger: trigger.clone(),
@@ -123,13 +185,9 @@ impl Dispatcher {
     /// # Errors
     ///
     /// As [`Dispatcher::take_in`].
-    pub(crate) async fn take_in_disposal(
-        &self,
-        key: &TriggerKey,
-        path: &str,
-    ) -> Result<TakenIn, HaError> {
+    async fn take_in_disposal(&self, key: &TriggerKey, path: &str) -> Result<TakenIn, HaError> {
         let Some(ha) = &self.0.ha else { return Ok(TakenIn::New(None)) };
-        let (trigger, location) = (number_of(key), Some(tidegate_storage::absolute(path)));
+        let (trigger, location) = (self.number_of(key), Some(tidegate_storage::absolute(path)));
         let (what, epoch) = (What::Disposal, ha.epoch());
         let taken = Taken { what, trigger, epoch, location, form: None, behind: None };
         let is_new = ha.put_trigger(key, &taken).await?;
@@ -137,7 +195,7 @@ impl Dispatcher {
     }
 
     /// The record of a job stays until this is dropped.
-    pub(crate) fn unanswered(&self, job: JobId) -> Unanswered {
+    fn unanswered(&self, job: JobId) -> Unanswered {
         self.0.triggers.unanswered.send_modify(|counts| *counts.entry(job).or_default() += 1);
         Unanswered { dispatcher: self.clone(), job }
     }
@@ -153,7 +211,7 @@ impl Dispatcher {
     }
 
     /// Records what came of a request, and forgets both after a time.
-    pub(crate) async fn note(&self, key: TriggerKey, outcome: Outcome) {
+    async fn note(&self, key: TriggerKey, outcome: Outcome) {
         let Some(ha) = &self.0.ha else { return };
         if lasting(|| ha.put_outcome(&key, &outcome)).await.is_none() {
             return;
@@ -173,7 +231,7 @@ impl Dispatcher {
     /// # Errors
     ///
     /// When the store does not answer.
-    pub(crate) async fn standing(&self, key: &TriggerKey) -> Result<Option<Standing>, HaError> {
+    pub async fn standing(&self, key: &TriggerKey) -> Result<Option<Standing>, HaError> {
         let Some(ha) = &self.0.ha else { return Ok(None) };
         // In this order: what is decided meanwhile has a result.
         let is_open = key.job.is_some_and(|job| self.is_open(job));
@@ -183,7 +241,7 @@ impl Dispatcher {
             return Ok(Some(Standing::Done(outcome)));
         }
         let is_there = match (&taken.what, &taken.location) {
-            (What::Disposal, Some(path)) => is_there(path).await?,
+            (What::Disposal, Some(path)) => self.is_there(path).await?,
             _ => false,
         };
         let facts = Facts { own: ha.epoch(), is_open, runs, is_there };
@@ -191,7 +249,7 @@ impl Dispatcher {
     }
 
     /// What came of a request that is known already, once that is known.
-    pub(crate) async fn answer_of(&self, key: &TriggerKey) -> Outcome {
+    async fn answer_of(&self, key: &TriggerKey) -> Outcome {
         loop {
             match self.standing(key).await {
                 Ok(Some(Standing::Done(outcome))) => return outcome,
@@ -321,7 +379,8 @@ impl Dispatcher {
                 continue;
             }
             let unrecorded = was_never_recorded(taken, recorded);
-            let swept = sweep_unfinished((job, location), superseded, unrecorded).await;
+            let places = &self.0.host.places;
+            let swept = sweep_unfinished((job, location), superseded, unrecorded, places).await;
             if let Err(error) = swept {
                 let error = chain(&error);
                 warn!(%job, location, error, "what is left of a savepoint can't be swept");
@@ -341,6 +400,22 @@ impl Dispatcher {
         }
     }
 
+    /// What a job's log calls a request: no other, of the same id later on either, has it.
+    fn number_of(&self, key: &TriggerKey) -> String {
+        format!("{}-{:016x}", key.name(), self.0.host.random.number())
+    }
+
+    /// The folder of a savepoint that is to be taken, if it is known where it may go.
+    fn savepoint_folder(&self, view: &JobView, target: Option<&str>) -> Option<SnapshotLocation> {
+        let place = target.or(view.options.checkpointing.savepoint_dir.as_deref())?;
+        let store = SnapshotStore::from(self.0.host.places.open(place).ok()?);
+        Some(store.savepoint(view.id, self.0.host.random.number()))
+    }
+
+    async fn is_there(&self, path: &str) -> Result<bool, StoreError> {
+        SnapshotLocation::find(&self.0.host.places, path)?.exists().await
+    }
+
     fn kept(&self) -> Duration {
         *self.0.triggers.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -355,24 +430,11 @@ impl Dispatcher {
     }
 }
 
-/// What a job's log calls a request: no other, of the same id later on either, has it.
-fn number_of(key: &TriggerKey) -> String {
-    format!("{}-{:016x}", key.name(), rand::random::<u64>())
-}
-
-/// The folder of a savepoint that is to be taken, if it is known where it may go.
-fn savepoint_folder(view: &JobView, target: Option<&str>) -> Option<SnapshotLocation> {
-    let place = target.or(view.options.checkpointing.savepoint_dir.as_deref())?;
-    Some(SnapshotStore::open(place).ok()?.savepoint(view.id, rand::random()))
-}
-
-async fn is_there(path: &str) -> Result<bool, StoreError> {
-    SnapshotLocation::find(&Places::default(), path)?.exists().await
-}
-
 /// Does something again until the store answers; `None` if it can't be done: another JobManager has
 /// taken over, or a record is damaged.
-async fn lasting<T, F: Future<Output = Result<T, HaError>>>(work: impl Fn() -> F) -> Option<T> {
+pub(super) async fn lasting<T, F: Future<Output = Result<T, HaError>>>(
+    work: impl Fn() -> F,
+) -> Option<T> {
     loop {
         match work().await {
             Ok(done) => return Some(done),
@@ -381,7 +443,7 @@ async fn lasting<T, F: Future<Output = Result<T, HaError>>>(work: impl Fn() -> F
                 tokio::time::sleep(RETRY).await;
             }
             Err(error) => {
-                warn!(error = chain(&error), "a request is left as it is");
+                warn!(error = chain(&error), "what was to be done in there is left as it is");
                 return None;
             }
         }

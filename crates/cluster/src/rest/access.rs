@@ -18,7 +18,7 @@ use std::{
     collections::VecDeque,
     net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::{
@@ -30,6 +30,7 @@ use axum::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidegate_protocol::{Secret, derived};
+use tokio::time::Instant;
 
 use super::{
     Api,
@@ -58,6 +59,7 @@ pub(super) struct Access {
 
 /// A code that a browser may log in with, once a server knows it.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "nobody can guess what the system draws")]
 pub fn new_code() -> Secret {
     Secret::new(format!("{:032x}", rand::random::<u128>()))
 }

@@ -10,16 +10,15 @@
 //! What an earlier JobManager has started: `crate::triggers`.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     future::Future,
-    hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::answer::{ApiError, HexId};
 
@@ -31,7 +30,7 @@ enum Operation<T> {
 
 /// All operations of a kind that are known. Cheap to clone.
 pub(super) struct Operations<K, T> {
-    known: Arc<Mutex<HashMap<K, Operation<T>>>>,
+    known: Arc<Mutex<BTreeMap<K, Operation<T>>>>,
     kept: Duration,
 }
 
@@ -41,12 +40,12 @@ impl<K, T> Clone for Operations<K, T> {
     }
 }
 
-impl<K: Clone + Eq + Hash + Send + 'static, T: Clone + Send + 'static> Operations<K, T> {
+impl<K: Clone + Ord + Send + 'static, T: Clone + Send + 'static> Operations<K, T> {
     pub(super) fn new(kept: Duration) -> Self {
         Self { known: Arc::default(), kept }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<K, Operation<T>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<K, Operation<T>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -149,10 +148,15 @@ pub(super) struct Triggered {
     pub(super) request_id: String,
 }
 
+#[expect(clippy::disallowed_methods, reason = "for a client of this server")]
+fn new_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
 /// The trigger id that a client gives, or a new one.
 pub(super) fn trigger_id(given: Option<String>) -> Result<String, ApiError> {
     match given {
-        None => Ok(format!("{:032x}", rand::random::<u128>())),
+        None => Ok(new_id()),
         Some(id) => trigger_in("triggerId", &id),
     }
 }

@@ -12,7 +12,7 @@ use std::{
     net::SocketAddr,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::{Extension, Router};
@@ -24,6 +24,7 @@ use hyper_util::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_layer::Layer;
@@ -135,8 +136,9 @@ pub(super) async fn serve(
     let (tasks, farewell) = (TaskTracker::new(), CancellationToken::new());
     let server = Server { router, http, limits, room, connections, tasks, farewell };
     tokio::select! {
-        () = server.take_in(&listener) => {}
+        biased;
         () = shutdown.cancelled() => {}
+        () = server.take_in(&listener) => {}
     }
     drop(listener);
     server.farewell.cancel();
@@ -198,6 +200,8 @@ impl Server {
         self.tasks.spawn(async move {
             let mut served = pin!(served);
             let ended = tokio::select! {
+                // What is answered already is, also to who has to leave.
+                biased;
                 ended = &mut served => Some(ended),
                 () = leave.cancelled() => {
                     served.as_mut().graceful_shutdown();

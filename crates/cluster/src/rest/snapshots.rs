@@ -4,7 +4,6 @@ use axum::{
     body::Bytes,
     extract::{Path, State},
 };
-use futures::FutureExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidegate_runtime::{AfterSavepoint, SnapshotForm, Wish};
@@ -17,9 +16,8 @@ use super::{
     throwable::{FailureCause, failure_cause},
 };
 use crate::{
-    dispatcher::{Dispatcher, TakenIn, Unanswered},
     ha::HaError,
-    triggers::{Kind, Outcome, Standing, TriggerKey},
+    triggers::{Kind, Standing, TriggerKey},
 };
 
 /// What has come of a savepoint: where it lies, or why there is none.
@@ -176,40 +174,16 @@ async fn start<T: Told>(
     let key = TriggerKey { kind, job: Some(id), id: request_id.clone() };
     let dispatcher = api.dispatcher.clone();
     let taken_in = async move {
-        let Some(handle) = dispatcher.handle(id) else {
-            return Ok(async move { failed(job_not_found(id)) }.boxed());
-        };
-        let unanswered = dispatcher.unanswered(id);
-        let taken = dispatcher.take_in(&key, &wish).await.map_err(not_recorded)?;
+        let asked = dispatcher.ask(key, wish).await.map_err(not_recorded)?;
         Ok(async move {
-            let outcome = match taken {
-                TakenIn::New(ticket) => {
-                    let outcome = Outcome::from(handle.take_by(ticket, wish).await);
-                    tokio::spawn(note(dispatcher, key, outcome.clone(), Some(unanswered)));
-                    outcome
-                }
-                TakenIn::Known => {
-                    drop(unanswered);
-                    dispatcher.answer_of(&key).await
-                }
-            };
-            T::of(outcome.into())
-        }
-        .boxed())
+            match asked {
+                Some(carried_out) => T::of(carried_out.await.into()),
+                None => failed(job_not_found(id)),
+            }
+        })
     };
     operations.start((id, request_id.clone()), taken_in).await?;
     Ok(Answer::accepted(Triggered { request_id }))
-}
-
-/// Records what came of a request; its result need not wait for that.
-async fn note(
-    dispatcher: Dispatcher,
-    key: TriggerKey,
-    outcome: Outcome,
-    unanswered: Option<Unanswered>,
-) {
-    dispatcher.note(key, outcome).await;
-    drop(unanswered);
 }
 
 fn not_recorded(error: HaError) -> ApiError {
@@ -363,14 +337,8 @@ pub(super) async fn dispose(State(api): State<Api>, bytes: Bytes) -> ApiResult<T
     let dispatcher = api.dispatcher.clone();
     let key = TriggerKey { kind: Kind::Disposal, job: None, id: request_id.clone() };
     let taken_in = async move {
-        dispatcher.take_in_disposal(&key, &path).await.map_err(not_recorded)?;
-        Ok(async move {
-            let disposed = dispatcher.dispose(&path).await;
-            let result = disposed.map(|()| path).map_err(|error| error.to_string());
-            let outcome = Outcome::from(result.clone());
-            tokio::spawn(note(dispatcher, key, outcome, None));
-            DisposalInfo::of(result)
-        })
+        let asked = dispatcher.ask_to_dispose(key, path).await.map_err(not_recorded)?;
+        Ok(async move { DisposalInfo::of(asked.await.into()) })
     };
     api.disposals.start(request_id.clone(), taken_in).await?;
     Ok(Answer::ok(Triggered { request_id }))

@@ -11,14 +11,20 @@
 //! A TaskManager tidies up in its own folder when a process has ended, and beside it, in the folders
 //! of TaskManagers that are gone, when it starts.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "what programs of this machine have left on its disk"
+)]
+
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    time::{Instant, SystemTime},
+    time::SystemTime,
 };
 
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::artifacts::ArtifactStore;
@@ -27,7 +33,7 @@ use crate::artifacts::ArtifactStore;
 const BINARIES: usize = 4;
 /// The file by which others see that a TaskManager lives.
 const LOCK: &str = "lock";
-const ARTIFACTS: &str = "artifacts";
+pub(super) const ARTIFACTS: &str = "artifacts";
 const LOGS: &str = "log";
 
 /// The folder of a TaskManager that lives.
@@ -54,6 +60,7 @@ impl OwnFolder {
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
+    #[cfg(test)]
     pub(super) fn artifacts(&self) -> PathBuf {
         self.path.join(ARTIFACTS)
     }
@@ -94,7 +101,7 @@ pub(super) fn tidy_logs(folder: &Path, running: &BTreeSet<PathBuf>, count: usize
 pub(super) fn tidy_binaries(
     artifacts: &ArtifactStore,
     running: &BTreeSet<String>,
-    used: &HashMap<String, Instant>,
+    used: &BTreeMap<String, Instant>,
 ) {
     let mut idle = artifacts.list().into_iter().map(|artifact| artifact.hash).collect::<Vec<_>>();
     idle.retain(|hash| !running.contains(hash));
@@ -178,7 +185,7 @@ mod tests {
     async fn binaries_that_nobody_runs_go_by_their_last_use() {
         let folder = tempfile::tempdir().expect("a folder");
         let artifacts = ArtifactStore::open(folder.path()).expect("opens");
-        let (mut used, mut hashes, begun) = (HashMap::new(), Vec::new(), Instant::now());
+        let (mut used, mut hashes, begun) = (BTreeMap::new(), Vec::new(), Instant::now());
         for number in 0..BINARIES as u8 + 3 {
             let added = artifacts.add("job", &mut [number].as_slice(), 1).await.expect("kept");
             used.insert(added.hash.clone(), begun + Duration::from_secs(number.into()));

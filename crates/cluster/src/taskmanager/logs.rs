@@ -6,7 +6,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use tidegate_protocol::resources::{FromTaskManager, LogFile, LogPart};
+use tidegate_protocol::resources::{LogFile, LogPart};
 use tidegate_types::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
@@ -14,13 +14,14 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 const LONGEST_PART: u64 = 1 << 20;
 
 /// Which logs there are.
-pub(super) async fn list(folder: &Path, request: u64) -> FromTaskManager {
+pub(super) async fn list(folder: &Path) -> Vec<LogFile> {
     // Without a folder no process has run here yet.
     let mut logs = files(folder).await.unwrap_or_default();
     logs.sort_by(|a, b| a.name.cmp(&b.name));
-    FromTaskManager::Logs { request, logs }
+    logs
 }
 
+#[expect(clippy::disallowed_methods, reason = "logs of programs of this machine")]
 async fn files(folder: &Path) -> io::Result<Vec<LogFile>> {
     let mut logs = Vec::new();
     let mut entries = tokio::fs::read_dir(folder).await?;
@@ -37,18 +38,17 @@ async fn files(folder: &Path) -> io::Result<Vec<LogFile>> {
     Ok(logs)
 }
 
-/// A part of a log.
+/// A part of a log, or why there is none.
 pub(super) async fn read(
     folder: &Path,
-    request: u64,
     name: &str,
     offset: u64,
     length: u64,
-) -> FromTaskManager {
-    let part = part(folder, name, offset, length).await;
-    FromTaskManager::LogPart { request, part: part.map_err(|error| format!("`{name}`: {error}")) }
+) -> Result<LogPart, String> {
+    part(folder, name, offset, length).await.map_err(|error| format!("`{name}`: {error}"))
 }
 
+#[expect(clippy::disallowed_methods, reason = "logs of programs of this machine")]
 async fn part(folder: &Path, name: &str, offset: u64, length: u64) -> io::Result<LogPart> {
     // Nothing outside of the folder is a log.
     let is_plain = !name.contains(['/', '\\']) && name != ".." && name != ".";
@@ -72,9 +72,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("b.log"), "0123456789").expect("written");
         std::fs::write(folder.path().join("a.log"), "").expect("written");
-        let FromTaskManager::Logs { request: 7, logs } = list(folder.path(), 7).await else {
-            panic!("a list was asked for");
-        };
+        let logs = list(folder.path()).await;
         let found = logs.iter().map(|log| (log.name.as_str(), log.bytes)).collect::<Vec<_>>();
         assert_eq!(found, [("a.log", 0), ("b.log", 10)]);
         for (offset, length, expected) in [(0, 4, "0123"), (8, 100, "89"), (99, 1, "")] {

@@ -10,6 +10,8 @@
 //! What can't be written, on a disk that is full, is dropped, and the process goes on. A process ends
 //! with its TaskManager, so that nobody is left who writes into a pipe without a reader.
 
+#![expect(clippy::disallowed_methods, reason = "logs of programs of this machine")]
+
 use std::{
     io,
     path::{Path, PathBuf},

@@ -1,14 +1,16 @@
-//! One process of a job, from its binary to its end.
+//! One process of a job, from its binary to its end; and as a program of this machine.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
 };
 
+use futures::{FutureExt, future::BoxFuture};
 use tidegate_protocol::{
     Endpoint, KeepAlive,
-    resources::{ProcessKey, StartProcess, fetch},
+    resources::{LogFile, LogPart, ProcessKey, StartProcess},
 };
 use tidegate_runtime::{CONFIGURATION_VARIABLE, PROCESS_VARIABLE, ProcessSeat};
 use tidegate_types::{Parallelism, error::chain};
@@ -19,8 +21,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::output;
-use crate::{artifacts::ArtifactStore, program::spawn};
+use super::{
+    leftovers::tidy_logs,
+    logs,
+    output::{self, older},
+    processes::{ProcessExit, ProcessStart, Processes},
+};
+use crate::{artifacts::ArtifactStore, host::TaskManagerHost, program::spawn};
 
 /// How much of a process's log goes to the JobManager when it ends, in bytes.
 const TAIL: u64 = 4000;
@@ -30,13 +37,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// What processes are started with, the same for all.
 #[derive(Clone)]
 pub(super) struct ProcessHome {
+    pub(super) machine: TaskManagerHost,
     pub(super) artifacts: ArtifactStore,
-    /// The folder of their logs.
-    pub(super) logs: PathBuf,
-    /// How many of processes that have ended are kept.
-    pub(super) kept_logs: usize,
-    /// How long one may become, in bytes, before it is moved aside.
-    pub(super) log_bytes: usize,
     pub(super) jobmanager: Endpoint,
     /// This host, as other hosts reach it.
     pub(super) host: String,
@@ -45,73 +47,40 @@ pub(super) struct ProcessHome {
 /// A process that has ended, or was never there.
 pub(super) struct Ended {
     pub(super) key: ProcessKey,
-    pub(super) status: String,
-    pub(super) success: bool,
-    pub(super) output_tail: String,
+    pub(super) exit: ProcessExit,
 }
 
-/// Runs a process to its end, which `end` brings about with SIGKILL.
+/// Runs a process to its end, which `end` brings about at once.
 pub(super) async fn run(home: ProcessHome, request: StartProcess, end: CancellationToken) -> Ended {
     let key = request.key;
-    let log = home.log_of(&key);
-    let (status, success) = match home.start(&request, &log, &end).await {
-        Ok(status) => (status.to_string(), status.success()),
-        Err(problem) => (problem, false),
+    let exit = match home.start(request, &end).await {
+        Ok(start) => home.machine.processes.run(start, end).await,
+        Err(problem) => never_there(problem),
     };
+    let status = &exit.status;
     info!(job = %key.job, attempt = %key.attempt, process = %key.process, status, "process ended");
-    let output_tail = if success { String::new() } else { tail(&log).await.unwrap_or_default() };
-    Ended { key, status, success, output_tail }
+    Ended { key, exit }
+}
+
+fn never_there(problem: String) -> ProcessExit {
+    ProcessExit { status: problem, success: false, output_tail: String::new() }
 }
 
 impl ProcessHome {
-    pub(super) fn log_of(&self, key: &ProcessKey) -> PathBuf {
-        let ProcessKey { job, attempt, process } = key;
-        self.logs.join(format!("{job}-{attempt}-{process}.log"))
-    }
-
+    /// What is to be started, once its binary is here.
     async fn start(
         &self,
-        request: &StartProcess,
-        log: &Path,
+        request: StartProcess,
         end: &CancellationToken,
-    ) -> Result<ExitStatus, String> {
+    ) -> Result<ProcessStart, String> {
         let binary = tokio::select! {
-            binary = self.binary(&request.artifact) => binary?,
+            biased;
             () = end.cancelled() => return Err("ended before it was started".to_owned()),
+            binary = self.binary(&request.artifact) => binary?,
         };
-        let failed = |what: &str, error: &dyn std::fmt::Display| format!("cannot {what}: {error}");
-        std::fs::create_dir_all(&self.logs)
-            .map_err(|error| failed("create the log folder", &error))?;
-        let opened = output::open(log, self.log_bytes).await;
-        let (ends, said) = opened.map_err(|error| failed("write the log", &error))?;
-        let seat = serde_json::to_string(&self.seat(request)?);
-        let configuration = serde_json::to_string(&request.configuration);
-        let json = |error: serde_json::Error| failed("tell the process what it is", &error);
-        let mut command = Command::new(&binary);
-        command
-            .args(&request.arguments)
-            .env(PROCESS_VARIABLE, seat.map_err(json)?)
-            .env(CONFIGURATION_VARIABLE, configuration.map_err(json)?)
-            .stdin(Stdio::null())
-            .stdout(ends.output)
-            .stderr(ends.errors)
-            .kill_on_drop(true);
-        let started = spawn(command).await;
-        let mut child = started.map_err(|error| failed("start the job's binary", &error))?;
-        let mut passing_on = tokio::spawn(said.pass_on());
-        let key = &request.key;
-        info!(job = %key.job, attempt = %key.attempt, process = %key.process, pid = child.id(), "process started");
-        let waited = tokio::select! {
-            waited = child.wait() => waited,
-            () = end.cancelled() => {
-                // It may have ended by itself meanwhile.
-                let _ = child.start_kill();
-                child.wait().await
-            }
-        };
-        // What it has started itself may still hold the pipe: that goes on being passed on.
-        let _ = tokio::time::timeout(LAST_WORDS, &mut passing_on).await;
-        waited.map_err(|error| failed("wait for the process", &error))
+        let seat = self.seat(&request)?;
+        let StartProcess { key, arguments, configuration, .. } = request;
+        Ok(ProcessStart { key, binary, arguments, seat, configuration })
     }
 
     fn seat(&self, request: &StartProcess) -> Result<ProcessSeat, String> {
@@ -150,7 +119,8 @@ impl ProcessHome {
         let (mut reader, mut writer) = tokio::io::duplex(1 << 20);
         let add = self.artifacts.add(hash, &mut reader, u64::MAX);
         let fetch = async {
-            let fetched = fetch(&self.jobmanager, hash, &mut writer).await;
+            let network = &self.machine.network;
+            let fetched = network.fetch(&self.jobmanager, hash, &mut writer).await;
             drop(writer);
             fetched
         };
@@ -165,7 +135,109 @@ impl ProcessHome {
     }
 }
 
+/// Programs of this machine, and their logs.
+#[derive(Clone, Debug)]
+pub(super) struct SystemProcesses {
+    /// The folder of their logs.
+    pub(super) logs: PathBuf,
+    /// How many of processes that have ended are kept.
+    pub(super) kept_logs: usize,
+    /// How long one may become, in bytes, before it is moved aside.
+    pub(super) log_bytes: usize,
+}
+
+impl SystemProcesses {
+    fn log_of(&self, key: &ProcessKey) -> PathBuf {
+        let ProcessKey { job, attempt, process } = key;
+        self.logs.join(format!("{job}-{attempt}-{process}.log"))
+    }
+
+    async fn run_program(self, start: ProcessStart, end: CancellationToken) -> ProcessExit {
+        let log = self.log_of(&start.key);
+        let (status, success) = match self.run_to_end(start, &log, &end).await {
+            Ok(status) => (status.to_string(), status.success()),
+            Err(problem) => (problem, false),
+        };
+        let output_tail =
+            if success { String::new() } else { tail(&log).await.unwrap_or_default() };
+        ProcessExit { status, success, output_tail }
+    }
+
+    /// `end` is SIGKILL.
+    #[expect(clippy::disallowed_methods, reason = "a program of this machine")]
+    async fn run_to_end(
+        &self,
+        start: ProcessStart,
+        log: &Path,
+        end: &CancellationToken,
+    ) -> Result<ExitStatus, String> {
+        let failed = |what: &str, error: &dyn std::fmt::Display| format!("cannot {what}: {error}");
+        std::fs::create_dir_all(&self.logs)
+            .map_err(|error| failed("create the log folder", &error))?;
+        let opened = output::open(log, self.log_bytes).await;
+        let (ends, said) = opened.map_err(|error| failed("write the log", &error))?;
+        let ProcessStart { key, binary, arguments, seat, configuration } = start;
+        let seat = serde_json::to_string(&seat);
+        let configuration = serde_json::to_string(&configuration);
+        let json = |error: serde_json::Error| failed("tell the process what it is", &error);
+        let mut command = Command::new(&binary);
+        command
+            .args(&arguments)
+            .env(PROCESS_VARIABLE, seat.map_err(json)?)
+            .env(CONFIGURATION_VARIABLE, configuration.map_err(json)?)
+            .stdin(Stdio::null())
+            .stdout(ends.output)
+            .stderr(ends.errors)
+            .kill_on_drop(true);
+        let started = spawn(command).await;
+        let mut child = started.map_err(|error| failed("start the job's binary", &error))?;
+        let mut passing_on = tokio::spawn(said.pass_on());
+        info!(job = %key.job, attempt = %key.attempt, process = %key.process, pid = child.id(), "process started");
+        let waited = tokio::select! {
+            biased;
+            waited = child.wait() => waited,
+            () = end.cancelled() => {
+                // It may have ended by itself meanwhile.
+                let _ = child.start_kill();
+                child.wait().await
+            }
+        };
+        // What it has started itself may still hold the pipe: that goes on being passed on.
+        let _ = tokio::time::timeout(LAST_WORDS, &mut passing_on).await;
+        waited.map_err(|error| failed("wait for the process", &error))
+    }
+}
+
+impl Processes for SystemProcesses {
+    fn run(&self, start: ProcessStart, end: CancellationToken) -> BoxFuture<'static, ProcessExit> {
+        self.clone().run_program(start, end).boxed()
+    }
+
+    fn logs(&self) -> BoxFuture<'static, Vec<LogFile>> {
+        let folder = self.logs.clone();
+        async move { logs::list(&folder).await }.boxed()
+    }
+
+    fn read_log(
+        &self,
+        name: String,
+        offset: u64,
+        length: u64,
+    ) -> BoxFuture<'static, Result<LogPart, String>> {
+        let folder = self.logs.clone();
+        async move { logs::read(&folder, &name, offset, length).await }.boxed()
+    }
+
+    fn tidy_logs(&self, running: &BTreeSet<ProcessKey>) {
+        let logs = running.iter().map(|key| self.log_of(key));
+        let logs = logs.flat_map(|log| [older(&log), log]).collect::<BTreeSet<_>>();
+        // Here and now, so that no process is started between the look and the deletion.
+        tidy_logs(&self.logs, &logs, self.kept_logs);
+    }
+}
+
 /// The end of a log.
+#[expect(clippy::disallowed_methods, reason = "a log of a program of this machine")]
 async fn tail(log: &Path) -> std::io::Result<String> {
     let mut file = tokio::fs::File::open(log).await?;
     let length = file.metadata().await?.len();
@@ -177,10 +249,12 @@ async fn tail(log: &Path) -> std::io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use tidegate_types::{AttemptId, JobId, ProcessIndex, options::OptionValues};
 
     use super::*;
-    use crate::taskmanager::older;
+    use crate::taskmanager::hardware;
 
     #[tokio::test]
     async fn the_log_of_a_process_has_the_size_that_is_asked_for() {
@@ -188,11 +262,11 @@ mod tests {
         let artifacts = ArtifactStore::open(folder.path().join("artifacts")).expect("its own");
         let mut program: &[u8] = b"#!/bin/sh\nseq 1 2000\n";
         let artifact = artifacts.add("job", &mut program, u64::MAX).await.expect("there is room");
+        let logs = folder.path().join("logs");
+        let processes = SystemProcesses { logs, kept_logs: 1, log_bytes: 2000 };
         let home = ProcessHome {
+            machine: TaskManagerHost::system(Arc::new(processes.clone()), hardware()),
             artifacts,
-            logs: folder.path().join("logs"),
-            kept_logs: 1,
-            log_bytes: 2000,
             jobmanager: Endpoint::new("http://127.0.0.1:1", None),
             host: "127.0.0.1".to_owned(),
         };
@@ -210,9 +284,9 @@ mod tests {
             configuration: OptionValues::default(),
             credential: None,
         };
-        let log = home.log_of(&key);
-        let ended = run(home, request, CancellationToken::new()).await;
-        assert!(ended.success, "{}", ended.status);
+        let log = processes.log_of(&key);
+        let Ended { exit, .. } = run(home, request, CancellationToken::new()).await;
+        assert!(exit.success, "{}", exit.status);
         let length = |path: &Path| std::fs::metadata(path).expect("it is there").len();
         let (newer, before) = (length(&log), length(&older(&log)));
         assert!(newer <= 2000 && (1000..=2000).contains(&before), "{newer} and {before} bytes");

@@ -157,7 +157,7 @@ fn is_unrecorded(id: CheckpointId, recorded: &[Recorded]) -> bool {
 /// # Errors
 ///
 /// When the store does not answer.
-pub(crate) async fn outlived(
+pub(super) async fn outlived(
     stores: &Stores,
     spec: &JobSettings,
     outlived: &BTreeSet<CheckpointId>,
@@ -167,6 +167,26 @@ pub(crate) async fn outlived(
     }
     let listed = stores.checkpoints.list(spec.id, spec.options.checkpointing.create_subdir).await?;
     delete_checkpoints(&listed, stores, spec, |id| outlived.contains(&id)).await
+}
+
+/// Deletes what is left of a job that had ended, if whoever ended it did not live to do so and nobody will
+/// begin it anew: its checkpoints, those that look complete and are not in its log, and what was
+/// half-written or half-deleted.
+///
+/// # Errors
+///
+/// When the store does not answer.
+pub(crate) async fn remains(
+    stores: &Stores,
+    spec: &JobSettings,
+    outlived: &BTreeSet<CheckpointId>,
+    superseded: &BTreeSet<RunToken>,
+) -> Result<(), JobError> {
+    let listed = stores.checkpoints.list(spec.id, spec.options.checkpointing.create_subdir).await?;
+    let is_newer = |id| outlived.last().is_some_and(|newest| *newest < id);
+    delete_checkpoints(&listed, stores, spec, |id| outlived.contains(&id) || is_newer(id)).await?;
+    leftovers(&listed, stores, spec, superseded).await;
+    Ok(())
 }
 
 async fn delete_checkpoints(

@@ -13,7 +13,10 @@ use std::{
 use tidegate_runtime::Host;
 use tidegate_storage::Places;
 use tidegate_types::{Clock, Random};
-use tokio::{runtime::Runtime, task::yield_now};
+use tokio::{
+    runtime::{Handle, Runtime},
+    task::yield_now,
+};
 
 use super::{network::Net, turns::Baton};
 
@@ -83,6 +86,11 @@ impl Machine {
 
     fn tokio(&self) -> &Runtime {
         self.tokio.as_ref().expect("the machine has not been killed")
+    }
+
+    /// By which others have something done there, as a message that comes in does.
+    pub(crate) fn handle(&self) -> Handle {
+        self.tokio().handle().clone()
     }
 
     /// Begins something there.

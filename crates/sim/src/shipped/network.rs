@@ -24,7 +24,7 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use tidegate_protocol::{
-    Endpoint, LinkError, Secret,
+    Endpoint, Link, LinkError, Secret, Word,
     coordination::{FromProcess, Hello, Host, ProcessLink, ToProcess},
     memory::{End, Sent, Wire, conversation},
 };
@@ -97,6 +97,18 @@ impl Net {
     /// The way to it from one machine.
     pub(crate) fn from(&self, pulse: &Pulse, baton: &Baton) -> Arc<dyn Network> {
         Arc::new(Way { net: self.clone(), pulse: pulse.clone(), baton: baton.clone() })
+    }
+
+    /// Connects two machines that have names for each other.
+    pub(crate) fn connect<There: Word, Back: Word>(
+        &self,
+        (from, name): (&Pulse, &str),
+        (to, theirs): (&Pulse, &str),
+    ) -> (Link<There, Back>, Link<Back, There>) {
+        let (link, host, wire) = conversation(name, theirs);
+        let ways = [from, to].map(|from| UnderWay { from: from.clone(), sent: VecDeque::new() });
+        self.lock().conversations.push(Conversation { wire, ways });
+        (link, host)
     }
 
     fn lock(&self) -> MutexGuard<'_, Between> {

@@ -8,6 +8,7 @@ use std::{
 use futures::executor::block_on;
 use tidegate_runtime::{CheckpointSummary, JobStats, JobStatus};
 use tidegate_snapshot::store::SnapshotLocation;
+use tidegate_storage::Places;
 use tidegate_types::error::chain;
 
 use super::{
@@ -31,7 +32,7 @@ impl Play {
         }
         self.check_leftovers();
         for path in self.user.savepoints.clone() {
-            if let Err(error) = self.verify(&path) {
+            if let Err(error) = verify(&self.store.plain(), &path) {
                 self.fail(format!("the savepoint {path} was reported complete: {error}"));
             }
         }
@@ -65,20 +66,24 @@ impl Play {
             self.fail("what was prepared is left, and was neither committed nor aborted");
         }
     }
+}
 
-    fn verify(&self, path: &str) -> Result<(), String> {
-        let places = self.store.plain();
-        let verified = async {
-            let location = SnapshotLocation::find(&places, path).map_err(|error| chain(&error))?;
-            let manifest = location.load().await.map_err(|error| chain(&error))?;
-            location.verify(&manifest).await.map_err(|error| chain(&error))
-        };
-        block_on(verified)
-    }
+/// Whether the snapshot at a path is whole.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub(super) fn verify(places: &Places, path: &str) -> Result<(), String> {
+    let verified = async {
+        let location = SnapshotLocation::find(places, path).map_err(|error| chain(&error))?;
+        let manifest = location.load().await.map_err(|error| chain(&error))?;
+        location.verify(&manifest).await.map_err(|error| chain(&error))
+    };
+    block_on(verified)
 }
 
 /// What is wrong if not every record has been counted once.
-fn exactly_once(
+pub(super) fn exactly_once(
     visible: &[(Prepared, Output)],
     keys: u64,
     all: impl Iterator<Item = u64>,
@@ -103,7 +108,7 @@ fn exactly_once(
 }
 
 /// What is wrong if a record, or a count of a key, is there twice.
-fn at_most_once(visible: &[(Prepared, Output)]) -> Option<String> {
+pub(super) fn at_most_once(visible: &[(Prepared, Output)]) -> Option<String> {
     let (mut records, mut counts) = (BTreeMap::new(), BTreeMap::new());
     for (by, Output { key, count, record, .. }) in visible {
         if let Some(before) = records.insert(record, by) {

@@ -85,6 +85,25 @@ impl Store {
         std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Moves all that lies in a folder to another one, or deletes it.
+    pub(crate) fn move_folder(&self, from: &str, to: Option<&str>) {
+        let path = |address: &str| {
+            let below = address.strip_prefix(ADDRESS).unwrap_or(address);
+            Path::parse(below.trim_start_matches('/')).expect("it is an address in here")
+        };
+        let (from, to) = (path(from), to.map(path));
+        let files = self.kept.list(Some(&from)).map_ok(|file| file.location);
+        let files = block_on(files.try_collect::<Vec<_>>()).expect("memory answers");
+        for file in files {
+            if let Some(to) = &to {
+                let below = file.prefix_match(&from).expect("it lies there");
+                let moved = to.parts().chain(below).collect::<Path>();
+                block_on(self.kept.copy(&file, &moved)).expect("memory answers");
+            }
+            block_on(self.kept.delete(&file)).expect("memory answers");
+        }
+    }
+
     fn tell(&self, what: String) {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).push(what);
     }

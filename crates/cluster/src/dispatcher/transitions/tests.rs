@@ -2,26 +2,25 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use tidegate_runtime::{Host, SnapshotForm};
 use tidegate_snapshot::manifest::{FORMAT, FORMAT_VERSION, JobInfo, Manifest, SnapshotKind};
-use tidegate_types::{
-    AttemptId, CheckpointId, Timestamp, options::OptionValues, time::SystemClock,
-};
+use tidegate_types::{AttemptId, CheckpointId, Timestamp, options::OptionValues};
 
 use super::*;
 use crate::{
     artifacts::ArtifactStore,
-    dispatcher::DispatcherOptions,
+    describe::SystemDescriber,
+    dispatcher::{Beside, DispatcherOptions},
     resources::{HeartbeatOptions, Resources},
 };
 
 fn dispatcher(folder: &Path) -> Dispatcher {
     let artifacts = ArtifactStore::open(folder.join("artifacts")).expect("the test's own");
     let (interval, timeout) = (Duration::from_secs(1), Duration::from_secs(5));
-    let clock = Arc::new(SystemClock);
-    let heartbeat = HeartbeatOptions { interval, timeout };
-    let resources = Resources::new(artifacts.clone(), heartbeat, None, clock.clone());
+    let (heartbeat, host) = (HeartbeatOptions { interval, timeout }, Host::system());
+    let resources = Resources::new(artifacts.clone(), heartbeat, None, &host);
     let options =
         DispatcherOptions { folder: folder.to_owned(), configuration: OptionValues::default() };
-    Dispatcher::new(options, artifacts, resources, None, Host::system())
+    let beside = Beside { artifacts, resources, ha: None, describer: Arc::new(SystemDescriber) };
+    Dispatcher::new(options, beside, host)
 }
 
 async fn snapshot(path: &str, job: JobId) {
@@ -70,7 +69,8 @@ async fn inv_in_use_no_job_starts_from_what_is_being_disposed_of() {
     let (dispatcher, job) = (dispatcher(folder.path()), JobId::from_name("starting"));
     let path = folder.path().join("savepoint").display().to_string();
     std::fs::create_dir(&path).expect("the folder is the test's own");
-    let (held, under_way) = dispatcher.begin_disposal(address_of(&path).expect("it is there"));
+    let address = dispatcher.address_of(&path).expect("it is there");
+    let (held, under_way) = dispatcher.begin_disposal(address);
     assert_eq!(held, []);
     let reserved = dispatcher.reserve(job).expect("nobody else has it");
     let refused = reserved.start_from("starting", &path).expect_err("it is being deleted");

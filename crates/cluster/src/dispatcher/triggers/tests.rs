@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
 use tidegate_runtime::Host;
-use tidegate_types::{options::OptionValues, time::SystemClock};
+use tidegate_types::options::OptionValues;
 
 use super::*;
 use crate::{
     artifacts::ArtifactStore,
-    dispatcher::DispatcherOptions,
+    describe::SystemDescriber,
+    dispatcher::{Beside, DispatcherOptions},
     ha::HaStore,
     leader::{LeaderOptions, Leadership},
     resources::{HeartbeatOptions, Resources},
@@ -26,13 +27,14 @@ async fn lead(folder: &std::path::Path, storage: &str) -> (Dispatcher, HaStore) 
     let leadership = Leadership::gain(storage, "/default", &options).await.expect("memory answers");
     let artifacts = ArtifactStore::open(folder.join("artifacts")).expect("the test's own");
     let (interval, timeout) = (Duration::from_secs(1), Duration::from_secs(5));
-    let (clock, heartbeat) = (Arc::new(SystemClock), HeartbeatOptions { interval, timeout });
-    let resources = Resources::new(artifacts.clone(), heartbeat, None, clock.clone());
+    let (heartbeat, host) = (HeartbeatOptions { interval, timeout }, Host::system());
+    let resources = Resources::new(artifacts.clone(), heartbeat, None, &host);
     let (folder, configuration) = (folder.to_owned(), OptionValues::default());
     let options = DispatcherOptions { folder, configuration };
     let ha = leadership.store();
-    let dispatcher =
-        Dispatcher::new(options, artifacts, resources, Some(ha.clone()), Host::system());
+    let (ha_of_it, describer) = (Some(ha.clone()), Arc::new(SystemDescriber));
+    let beside = Beside { artifacts, resources, ha: ha_of_it, describer };
+    let dispatcher = Dispatcher::new(options, beside, host);
     dispatcher.keep_results_for(LATER);
     (dispatcher, ha)
 }

@@ -263,18 +263,22 @@ impl DeletionProof for Disposal {
     }
 }
 
-/// Deletes a savepoint, or a checkpoint that was left, unless it is among those that running jobs
-/// hold.
+/// Deletes a savepoint, or a checkpoint that was left, in one of `places` if it lies there, unless it is
+/// among those that running jobs hold.
 ///
 /// # Errors
 ///
 /// When there is none, a job holds it, or it can't be deleted.
-pub async fn dispose_savepoint(path: &str, held: &[HeldSnapshot]) -> Result<Disposed, JobError> {
-    let location = SnapshotLocation::parse(path)?;
+pub async fn dispose_savepoint(
+    places: &Places,
+    path: &str,
+    held: &[HeldSnapshot],
+) -> Result<Disposed, JobError> {
+    let location = SnapshotLocation::parse_among(places, path)?;
     // Nothing is deleted that is no snapshot.
     let manifest = location.load().await?;
     let disposal = Disposal::of(&location, manifest.job.id, held)?;
-    delete_snapshot(&Places::default(), &disposal).await?;
+    delete_snapshot(places, &disposal).await?;
     let (job, checkpoint) = (manifest.job.id, manifest.checkpoint);
     Ok(Disposed { job, checkpoint, location: location.to_string() })
 }

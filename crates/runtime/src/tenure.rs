@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tidegate_snapshot::store::SnapshotStore;
 use tidegate_storage::{
-    Address, Place,
+    Address, Place, Places,
     log::{self, Concluded, JobLog, LogError, Rank, Recorded, Run},
     presence::{self, Presence, PresenceError, PresenceOptions},
 };
@@ -94,10 +94,11 @@ pub fn running(settings: &JobSettings) -> Option<String> {
 ///
 /// When the log can't be read or written.
 pub async fn note_disposal(
+    places: &Places,
     disposed: &Disposed,
     (dir, create_subdir): (&str, bool),
 ) -> Result<bool, JobError> {
-    let place = Place::at(Address::parse(dir)?)?;
+    let place = places.find(dir)?;
     let log = SnapshotStore::from(place).job_folder(disposed.job, create_subdir).folder(LOG);
     Ok(log::dispose(&log, disposed.checkpoint, &disposed.location).await?)
 }

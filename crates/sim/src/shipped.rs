@@ -26,53 +26,79 @@
 //!
 //! Attempts of several processes, JobManagers and TaskManagers, files of the local disk.
 
+mod aim;
 mod chance;
 mod clock;
+mod coverage;
+mod errand;
 mod job;
+mod line;
 mod machine;
 mod mutation;
 mod oracle;
 mod play;
+mod progress;
 mod scenario;
 mod store;
 mod target;
+mod trouble;
 mod turns;
 mod user;
 
 use tidegate_runtime::JobStatus;
 
-pub use self::mutation::Mutation;
+pub use self::{
+    aim::Aim,
+    coverage::{Activity, Coverage, Fault},
+    mutation::Mutation,
+};
 use self::{play::Play, user::Life};
 use crate::{Failed, Played};
+
+/// How a seed is played.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Setup {
+    /// Whether what happens is told, line by line.
+    pub traced: bool,
+    /// A fault that is put in on purpose.
+    pub mutation: Option<Mutation>,
+    /// What is to go wrong more often than it would by chance.
+    pub aim: Option<Aim>,
+}
+
+impl Setup {
+    /// What the command needs to play the same.
+    fn arguments(&self, seed: u64) -> String {
+        let mut arguments = format!("run --seed {seed}");
+        if let Some(mutation) = self.mutation {
+            arguments += &format!(" --mutation {mutation}");
+        }
+        if let Some(Aim { fault, activity }) = self.aim {
+            arguments += &format!(" --fault {fault} --operation {activity}");
+        }
+        arguments
+    }
+}
 
 /// Plays a seed.
 ///
 /// # Errors
 ///
 /// When what must hold does not.
-pub fn play(seed: u64, traced: bool) -> Result<Played, Box<Failed>> {
-    play_with(seed, traced, None)
-}
-
-/// Plays a seed with a fault that is put in on purpose.
-///
-/// # Errors
-///
-/// When it is found.
-pub fn play_with(
-    seed: u64,
-    traced: bool,
-    mutation: Option<Mutation>,
-) -> Result<Played, Box<Failed>> {
-    let mut play = Play::new(seed, traced, mutation);
+pub fn play(seed: u64, setup: &Setup) -> Result<Played, Box<Failed>> {
+    let mut play = Play::new(seed, setup.traced, setup.mutation);
+    if let Some(aim) = setup.aim {
+        play.aim_at(aim);
+    }
     play.run();
     let (steps, millis) = (play.steps, play.clock.elapsed().as_millis() as u64);
     let fingerprint = play.fingerprint();
     let trace = play.trace.take();
     if let Some(what) = play.violation.take() {
-        return Err(Box::new(Failed { flag: "--shipped ", seed, steps, millis, what, trace }));
+        let command = setup.arguments(seed);
+        return Err(Box::new(Failed { command, seed, steps, millis, what, trace }));
     }
     let finished = matches!(play.life, Life::Over(JobStatus::Finished));
-    let (attempts, snapshots) = (play.lives, play.snapshots);
-    Ok(Played { steps, fingerprint, finished, attempts, snapshots, trace })
+    let (attempts, snapshots, coverage) = (play.lives, play.snapshots, play.met.get());
+    Ok(Played { steps, fingerprint, finished, attempts, snapshots, coverage, trace })
 }

@@ -15,7 +15,7 @@ use std::{
 
 use tidegate_runtime::{Disposed, HeldSnapshot, JobError, dispose_savepoint, note_disposal};
 use tidegate_snapshot::store::SnapshotLocation;
-use tidegate_storage::Address;
+use tidegate_storage::{Address, Places};
 use tidegate_types::{ErrorKind, JobId, error::chain, options::JobOptions};
 use tracing::warn;
 
@@ -104,7 +104,7 @@ impl Dispatcher {
     pub async fn dispose(&self, path: &str) -> Result<(), JobError> {
         let address = address_of(path)?;
         let (held, _under_way) = self.begin_disposal(address);
-        let disposed = dispose_savepoint(path, &held).await?;
+        let disposed = dispose_savepoint(&Places::default(), path, &held).await?;
         self.tell_log(&disposed).await;
         Ok(())
     }
@@ -122,7 +122,7 @@ impl Dispatcher {
         };
         let Ok(JobOptions { checkpointing, .. }) = options else { return };
         let Some(dir) = &checkpointing.dir else { return };
-        let noted = note_disposal(disposed, (dir, checkpointing.create_subdir)).await;
+        let noted = note_disposal(&Places::default(), disposed, (dir, checkpointing.create_subdir)).await;
         if let Err(error) = noted {
             let Disposed { job, location, .. } = disposed;
             let error = chain(&error);

@@ -13,7 +13,8 @@ async fn a_snapshot_that_a_job_holds_is_not_disposed_of() {
     let path = folder.path().join("chk-1").display().to_string();
     let job = JobId::from_name("a job");
     let name = "a job".to_owned();
-    let location = SnapshotLocation::find(&Places::default(), &path).expect("an address");
+    let places = Places::default();
+    let location = SnapshotLocation::find(&places, &path).expect("an address");
     let manifest = Manifest {
         format: FORMAT.to_owned(),
         version: FORMAT_VERSION,
@@ -34,7 +35,7 @@ async fn a_snapshot_that_a_job_holds_is_not_disposed_of() {
     for text in &texts {
         for held in [&held, &any] {
             let error =
-                dispose_savepoint(text, std::slice::from_ref(held)).await.expect_err("held");
+                dispose_savepoint(&places, text, std::slice::from_ref(held)).await.expect_err("held");
             assert_eq!(error.kind(), ErrorKind::Invalid);
             assert!(error.to_string().contains(&job.to_string()), "{error}");
             assert!(location.exists().await.expect("answers"));
@@ -42,8 +43,8 @@ async fn a_snapshot_that_a_job_holds_is_not_disposed_of() {
     }
     let others = HeldSnapshot { job: JobId::from_name("another"), ..any };
     let other = HeldSnapshot { location: Some(format!("{path}0")), ..held };
-    dispose_savepoint(&texts[1], &[other, others]).await.expect("nobody holds it");
+    dispose_savepoint(&places, &texts[1], &[other, others]).await.expect("nobody holds it");
     assert!(!std::path::Path::new(&path).exists());
-    let error = dispose_savepoint(&path, &[]).await.expect_err("it is gone");
+    let error = dispose_savepoint(&places, &path, &[]).await.expect_err("it is gone");
     assert_eq!(error.kind(), ErrorKind::Invalid);
 }

@@ -9,8 +9,11 @@ use std::{
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 
 use super::{
+    aim::Aim,
     chance::Chance,
     clock::PlayClock,
+    coverage::Met,
+    errand::Errand,
     machine::Machine,
     mutation::Mutation,
     scenario::Scenario,
@@ -33,12 +36,17 @@ pub(super) struct Play {
     pub(super) store: Store,
     pub(super) target: Target,
     pub(super) mutation: Option<Mutation>,
+    pub(super) aim: Option<Aim>,
+    pub(super) met: Met,
     pub(super) life: Life,
     /// Runs that somebody has taken the job over from and that do not know it yet.
     pub(super) superseded: Vec<Running>,
+    /// Machines on which somebody is at something else.
+    pub(super) errands: Vec<Errand>,
     pub(super) user: User,
     next_kill: Duration,
     next_freeze: Duration,
+    next_cut: Duration,
     next_operation: Duration,
     pub(super) snapshots: u64,
     pub(super) lives: u64,
@@ -66,11 +74,15 @@ impl Play {
             store: Store::default(),
             target: Target::default(),
             mutation,
+            aim: None,
+            met: Met::default(),
             life: Life::Due(Duration::ZERO, None),
             superseded: Vec::new(),
+            errands: Vec::new(),
             user: User::default(),
             next_kill: Duration::MAX,
             next_freeze: Duration::MAX,
+            next_cut: Duration::MAX,
             next_operation: Duration::MAX,
             snapshots: 0,
             lives: 0,
@@ -81,10 +93,16 @@ impl Play {
             scenario,
         };
         play.note(|play| format!("{:?}", play.scenario));
-        play.next_kill = play.in_about(play.scenario.kills);
-        play.next_freeze = play.in_about(play.scenario.freezes);
-        play.next_operation = play.in_about(play.scenario.operations);
+        play.draw_times();
         play
+    }
+
+    /// Draws when what for the first time goes wrong, or is asked for.
+    pub(super) fn draw_times(&mut self) {
+        self.next_kill = self.in_about(self.scenario.kills);
+        self.next_freeze = self.in_about(self.scenario.freezes);
+        self.next_cut = self.in_about(self.scenario.cuts);
+        self.next_operation = self.in_about(self.scenario.operations);
     }
 
     /// Takes note of something that tells two plays apart.
@@ -123,6 +141,7 @@ impl Play {
             self.steps += 1;
             self.step();
             self.listen();
+            self.look_on();
             if self.is_calm() {
                 self.chance.calm_down();
             }
@@ -133,6 +152,9 @@ impl Play {
         for mut running in std::mem::take(&mut self.superseded) {
             running.machine.kill();
         }
+        for mut errand in std::mem::take(&mut self.errands) {
+            errand.machine.kill();
+        }
         if self.violation.is_none() {
             self.check();
         }
@@ -141,12 +163,12 @@ impl Play {
     fn step(&mut self) {
         let now = self.clock.elapsed();
         if let Life::Due(at, from) = &self.life {
-            if *at <= now {
+            if *at <= now && !self.is_swept() {
                 let from = from.clone();
                 return self.start(from);
             }
             // Others go on meanwhile.
-            if self.superseded.is_empty() {
+            if self.superseded.is_empty() && self.errands.is_empty() {
                 return self.clock.advance(*at - now);
             }
         }
@@ -156,62 +178,57 @@ impl Play {
         if self.random.random_range(0..100) < 15 {
             return self.pass_time();
         }
-        let chosen = self.random.random_range(0..self.superseded.len() * 2 + 8);
-        let current = match &self.life {
-            Life::Runs(running) => Some(&**running),
+        let others = self.superseded.len() + self.errands.len();
+        let chosen = self.random.random_range(0..others * 2 + 8);
+        let superseded = self.superseded.iter().map(|running| &running.machine);
+        let mut others = superseded.chain(self.errands.iter().map(|errand| &errand.machine));
+        let machine = others.nth(chosen).or(match &self.life {
+            Life::Runs(running) => Some(&running.machine),
             Life::Due(..) | Life::Over(_) => None,
-        };
-        let running = match self.superseded.get(chosen) {
-            Some(superseded) => Some(superseded),
-            None => current,
-        };
-        let Some(running) = running.filter(|running| !running.machine.is_frozen(now)) else {
-            return;
-        };
-        give_turn(&running.machine, &mut self.random);
+        });
+        let Some(machine) = machine.filter(|machine| !machine.is_frozen(now)) else { return };
+        give_turn(machine, &mut self.random);
     }
 
     /// Something goes wrong, or is asked for, if it is time.
     fn interrupt(&mut self, now: Duration) -> bool {
         if self.next_kill <= now {
             self.next_kill = self.in_about(self.scenario.kills);
-            self.kill();
-            return true;
+            let site = self.any_site();
+            return self.kill_at(site);
         }
         if self.next_freeze <= now {
             self.next_freeze = self.in_about(self.scenario.freezes);
-            self.freeze(now);
-            return true;
+            let site = self.any_site();
+            return self.freeze(site, now);
+        }
+        if self.next_cut <= now {
+            self.next_cut = self.in_about(self.scenario.cuts);
+            let site = self.any_site();
+            return self.cut(site, now);
         }
         if self.next_operation <= now {
             self.next_operation = self.in_about(self.scenario.operations);
             self.operate();
             return true;
         }
-        false
-    }
-
-    /// The machine stands still for a while, as one that swaps, or that somebody has suspended.
-    fn freeze(&mut self, now: Duration) {
-        let millis = self.random.random_range(100..8_000);
-        if let Life::Runs(running) = &mut self.life {
-            running.machine.freeze(now + Duration::from_millis(millis));
-            self.note(|_| format!("frozen for {millis} ms"));
-        }
+        self.hit_aim(now)
     }
 
     fn pass_time(&mut self) {
         let micros = self.random.random_range(20..400);
         let current = match &self.life {
-            Life::Runs(running) => Some(&**running),
+            Life::Runs(running) => Some(&running.machine),
             Life::Due(..) | Life::Over(_) => None,
         };
-        let all = self.superseded.iter().chain(current);
-        let is_idle = all.clone().all(|running| running.machine.baton.there().is_empty());
+        let superseded = self.superseded.iter().map(|running| &running.machine);
+        let errands = self.errands.iter().map(|errand| &errand.machine);
+        let all = superseded.chain(errands).chain(current);
+        let is_idle = all.clone().all(|machine| machine.baton.there().is_empty());
         let time = Duration::from_micros(micros) * if is_idle { IDLE } else { 1 };
         self.clock.advance(time);
         let now = self.clock.elapsed();
-        all.for_each(|running| running.machine.pass(time, now));
+        all.for_each(|machine| machine.pass(time, now));
     }
 }
 

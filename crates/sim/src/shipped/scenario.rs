@@ -20,6 +20,10 @@ pub(crate) enum Operation {
     Cancel,
     /// Somebody starts the job elsewhere, though it lives.
     TakeOver,
+    /// Somebody deletes a savepoint.
+    Dispose,
+    /// Somebody deletes what no manifest reaches.
+    Sweep,
 }
 
 impl Operation {
@@ -42,6 +46,7 @@ pub(crate) struct Scenario {
     /// How long it takes on average from one to the next, if there are any.
     pub(crate) kills: Option<Duration>,
     pub(crate) freezes: Option<Duration>,
+    pub(crate) cuts: Option<Duration>,
     pub(crate) operations: Option<Duration>,
     /// Whether whoever starts the job again takes it over from a run that may live.
     pub(crate) take_over: bool,
@@ -92,6 +97,7 @@ impl Scenario {
             troubles,
             kills: sometimes(random, 0.6, between_kills),
             freezes: sometimes(random, 0.3, 2_000),
+            cuts: sometimes(random, 0.3, 2_000),
             take_over,
             operations: sometimes(random, 0.7, 500),
             wall_steps: random.random_bool(0.2),
@@ -101,7 +107,7 @@ impl Scenario {
 
     /// Whether the store may refuse what it is asked.
     pub(crate) fn is_unreliable(&self) -> bool {
-        self.troubles.failure > 0.0 || self.troubles.outages.is_some()
+        self.troubles.failure > 0.0 || self.troubles.outages.is_some() || self.cuts.is_some()
     }
 
     /// The job's arguments, for a start from there.
@@ -140,12 +146,14 @@ impl Scenario {
 
 /// Something that somebody may do to a job, by chance.
 pub(crate) fn operation(random: &mut Xoshiro256PlusPlus) -> Operation {
-    match random.random_range(0..24) {
+    match random.random_range(0..28) {
         0..5 => Operation::Checkpoint,
         5..14 => Operation::Savepoint { canonical: random.random_bool(0.3) },
         14..17 => Operation::Stop { drain: random.random_bool(0.3) },
         17 => Operation::CancelWithSavepoint,
         18 => Operation::Cancel,
+        19..21 => Operation::Dispose,
+        21..23 => Operation::Sweep,
         _ => Operation::TakeOver,
     }
 }

@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use futures::{FutureExt, future::BoxFuture};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, ready},
+};
 use serde::{Deserialize, Serialize};
 use tidegate::{
     CheckpointId, Result,
@@ -14,11 +17,7 @@ use tidegate::{
     },
 };
 
-use super::{
-    chance::{Chance, Fate},
-    machine::Pulse,
-    mutation::Mutation,
-};
+use super::{line::Line, mutation::Mutation};
 
 /// What the job has made of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -80,15 +79,9 @@ impl Target {
         self.lock().prepared.len()
     }
 
-    /// The way to it from one machine.
-    pub(crate) fn from(
-        &self,
-        pulse: &Pulse,
-        chance: &Chance,
-        mutation: Option<Mutation>,
-    ) -> TargetSink {
-        let way = Way { pulse: pulse.clone(), chance: chance.clone() };
-        TargetSink { target: self.clone(), way, mutation }
+    /// The sink of one machine that writes there.
+    pub(crate) fn from(&self, line: &Line, mutation: Option<Mutation>) -> TargetSink {
+        TargetSink { target: self.clone(), line: line.clone(), mutation }
     }
 
     /// Loses whatever is prepared.
@@ -97,37 +90,11 @@ impl Target {
     }
 }
 
-/// The way from a machine to the target.
-#[derive(Clone)]
-struct Way {
-    pulse: Pulse,
-    chance: Chance,
-}
-
-impl Way {
-    /// Does something there: it takes a while, may fail, and may happen and report failure all the
-    /// same. What a machine that is gone has asked for never happens.
-    async fn ask<T>(&self, what: &str, done: impl FnOnce() -> T) -> Result<T> {
-        tokio::time::sleep(self.chance.delay()).await;
-        if self.pulse.is_gone() {
-            std::future::pending::<()>().await;
-        }
-        match self.chance.fate() {
-            Fate::Success => Ok(done()),
-            Fate::Before => Err(format!("the target did not {what}").into()),
-            Fate::After => {
-                done();
-                Err(format!("the target did not answer whether it could {what}").into())
-            }
-        }
-    }
-}
-
 /// The sink.
 #[derive(Clone)]
 pub(crate) struct TargetSink {
     target: Target,
-    way: Way,
+    line: Line,
     mutation: Option<Mutation>,
 }
 
@@ -146,12 +113,13 @@ impl TwoPhaseSink for TargetSink {
         &self,
         committables: Vec<Prepared>,
     ) -> BoxFuture<'static, Result<Vec<CommitOutcome>>> {
-        let (target, way) = (self.target.clone(), self.way.clone());
-        let again = self.mutation == Some(Mutation::CommitsAgain);
+        let (target, line, mutation) = (self.target.clone(), self.line.clone(), self.mutation);
         async move {
             let mut outcomes = Vec::new();
             for prepared in committables {
-                outcomes.push(way.ask("commit", || target.commit(prepared, again)).await?);
+                let target = target.clone();
+                let commit = move || ready(target.commit(prepared, mutation));
+                outcomes.push(line.write(commit).await?);
             }
             Ok(outcomes)
         }
@@ -159,22 +127,21 @@ impl TwoPhaseSink for TargetSink {
     }
 
     fn recover(&self, context: SinkContext) -> BoxFuture<'static, Result<()>> {
-        let (target, way) = (self.target.clone(), self.way.clone());
-        async move {
-            let abort = || {
-                let mut kept = target.lock();
-                kept.prepared.retain(|prepared, _| !context.is_leftover(prepared.token));
-            };
-            way.ask("abort leftovers", abort).await
-        }
-        .boxed()
+        let (target, line) = (self.target.clone(), self.line.clone());
+        let abort = move || {
+            let mut kept = target.lock();
+            kept.prepared.retain(|prepared, _| !context.is_leftover(prepared.token));
+            ready(())
+        };
+        async move { Ok(line.write(abort).await?) }.boxed()
     }
 }
 
 impl Target {
-    fn commit(&self, prepared: Prepared, again: bool) -> CommitOutcome {
+    fn commit(&self, prepared: Prepared, mutation: Option<Mutation>) -> CommitOutcome {
         let mut kept = self.lock();
-        if again && let Some(records) = kept.prepared.get(&prepared).cloned() {
+        if mutation == Some(Mutation::CommitsAgain)
+            && let Some(records) = kept.prepared.get(&prepared).cloned() {
             // It stays as it was, to be committed once more.
             kept.show(prepared, records);
             return CommitOutcome::Committed;
@@ -184,7 +151,8 @@ impl Target {
             kept.committed.insert(prepared);
             return CommitOutcome::Committed;
         }
-        if kept.committed.contains(&prepared) {
+        let knows = mutation != Some(Mutation::ForgetsCommitted);
+        if knows && kept.committed.contains(&prepared) {
             return CommitOutcome::AlreadyCommitted;
         }
         CommitOutcome::Lost(format!("{prepared:?}"))
@@ -205,7 +173,7 @@ impl SinkWriter for Writer {
         self.buffer.append(&mut batch.records);
         *batch = Batch::default();
         // As a sink whose target takes no more for now.
-        let wait = self.sink.way.chance.pause();
+        let wait = self.sink.line.chance.pause();
         Ok(wait.map_or(Readiness::Ready, Readiness::RetryAfter))
     }
 }
@@ -220,10 +188,13 @@ impl TwoPhaseWriter for Writer {
         }
         let prepared = self.next;
         self.next.number += 1;
-        let TargetSink { target, way, .. } = self.sink.clone();
+        let TargetSink { target, line, .. } = self.sink.clone();
+        let keep = move || {
+            target.lock().prepared.insert(prepared, records.clone());
+            ready(())
+        };
         async move {
-            let keep = || _ = target.lock().prepared.insert(prepared, records);
-            way.ask("take in what is prepared", keep).await?;
+            line.write(keep).await?;
             Ok(vec![prepared])
         }
         .boxed()

@@ -15,11 +15,13 @@ use tidegate_storage::log::{self, Concluded};
 use tidegate_types::{ErrorKind, JobId};
 
 use super::{
+    coverage::Activity,
     job,
+    line::Line,
     machine::{Machine, Pulse},
     mutation::Mutation,
     play::Play,
-    scenario::{Operation, operation},
+    scenario::Operation,
     store::ADDRESS,
 };
 
@@ -50,8 +52,21 @@ enum Word {
 /// A run of the job on its machine.
 pub(super) struct Running {
     pub(super) machine: Machine,
+    pub(super) line: Line,
     told: Told,
     handle: Option<JobHandle>,
+    /// The savepoint that it claims.
+    claimed: Option<String>,
+}
+
+impl Running {
+    pub(super) fn handle(&self) -> Option<&JobHandle> {
+        self.handle.as_ref()
+    }
+
+    pub(super) fn claimed(&self) -> Option<&str> {
+        self.claimed.as_deref()
+    }
 }
 
 /// From where a job is started.
@@ -72,7 +87,9 @@ pub(super) enum Life {
 /// What the user knows.
 #[derive(Debug, Default)]
 pub(super) struct User {
-    job: Option<JobId>,
+    pub(super) job: Option<JobId>,
+    /// The savepoint that the job was started from last.
+    pub(super) started_from: Option<String>,
     /// Savepoints that were reported complete.
     pub(super) savepoints: BTreeSet<String>,
     pub(super) has_told_its_end: bool,
@@ -92,26 +109,31 @@ impl Play {
     /// Somebody starts the job.
     pub(super) fn start(&mut self, from: Option<From>) {
         self.lives += 1;
-        if self.random.random_bool(0.3) {
+        let before = self.scenario.parallelism;
+        let likely = if self.aims_at(Activity::Rescale) { 0.9 } else { 0.3 };
+        if self.random.random_bool(likely) {
             self.scenario.parallelism = self.random.random_range(1..4);
         }
         self.note(|play| {
             let (life, parallelism) = (play.lives, play.scenario.parallelism);
             format!("start {life} from {from:?} at parallelism {parallelism}")
         });
-        let (clock, random) = (Arc::new(self.clock.clone()), Arc::new(self.chance.clone()));
-        let ways = (&self.chance, &self.clock);
-        let machine =
-            Machine::new(clock, random, |pulse| self.store.from(pulse, ways, self.mutation));
-        let sink = self.target.from(&machine.pulse, &self.chance, self.mutation);
+        let (machine, line) = self.switch_on();
+        let sink = self.target.from(&line, self.mutation);
         let arguments = self.scenario.arguments(from.as_ref());
         let spec = match job::spec(self.scenario.size, &arguments, sink, self.mutation) {
             Ok(spec) => spec,
             Err(error) => return self.fail(format!("the job can't be built: {error}")),
         };
-        if let Some(From::Savepoint { path, claim: true }) = &from {
-            // From now on it is the job's, who may delete it.
-            self.user.savepoints.remove(path);
+        self.begin_start(&line, from.as_ref(), self.scenario.parallelism != before);
+        let mut claimed = None;
+        if let Some(From::Savepoint { path, claim }) = &from {
+            self.user.started_from = Some(path.clone());
+            if *claim {
+                // From now on it is the job's, who may delete it.
+                self.user.savepoints.remove(path);
+                claimed = Some(path.clone());
+            }
         }
         self.user.job = Some(spec.settings.id);
         let (told, host) = (Told::default(), machine.host.clone());
@@ -125,7 +147,20 @@ impl Play {
                 Err(error) => says.say(Word::NotStarted(error)),
             }
         });
-        self.life = Life::Runs(Box::new(Running { machine, told, handle: None }));
+        let running = Running { machine, line, told, handle: None, claimed };
+        self.life = Life::Runs(Box::new(running));
+    }
+
+    /// A machine is switched on, with its way to the outside.
+    pub(super) fn switch_on(&self) -> (Machine, Line) {
+        let (clock, random) = (Arc::new(self.clock.clone()), Arc::new(self.chance.clone()));
+        let mut line = None;
+        let machine = Machine::new(clock, random, |pulse| {
+            let (chance, clock) = (self.chance.clone(), self.clock.clone());
+            let own = Line::new(pulse.clone(), chance, clock, self.met.watch());
+            self.store.from(line.insert(own), self.mutation)
+        });
+        (machine, line.expect("it was made with the machine"))
     }
 
     fn due_again(&self, from: Option<From>) -> Life {
@@ -139,6 +174,9 @@ impl Play {
         if let Life::Runs(_) = self.life {
             self.note(|_| "KILL".to_owned());
             let next = self.due_again(Some(From::Latest));
+            if let Life::Runs(running) = &self.life {
+                running.line.hit_by_death();
+            }
             let Some(pulse) = self.end_life(next) else { return };
             match self.mutation {
                 Some(Mutation::LosesLatest) => self.store.lose_latest(&pulse, self.clock.elapsed()),
@@ -150,16 +188,19 @@ impl Play {
 
     /// Somebody asks something of the job.
     pub(super) fn operate(&mut self) {
-        let operation = operation(&mut self.random);
+        let operation = self.next_operation();
         if self.scenario.wall_steps {
-            let millis = self.random.random_range(-7_200_000..7_200_000);
-            self.clock.step_wall(millis);
+            self.set_clocks();
         }
-        if operation == Operation::TakeOver {
-            return self.take_over();
+        match operation {
+            Operation::TakeOver => return self.take_over(),
+            Operation::Dispose => return self.dispose(),
+            Operation::Sweep => return self.sweep(),
+            _ => {}
         }
         let Life::Runs(running) = &self.life else { return };
-        let Running { machine, told, handle: Some(handle) } = &**running else { return };
+        let Running { machine, told, handle: Some(handle), .. } = &**running else { return };
+        running.line.watch.begin(operation.activity());
         let (handle, says) = (handle.clone(), told.clone());
         machine.spawn(async move {
             let answer = ask(&handle, operation).await;
@@ -177,6 +218,7 @@ impl Play {
         let next = self.due_again(Some(From::Latest));
         match std::mem::replace(&mut self.life, next) {
             Life::Runs(running) => {
+                running.line.watch.begin(Activity::TakeOver);
                 self.note(|_| "take over".to_owned());
                 self.user.has_taken_over = true;
                 self.superseded.push(*running);
@@ -222,6 +264,11 @@ impl Play {
             Word::NotStarted(error) => self.not_started(&error),
             Word::Answered(operation, answer) => {
                 self.note(|_| format!("{operation:?} -> {answer:?}"));
+                if let Life::Runs(running) = &self.life
+                    && operation != Operation::Cancel
+                {
+                    running.line.watch.end(operation.activity());
+                }
                 if let Ok(path) = answer
                     && operation.takes_savepoint()
                 {
@@ -284,7 +331,8 @@ impl Play {
             // Its user goes on from there.
             Some(path) => {
                 self.user.savepoints.insert(path.clone());
-                let claim = self.random.random_bool(0.3);
+                let likely = if self.aims_at(Activity::Claim) { 0.9 } else { 0.3 };
+                let claim = self.random.random_bool(likely);
                 self.due_again(Some(From::Savepoint { path, claim }))
             }
             None => {
@@ -299,6 +347,7 @@ impl Play {
         match std::mem::replace(&mut self.life, next) {
             Life::Runs(mut running) => {
                 running.machine.kill();
+                running.line.have_last_words();
                 Some(running.machine.pulse)
             }
             Life::Due(..) | Life::Over(_) => None,
@@ -314,7 +363,8 @@ async fn ask(handle: &JobHandle, operation: Operation) -> Result<String, String>
         Operation::Savepoint { canonical } => savepoint(form(canonical), AfterSavepoint::GoOn),
         Operation::Stop { drain } => savepoint(form(false), AfterSavepoint::Stop { drain }),
         Operation::CancelWithSavepoint => savepoint(form(false), AfterSavepoint::Cancel),
-        Operation::Cancel | Operation::TakeOver => {
+        // What is not asked of the job has been done by now.
+        Operation::Cancel | Operation::TakeOver | Operation::Dispose | Operation::Sweep => {
             handle.cancel();
             return Ok(String::new());
         }

@@ -1,0 +1,101 @@
+//! Plays that aim at one pair of fault and operation: the operation is asked for more often, and while it
+//! is under way something goes wrong, as it would have by chance in a thousand other plays.
+
+use std::time::Duration;
+
+use rand::RngExt;
+
+use super::{
+    coverage::{Activity, Fault},
+    play::Play,
+    scenario::{Operation, operation},
+    user::Life,
+};
+
+/// What a play aims at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Aim {
+    /// What is to go wrong, more often than the rest.
+    pub fault: Fault,
+    /// What is to be under way meanwhile.
+    pub activity: Activity,
+}
+
+/// How long it takes on average from one operation to the next.
+const OPERATIONS: Duration = Duration::from_millis(120);
+/// In how many steps something goes wrong while what is aimed at is under way.
+const STEPS: u32 = 60;
+
+/// A machine of a play.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Site {
+    /// That of the job's run.
+    Run,
+    /// That of somebody who is at something else.
+    Errand(usize),
+}
+
+impl Play {
+    /// Aims at that, from its beginning on.
+    pub(super) fn aim_at(&mut self, aim: Aim) {
+        self.note(|_| format!("{aim:?}"));
+        let scenario = &mut self.scenario;
+        scenario.operations = Some(OPERATIONS);
+        // Who does not take over waits for 15 s whenever a machine is gone.
+        scenario.take_over = true;
+        scenario.calm_from = scenario.calm_from.min(Duration::from_secs(6));
+        self.aim = Some(aim);
+        self.draw_times();
+    }
+
+    /// What is asked for next.
+    pub(super) fn next_operation(&mut self) -> Operation {
+        let aimed = self.aim.filter(|_| self.random.random_bool(0.7));
+        let draw = |play: &mut Self, from: [Operation; 2]| from[play.random.random_range(0..2)];
+        let canonical = aimed.is_some() && self.random.random_bool(0.3);
+        match aimed.map(|aim| aim.activity) {
+            None | Some(Activity::Submit) => operation(&mut self.random),
+            Some(Activity::Checkpoint) => Operation::Checkpoint,
+            Some(Activity::Savepoint) => Operation::Savepoint { canonical },
+            Some(Activity::Stop | Activity::Claim) => Operation::Stop { drain: false },
+            Some(Activity::Drain) => Operation::Stop { drain: true },
+            Some(Activity::Cancel) => Operation::Cancel,
+            Some(Activity::CancelWithSavepoint) => Operation::CancelWithSavepoint,
+            Some(Activity::Restore | Activity::TakeOver) => Operation::TakeOver,
+            Some(Activity::Rescale) => {
+                draw(self, [Operation::TakeOver, Operation::Stop { drain: false }])
+            }
+            Some(Activity::Dispose) => {
+                draw(self, [Operation::Dispose, Operation::Savepoint { canonical }])
+            }
+            Some(Activity::Sweep) => Operation::Sweep,
+        }
+    }
+
+    /// Whether a play aims at that.
+    pub(super) fn aims_at(&self, activity: Activity) -> bool {
+        self.aim.is_some_and(|aim| aim.activity == activity)
+    }
+
+    /// Has something go wrong if what is aimed at is under way; tells whether it has.
+    pub(super) fn hit_aim(&mut self, now: Duration) -> bool {
+        let Some(aim) = self.aim else { return false };
+        let Some(site) = self.site_of(aim.activity) else { return false };
+        if self.random.random_range(0..STEPS) > 0 {
+            return false;
+        }
+        let any = Fault::ALL[self.random.random_range(0..Fault::ALL.len())];
+        let fault = if self.random.random_bool(0.6) { aim.fault } else { any };
+        self.strike(site, fault, now)
+    }
+
+    fn site_of(&self, activity: Activity) -> Option<Site> {
+        let is_at = |line: &super::line::Line| line.watch.is_under_way(activity);
+        if let Life::Runs(running) = &self.life
+            && is_at(&running.line)
+        {
+            return Some(Site::Run);
+        }
+        self.errands.iter().position(|errand| is_at(&errand.line)).map(Site::Errand)
+    }
+}

@@ -24,7 +24,7 @@ pub struct Aim {
 /// How long it takes on average from one operation to the next.
 const OPERATIONS: Duration = Duration::from_millis(120);
 /// In how many steps something goes wrong while what is aimed at is under way.
-const STEPS: u32 = 60;
+const STEPS: u32 = 12;
 
 /// A machine of a play.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,8 @@ impl Play {
             Some(Activity::Dispose) => {
                 draw(self, [Operation::Dispose, Operation::Savepoint { canonical }])
             }
-            Some(Activity::Sweep) => Operation::Sweep,
+            // What there is to sweep comes of those that die meanwhile.
+            Some(Activity::Sweep) => draw(self, [Operation::Sweep, Operation::Checkpoint]),
         }
     }
 
@@ -80,6 +81,11 @@ impl Play {
     /// Has something go wrong if what is aimed at is under way; tells whether it has.
     pub(super) fn hit_aim(&mut self, now: Duration) -> bool {
         let Some(aim) = self.aim else { return false };
+        if aim.activity == Activity::Sweep && self.leaves_something() {
+            self.kill();
+            self.sweep();
+            return true;
+        }
         let Some(site) = self.site_of(aim.activity) else { return false };
         if self.random.random_range(0..STEPS) > 0 {
             return false;
@@ -87,6 +93,14 @@ impl Play {
         let any = Fault::ALL[self.random.random_range(0..Fault::ALL.len())];
         let fault = if self.random.random_bool(0.6) { aim.fault } else { any };
         self.strike(site, fault, now)
+    }
+
+    /// Whether the run's machine dies in the midst of a checkpoint.
+    fn leaves_something(&mut self) -> bool {
+        let Life::Runs(running) = &self.life else { return false };
+        let watch = &running.line.watch;
+        let is_at_it = watch.is_writing() && watch.is_under_way(Activity::Checkpoint);
+        is_at_it && self.random.random_range(0..STEPS) == 0
     }
 
     fn site_of(&self, activity: Activity) -> Option<Site> {

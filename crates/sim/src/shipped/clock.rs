@@ -43,6 +43,11 @@ impl PlayClock {
         self.0.is_one.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the clock on the wall is where it should be.
+    pub(crate) fn is_right(&self) -> bool {
+        self.0.set_by_millis.load(Ordering::Relaxed) == 0
+    }
+
     /// Somebody sets the clock on the wall, so far from where it should be.
     pub(crate) fn set_wall(&self, off_by_millis: i64) {
         self.0.set_by_millis.store(off_by_millis, Ordering::Relaxed);

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use rand::RngExt;
 use tidegate_runtime::{HeldSnapshot, dispose_savepoint, note_disposal};
 use tidegate_snapshot::store::{Rule, find_untidy};
 use tidegate_storage::Places;
@@ -17,7 +18,7 @@ use super::{
     machine::Machine,
     play::Play,
     store::ADDRESS,
-    user::{From, Life},
+    user::Life,
 };
 
 /// What `tidegate state sweep` leaves alone: what was written less long ago.
@@ -52,12 +53,15 @@ pub(super) struct Errand {
 impl Play {
     /// Somebody deletes a savepoint, if there is one that nobody needs.
     pub(super) fn dispose(&mut self) {
-        // What the job was started from last it may go on from.
-        let mut may_go = self.user.savepoints.iter().filter(|path| {
-            let next = matches!(&self.life, Life::Due(_, Some(From::Savepoint { path: next, .. })) if next == *path);
-            !next && self.user.started_from.as_ref() != Some(path)
-        });
-        let Some(path) = may_go.next().cloned() else { return };
+        // What the job was stopped with it may go on from, if nobody has claimed it.
+        let may_go = self.user.savepoints.intersection(&self.user.passing);
+        let Some(path) = may_go.cloned().next() else { return };
+        if self.random.random_bool(0.3) {
+            // By hand, as one that is moved away: nobody is asked.
+            self.user.savepoints.remove(&path);
+            self.note(|_| format!("{path} is taken away"));
+            return self.store.take_away(&folder_of(&path));
+        }
         let held = self.held();
         if held.iter().any(|held| held.location.as_ref() == Some(&path)) {
             return;
@@ -87,8 +91,9 @@ impl Play {
     pub(super) fn sweep(&mut self) {
         let all = !matches!(self.life, Life::Runs(_)) && self.superseded.is_empty();
         let age = if all { Duration::ZERO } else { AGE };
+        let savepoints = self.scenario.savepoints;
         self.send(Task::Sweep { all }, move |places, clock| async move {
-            for folder in ["checkpoints", "savepoints"] {
+            for folder in ["checkpoints", savepoints] {
                 sweep(&places, folder, clock.as_ref(), age).await?;
             }
             Ok(())
@@ -142,7 +147,7 @@ impl Play {
     fn check_errand(&mut self, task: &Task) {
         match task {
             Task::Dispose(path) => {
-                let folder = format!("{}/", path.trim_start_matches(ADDRESS).trim_start_matches('/'));
+                let folder = folder_of(path);
                 let left = self.store.files().into_iter().find(|file| file.starts_with(&folder));
                 if let Some(file) = left {
                     self.fail(format!("{file} is left of a savepoint that was disposed of"));
@@ -150,7 +155,7 @@ impl Play {
             }
             Task::Sweep { all: true } => {
                 let places = self.store.plain();
-                for folder in ["checkpoints", "savepoints"] {
+                for folder in ["checkpoints", self.scenario.savepoints] {
                     let place = places.find(&format!("{ADDRESS}/{folder}")).expect("an address");
                     let rule = Rule { now: SystemTime::UNIX_EPOCH, age: Duration::ZERO };
                     let untidy = futures::executor::block_on(find_untidy(&place, rule));
@@ -162,6 +167,11 @@ impl Play {
             Task::Sweep { all: false } => {}
         }
     }
+}
+
+/// A snapshot's folder, as the store calls it.
+fn folder_of(path: &str) -> String {
+    format!("{}/", path.trim_start_matches(ADDRESS).trim_matches('/'))
 }
 
 async fn sweep(

@@ -18,7 +18,8 @@ impl Operation {
     /// What is under way from when a running job is asked for it.
     pub(super) fn activity(self) -> Activity {
         match self {
-            Self::Checkpoint => Activity::Checkpoint,
+            // Behind one more checkpoint.
+            Self::Checkpoint | Self::Suspend => Activity::Checkpoint,
             Self::Savepoint { .. } => Activity::Savepoint,
             Self::Stop { drain: false } => Activity::Stop,
             Self::Stop { drain: true } => Activity::Drain,

@@ -18,6 +18,8 @@ pub(crate) enum Operation {
     },
     CancelWithSavepoint,
     Cancel,
+    /// An orchestrator has it end for now.
+    Suspend,
     /// Somebody starts the job elsewhere, though it lives.
     TakeOver,
     /// Somebody deletes a savepoint.
@@ -51,6 +53,8 @@ pub(crate) struct Scenario {
     /// Whether whoever starts the job again takes it over from a run that may live.
     pub(crate) take_over: bool,
     pub(crate) wall_steps: bool,
+    /// The folder of savepoints; its name may begin with that of the checkpoints'.
+    pub(crate) savepoints: &'static str,
     /// From when on all goes well.
     pub(crate) calm_from: Duration,
 }
@@ -101,6 +105,10 @@ impl Scenario {
             take_over,
             operations: sometimes(random, 0.7, 500),
             wall_steps: random.random_bool(0.2),
+            savepoints: ["savepoints", "checkpoints-of-people"]
+                .choose(random)
+                .copied()
+                .expect("there are some"),
             calm_from: Duration::from_millis(millis * if take_over { 4 } else { 30 }),
         }
     }
@@ -116,7 +124,7 @@ impl Scenario {
             ("parallelism.default", self.parallelism.to_string()),
             ("execution.checkpointing.interval", format!("{} ms", self.interval.as_millis())),
             ("execution.checkpointing.dir", format!("{ADDRESS}/checkpoints")),
-            ("execution.checkpointing.savepoint-dir", format!("{ADDRESS}/savepoints")),
+            ("execution.checkpointing.savepoint-dir", format!("{ADDRESS}/{}", self.savepoints)),
             ("execution.checkpointing.max-concurrent-checkpoints", self.concurrent.to_string()),
             ("execution.checkpointing.num-retained", self.retained.to_string()),
             (
@@ -152,6 +160,7 @@ pub(crate) fn operation(random: &mut Xoshiro256PlusPlus) -> Operation {
         14..17 => Operation::Stop { drain: random.random_bool(0.3) },
         17 => Operation::CancelWithSavepoint,
         18 => Operation::Cancel,
+        27 => Operation::Suspend,
         19..21 => Operation::Dispose,
         21..23 => Operation::Sweep,
         _ => Operation::TakeOver,

@@ -57,6 +57,13 @@ impl Store {
         block_on(files.try_collect()).expect("memory answers")
     }
 
+    /// Somebody deletes everything below there.
+    pub(crate) fn take_away(&self, folder: &str) {
+        for file in self.files().into_iter().filter(|file| file.starts_with(folder)) {
+            block_on(self.kept.delete(&Path::from(file))).expect("memory answers");
+        }
+    }
+
     /// Whether there is such a file.
     pub(crate) fn has(&self, path: &str) -> bool {
         block_on(self.kept.head(&Path::from(path))).is_ok()

@@ -44,6 +44,8 @@ struct Kept {
     prepared: BTreeMap<Prepared, Vec<Output>>,
     committed: BTreeSet<Prepared>,
     visible: Vec<(Prepared, Output)>,
+    /// Whether something was committed before what its subtask had prepared earlier.
+    is_out_of_turn: bool,
     /// What has happened since somebody listened.
     told: Vec<String>,
 }
@@ -72,6 +74,16 @@ impl Target {
     /// What has happened since this was asked before.
     pub(crate) fn take_told(&self) -> Vec<String> {
         std::mem::take(&mut self.lock().told)
+    }
+
+    /// Whether something was committed before what its subtask had prepared earlier.
+    pub(crate) fn is_out_of_turn(&self) -> bool {
+        self.lock().is_out_of_turn
+    }
+
+    /// What is prepared and not committed, for a person.
+    pub(crate) fn left(&self) -> String {
+        format!("{:?}", self.lock().prepared.keys().collect::<Vec<_>>())
     }
 
     /// How much is prepared and not committed.
@@ -145,6 +157,10 @@ impl Target {
             // It stays as it was, to be committed once more.
             kept.show(prepared, records);
             return CommitOutcome::Committed;
+        }
+        let of_one = Prepared { number: 0, ..prepared }..prepared;
+        if kept.prepared.range(of_one).next().is_some() {
+            kept.is_out_of_turn = true;
         }
         if let Some(records) = kept.prepared.remove(&prepared) {
             kept.show(prepared, records);

@@ -81,7 +81,6 @@ impl Play {
     /// Somebody sets the clocks on the wall.
     pub(super) fn set_clocks(&mut self) -> bool {
         let millis = self.random.random_range(-WALL..WALL);
-        self.scenario.wall_steps = true;
         self.clock.set_wall(millis);
         let current = match &self.life {
             Life::Runs(running) => Some(&running.line),

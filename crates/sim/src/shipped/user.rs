@@ -28,6 +28,9 @@ use super::{
 /// How long it takes until somebody starts a job again.
 const STARTED_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
+/// How long a job may take to end for now.
+const SUSPENDED_WITHIN: Duration = Duration::from_secs(10);
+
 /// What a machine has told.
 #[derive(Clone, Default)]
 pub(super) struct Told(Arc<Mutex<Vec<Word>>>);
@@ -57,6 +60,8 @@ pub(super) struct Running {
     handle: Option<JobHandle>,
     /// The savepoint that it claims.
     claimed: Option<String>,
+    /// How often it was asked to be cancelled, and has not refused.
+    cancels: u32,
 }
 
 impl Running {
@@ -88,12 +93,14 @@ pub(super) enum Life {
 #[derive(Debug, Default)]
 pub(super) struct User {
     pub(super) job: Option<JobId>,
-    /// The savepoint that the job was started from last.
-    pub(super) started_from: Option<String>,
+    /// Savepoints that were taken in passing.
+    pub(super) passing: BTreeSet<String>,
     /// Savepoints that were reported complete.
     pub(super) savepoints: BTreeSet<String>,
     pub(super) has_told_its_end: bool,
     pub(super) has_taken_over: bool,
+    /// How a run has ended though it was taken over from: it was faster.
+    other_end: Option<(JobStatus, Option<String>)>,
     /// Whether somebody has asked for the job to be cancelled.
     is_canceled: bool,
 }
@@ -128,7 +135,6 @@ impl Play {
         self.begin_start(&line, from.as_ref(), self.scenario.parallelism != before);
         let mut claimed = None;
         if let Some(From::Savepoint { path, claim }) = &from {
-            self.user.started_from = Some(path.clone());
             if *claim {
                 // From now on it is the job's, who may delete it.
                 self.user.savepoints.remove(path);
@@ -147,7 +153,7 @@ impl Play {
                 Err(error) => says.say(Word::NotStarted(error)),
             }
         });
-        let running = Running { machine, line, told, handle: None, claimed };
+        let running = Running { machine, line, told, handle: None, claimed, cancels: 0 };
         self.life = Life::Runs(Box::new(running));
     }
 
@@ -198,9 +204,14 @@ impl Play {
             Operation::Sweep => return self.sweep(),
             _ => {}
         }
-        let Life::Runs(running) = &self.life else { return };
-        let Running { machine, told, handle: Some(handle), .. } = &**running else { return };
-        running.line.watch.begin(operation.activity());
+        let Life::Runs(running) = &mut self.life else { return };
+        let Running { machine, told, handle: Some(handle), line, cancels, .. } = &mut **running
+        else {
+            return;
+        };
+        line.watch.begin(operation.activity());
+        let cancels_it = matches!(operation, Operation::Cancel | Operation::CancelWithSavepoint);
+        *cancels += u32::from(cancels_it);
         let (handle, says) = (handle.clone(), told.clone());
         machine.spawn(async move {
             let answer = ask(&handle, operation).await;
@@ -241,6 +252,9 @@ impl Play {
             for word in self.superseded[index].told.take() {
                 let end = match word {
                     Word::Ended(end) => {
+                        if let Ok(result) = &*end {
+                            self.user.other_end = Some((result.status, result.savepoint.clone()));
+                        }
                         end.map_or_else(|e| e.to_string(), |it| format!("{:?}", it.status))
                     }
                     Word::NotStarted(error) => error.to_string(),
@@ -264,15 +278,14 @@ impl Play {
             Word::NotStarted(error) => self.not_started(&error),
             Word::Answered(operation, answer) => {
                 self.note(|_| format!("{operation:?} -> {answer:?}"));
-                if let Life::Runs(running) = &self.life
-                    && operation != Operation::Cancel
-                {
-                    running.line.watch.end(operation.activity());
-                }
+                self.answered(operation, &answer);
                 if let Ok(path) = answer
                     && operation.takes_savepoint()
                 {
                     self.snapshots += 1;
+                    if let Operation::Savepoint { .. } = operation {
+                        self.user.passing.insert(path.clone());
+                    }
                     self.user.savepoints.insert(path);
                 }
             }
@@ -283,9 +296,29 @@ impl Play {
         }
     }
 
+    /// What has to be so whenever something is answered.
+    fn answered(&mut self, operation: Operation, answer: &Result<String, String>) {
+        let Life::Runs(running) = &mut self.life else { return };
+        if operation != Operation::Cancel {
+            running.line.watch.end(operation.activity());
+        }
+        let ends_job = matches!(operation, Operation::Stop { .. } | Operation::CancelWithSavepoint);
+        let has_ended = running.handle().is_some_and(|job| job.stats().status.is_terminal());
+        if ends_job && answer.is_ok() && !has_ended {
+            self.fail(format!("{operation:?} was answered and the job has not ended"));
+        } else if operation == Operation::CancelWithSavepoint && answer.is_err() {
+            running.cancels -= 1;
+        }
+    }
+
     fn failed(&mut self, error: &JobError) {
         self.note(|_| format!("failed: {error}"));
-        if self.is_calm() {
+        let is_fenced = error.kind() == ErrorKind::Fenced;
+        if is_fenced && self.superseded.is_empty() {
+            return self.fail(format!("nobody else has started the job: {error}"));
+        }
+        // Of two that were told to take it over the one that was started later may be the first to do so.
+        if self.is_calm() && !is_fenced {
             return self.fail(format!("it has failed although all goes well: {error}"));
         }
         let next = self.due_again(Some(From::Latest));
@@ -300,15 +333,26 @@ impl Play {
             // was killed before it could say so.
             // Whoever has taken the job over from a run that lives does not begin anew beside it.
             None if error.kind() == ErrorKind::Invalid && self.superseded.is_empty() => {
-                match self.target.visible().is_empty() {
-                    true => self.due_again(None),
-                    false if self.user.is_canceled => Life::Over(JobStatus::Canceled),
-                    false => Life::Over(JobStatus::Finished),
+                match self.user.other_end.take() {
+                    Some((_, Some(path))) => {
+                        self.user.savepoints.insert(path.clone());
+                        self.due_again(Some(From::Savepoint { path, claim: false }))
+                    }
+                    Some((status, None)) if status != JobStatus::Suspended => Life::Over(status),
+                    _ => self.nothing_to_go_on_from(),
                 }
             }
             None => self.due_again(Some(From::Latest)),
         };
         self.end_life(next);
+    }
+
+    fn nothing_to_go_on_from(&self) -> Life {
+        match self.target.visible().is_empty() {
+            true => self.due_again(None),
+            false if self.user.is_canceled => Life::Over(JobStatus::Canceled),
+            false => Life::Over(JobStatus::Finished),
+        }
     }
 
     /// How the job has ended, as its log has it.
@@ -327,7 +371,16 @@ impl Play {
         self.note(|_| format!("ended: {status:?} {savepoint:?}"));
         self.snapshots += result.stats.completed_count;
         self.check_figures(&result.stats);
+        let cancels = match &self.life {
+            Life::Runs(running) => running.cancels,
+            Life::Due(..) | Life::Over(_) => 0,
+        };
+        if status == JobStatus::Canceled && cancels == 0 {
+            return self.fail("it was cancelled, and nobody has asked for that");
+        }
         let next = match savepoint {
+            // It goes on later.
+            None if status == JobStatus::Suspended => self.due_again(Some(From::Latest)),
             // Its user goes on from there.
             Some(path) => {
                 self.user.savepoints.insert(path.clone());
@@ -363,6 +416,10 @@ async fn ask(handle: &JobHandle, operation: Operation) -> Result<String, String>
         Operation::Savepoint { canonical } => savepoint(form(canonical), AfterSavepoint::GoOn),
         Operation::Stop { drain } => savepoint(form(false), AfterSavepoint::Stop { drain }),
         Operation::CancelWithSavepoint => savepoint(form(false), AfterSavepoint::Cancel),
+        Operation::Suspend => {
+            handle.suspend(SUSPENDED_WITHIN);
+            return Ok(String::new());
+        }
         // What is not asked of the job has been done by now.
         Operation::Cancel | Operation::TakeOver | Operation::Dispose | Operation::Sweep => {
             handle.cancel();

@@ -16,9 +16,15 @@ use std::{
     num::NonZero,
     process::ExitCode,
     thread,
+    time::Duration,
 };
 
 use clap::{Parser, Subcommand};
+
+use crate::{
+    Failed,
+    shipped::{self, Setup},
+};
 
 /// Plays seeds of the simulation; ends with status 1 if something fails.
 #[derive(Parser)]
@@ -51,6 +57,18 @@ impl Arguments {
         };
         Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// How long a play that has failed is made smaller.
+const SHRINKING: Duration = Duration::from_secs(30);
+
+/// Makes a play that has failed smaller, and tells what is left of it.
+fn tell_smaller(failed: Box<Failed>, setup: &Setup, out: &mut dyn Write) -> io::Result<()> {
+    let (smaller, failed) = shipped::shrink(failed, setup, SHRINKING);
+    if smaller.without != setup.without {
+        writeln!(out, "made smaller: {failed}")?;
+    }
+    Ok(())
 }
 
 /// How many plays go on at once.

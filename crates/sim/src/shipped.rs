@@ -36,6 +36,7 @@ mod line;
 mod machine;
 mod mutation;
 mod oracle;
+mod picture;
 mod play;
 mod progress;
 mod scenario;
@@ -45,14 +46,18 @@ mod trouble;
 mod turns;
 mod user;
 
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
 use tidegate_runtime::JobStatus;
 
 pub use self::{
     aim::Aim,
     coverage::{Activity, Coverage, Fault},
     mutation::Mutation,
+    scenario::Without,
 };
-use self::{play::Play, user::Life};
+use self::{picture::Picture, play::Play, user::Life};
 use crate::{Failed, Played};
 
 /// How a seed is played.
@@ -64,6 +69,8 @@ pub struct Setup {
     pub mutation: Option<Mutation>,
     /// What is to go wrong more often than it would by chance.
     pub aim: Option<Aim>,
+    /// What is left out of what the seed stands for; half of the records is left out more than once.
+    pub without: Vec<Without>,
 }
 
 impl Setup {
@@ -76,8 +83,36 @@ impl Setup {
         if let Some(Aim { fault, activity }) = self.aim {
             arguments += &format!(" --fault {fault} --operation {activity}");
         }
+        for without in &self.without {
+            let value = without.to_possible_value();
+            arguments += &format!(" --without {}", value.as_ref().map_or("", |it| it.get_name()));
+        }
         arguments
     }
+}
+
+/// How often records are halved at most.
+const HALVES: usize = 6;
+
+/// Leaves out of a play that has failed whatever it fails without, as long as there is time; tells what is
+/// left.
+#[must_use]
+pub fn shrink(mut failed: Box<Failed>, setup: &Setup, patience: Duration) -> (Setup, Box<Failed>) {
+    let (begun, seed, mut setup) = (Instant::now(), failed.seed, setup.clone());
+    for without in Without::value_variants() {
+        let times = if *without == Without::Records { HALVES } else { 1 };
+        for _ in 0..times {
+            let mut smaller = Setup { traced: false, ..setup.clone() };
+            smaller.without.push(*without);
+            let Err(other) = play(seed, &smaller) else { break };
+            setup = Setup { traced: setup.traced, ..smaller };
+            failed = other;
+            if begun.elapsed() > patience {
+                return (setup, failed);
+            }
+        }
+    }
+    (setup, failed)
 }
 
 /// Plays a seed.
@@ -86,14 +121,14 @@ impl Setup {
 ///
 /// When what must hold does not.
 pub fn play(seed: u64, setup: &Setup) -> Result<Played, Box<Failed>> {
-    let mut play = Play::new(seed, setup.traced, setup.mutation);
+    let mut play = Play::new(seed, setup);
     if let Some(aim) = setup.aim {
         play.aim_at(aim);
     }
     play.run();
     let (steps, millis) = (play.steps, play.clock.elapsed().as_millis() as u64);
     let fingerprint = play.fingerprint();
-    let trace = play.trace.take();
+    let trace = play.picture.take().map(Picture::into_lines);
     if let Some(what) = play.violation.take() {
         let command = setup.arguments(seed);
         return Err(Box::new(Failed { command, seed, steps, millis, what, trace }));

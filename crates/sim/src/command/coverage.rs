@@ -36,7 +36,7 @@ struct Progress {
     coverage: Coverage,
     plays: u64,
     steps: u64,
-    failed: Vec<Box<Failed>>,
+    failed: Vec<(Box<Failed>, Setup)>,
 }
 
 impl Arguments {
@@ -56,7 +56,8 @@ impl Arguments {
                 progress.next += 1;
                 (progress.next - 1, Aim { fault, activity })
             };
-            let played = shipped::play(seed, &Setup { aim: Some(aim), ..Setup::default() });
+            let setup = Setup { aim: Some(aim), ..Setup::default() };
+            let played = shipped::play(seed, &setup);
             let mut progress = lock();
             progress.plays += 1;
             match played {
@@ -66,28 +67,30 @@ impl Arguments {
                 }
                 Err(failed) => {
                     progress.steps += failed.steps;
-                    progress.failed.push(failed);
+                    progress.failed.push((failed, setup));
                 }
             }
         };
         let cores = super::cores();
         thread::scope(|scope| (0..cores).for_each(|_| _ = scope.spawn(one)));
-        let Progress { coverage, plays, steps, failed, .. } = &*lock();
+        let Progress { coverage, plays, steps, failed, .. } = std::mem::take(&mut *lock());
         writeln!(out, "{coverage}")?;
         let seconds = begun.elapsed().as_secs_f64();
-        let each = *steps as f64 / seconds / cores as f64;
+        let each = steps as f64 / seconds / cores as f64;
         writeln!(
             out,
             "{plays} plays, {steps} steps in {seconds:.1} s on {cores} cores: {each:.0} steps per \
              second and core"
         )?;
-        for failed in failed {
+        let is_well = failed.is_empty();
+        for (failed, setup) in failed {
             writeln!(out, "{failed}")?;
+            super::tell_smaller(failed, &setup, out)?;
         }
         let (fault, activity, met) = coverage.rarest();
         if met < self.least {
             writeln!(out, "{fault} x {activity} was met {met} times, not {}", self.least)?;
         }
-        Ok(met >= self.least && failed.is_empty())
+        Ok(met >= self.least && is_well)
     }
 }

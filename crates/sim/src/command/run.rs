@@ -8,7 +8,7 @@ use std::{
 use super::find::find;
 use crate::{
     Failed, Played,
-    shipped::{self, Activity, Aim, Fault, Mutation, Setup},
+    shipped::{self, Activity, Aim, Fault, Mutation, Setup, Without},
 };
 
 /// Plays seeds.
@@ -32,6 +32,12 @@ pub(super) struct Arguments {
     /// See --fault.
     #[arg(long, requires = "fault")]
     operation: Option<Activity>,
+    /// Leave this out of what the seeds stand for.
+    #[arg(long)]
+    without: Vec<Without>,
+    /// Leave nothing more out of a seed that fails, to make it smaller.
+    #[arg(long)]
+    as_is: bool,
     /// Play until a seed fails, for so many seconds at most; every other seed aims at something.
     #[arg(long)]
     find: Option<u64>,
@@ -49,7 +55,8 @@ impl Arguments {
         }
         let begun = Instant::now();
         let aim = self.fault.zip(self.operation).map(|(fault, activity)| Aim { fault, activity });
-        let setup = Setup { traced: self.trace, mutation: self.mutation, aim };
+        let without = self.without.clone();
+        let setup = Setup { traced: self.trace, mutation: self.mutation, aim, without };
         let (mut steps, mut attempts, mut snapshots, mut failed) = (0, 0, 0, 0);
         for seed in self.seed..self.seed.saturating_add(self.seeds) {
             match self.play(seed, &setup) {
@@ -63,6 +70,9 @@ impl Arguments {
                     write!(out, "{}", failure.trace.as_deref().unwrap_or_default())?;
                     writeln!(out, "{failure}")?;
                     steps += failure.steps;
+                    if !self.trace && !self.as_is && !self.retold {
+                        super::tell_smaller(failure, &setup, out)?;
+                    }
                     failed += 1;
                 }
             }

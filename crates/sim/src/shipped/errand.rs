@@ -104,8 +104,8 @@ impl Play {
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
     {
-        self.note(|_| format!("{task:?}"));
         let (machine, line) = self.switch_on();
+        self.note_at(Some(line.number), &format!("{task:?}"));
         line.watch.begin(task.activity());
         let done = Arc::new(Mutex::new(None));
         let (work, says) = (work(machine.host.places.clone(), Arc::clone(&machine.host.clock)), Arc::clone(&done));
@@ -123,10 +123,11 @@ impl Play {
 
     pub(super) fn kill_errand(&mut self, index: usize) {
         let mut errand = self.errands.remove(index);
-        self.note(|_| format!("KILL {:?}", errand.task));
+        self.note_at(Some(errand.line.number), "KILL");
         errand.line.hit_by_death();
         errand.machine.kill();
         errand.line.have_last_words();
+        self.gone(errand.line.number);
     }
 
     /// Hears what has come of them.
@@ -137,7 +138,8 @@ impl Play {
             let Some(end) = done else { continue };
             let mut errand = self.errands.remove(index);
             errand.machine.kill();
-            self.note(|_| format!("{:?} -> {end:?}", errand.task));
+            self.note_at(Some(errand.line.number), &format!("{:?} -> {end:?}", errand.task));
+            self.gone(errand.line.number);
             if end.is_ok() {
                 self.check_errand(&errand.task);
             }

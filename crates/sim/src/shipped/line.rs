@@ -26,6 +26,7 @@ use super::{
     clock::PlayClock,
     coverage::{Fault, Watch, Writes},
     machine::Pulse,
+    picture::MachineNumber,
 };
 
 /// How long whoever has asked waits for an answer that does not come.
@@ -34,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The way from one machine to the outside. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Line {
+    pub(crate) number: MachineNumber,
     pub(crate) pulse: Pulse,
     pub(crate) chance: Chance,
     pub(crate) clock: PlayClock,
@@ -57,9 +59,14 @@ impl fmt::Debug for Line {
 pub(crate) struct NoAnswer;
 
 impl Line {
-    pub(crate) fn new(pulse: Pulse, chance: Chance, clock: PlayClock, watch: Watch) -> Self {
+    pub(crate) fn new(
+        number: MachineNumber,
+        pulse: Pulse,
+        (chance, clock): (Chance, PlayClock),
+        watch: Watch,
+    ) -> Self {
         let (cut_until_nanos, next, last) = (Arc::default(), Arc::default(), Arc::default());
-        Self { pulse, chance, clock, watch, cut_until_nanos, next, last }
+        Self { number, pulse, chance, clock, watch, cut_until_nanos, next, last }
     }
 
     /// Nothing goes to the outside, or comes back, until then.

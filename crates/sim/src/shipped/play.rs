@@ -1,7 +1,6 @@
 //! What happens next: the seed picks whose turn it is, and lets time pass.
 
 use std::{
-    fmt::Write,
     hash::{DefaultHasher, Hash, Hasher},
     time::Duration,
 };
@@ -9,6 +8,7 @@ use std::{
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 
 use super::{
+    Setup,
     aim::Aim,
     chance::Chance,
     clock::PlayClock,
@@ -16,6 +16,7 @@ use super::{
     errand::Errand,
     machine::Machine,
     mutation::Mutation,
+    picture::{MachineNumber, Picture},
     scenario::Scenario,
     store::Store,
     target::Target,
@@ -52,13 +53,16 @@ pub(super) struct Play {
     pub(super) lives: u64,
     pub(super) steps: u64,
     hasher: DefaultHasher,
-    pub(super) trace: Option<String>,
+    pub(super) machines: u64,
+    pub(super) picture: Option<Picture>,
     pub(super) violation: Option<String>,
 }
 
 impl Play {
-    pub(super) fn new(seed: u64, traced: bool, mutation: Option<Mutation>) -> Self {
-        let scenario = Scenario::draw(seed);
+    pub(super) fn new(seed: u64, setup: &Setup) -> Self {
+        let mut scenario = Scenario::draw(seed);
+        setup.without.iter().for_each(|what| scenario.leave_out(*what));
+        let mutation = setup.mutation;
         // Three sequences, so that what one draws changes nothing of the others.
         let clock = PlayClock::default();
         let number = (mutation == Some(Mutation::SameToken)).then_some(7);
@@ -88,7 +92,8 @@ impl Play {
             lives: 0,
             steps: 0,
             hasher: DefaultHasher::new(),
-            trace: traced.then(String::new),
+            machines: 0,
+            picture: setup.traced.then(Picture::default),
             violation: None,
             scenario,
         };
@@ -108,11 +113,30 @@ impl Play {
     /// Takes note of something that tells two plays apart.
     pub(super) fn note(&mut self, text: impl FnOnce(&Self) -> String) {
         let text = text(self);
+        self.note_at(None, &text);
+    }
+
+    /// The same, of something that happens on a machine.
+    pub(super) fn note_at(&mut self, machine: Option<MachineNumber>, text: &str) {
         let elapsed = self.clock.elapsed();
-        (&text, elapsed).hash(&mut self.hasher);
-        if let Some(trace) = &mut self.trace {
-            let millis = elapsed.as_secs_f64() * 1_000.0;
-            writeln!(trace, "{millis:>12.3} {text}").expect("a string takes everything");
+        (text, machine, elapsed).hash(&mut self.hasher);
+        if let Some(picture) = &mut self.picture {
+            picture.event(elapsed, machine, text);
+        }
+    }
+
+    /// That of the job's run, if there is one.
+    pub(super) fn running(&self) -> Option<MachineNumber> {
+        match &self.life {
+            Life::Runs(running) => Some(running.line.number),
+            Life::Due(..) | Life::Over(_) => None,
+        }
+    }
+
+    /// A machine is gone.
+    pub(super) fn gone(&mut self, machine: MachineNumber) {
+        if let Some(picture) = &mut self.picture {
+            picture.end(machine);
         }
     }
 

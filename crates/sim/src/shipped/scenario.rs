@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus, seq::IndexedRandom};
 
 use super::{chance::Troubles, job::Size, store::ADDRESS, user::From};
@@ -35,11 +36,46 @@ impl Operation {
     }
 }
 
+/// What is left out of a play, to make it smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Without {
+    /// No machine dies by chance.
+    Kills,
+    /// None stands still.
+    Pauses,
+    /// None is cut off.
+    Cuts,
+    /// Nobody asks for anything.
+    Operations,
+    /// Nothing fails.
+    Failures,
+    /// Nothing takes very long.
+    Slowness,
+    /// The sink takes everything at once.
+    SinkPauses,
+    /// There is always somebody who answers.
+    Outages,
+    /// Nobody sets clocks.
+    ClockSteps,
+    /// One split at most.
+    Splits,
+    /// Half of the records.
+    Records,
+    /// One key at most.
+    Keys,
+    /// Parallelism 1, always.
+    Parallelism,
+    /// One checkpoint at a time, and one that is retained.
+    Checkpoints,
+}
+
 /// The job, its settings, and how much goes wrong.
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
     pub(crate) size: Size,
     pub(crate) parallelism: usize,
+    /// Whether it may be another one at each start.
+    pub(crate) rescales: bool,
     pub(crate) interval: Duration,
     pub(crate) concurrent: u32,
     pub(crate) retained: u32,
@@ -94,6 +130,7 @@ impl Scenario {
         Self {
             size,
             parallelism: random.random_range(1..4),
+            rescales: true,
             interval: Duration::from_millis(random.random_range(20..400)),
             concurrent: random.random_range(1..3),
             retained: random.random_range(1..4),
@@ -110,6 +147,26 @@ impl Scenario {
                 .copied()
                 .expect("there are some"),
             calm_from: Duration::from_millis(millis * if take_over { 4 } else { 30 }),
+        }
+    }
+
+    /// Leaves something out.
+    pub(crate) fn leave_out(&mut self, what: Without) {
+        match what {
+            Without::Kills => self.kills = None,
+            Without::Pauses => self.freezes = None,
+            Without::Cuts => self.cuts = None,
+            Without::Operations => self.operations = None,
+            Without::Failures => self.troubles.failure = 0.0,
+            Without::Slowness => self.troubles.slowness = 0.0,
+            Without::SinkPauses => self.troubles.pause = 0.0,
+            Without::Outages => self.troubles.outages = None,
+            Without::ClockSteps => self.wall_steps = false,
+            Without::Splits => self.size.splits = 1,
+            Without::Records => self.size.records = (self.size.records / 2).max(1),
+            Without::Keys => self.size.keys = 1,
+            Without::Parallelism => (self.parallelism, self.rescales) = (1, false),
+            Without::Checkpoints => (self.concurrent, self.retained) = (1, 1),
         }
     }
 

@@ -23,6 +23,7 @@ use super::{
     line::{Line, NoAnswer},
     machine::Pulse,
     mutation::Mutation,
+    picture::MachineNumber,
 };
 
 /// What the job calls it: an object store, whose runs know of each other by signs of life alone.
@@ -35,7 +36,7 @@ pub(crate) struct Store {
     /// When each file was last written, by a clock that nobody sets.
     times: Arc<Mutex<BTreeMap<Path, Duration>>>,
     /// What has happened since somebody listened.
-    told: Arc<Mutex<Vec<String>>>,
+    told: Arc<Mutex<Vec<(MachineNumber, String)>>>,
     /// When what was written, and by whom.
     written: Arc<Mutex<Vec<(Duration, Path, Pulse)>>>,
 }
@@ -70,12 +71,12 @@ impl Store {
     }
 
     /// What has happened since this was asked before.
-    pub(crate) fn take_told(&self) -> Vec<String> {
+    pub(crate) fn take_told(&self) -> Vec<(MachineNumber, String)> {
         std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn tell(&self, what: String) {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    fn tell(&self, by: MachineNumber, what: String) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).push((by, what));
     }
 
     fn at(store: Arc<dyn ObjectStore>) -> Places {
@@ -147,7 +148,7 @@ impl Way {
             self.store.times().insert(path.clone(), now);
         }
         let said = put.as_ref().map_or_else(|error| error.to_string(), |_| "written".to_owned());
-        self.store.tell(format!("{path} {said}"));
+        self.store.tell(self.line.number, format!("{path} {said}"));
         put
     }
 
@@ -161,7 +162,7 @@ impl Way {
             }
         }
         self.store.kept.delete(&path).await?;
-        self.store.tell(format!("{path} deleted"));
+        self.store.tell(self.line.number, format!("{path} deleted"));
         Ok(path)
     }
 

@@ -17,7 +17,7 @@ use tidegate::{
     },
 };
 
-use super::{line::Line, mutation::Mutation};
+use super::{line::Line, mutation::Mutation, picture::MachineNumber};
 
 /// What the job has made of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -47,12 +47,13 @@ struct Kept {
     /// Whether something was committed before what its subtask had prepared earlier.
     is_out_of_turn: bool,
     /// What has happened since somebody listened.
-    told: Vec<String>,
+    told: Vec<(MachineNumber, String)>,
 }
 
 impl Kept {
-    fn show(&mut self, prepared: Prepared, records: Vec<Output>) {
-        self.told.push(format!("{} records become visible, {prepared:?}", records.len()));
+    fn show(&mut self, by: MachineNumber, prepared: Prepared, records: Vec<Output>) {
+        let told = format!("{} records become visible, {prepared:?}", records.len());
+        self.told.push((by, told));
         self.visible.extend(records.into_iter().map(|output| (prepared, output)));
     }
 }
@@ -72,7 +73,7 @@ impl Target {
     }
 
     /// What has happened since this was asked before.
-    pub(crate) fn take_told(&self) -> Vec<String> {
+    pub(crate) fn take_told(&self) -> Vec<(MachineNumber, String)> {
         std::mem::take(&mut self.lock().told)
     }
 
@@ -130,7 +131,8 @@ impl TwoPhaseSink for TargetSink {
             let mut outcomes = Vec::new();
             for prepared in committables {
                 let target = target.clone();
-                let commit = move || ready(target.commit(prepared, mutation));
+                let by = line.number;
+                let commit = move || ready(target.commit(by, prepared, mutation));
                 outcomes.push(line.write(commit).await?);
             }
             Ok(outcomes)
@@ -150,12 +152,17 @@ impl TwoPhaseSink for TargetSink {
 }
 
 impl Target {
-    fn commit(&self, prepared: Prepared, mutation: Option<Mutation>) -> CommitOutcome {
+    fn commit(
+        &self,
+        by: MachineNumber,
+        prepared: Prepared,
+        mutation: Option<Mutation>,
+    ) -> CommitOutcome {
         let mut kept = self.lock();
         if mutation == Some(Mutation::CommitsAgain)
             && let Some(records) = kept.prepared.get(&prepared).cloned() {
             // It stays as it was, to be committed once more.
-            kept.show(prepared, records);
+            kept.show(by, prepared, records);
             return CommitOutcome::Committed;
         }
         let of_one = Prepared { number: 0, ..prepared }..prepared;
@@ -163,7 +170,7 @@ impl Target {
             kept.is_out_of_turn = true;
         }
         if let Some(records) = kept.prepared.remove(&prepared) {
-            kept.show(prepared, records);
+            kept.show(by, prepared, records);
             kept.committed.insert(prepared);
             return CommitOutcome::Committed;
         }

@@ -64,7 +64,8 @@ impl Play {
         let Some((machine, line)) = self.at(site) else { return false };
         machine.freeze(now + Duration::from_millis(millis));
         line.watch.hit(Fault::Pause);
-        self.note(|_| format!("{site:?} frozen for {millis} ms"));
+        let number = line.number;
+        self.note_at(Some(number), &format!("frozen for {millis} ms"));
         true
     }
 
@@ -74,7 +75,8 @@ impl Play {
         let Some((_, line)) = self.at(site) else { return false };
         line.cut(now + Duration::from_millis(millis));
         line.watch.hit(Fault::Cut);
-        self.note(|_| format!("{site:?} cut off for {millis} ms"));
+        let number = line.number;
+        self.note_at(Some(number), &format!("cut off for {millis} ms"));
         true
     }
 

@@ -20,6 +20,7 @@ use super::{
     line::Line,
     machine::{Machine, Pulse},
     mutation::Mutation,
+    picture::MachineNumber,
     play::Play,
     scenario::Operation,
     store::ADDRESS,
@@ -118,14 +119,13 @@ impl Play {
         self.lives += 1;
         let before = self.scenario.parallelism;
         let likely = if self.aims_at(Activity::Rescale) { 0.9 } else { 0.3 };
-        if self.random.random_bool(likely) {
+        if self.scenario.rescales && self.random.random_bool(likely) {
             self.scenario.parallelism = self.random.random_range(1..4);
         }
-        self.note(|play| {
-            let (life, parallelism) = (play.lives, play.scenario.parallelism);
-            format!("start {life} from {from:?} at parallelism {parallelism}")
-        });
         let (machine, line) = self.switch_on();
+        let (life, parallelism) = (self.lives, self.scenario.parallelism);
+        let start = format!("start {life} from {from:?} at parallelism {parallelism}");
+        self.note_at(Some(line.number), &start);
         let sink = self.target.from(&line, self.mutation);
         let arguments = self.scenario.arguments(from.as_ref());
         let spec = match job::spec(self.scenario.size, &arguments, sink, self.mutation) {
@@ -158,12 +158,16 @@ impl Play {
     }
 
     /// A machine is switched on, with its way to the outside.
-    pub(super) fn switch_on(&self) -> (Machine, Line) {
+    pub(super) fn switch_on(&mut self) -> (Machine, Line) {
         let (clock, random) = (Arc::new(self.clock.clone()), Arc::new(self.chance.clone()));
-        let mut line = None;
+        self.machines += 1;
+        let (number, mut line) = (MachineNumber(self.machines), None);
+        if let Some(picture) = &mut self.picture {
+            picture.begin(number);
+        }
         let machine = Machine::new(clock, random, |pulse| {
-            let (chance, clock) = (self.chance.clone(), self.clock.clone());
-            let own = Line::new(pulse.clone(), chance, clock, self.met.watch());
+            let ways = (self.chance.clone(), self.clock.clone());
+            let own = Line::new(number, pulse.clone(), ways, self.met.watch());
             self.store.from(line.insert(own), self.mutation)
         });
         (machine, line.expect("it was made with the machine"))
@@ -178,7 +182,7 @@ impl Play {
         // What it has said by then was heard.
         self.listen();
         if let Life::Runs(_) = self.life {
-            self.note(|_| "KILL".to_owned());
+            self.note_at(self.running(), "KILL");
             let next = self.due_again(Some(From::Latest));
             if let Life::Runs(running) = &self.life {
                 running.line.hit_by_death();
@@ -218,7 +222,7 @@ impl Play {
             says.say(Word::Answered(operation, answer));
         });
         self.user.is_canceled |= operation == Operation::Cancel;
-        self.note(|_| format!("{operation:?}"));
+        self.note_at(self.running(), &format!("{operation:?}"));
     }
 
     /// Somebody starts the job elsewhere, though it lives: a second terminal, cron, a rolling restart.
@@ -230,7 +234,7 @@ impl Play {
         match std::mem::replace(&mut self.life, next) {
             Life::Runs(running) => {
                 running.line.watch.begin(Activity::TakeOver);
-                self.note(|_| "take over".to_owned());
+                self.note_at(Some(running.line.number), "is taken over from");
                 self.user.has_taken_over = true;
                 self.superseded.push(*running);
             }
@@ -240,8 +244,8 @@ impl Play {
 
     /// Hears what the machines have told.
     pub(super) fn listen(&mut self) {
-        for told in self.store.take_told().into_iter().chain(self.target.take_told()) {
-            self.note(|_| told);
+        for (by, told) in self.store.take_told().into_iter().chain(self.target.take_told()) {
+            self.note_at(Some(by), &told);
         }
         if let Life::Runs(running) = &self.life {
             for word in running.told.take() {
@@ -260,8 +264,11 @@ impl Play {
                     Word::NotStarted(error) => error.to_string(),
                     Word::Started(_) | Word::Answered(..) => continue,
                 };
-                self.note(|_| format!("a run that was taken over from has ended: {end}"));
-                self.superseded.remove(index).machine.kill();
+                let mut running = self.superseded.remove(index);
+                let ended = format!("a run that was taken over from has ended: {end}");
+                self.note_at(Some(running.line.number), &ended);
+                running.machine.kill();
+                self.gone(running.line.number);
                 break;
             }
         }
@@ -273,11 +280,11 @@ impl Play {
                 if let Life::Runs(running) = &mut self.life {
                     running.handle = Some(started);
                 }
-                self.note(|_| "started".to_owned());
+                self.note_at(self.running(), "started");
             }
             Word::NotStarted(error) => self.not_started(&error),
             Word::Answered(operation, answer) => {
-                self.note(|_| format!("{operation:?} -> {answer:?}"));
+                self.note_at(self.running(), &format!("{operation:?} -> {answer:?}"));
                 self.answered(operation, &answer);
                 if let Ok(path) = answer
                     && operation.takes_savepoint()
@@ -312,7 +319,7 @@ impl Play {
     }
 
     fn failed(&mut self, error: &JobError) {
-        self.note(|_| format!("failed: {error}"));
+        self.note_at(self.running(), &format!("failed: {error}"));
         let is_fenced = error.kind() == ErrorKind::Fenced;
         if is_fenced && self.superseded.is_empty() {
             return self.fail(format!("nobody else has started the job: {error}"));
@@ -326,7 +333,7 @@ impl Play {
     }
 
     fn not_started(&mut self, error: &JobError) {
-        self.note(|_| format!("not started: {error}"));
+        self.note_at(self.running(), &format!("not started: {error}"));
         let next = match self.concluded() {
             Some(status) => Life::Over(status),
             // There is nothing to go on from: the job has never completed anything, or it has ended and
@@ -368,7 +375,7 @@ impl Play {
 
     fn ended(&mut self, result: &JobResult) {
         let (status, savepoint) = (result.status, result.savepoint.clone());
-        self.note(|_| format!("ended: {status:?} {savepoint:?}"));
+        self.note_at(self.running(), &format!("ended: {status:?} {savepoint:?}"));
         self.snapshots += result.stats.completed_count;
         self.check_figures(&result.stats);
         let cancels = match &self.life {
@@ -401,6 +408,7 @@ impl Play {
             Life::Runs(mut running) => {
                 running.machine.kill();
                 running.line.have_last_words();
+                self.gone(running.line.number);
                 Some(running.machine.pulse)
             }
             Life::Due(..) | Life::Over(_) => None,

@@ -8,7 +8,7 @@ use rand::RngExt;
 use super::{
     coverage::{Activity, Fault},
     play::Play,
-    scenario::{Operation, operation},
+    scenario::{Operation, Without, operation},
     user::Life,
 };
 
@@ -23,8 +23,12 @@ pub struct Aim {
 
 /// How long it takes on average from one operation to the next.
 const OPERATIONS: Duration = Duration::from_millis(120);
+/// From when on all goes well, at the latest.
+const CALM_FROM: Duration = Duration::from_secs(3);
 /// In how many steps something goes wrong while what is aimed at is under way.
 const STEPS: u32 = 12;
+/// In how many, if it waits for a write, or needs one that is under way.
+const STEPS_OF_WRITES: u32 = 3;
 
 /// A machine of a play.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +47,12 @@ impl Play {
         scenario.operations = Some(OPERATIONS);
         // Who does not take over waits for 15 s whenever a machine is gone.
         scenario.take_over = true;
-        scenario.calm_from = scenario.calm_from.min(Duration::from_secs(6));
+        scenario.calm_from = scenario.calm_from.min(CALM_FROM);
+        scenario.leave_out(Without::Records);
+        if aim.activity == Activity::Sweep {
+            // All that is written lies in files of its own, which may be left.
+            scenario.inline_threshold = 0;
+        }
         self.aim = Some(aim);
         self.draw_times();
     }
@@ -87,20 +96,21 @@ impl Play {
             return true;
         }
         let Some(site) = self.site_of(aim.activity) else { return false };
-        if self.random.random_range(0..STEPS) > 0 {
-            return false;
-        }
         let any = Fault::ALL[self.random.random_range(0..Fault::ALL.len())];
         let fault = if self.random.random_bool(0.6) { aim.fault } else { any };
-        self.strike(site, fault, now)
+        let steps = match fault {
+            Fault::Kill | Fault::Pause | Fault::Cut | Fault::ClockStep => STEPS,
+            Fault::WriteLost => STEPS_OF_WRITES,
+            Fault::WriteFailed | Fault::WriteLate | Fault::WriteUnanswered => STEPS_OF_WRITES,
+        };
+        self.random.random_range(0..steps) == 0 && self.strike(site, fault, now)
     }
 
-    /// Whether the run's machine dies in the midst of a checkpoint.
+    /// Whether the run's machine dies in the midst of something that it writes.
     fn leaves_something(&mut self) -> bool {
         let Life::Runs(running) = &self.life else { return false };
-        let watch = &running.line.watch;
-        let is_at_it = watch.is_writing() && watch.is_under_way(Activity::Checkpoint);
-        is_at_it && self.random.random_range(0..STEPS) == 0
+        let is_at_it = running.handle().is_some() && running.line.watch.is_writing();
+        is_at_it && self.errands.is_empty() && self.random.random_range(0..2 * STEPS) == 0
     }
 
     fn site_of(&self, activity: Activity) -> Option<Site> {

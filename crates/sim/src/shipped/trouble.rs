@@ -58,9 +58,16 @@ impl Play {
         true
     }
 
+    /// How long a machine is out of order at most, in milliseconds.
+    fn longest(&self) -> u64 {
+        // What aims at something comes to it more often that way.
+        if self.aim.is_some() { 1_500 } else { 8_000 }
+    }
+
     /// It stands still for a while, as one that swaps, or that somebody has suspended.
     pub(super) fn freeze(&mut self, site: Site, now: Duration) -> bool {
-        let millis = self.random.random_range(100..8_000);
+        let longest = self.longest();
+        let millis = self.random.random_range(100..longest);
         let Some((machine, line)) = self.at(site) else { return false };
         machine.freeze(now + Duration::from_millis(millis));
         line.watch.hit(Fault::Pause);
@@ -71,7 +78,8 @@ impl Play {
 
     /// Nothing goes from it to the outside, or back, for a while.
     pub(super) fn cut(&mut self, site: Site, now: Duration) -> bool {
-        let millis = self.random.random_range(10..5_000);
+        let longest = self.longest();
+        let millis = self.random.random_range(10..longest);
         let Some((_, line)) = self.at(site) else { return false };
         line.cut(now + Duration::from_millis(millis));
         line.watch.hit(Fault::Cut);

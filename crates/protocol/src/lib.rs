@@ -56,6 +56,7 @@ mod fixtures;
 mod guard;
 mod incoming;
 mod link;
+pub mod memory;
 pub mod resources;
 mod server;
 mod services;

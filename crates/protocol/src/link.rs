@@ -5,6 +5,8 @@
 //! [`LinkSender::send`] only queues: the queue is unbounded, and holds what the other side has not
 //! taken yet. Messages arrive in order. A stream ends when all its senders are dropped, and the
 //! other side's [`LinkReceiver::receive`] then returns `None` behind the last message.
+//!
+//! What carries the messages is gRPC, or whoever holds them in between ([`crate::memory`]).
 
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
@@ -122,12 +124,15 @@ impl<Out: Word> LinkSender<Out> {
 pub struct LinkReceiver<In: Word> {
     peer: Arc<str>,
     /// `None` once it has ended.
-    stream: Option<Streaming<In::Wire>>,
+    stream: Option<Answers<In::Wire>>,
 }
 
 impl<In: Word> LinkReceiver<In> {
-    pub(crate) const fn new(peer: Arc<str>, stream: Streaming<In::Wire>) -> Self {
-        Self { peer, stream: Some(stream) }
+    pub(crate) fn new(
+        peer: Arc<str>,
+        stream: impl Stream<Item = Result<In::Wire, Status>> + Send + 'static,
+    ) -> Self {
+        Self { peer, stream: Some(Box::pin(stream)) }
     }
 
     /// The next message; `None` when the conversation is over, and ever after an error. A host may
@@ -138,15 +143,15 @@ impl<In: Word> LinkReceiver<In> {
     ///
     /// When the connection is lost, or a message can't be understood.
     pub async fn receive(&mut self) -> Option<Result<In, LinkError>> {
-        let received = match self.stream.as_mut()?.message().await {
-            Ok(Some(wire)) => {
+        let received = match self.stream.as_mut()?.next().await {
+            Some(Ok(wire)) => {
                 In::from_wire(wire).map_err(|error| LinkError::message(&self.peer, error))
             }
-            Ok(None) => {
+            None => {
                 self.stream = None;
                 return None;
             }
-            Err(status) => Err(LinkError::from_status(&self.peer, &status)),
+            Some(Err(status)) => Err(LinkError::from_status(&self.peer, &status)),
         };
         if received.is_err() {
             self.stream = None;
@@ -178,13 +183,21 @@ pub(crate) fn outgoing<Out: Word>(
     peer: Arc<str>,
     first: Option<Out::Wire>,
 ) -> (LinkSender<Out>, impl Stream<Item = Out::Wire> + Send + 'static) {
-    let (queue, mut words) = mpsc::unbounded_channel();
+    let (sender, mut words) = queue(peer);
     let first = stream::iter(first);
     let queued = stream::poll_fn(move |context| words.poll_recv(context));
-    (LinkSender { peer, queue }, first.chain(queued))
+    (sender, first.chain(queued))
 }
 
-/// The stream of answers that a service returns.
+/// The sending half, and what it has sent.
+pub(crate) fn queue<Out: Word>(
+    peer: Arc<str>,
+) -> (LinkSender<Out>, mpsc::UnboundedReceiver<Out::Wire>) {
+    let (queue, words) = mpsc::unbounded_channel();
+    (LinkSender { peer, queue }, words)
+}
+
+/// A stream of messages, such as the answers that a service returns.
 pub(crate) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// The host's side of a conversation, and the answers to the one who has begun it.

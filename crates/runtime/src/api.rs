@@ -51,6 +51,11 @@ pub struct JobSpec {
 }
 
 impl JobSpec {
+    /// Whether another process leads the job.
+    pub(crate) fn follows(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| cluster.process > 0)
+    }
+
     /// Whether its records go from one process to another.
     pub(crate) fn has_several_processes(&self) -> bool {
         self.cluster.as_ref().is_some_and(|cluster| cluster.addresses.len() > 1)

@@ -1,10 +1,7 @@
 //! Attempts whose workers are threads of this process, alone or together with other processes that
 //! a person has started.
 
-use std::{
-    net::TcpListener,
-    sync::{Arc, atomic::Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use futures::{FutureExt, future::BoxFuture};
 use tidegate_checkpoint::protocol::Report;
@@ -19,12 +16,12 @@ use tokio::{sync::mpsc, task::JoinSet};
 use crate::{
     api::{ClusterSpec, JobError, JobSpec},
     describe::JobPlan,
-    host::Host,
+    host::{Host, Listener, Network},
     in_flight::{InFlight, Seats},
     lead::{Door, send_off},
     master::{AttemptStart, Attempts, RunningAttempt},
     prepare::{RestorePoint, Share, Stores, read},
-    process::{Network, NetworkKey, Process, ProcessSpec, Progress, WorkersSpec, start_workers},
+    process::{Others, Process, ProcessSpec, Progress, WorkersSpec, start_workers},
     restore::RestoredJob,
     task::meter::WorkerCounters,
     worker::WorkerSpec,
@@ -68,10 +65,10 @@ impl ClusterSpec {
     /// # Errors
     ///
     /// When nobody can listen there.
-    pub(crate) fn listen(&self) -> Result<TcpListener, JobError> {
+    pub(crate) fn listen(&self, network: &dyn Network) -> Result<Box<dyn Listener>, JobError> {
         let process = self.process as usize;
         let address = &self.addresses[process];
-        TcpListener::bind(address).map_err(|error| {
+        network.listen(address).map_err(|error| {
             let message = format!("process {process} can't listen at {address}: {error}");
             JobError::new(ErrorKind::Unavailable, message)
         })
@@ -106,14 +103,16 @@ impl EmbeddedAttempts {
         let (commands, process_commands) = mpsc::unbounded_channel();
         let mut all_commands = vec![commands];
         let max_parallelism = point.max_parallelism;
-        let mut network = None;
+        let mut others = None;
         if let Some(cluster) = &self.program.spec.cluster {
-            let mut door = Door::open(&cluster.coordinator, cluster.secret.clone()).await?;
-            let listener = cluster.listen()?;
+            let network = self.program.host.network.as_ref();
+            let secret = cluster.secret.clone();
+            let mut door = Door::open(network, &cluster.coordinator, secret.clone()).await?;
+            let listener = cluster.listen(network)?;
             let (expected, fingerprint) =
                 (cluster.addresses.len() - 1, &self.program.plan.fingerprint);
             let job = self.program.spec.settings.id;
-            let others = door.gather(job, expected, fingerprint).await?;
+            let joined = door.gather(job, expected, fingerprint).await?;
             let (parallelism, addresses) =
                 (self.program.spec.settings.parallelism, cluster.addresses.clone());
             let restored_from = path.map(str::to_owned);
@@ -129,9 +128,8 @@ impl EmbeddedAttempts {
                 superseded: superseded.clone(),
                 telling,
             };
-            all_commands.extend(send_off(others, &start, &reports));
-            let key = NetworkKey::new(cluster.secret.as_ref(), token);
-            network = Some(Network { listener, process: 0, addresses, key });
+            all_commands.extend(send_off(joined, &start, &reports));
+            others = Some(Others { listener, process: 0, addresses, secret });
         }
         let (process, attempt_token) = (ProcessIndex(0), token);
         let local = LocalProcess {
@@ -144,7 +142,7 @@ impl EmbeddedAttempts {
             leaves_output,
             superseded,
             telling,
-            network,
+            others,
         };
         let (process, figures) = local_process(&self.program, local, reports);
         let mut processes = JoinSet::new();
@@ -222,7 +220,7 @@ pub(crate) struct LocalProcess {
     /// Whether records are copied to be told, until a checkpoint is complete.
     pub(crate) telling: bool,
     /// The way to the other processes, if there are any.
-    pub(crate) network: Option<Network>,
+    pub(crate) others: Option<Others>,
 }
 
 /// Starts this process's workers; returns what runs them, and what reads their figures.
@@ -235,7 +233,7 @@ pub(crate) fn local_process(
     let clock = &host.clock;
     let settings = &spec.settings;
     let (task_reports, task_report_receiver) = mpsc::unbounded_channel();
-    let processes = local.network.as_ref().map_or(1, |network| network.addresses.len());
+    let processes = local.others.as_ref().map_or(1, |others| others.addresses.len());
     let count = settings.parallelism.get() as usize / processes;
     let max_parallelism = local.max_parallelism;
     let first_worker = local.process.get() as usize * count;
@@ -269,7 +267,7 @@ pub(crate) fn local_process(
         },
         count,
         tasks: plan.tasks.len(),
-        network: local.network,
+        others: local.others,
     });
     let counters = workers.counters.clone();
     let progress = Progress::new(Arc::clone(clock));

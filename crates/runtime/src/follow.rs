@@ -12,12 +12,12 @@
 //! The loss of the coordinator, or of another process, ends this one: processes are the unit of
 //! isolation, and Timely's threads would wait for peers that are gone.
 
-use std::{net::TcpListener, time::Duration};
+use std::time::Duration;
 
 use tidegate_checkpoint::protocol::{Command, Failure, Report};
 use tidegate_protocol::{
     Endpoint,
-    coordination::{FromProcess, Hello, ProcessLink, Start, ToProcess, join},
+    coordination::{FromProcess, Hello, ProcessLink, Start, ToProcess},
 };
 use tidegate_types::{AttemptId, ErrorKind, JobId, ProcessIndex, error::chain};
 use tokio::sync::mpsc;
@@ -26,7 +26,8 @@ use tracing::{info, warn};
 use crate::{
     api::JobError,
     embedded::{FiguresReader, LocalProcess, LocalProgram, local_process},
-    process::{Network, NetworkKey},
+    host::Listener,
+    process::Others,
 };
 
 /// For how long a process tries to reach its coordinator, and waits for the start.
@@ -45,7 +46,7 @@ pub(crate) struct Follower {
     pub(crate) token: u64,
     pub(crate) process: ProcessIndex,
     /// Where it listens for records.
-    pub(crate) listener: TcpListener,
+    pub(crate) listener: Box<dyn Listener>,
     /// As other processes reach it.
     pub(crate) data_address: String,
 }
@@ -65,7 +66,8 @@ impl Follower {
             fingerprint: program.plan.fingerprint.clone(),
             data_address: self.data_address.clone(),
         };
-        let joined = join(&self.coordinator, hello, PATIENCE).await;
+        let network = &program.host.network;
+        let joined = network.join(&self.coordinator, hello, PATIENCE).await;
         let mut link = joined.map_err(|error| unavailable(chain(&error)))?;
         let start = await_start(&mut link).await?;
         let (job, attempt, index) = (self.job, start.attempt, self.process);
@@ -80,11 +82,11 @@ impl Follower {
             Ok(restored) => restored,
             Err(error) => return Err(say_why(link, index, error).await),
         };
-        let network = (start.addresses.len() > 1).then(|| Network {
+        let others = (start.addresses.len() > 1).then(|| Others {
             listener: self.listener,
             process: self.process.get() as usize,
             addresses: start.addresses.clone(),
-            key: NetworkKey::new(self.coordinator.token.as_ref(), start.token),
+            secret: self.coordinator.token.clone(),
         });
         let (reports, report_receiver) = mpsc::unbounded_channel();
         let local = LocalProcess {
@@ -97,7 +99,7 @@ impl Follower {
             leaves_output: start.leaves_output,
             superseded: start.superseded,
             telling: start.telling,
-            network,
+            others,
         };
         let (process, figures) = local_process(&program, local, reports);
         let (commands, process_commands) = mpsc::unbounded_channel();

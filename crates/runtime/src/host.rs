@@ -1,4 +1,4 @@
-//! What a job has of the machine that it runs on: clocks, randomness, stores, threads.
+//! What a job has of the machine that it runs on: clocks, randomness, stores, threads, the network.
 //!
 //! All of it is handed in: nothing in this crate reaches for a clock or a thread of its own. So
 //! whoever simulates machines runs the code that is shipped, one step at a time.
@@ -9,13 +9,21 @@
 //! | [`Places`] | whatever an address stands for | stores that fail |
 //! | [`Turns`] | a worker goes on while it has work, and sleeps | it has its next turn when the seed says so |
 //! | [`Threads`] | threads, and of lower priority if nobody waits | turns, too |
+//! | [`Network`] | gRPC and TCP | messages and bytes under way, which lines lose |
 //! | Tokio | a runtime of several threads | one of a single thread, whose time stands still |
+
+pub mod memory;
+pub mod network;
+mod sockets;
 
 use std::{io, num::NonZero, pin::Pin, sync::Arc, time::Duration};
 
 use tidegate_storage::Places;
 use tidegate_types::{Clock, Random, SystemRandom, time::SystemClock};
 use tokio::sync::oneshot;
+
+pub(crate) use self::memory::introduce;
+pub use self::network::{Connected, Connecting, Listener, Network, Peers};
 
 /// What a job has of its machine. Cheap to clone.
 #[derive(Clone)]
@@ -30,6 +38,8 @@ pub struct Host {
     pub threads: Arc<dyn Threads>,
     /// When workers go on.
     pub turns: Arc<dyn Turns>,
+    /// The ways to other processes.
+    pub network: Arc<dyn Network>,
 }
 
 impl Host {
@@ -42,6 +52,7 @@ impl Host {
             places: Places::default(),
             threads: Arc::new(SystemThreads),
             turns: Arc::new(FreeTurns),
+            network: Arc::new(network::SystemNetwork),
         }
     }
 
@@ -100,7 +111,8 @@ pub(crate) async fn done_by<T: Send + 'static>(
 
 /// Decides when the workers of an attempt go on.
 pub trait Turns: Send + Sync {
-    /// The threads of so many workers of a process are about to begin.
+    /// The threads of so many workers of a process are about to begin: those of one that is not alone
+    /// once it is connected with the others, for which [`Listener::connect`] has been called by then.
     fn starting(&self, workers: usize) {
         let _ = workers;
     }
@@ -108,7 +120,7 @@ pub trait Turns: Send + Sync {
     /// The thread of a worker has begun; it goes on when this returns.
     fn begin(&self, worker: usize) -> Box<dyn Turn>;
 
-    /// The threads of all workers of a process have ended.
+    /// The threads of all workers of a process have ended, or there will be none.
     fn ended(&self) {}
 }
 

@@ -1,7 +1,7 @@
 //! Starts a job: embedded with a thread of its own and a Tokio runtime, on which its [`JobMaster`]
 //! lives, or for a JobManager, which has such a runtime.
 
-use std::{net::TcpListener, sync::mpsc as std_mpsc, thread::JoinHandle, time::Duration};
+use std::{sync::mpsc as std_mpsc, thread::JoinHandle, time::Duration};
 
 use tidegate_protocol::{Endpoint, KeepAlive, Secret};
 use tidegate_snapshot::store::{DeletionProof, SnapshotLocation, delete_snapshot};
@@ -59,6 +59,14 @@ pub fn start_on(spec: JobSpec, host: Host) -> Result<JobHandle, JobError> {
 pub async fn start_here(spec: JobSpec, host: Host) -> Result<JobHandle, JobError> {
     let (handle, stats, requests, end) = hold(&spec.settings, host.clock.as_ref());
     let tokio = tokio::runtime::Handle::current();
+    if spec.follows() {
+        tokio::spawn(async move {
+            let result = follow(spec, host, tokio, stats).await;
+            // Nobody waits for a job whose handles are all gone.
+            let _ = end.send(Some(result.into()));
+        });
+        return Ok(handle);
+    }
     let master = master_of(spec, host, tokio, stats, requests).await?;
     set_going(master, end);
     Ok(handle)
@@ -96,7 +104,7 @@ fn spawn(spec: JobSpec, host: Host) -> Result<(JobHandle, JobThread), JobError> 
         let runtime = io_runtime()?;
         let tokio = runtime.handle().clone();
         let result = runtime.block_on(async move {
-            if spec.cluster.as_ref().is_some_and(|cluster| cluster.process > 0) {
+            if spec.follows() {
                 // Who waits for the start of a follower waits for its job.
                 let _ = started.send(Ok(()));
                 return follow(spec, host, tokio, stats).await;
@@ -145,7 +153,7 @@ async fn follow(
         attempt: None,
         token: 0,
         process: ProcessIndex(cluster.process),
-        listener: cluster.listen()?,
+        listener: cluster.listen(host.network.as_ref())?,
         data_address: cluster.addresses[cluster.process as usize].clone(),
     };
     stats.set_status(JobStatus::Running, host.clock.now());
@@ -159,15 +167,32 @@ async fn follow(
 /// # Errors
 ///
 /// When the attempt fails; the JobManager tells why.
-pub fn run_process(mut spec: JobSpec, seat: ProcessSeat) -> Result<(), JobError> {
+pub fn run_process(spec: JobSpec, seat: ProcessSeat) -> Result<(), JobError> {
+    let runtime = io_runtime()?;
+    let done = runtime.block_on(run_process_here(spec, seat, Host::system()));
+    // What still blocks one of its threads is not waited for: it ends with the process.
+    runtime.shutdown_background();
+    done
+}
+
+/// As [`run_process`], on the Tokio runtime that it is called on, with something else than what the
+/// system has.
+///
+/// # Errors
+///
+/// As there.
+pub async fn run_process_here(
+    mut spec: JobSpec,
+    seat: ProcessSeat,
+    host: Host,
+) -> Result<(), JobError> {
     let unavailable = |error: std::io::Error| JobError::caused_by(ErrorKind::Unavailable, &error);
     spec.settings.id = seat.job;
     spec.settings.parallelism = seat.parallelism;
     let plan = check_plan(&spec)?;
-    let host = Host::system();
     let stores = open_stores(&spec.settings, &host.places)?;
-    let listener = TcpListener::bind((seat.host.as_str(), 0)).map_err(unavailable)?;
-    let port = listener.local_addr().map_err(unavailable)?.port();
+    let listener = host.network.listen(&format!("{}:0", seat.host)).map_err(unavailable)?;
+    let port = listener.port().map_err(unavailable)?;
     let follower = Follower {
         coordinator: Endpoint::new(seat.coordinator, seat.secret.map(Secret::from))
             .with_keep_alive(KeepAlive {
@@ -181,12 +206,8 @@ pub fn run_process(mut spec: JobSpec, seat: ProcessSeat) -> Result<(), JobError>
         listener,
         data_address: format!("{}:{port}", seat.host),
     };
-    let runtime = io_runtime()?;
-    let tokio = runtime.handle().clone();
-    let done = runtime.block_on(follower.run(LocalProgram { spec, plan, stores, host, tokio }));
-    // What still blocks one of its threads is not waited for: it ends with the process.
-    runtime.shutdown_background();
-    done
+    let tokio = tokio::runtime::Handle::current();
+    follower.run(LocalProgram { spec, plan, stores, host, tokio }).await
 }
 
 /// The Tokio runtime of a process with workers.

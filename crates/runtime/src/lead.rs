@@ -3,29 +3,22 @@
 //! Waits until the others have joined, and relays between them and the job's master. In a cluster
 //! the JobManager does so.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{any::Any, collections::BTreeMap, sync::Arc};
 
 use tidegate_checkpoint::protocol::{Command, Failure, Report};
 use tidegate_protocol::{
-    KeepAlive, Link, Secret, Services,
-    coordination::{self, FromProcess, Hello, Host, HostLink, Start, ToProcess},
-    serve,
+    Link, Secret,
+    coordination::{FromProcess, Hello, Host, HostLink, Start, ToProcess},
 };
 use tidegate_types::{ErrorKind, JobId, ProcessIndex, error::chain};
-use tokio::{net::TcpListener, sync::mpsc, task::AbortHandle};
+use tokio::sync::mpsc;
 
-use crate::{api::JobError, follow::PATIENCE};
+use crate::{api::JobError, follow::PATIENCE, host::Network};
 
 /// The door for the other processes; closed when it is dropped.
 pub(crate) struct Door {
     joined: mpsc::UnboundedReceiver<(Hello, HostLink)>,
-    server: AbortHandle,
-}
-
-impl Drop for Door {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
+    _open: Box<dyn Any + Send>,
 }
 
 struct Doorkeeper(mpsc::UnboundedSender<(Hello, HostLink)>);
@@ -47,21 +40,17 @@ impl Door {
     /// # Errors
     ///
     /// When nobody can listen there.
-    pub(crate) async fn open(address: &str, secret: Option<Secret>) -> Result<Self, JobError> {
-        let listener = TcpListener::bind(address).await.map_err(|error| {
+    pub(crate) async fn open(
+        network: &dyn Network,
+        address: &str,
+        secret: Option<Secret>,
+    ) -> Result<Self, JobError> {
+        let (sender, joined) = mpsc::unbounded_channel();
+        let open = network.open(address, secret, Arc::new(Doorkeeper(sender))).await;
+        let open = open.map_err(|error| {
             unavailable(format!("the coordinator can't listen on {address}: {error}"))
         })?;
-        let (sender, joined) = mpsc::unbounded_channel();
-        let services = Services::default()
-            .with_coordination(coordination::service(Arc::new(Doorkeeper(sender))));
-        let never = std::future::pending();
-        let served = serve(listener, KeepAlive::default(), secret, services, never);
-        let server = tokio::spawn(async move {
-            if let Err(error) = served.await {
-                tracing::error!(error = chain(&error), "the coordinator's door has broken");
-            }
-        });
-        Ok(Self { joined, server: server.abort_handle() })
+        Ok(Self { joined, _open: open })
     }
 
     /// Waits for so many processes; returns them in order. One that does not belong to the job is told

@@ -17,7 +17,7 @@ mod flow;
 mod follow;
 mod graph;
 mod held_up;
-mod host;
+pub mod host;
 mod in_flight;
 mod job;
 mod lead;
@@ -43,10 +43,10 @@ pub use describe::{
 };
 pub use dry_run::{DryRun, StateOutcome, dry_run};
 pub use held_up::{HeldUp, hold_up};
-pub use host::{Host, Threads, Turn, Turns, Urgency};
+pub use host::{Host, Network, Threads, Turn, Turns, Urgency};
 pub use job::{
     Behind, Disposed, HeldSnapshot, describe, dispose_savepoint, recover_master, run, run_process,
-    start, start_here, start_location, start_master, start_on,
+    run_process_here, start, start_here, start_location, start_master, start_on,
 };
 pub use master::{AttemptStart, Attempts, RunningAttempt};
 pub use prepare::{Fork, RestorePoint, Rewind};

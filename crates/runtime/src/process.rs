@@ -36,7 +36,6 @@
 mod canonical;
 mod encode;
 mod encoders;
-mod network;
 mod patience;
 mod progress;
 mod threads;
@@ -62,9 +61,8 @@ use tidegate_types::{
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::warn;
 
-pub(crate) use self::network::{Network, NetworkKey};
 pub(crate) use self::progress::Progress;
-pub(crate) use self::threads::{Workers, WorkersSpec, start_workers};
+pub(crate) use self::threads::{Others, Workers, WorkersSpec, start_workers};
 use self::{
     canonical::CanonicalTarget,
     encode::{EncodedPart, assemble, encode_part},

@@ -12,22 +12,14 @@ use std::{
 
 use tidegate_checkpoint::task::TaskCommand;
 use tidegate_core::user_code::caught;
+use tidegate_protocol::Secret;
 use tidegate_types::{ErrorKind, SubtaskIndex, error::chain};
-use timely::{
-    CommunicationConfig, WorkerConfig,
-    communication::{
-        Hooks,
-        allocator::{
-            AllocatorBuilder, ProcessBuilder,
-            zero_copy::initialize::initialize_networking_from_sockets,
-        },
-    },
-};
-use tokio::sync::oneshot;
+use timely::WorkerConfig;
+use tokio::{runtime::Handle, sync::oneshot};
 
-use super::network::Network;
 use crate::{
     graph::TaskId,
+    host::{Connected, Connecting, Listener, Peers, Turns, introduce},
     restore::RestoredJob,
     task::{TaskError, TaskReport, meter::WorkerCounters},
     worker::{self, WorkerSeat, WorkerSpec},
@@ -35,9 +27,6 @@ use crate::{
 
 /// How much sooner the cause of a worker's panic is to be told than the panic.
 const CAUSE_FIRST: Duration = Duration::from_secs(5);
-
-/// For how long processes wait for each other at the start.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the threads are started with.
 pub(crate) struct WorkersSpec {
@@ -47,7 +36,19 @@ pub(crate) struct WorkersSpec {
     /// How many tasks the job has.
     pub(crate) tasks: usize,
     /// The way to the other processes, if there are any.
-    pub(crate) network: Option<Network>,
+    pub(crate) others: Option<Others>,
+}
+
+/// The other processes of an attempt.
+pub(crate) struct Others {
+    /// Where they come to.
+    pub(crate) listener: Box<dyn Listener>,
+    /// Which this process is.
+    pub(crate) process: usize,
+    /// `host:port` of each process, this one's too.
+    pub(crate) addresses: Vec<String>,
+    /// What they know each other by.
+    pub(crate) secret: Option<Secret>,
 }
 
 /// One worker as its process sees it.
@@ -114,7 +115,7 @@ impl Workers {
 
 /// Starts the threads. In a cluster this waits for the other processes, on a thread of its own.
 pub(crate) fn start_workers(spec: WorkersSpec) -> Workers {
-    let WorkersSpec { worker, count, tasks, network } = spec;
+    let WorkersSpec { worker, count, tasks, others } = spec;
     let (begin, close) = (Arc::clone(&worker.begin), Arc::clone(&worker.close));
     let restored = worker.restored.clone();
     let (mut links, mut seats, mut counters) = (Vec::new(), Vec::new(), Vec::new());
@@ -127,13 +128,19 @@ pub(crate) fn start_workers(spec: WorkersSpec) -> Workers {
         seats.push(Some(WorkerSeat { commands: receiver, counters: counter, waker: leave_waker }));
     }
     let (end, ended) = oneshot::channel();
+    let first = others.as_ref().map_or(0, |others| others.process * count);
+    let connecting = others.map(|others| {
+        let Others { listener, process, addresses, secret } = others;
+        let (token, is_over) = (worker.attempt_token, Arc::clone(&close));
+        listener.connect(Peers { process, addresses, workers: count, token, secret, is_over })
+    });
     let turns = Arc::clone(&worker.turns);
     turns.starting(count);
     let run = move || {
-        run_threads(worker, seats, network);
+        let _ends = Ending(turns);
+        run_threads(worker, seats, first, connecting);
         // Who does not wait has gone itself.
         let _ = end.send(());
-        turns.ended();
     };
     std::thread::Builder::new()
         .name("tidegate-attempt".to_owned())
@@ -142,18 +149,33 @@ pub(crate) fn start_workers(spec: WorkersSpec) -> Workers {
     Workers { links, begin, close, restored, ended: Some(ended), counters }
 }
 
-fn run_threads(spec: WorkerSpec, seats: Vec<Option<WorkerSeat>>, network: Option<Network>) {
+/// Says when it is dropped that all threads have ended: joining them may panic.
+struct Ending(Arc<dyn Turns>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.ended();
+    }
+}
+
+fn run_threads(
+    spec: WorkerSpec,
+    seats: Vec<Option<WorkerSeat>>,
+    first: usize,
+    connecting: Option<Connecting>,
+) {
     let reports = spec.reports.clone();
-    let first = network.as_ref().map_or(0, |network| network.process * seats.len());
     let fail = move |worker: usize, error: TaskError| {
         // Nobody listens when the attempt is over already.
         let _ = reports.send((TaskId(0), worker, TaskReport::Failed(error)));
     };
-    let (fail_in_worker, has_peers) = (fail.clone(), network.is_some());
-    let guards = build(network, seats.len()).and_then(|(builders, others)| {
+    let (fail_in_worker, has_peers) = (fail.clone(), connecting.is_some());
+    let connected = connecting.map_or_else(|| Connected::alone(seats.len()), |connect| connect());
+    let guards = connected.and_then(|Connected { builders, guard }| {
         let seats = Mutex::new(seats);
-        timely::execute::execute_from(builders, others, WorkerConfig::default(), move |worker| {
+        timely::execute::execute_from(builders, guard, WorkerConfig::default(), move |worker| {
             let index = worker.index();
+            introduce(index);
             let mut turn = spec.turns.begin(index);
             let ran = caught(|| {
                 let mut seats = seats.lock().unwrap_or_else(PoisonError::into_inner);
@@ -168,7 +190,7 @@ fn run_threads(spec: WorkerSpec, seats: Vec<Option<WorkerSeat>>, network: Option
                 Err(error) => {
                     let why = outside_of_user_code(index, &*error);
                     if has_peers && why.kind == ErrorKind::Internal {
-                        fail_later(fail_in_worker.clone(), index, why);
+                        fail_later(fail_in_worker.clone(), &spec.tokio, index, why);
                     } else {
                         // The others may wait for this one for ever, and whoever joins them too.
                         fail_in_worker(index, why);
@@ -187,10 +209,14 @@ fn run_threads(spec: WorkerSpec, seats: Vec<Option<WorkerSeat>>, network: Option
 
 /// Reports what is likely to follow from something else: Timely panics when another process is lost,
 /// which whoever watches over that one is about to tell. Nobody listens by then if it has.
-#[expect(clippy::disallowed_methods, reason = "only where there are other processes to lose")]
-fn fail_later(fail: impl FnOnce(usize, TaskError) + Send + 'static, worker: usize, why: TaskError) {
-    std::thread::spawn(move || {
-        std::thread::sleep(CAUSE_FIRST);
+fn fail_later(
+    fail: impl FnOnce(usize, TaskError) + Send + 'static,
+    tokio: &Handle,
+    worker: usize,
+    why: TaskError,
+) {
+    tokio.spawn(async move {
+        tokio::time::sleep(CAUSE_FIRST).await;
         fail(worker, why);
     });
 }
@@ -212,17 +238,4 @@ fn outside_of_user_code(
 
 fn internal(kind: ErrorKind, message: String) -> TaskError {
     TaskError { kind, uid: None, message }
-}
-
-type Built = (Vec<AllocatorBuilder>, Box<dyn std::any::Any + Send>);
-
-fn build(network: Option<Network>, threads: usize) -> Result<Built, String> {
-    let Some(network) = network else { return CommunicationConfig::Process(threads).try_build() };
-    let sockets = network.connect(PATIENCE)?;
-    let hooks = Hooks::default();
-    let (refill, spill) = (hooks.refill.clone(), hooks.spill.clone());
-    let local = ProcessBuilder::new_typed_vector(threads, refill, spill);
-    let built = initialize_networking_from_sockets(local, sockets, network.process, threads, hooks);
-    let (builders, guard) = built.map_err(|error| error.to_string())?;
-    Ok((builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(guard)))
 }

@@ -109,17 +109,17 @@ impl Play {
     /// Whether the run's machine dies in the midst of something that it writes.
     fn leaves_something(&mut self) -> bool {
         let Life::Runs(running) = &self.life else { return false };
-        let is_at_it = running.handle().is_some() && running.line.watch.is_writing();
+        let is_at_it = running.handle().is_some() && running.machine.line.watch.is_writing();
         is_at_it && self.errands.is_empty() && self.random.random_range(0..2 * STEPS) == 0
     }
 
     fn site_of(&self, activity: Activity) -> Option<Site> {
         let is_at = |line: &super::line::Line| line.watch.is_under_way(activity);
         if let Life::Runs(running) = &self.life
-            && is_at(&running.line)
+            && is_at(&running.machine.line)
         {
             return Some(Site::Run);
         }
-        self.errands.iter().position(|errand| is_at(&errand.line)).map(Site::Errand)
+        self.errands.iter().position(|errand| is_at(&errand.machine.line)).map(Site::Errand)
     }
 }

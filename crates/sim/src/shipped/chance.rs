@@ -108,7 +108,12 @@ impl Chance {
     }
 
     /// How long something takes that is asked of the outside.
-    pub(crate) fn delay(&self, is_slow: bool) -> Duration {
+    pub(crate) fn delay(&self) -> Duration {
+        self.delay_if(self.is_slow())
+    }
+
+    /// The same, if that is slow.
+    pub(crate) fn delay_if(&self, is_slow: bool) -> Duration {
         let times = if is_slow { 100 } else { 1 };
         Duration::from_micros(self.draw(|random| random.random_range(100..3_000))) * times
     }

@@ -220,6 +220,11 @@ struct Watched {
 }
 
 impl Watch {
+    /// That of another machine on which the same goes on.
+    pub(crate) fn beside(&self) -> Self {
+        Self { writes: Arc::default(), ..self.clone() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Watched> {
         self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }

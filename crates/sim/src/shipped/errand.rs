@@ -45,7 +45,6 @@ impl Task {
 /// Somebody's own machine, and what they are at there.
 pub(super) struct Errand {
     pub(super) machine: Machine,
-    pub(super) line: Line,
     task: Task,
     done: Arc<Mutex<Option<Result<(), String>>>>,
 }
@@ -104,16 +103,16 @@ impl Play {
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
     {
-        let (machine, line) = self.switch_on();
-        self.note_at(Some(line.number), &format!("{task:?}"));
-        line.watch.begin(task.activity());
+        let machine = self.switch_on(self.met.watch());
+        machine.line.watch.begin(task.activity());
+        self.note_at(Some(machine.line.number), &format!("{task:?}"));
         let done = Arc::new(Mutex::new(None));
         let (work, says) = (work(machine.host.places.clone(), Arc::clone(&machine.host.clock)), Arc::clone(&done));
         machine.spawn(async move {
             let end = work.await;
             *says.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
         });
-        self.errands.push(Errand { machine, line, task, done });
+        self.errands.push(Errand { machine, task, done });
     }
 
     /// Whether nobody starts anything until what no manifest reaches is gone.
@@ -123,11 +122,10 @@ impl Play {
 
     pub(super) fn kill_errand(&mut self, index: usize) {
         let mut errand = self.errands.remove(index);
-        self.note_at(Some(errand.line.number), "KILL");
-        errand.line.hit_by_death();
+        self.note_at(Some(errand.machine.line.number), "KILL");
+        errand.machine.line.hit_by_death();
         errand.machine.kill();
-        errand.line.have_last_words();
-        self.gone(errand.line.number);
+        self.gone(errand.machine.line.number);
     }
 
     /// Hears what has come of them.
@@ -138,8 +136,8 @@ impl Play {
             let Some(end) = done else { continue };
             let mut errand = self.errands.remove(index);
             errand.machine.kill();
-            self.note_at(Some(errand.line.number), &format!("{:?} -> {end:?}", errand.task));
-            self.gone(errand.line.number);
+            self.note_at(Some(errand.machine.line.number), &format!("{:?} -> {end:?}", errand.task));
+            self.gone(errand.machine.line.number);
             if end.is_ok() {
                 self.check_errand(&errand.task);
             }

@@ -87,7 +87,7 @@ impl Line {
     where
         F: Future<Output = T>,
     {
-        tokio::time::sleep(self.chance.delay(self.chance.is_slow())).await;
+        tokio::time::sleep(self.chance.delay()).await;
         self.stop_if_gone().await;
         if self.is_cut() {
             return self.no_answer().await;
@@ -112,7 +112,7 @@ impl Line {
     {
         let doom = self.watch.take_doom();
         let is_late = doom == Some(Fault::WriteLate) || self.chance.is_slow();
-        let delay = self.chance.delay(is_late);
+        let delay = self.chance.delay_if(is_late);
         if is_late {
             self.watch.hit(Fault::WriteLate);
         }

@@ -15,7 +15,7 @@ use tidegate_storage::Places;
 use tidegate_types::{Clock, Random};
 use tokio::{runtime::Runtime, task::yield_now};
 
-use super::turns::Baton;
+use super::{line::Line, network::Net, turns::Baton};
 
 /// How many other tasks Tokio comes to while the play has its turn there.
 const YIELDS: usize = 8;
@@ -41,6 +41,9 @@ pub(crate) struct Machine {
     pub(crate) baton: Baton,
     pub(crate) pulse: Pulse,
     pub(crate) host: Host,
+    /// Its way to the store and the target.
+    pub(crate) line: Line,
+    net: Net,
     /// Until when it stands still.
     frozen: Duration,
     /// How much time has passed since it stands still.
@@ -52,7 +55,8 @@ impl Machine {
     pub(crate) fn new(
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
-        places: impl FnOnce(&Pulse) -> Places,
+        net: &Net,
+        (line, places): (impl FnOnce(&Pulse) -> Line, impl FnOnce(&Line) -> Places),
     ) -> Self {
         let tokio = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -60,18 +64,22 @@ impl Machine {
             .build()
             .expect("a runtime without I/O can be had");
         let (baton, pulse) = (Baton::default(), Pulse::default());
+        let line = line(&pulse);
         let host = Host {
             clock,
             random,
-            places: places(&pulse),
+            places: places(&line),
             threads: Arc::new(baton.clone()),
             turns: Arc::new(baton.clone()),
+            network: net.from(&pulse, &baton),
         };
         Self {
             tokio: Some(tokio),
             baton,
             pulse,
             host,
+            line,
+            net: net.clone(),
             frozen: Duration::ZERO,
             missed: Cell::default(),
         }
@@ -114,9 +122,17 @@ impl Machine {
         }
     }
 
-    /// Kills it: first nothing reaches anything any more, then everything ends.
-    pub(crate) fn kill(&mut self) {
+    /// From now on nothing of it reaches anything, and it does nothing any more. Others have not noticed.
+    pub(crate) fn fall_silent(&self) {
         self.pulse.0.store(true, Ordering::Relaxed);
+        self.line.have_last_words();
+    }
+
+    /// Kills it: first nothing reaches anything any more, then everything ends that others are connected
+    /// with, and everything that it does.
+    pub(crate) fn kill(&mut self) {
+        self.fall_silent();
+        self.net.break_off(&self.pulse);
         self.baton.kill();
         if let Some(tokio) = self.tokio.take() {
             tokio.shutdown_background();

@@ -17,10 +17,12 @@ use super::{
     machine::Machine,
     mutation::Mutation,
     picture::{MachineNumber, Picture},
+    network::Net,
+    runs::{Follower, Running},
     scenario::Scenario,
     store::Store,
     target::Target,
-    user::{Life, Running, User},
+    user::{Life, User},
 };
 
 /// For how long a job may go on once all goes well.
@@ -36,6 +38,7 @@ pub(super) struct Play {
     pub(super) clock: PlayClock,
     pub(super) store: Store,
     pub(super) target: Target,
+    pub(super) net: Net,
     pub(super) mutation: Option<Mutation>,
     pub(super) aim: Option<Aim>,
     pub(super) met: Met,
@@ -44,7 +47,13 @@ pub(super) struct Play {
     pub(super) superseded: Vec<Running>,
     /// Machines on which somebody is at something else.
     pub(super) errands: Vec<Errand>,
+    /// Processes that are left of runs whose leading process is gone.
+    pub(super) left: Vec<Follower>,
+    /// Machines that are gone, and when those find out that they are connected with.
+    pub(super) silent: Vec<(Duration, Machine)>,
     pub(super) user: User,
+    /// Where the job is started, as its processes know each other.
+    pub(super) site: u64,
     next_kill: Duration,
     next_freeze: Duration,
     next_cut: Duration,
@@ -73,6 +82,7 @@ impl Play {
         let random = Xoshiro256PlusPlus::seed_from_u64(seed.rotate_left(17));
         let mut play = Self {
             random,
+            net: Net::new(chance.clone(), clock.clone()),
             chance,
             clock,
             store: Store::default(),
@@ -83,7 +93,10 @@ impl Play {
             life: Life::Due(Duration::ZERO, None),
             superseded: Vec::new(),
             errands: Vec::new(),
+            left: Vec::new(),
+            silent: Vec::new(),
             user: User::default(),
+            site: 0,
             next_kill: Duration::MAX,
             next_freeze: Duration::MAX,
             next_cut: Duration::MAX,
@@ -128,7 +141,7 @@ impl Play {
     /// That of the job's run, if there is one.
     pub(super) fn running(&self) -> Option<MachineNumber> {
         match &self.life {
-            Life::Runs(running) => Some(running.line.number),
+            Life::Runs(running) => Some(running.machine.line.number),
             Life::Due(..) | Life::Over(_) => None,
         }
     }
@@ -164,8 +177,10 @@ impl Play {
         while self.violation.is_none() && !matches!(self.life, Life::Over(_)) {
             self.steps += 1;
             self.step();
+            self.net.carry();
             self.listen();
             self.look_on();
+            self.find_out();
             if self.is_calm() {
                 self.chance.calm_down();
             }
@@ -173,12 +188,7 @@ impl Play {
                 self.fail("stuck: the job does not come to its end");
             }
         }
-        for mut running in std::mem::take(&mut self.superseded) {
-            running.machine.kill();
-        }
-        for mut errand in std::mem::take(&mut self.errands) {
-            errand.machine.kill();
-        }
+        self.switch_off();
         if self.violation.is_none() {
             self.check();
         }
@@ -192,7 +202,7 @@ impl Play {
                 return self.start(from);
             }
             // Others go on meanwhile.
-            if self.superseded.is_empty() && self.errands.is_empty() {
+            if self.superseded.is_empty() && self.errands.is_empty() && self.left.is_empty() {
                 return self.clock.advance(*at - now);
             }
         }
@@ -202,16 +212,19 @@ impl Play {
         if self.random.random_range(0..100) < 15 {
             return self.pass_time();
         }
-        let others = self.superseded.len() + self.errands.len();
-        let chosen = self.random.random_range(0..others * 2 + 8);
-        let superseded = self.superseded.iter().map(|running| &running.machine);
-        let mut others = superseded.chain(self.errands.iter().map(|errand| &errand.machine));
-        let machine = others.nth(chosen).or(match &self.life {
-            Life::Runs(running) => Some(&running.machine),
-            Life::Due(..) | Life::Over(_) => None,
-        });
-        let Some(machine) = machine.filter(|machine| !machine.is_frozen(now)) else { return };
-        give_turn(machine, &mut self.random);
+        let others = others(&self.superseded, &self.left, &self.errands);
+        let chosen = self.random.random_range(0..others.len() * 2 + 8);
+        let machine = match (others.get(chosen), &self.life) {
+            (Some(other), _) => Some(*other),
+            (None, Life::Runs(running)) => {
+                let own = running.machines();
+                Some(own[self.random.random_range(0..own.len())])
+            }
+            (None, _) => None,
+        };
+        if let Some(machine) = machine.filter(|machine| !machine.is_frozen(now)) {
+            give_turn(machine, &mut self.random);
+        }
     }
 
     /// Something goes wrong, or is asked for, if it is time.
@@ -239,21 +252,62 @@ impl Play {
         self.hit_aim(now)
     }
 
+    /// A machine is gone; the others find out a while later.
+    pub(super) fn fall_silent(&mut self, mut machine: Machine) {
+        self.gone(machine.line.number);
+        if self.scenario.processes == 1 {
+            return machine.kill();
+        }
+        machine.fall_silent();
+        let millis = self.random.random_range(0..300);
+        self.silent.push((self.clock.elapsed() + Duration::from_millis(millis), machine));
+    }
+
+    /// Those find out that were connected with a machine that is gone.
+    fn find_out(&mut self) {
+        let now = self.clock.elapsed();
+        let all = std::mem::take(&mut self.silent);
+        let (due, later): (Vec<_>, _) = all.into_iter().partition(|(at, _)| *at <= now);
+        self.silent = later;
+        due.into_iter().for_each(|(_, mut machine)| machine.kill());
+    }
+
+    /// Nothing goes on any more.
+    fn switch_off(&mut self) {
+        for running in std::mem::take(&mut self.superseded) {
+            running.kill();
+        }
+        let left = std::mem::take(&mut self.left).into_iter().map(|left| left.machine);
+        let silent = std::mem::take(&mut self.silent).into_iter().map(|(_, machine)| machine);
+        let errands = std::mem::take(&mut self.errands).into_iter().map(|errand| errand.machine);
+        for mut machine in left.chain(silent).chain(errands) {
+            machine.kill();
+        }
+    }
+
     fn pass_time(&mut self) {
         let micros = self.random.random_range(20..400);
-        let current = match &self.life {
-            Life::Runs(running) => Some(&running.machine),
-            Life::Due(..) | Life::Over(_) => None,
-        };
-        let superseded = self.superseded.iter().map(|running| &running.machine);
-        let errands = self.errands.iter().map(|errand| &errand.machine);
-        let all = superseded.chain(errands).chain(current);
-        let is_idle = all.clone().all(|machine| machine.baton.there().is_empty());
+        let mut all = others(&self.superseded, &self.left, &self.errands);
+        if let Life::Runs(running) = &self.life {
+            all.extend(running.machines());
+        }
+        let is_idle = all.iter().all(|machine| machine.baton.there().is_empty());
         let time = Duration::from_micros(micros) * if is_idle { IDLE } else { 1 };
         self.clock.advance(time);
         let now = self.clock.elapsed();
-        all.for_each(|machine| machine.pass(time, now));
+        all.iter().for_each(|machine| machine.pass(time, now));
     }
+}
+
+/// The machines that nobody hears from any more who has started the job.
+fn others<'a>(
+    superseded: &'a [Running],
+    left: &'a [Follower],
+    errands: &'a [Errand],
+) -> Vec<&'a Machine> {
+    let superseded = superseded.iter().flat_map(Running::machines);
+    let left = left.iter().map(|left| &left.machine);
+    superseded.chain(left).chain(errands.iter().map(|errand| &errand.machine)).collect()
 }
 
 /// Lets one machine do something.

@@ -55,7 +55,7 @@ impl Play {
     pub(super) fn look_on(&mut self) {
         self.listen_to_errands();
         let Life::Runs(running) = &self.life else { return };
-        let watch = &running.line.watch;
+        let watch = &running.machine.line.watch;
         if is_starting(watch)
             && let Some(handle) = running.handle()
             && handle.stats().status == JobStatus::Running

@@ -63,7 +63,9 @@ pub enum Without {
     Records,
     /// One key at most.
     Keys,
-    /// Parallelism 1, always.
+    /// One process, where there are several.
+    Processes,
+    /// One worker in each process, always.
     Parallelism,
     /// One checkpoint at a time, and one that is retained.
     Checkpoints,
@@ -73,8 +75,11 @@ pub enum Without {
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
     pub(crate) size: Size,
-    pub(crate) parallelism: usize,
-    /// Whether it may be another one at each start.
+    /// How many processes run the job together, each on a machine.
+    pub(crate) processes: usize,
+    /// How many workers each has.
+    pub(crate) workers: usize,
+    /// Whether there may be others at each start.
     pub(crate) rescales: bool,
     pub(crate) interval: Duration,
     pub(crate) concurrent: u32,
@@ -84,6 +89,7 @@ pub(crate) struct Scenario {
     /// How long it takes on average from one to the next, if there are any.
     pub(crate) kills: Option<Duration>,
     pub(crate) freezes: Option<Duration>,
+    /// Of connections between machines, and of machines from the store and the target.
     pub(crate) cuts: Option<Duration>,
     pub(crate) operations: Option<Duration>,
     /// Whether whoever starts the job again takes it over from a run that may live.
@@ -94,6 +100,9 @@ pub(crate) struct Scenario {
     /// From when on all goes well.
     pub(crate) calm_from: Duration,
 }
+
+/// How likely it is that a job has several processes.
+const SEVERAL: f64 = 0.35;
 
 fn sometimes(random: &mut Xoshiro256PlusPlus, likely: f64, millis: u64) -> Option<Duration> {
     random.random_bool(likely).then(|| {
@@ -127,9 +136,10 @@ impl Scenario {
         let take_over = random.random_bool(0.8);
         // Who does not take over waits for the end of the run before it, for 15 s.
         let between_kills = if take_over { 800 } else { 20_000 };
-        Self {
+        let mut scenario = Self {
             size,
-            parallelism: random.random_range(1..4),
+            processes: 1,
+            workers: random.random_range(1..4),
             rescales: true,
             interval: Duration::from_millis(random.random_range(20..400)),
             concurrent: random.random_range(1..3),
@@ -147,7 +157,12 @@ impl Scenario {
                 .copied()
                 .expect("there are some"),
             calm_from: Duration::from_millis(millis * if take_over { 4 } else { 30 }),
+        };
+        if random.random_bool(SEVERAL) {
+            scenario.processes = random.random_range(2..4);
+            scenario.workers = random.random_range(1..3);
         }
+        scenario
     }
 
     /// Leaves something out.
@@ -165,7 +180,8 @@ impl Scenario {
             Without::Splits => self.size.splits = 1,
             Without::Records => self.size.records = (self.size.records / 2).max(1),
             Without::Keys => self.size.keys = 1,
-            Without::Parallelism => (self.parallelism, self.rescales) = (1, false),
+            Without::Processes => self.processes = 1,
+            Without::Parallelism => (self.workers, self.rescales) = (1, false),
             Without::Checkpoints => (self.concurrent, self.retained) = (1, 1),
         }
     }
@@ -175,10 +191,15 @@ impl Scenario {
         self.troubles.failure > 0.0 || self.troubles.outages.is_some() || self.cuts.is_some()
     }
 
+    /// How many subtasks each operator has.
+    pub(crate) fn parallelism(&self) -> usize {
+        self.processes * self.workers
+    }
+
     /// The job's arguments, for a start from there.
     pub(crate) fn arguments(&self, from: Option<&From>) -> Vec<String> {
         let options = [
-            ("parallelism.default", self.parallelism.to_string()),
+            ("parallelism.default", self.parallelism().to_string()),
             ("execution.checkpointing.interval", format!("{} ms", self.interval.as_millis())),
             ("execution.checkpointing.dir", format!("{ADDRESS}/checkpoints")),
             ("execution.checkpointing.savepoint-dir", format!("{ADDRESS}/{}", self.savepoints)),

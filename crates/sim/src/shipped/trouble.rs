@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::{aim::Site, coverage::Fault, line::Line, machine::Machine, play::Play, user::Life};
+use super::{aim::Site, coverage::Fault, machine::Machine, play::Play, user::Life};
 
 /// How far somebody sets a clock at most, in milliseconds. Who sweeps goes by the hour, and relies on
 /// clocks that differ by less.
@@ -15,7 +15,7 @@ impl Play {
     pub(super) fn strike(&mut self, site: Site, fault: Fault, now: Duration) -> bool {
         match fault {
             Fault::WriteLost => {
-                let is_writing = self.at(site).is_some_and(|(_, line)| line.watch.is_writing());
+                let is_writing = self.at(site).is_some_and(|it| it.line.watch.is_writing());
                 is_writing && self.kill_at(site)
             }
             Fault::Kill => self.kill_at(site),
@@ -23,20 +23,24 @@ impl Play {
             Fault::Cut => self.cut(site, now),
             Fault::ClockStep => self.set_clocks(),
             Fault::WriteFailed | Fault::WriteLate | Fault::WriteUnanswered => {
-                let Some((_, line)) = self.at(site) else { return false };
-                line.watch.doom(fault);
+                let Some(machine) = self.at(site) else { return false };
+                machine.line.watch.doom(fault);
                 false
             }
         }
     }
 
-    /// The machine there.
-    fn at(&mut self, site: Site) -> Option<(&mut Machine, &Line)> {
+    /// A machine there: of a run any of its processes'.
+    fn at(&mut self, site: Site) -> Option<&mut Machine> {
         match (site, &mut self.life) {
-            (Site::Run, Life::Runs(running)) => Some((&mut running.machine, &running.line)),
+            (Site::Run, Life::Runs(running)) => {
+                let mut all = running.machines_mut();
+                let process = self.random.random_range(0..all.len());
+                Some(all.swap_remove(process))
+            }
             (Site::Run, _) => None,
             (Site::Errand(index), _) => {
-                self.errands.get_mut(index).map(|errand| (&mut errand.machine, &errand.line))
+                self.errands.get_mut(index).map(|errand| &mut errand.machine)
             }
         }
     }
@@ -68,10 +72,10 @@ impl Play {
     pub(super) fn freeze(&mut self, site: Site, now: Duration) -> bool {
         let longest = self.longest();
         let millis = self.random.random_range(100..longest);
-        let Some((machine, line)) = self.at(site) else { return false };
+        let Some(machine) = self.at(site) else { return false };
         machine.freeze(now + Duration::from_millis(millis));
-        line.watch.hit(Fault::Pause);
-        let number = line.number;
+        machine.line.watch.hit(Fault::Pause);
+        let number = machine.line.number;
         self.note_at(Some(number), &format!("frozen for {millis} ms"));
         true
     }
@@ -80,7 +84,16 @@ impl Play {
     pub(super) fn cut(&mut self, site: Site, now: Duration) -> bool {
         let longest = self.longest();
         let millis = self.random.random_range(10..longest);
-        let Some((_, line)) = self.at(site) else { return false };
+        let connections = self.net.connections();
+        if site == Site::Run && connections > 0 && self.random.random_bool(0.5) {
+            let cut = self.net.cut(self.random.random_range(0..connections));
+            let Some(machine) = self.at(site) else { return false };
+            machine.line.watch.hit(Fault::Cut);
+            self.note(|_| format!("{cut} is cut"));
+            return true;
+        }
+        let Some(machine) = self.at(site) else { return false };
+        let line = &machine.line;
         line.cut(now + Duration::from_millis(millis));
         line.watch.hit(Fault::Cut);
         let number = line.number;
@@ -93,12 +106,12 @@ impl Play {
         let millis = self.random.random_range(-WALL..WALL);
         self.clock.set_wall(millis);
         let current = match &self.life {
-            Life::Runs(running) => Some(&running.line),
+            Life::Runs(running) => Some(&running.machine),
             Life::Due(..) | Life::Over(_) => None,
         };
-        let others = self.superseded.iter().map(|running| &running.line);
-        let all = others.chain(self.errands.iter().map(|errand| &errand.line)).chain(current);
-        all.for_each(|line| line.watch.hit(Fault::ClockStep));
+        let others = self.superseded.iter().map(|running| &running.machine);
+        let all = others.chain(self.errands.iter().map(|errand| &errand.machine)).chain(current);
+        all.for_each(|machine| machine.line.watch.hit(Fault::ClockStep));
         self.note(|_| format!("clocks {millis} ms off"));
         true
     }

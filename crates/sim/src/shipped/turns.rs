@@ -46,8 +46,16 @@ struct State {
     expected: usize,
     /// The threads that have begun and not ended.
     there: BTreeSet<Who>,
+    /// How many workers begin once the process is connected with others.
+    unconnected: usize,
+    /// Whether the next workers wait until it is.
+    connects: bool,
     /// Whether threads of an attempt are there that have not all ended.
     has_workers: bool,
+    /// Whether all its workers have ended, and the process waits for what others have to say.
+    lingers: bool,
+    /// What has come of that, once it waits no longer.
+    released: Option<Release>,
     works: u64,
     is_killed: bool,
 }
@@ -61,6 +69,15 @@ struct Shared {
 /// The turns of one machine's threads. Clones are the same.
 #[derive(Clone, Default)]
 pub(crate) struct Baton(Arc<Shared>);
+
+/// Why a process does not wait any more for those that it was connected with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// They have ended too.
+    Ended,
+    /// A connection is broken.
+    Broken,
+}
 
 /// What a thread unwinds with whose machine is gone.
 struct Killed;
@@ -89,24 +106,69 @@ impl Baton {
 
     /// Who can have a step. Those that are about to begin are waited for.
     pub(crate) fn there(&self) -> Vec<Who> {
-        self.wait_until("workers that begin", |state| state.expected == 0);
+        self.await_begin();
         self.lock().there.iter().copied().collect()
     }
 
     /// Lets a thread have a step, and waits for the baton. Once the last worker of an attempt has ended its
-    /// threads are waited for as well.
+    /// threads are waited for as well, but for one that waits for other processes.
     pub(crate) fn step(&self, who: Who) {
         self.change(|state| state.holder = Some(who));
         self.wait_until("a step", |state| state.holder.is_none());
         let is_worker = |who: &Who| matches!(who, Who::Worker(_));
         if !self.lock().there.iter().any(is_worker) {
-            self.wait_until("threads that end", |state| !state.has_workers);
+            self.wait_until("threads that end", |state| {
+                !state.has_workers || state.lingers || state.unconnected > 0
+            });
         }
+    }
+
+    /// The workers that start next wait until their process is connected with others.
+    pub(crate) fn connects(&self) {
+        self.change(|state| state.connects = true);
+    }
+
+    /// It is.
+    pub(crate) fn begins(&self) {
+        self.change(|state| state.expected = std::mem::take(&mut state.unconnected));
+    }
+
+    /// Waits for those that are about to begin.
+    pub(crate) fn await_begin(&self) {
+        self.wait_until("workers that begin", |state| state.expected == 0);
+    }
+
+    /// Waits for the end of an attempt's threads.
+    pub(crate) fn await_end(&self) {
+        self.wait_until("threads that end", |state| !state.has_workers);
+    }
+
+    /// Waits for other processes, behind all workers, on the thread that has joined them.
+    pub(crate) fn linger(&self) {
+        self.change(|state| state.lingers = true);
+        let waits = |state: &mut State| state.released.is_none() && !state.is_killed;
+        let waited = self.0.changed.wait_while(self.lock(), waits);
+        let released = waited.unwrap_or_else(PoisonError::into_inner).released;
+        // As Timely, which joins threads that have panicked.
+        if released == Some(Release::Broken) {
+            resume_unwind(Box::new(Killed));
+        }
+    }
+
+    /// Whether all workers have ended, and others are waited for.
+    pub(crate) fn lingers(&self) -> bool {
+        self.lock().lingers
+    }
+
+    /// Ends that; returns once the threads have ended.
+    pub(crate) fn release(&self, why: Release) {
+        self.change(|state| state.released = Some(why));
+        self.await_end();
     }
 
     /// Has all threads unwind, and waits for their end.
     pub(crate) fn kill(&self) {
-        self.wait_until("workers that begin", |state| state.expected == 0);
+        self.await_begin();
         self.change(|state| state.is_killed = true);
         self.wait_until("threads that unwind", |state| {
             !state.has_workers && state.there.is_empty()
@@ -118,7 +180,9 @@ impl Turns for Baton {
     fn starting(&self, workers: usize) {
         let mut state = self.lock();
         assert!(!state.has_workers, "an attempt begins before the one before it has ended");
-        (state.expected, state.has_workers) = (workers, true);
+        let connects = std::mem::take(&mut state.connects);
+        (state.expected, state.unconnected) = if connects { (0, workers) } else { (workers, 0) };
+        (state.has_workers, state.lingers, state.released) = (true, false, None);
     }
 
     fn begin(&self, worker: usize) -> Box<dyn Turn> {
@@ -133,7 +197,7 @@ impl Turns for Baton {
     }
 
     fn ended(&self) {
-        self.change(|state| state.has_workers = false);
+        self.change(|state| (state.has_workers, state.unconnected) = (false, 0));
     }
 }
 

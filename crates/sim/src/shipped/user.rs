@@ -1,28 +1,21 @@
 //! What people do with the job: they start it, ask something of it, kill it, take it over, and start it
 //! again from where they were told.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use rand::RngExt;
 use tidegate_runtime::{
-    AfterSavepoint, JobError, JobHandle, JobResult, JobStatus, SnapshotForm, Wish, start_here,
+    AfterSavepoint, JobError, JobHandle, JobResult, JobStatus, SnapshotForm, Wish,
 };
 use tidegate_storage::log::{self, Concluded};
 use tidegate_types::{ErrorKind, JobId};
 
 use super::{
     coverage::Activity,
-    job,
-    line::Line,
-    machine::{Machine, Pulse},
     mutation::Mutation,
-    picture::MachineNumber,
     play::Play,
-    scenario::Operation,
+    runs::{Running, Word},
+    scenario::{Operation, Scenario},
     store::ADDRESS,
 };
 
@@ -31,49 +24,6 @@ const STARTED_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// How long a job may take to end for now.
 const SUSPENDED_WITHIN: Duration = Duration::from_secs(10);
-
-/// What a machine has told.
-#[derive(Clone, Default)]
-pub(super) struct Told(Arc<Mutex<Vec<Word>>>);
-
-impl Told {
-    fn say(&self, word: Word) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(word);
-    }
-
-    fn take(&self) -> Vec<Word> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-enum Word {
-    Started(JobHandle),
-    NotStarted(JobError),
-    Answered(Operation, Result<String, String>),
-    Ended(Box<Result<JobResult, JobError>>),
-}
-
-/// A run of the job on its machine.
-pub(super) struct Running {
-    pub(super) machine: Machine,
-    pub(super) line: Line,
-    told: Told,
-    handle: Option<JobHandle>,
-    /// The savepoint that it claims.
-    claimed: Option<String>,
-    /// How often it was asked to be cancelled, and has not refused.
-    cancels: u32,
-}
-
-impl Running {
-    pub(super) fn handle(&self) -> Option<&JobHandle> {
-        self.handle.as_ref()
-    }
-
-    pub(super) fn claimed(&self) -> Option<&str> {
-        self.claimed.as_deref()
-    }
-}
 
 /// From where a job is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,22 +67,17 @@ impl Play {
     /// Somebody starts the job.
     pub(super) fn start(&mut self, from: Option<From>) {
         self.lives += 1;
-        let before = self.scenario.parallelism;
+        let before = self.scenario.parallelism();
         let likely = if self.aims_at(Activity::Rescale) { 0.9 } else { 0.3 };
         if self.scenario.rescales && self.random.random_bool(likely) {
-            self.scenario.parallelism = self.random.random_range(1..4);
+            self.rescale();
         }
-        let (machine, line) = self.switch_on();
-        let (life, parallelism) = (self.lives, self.scenario.parallelism);
-        let start = format!("start {life} from {from:?} at parallelism {parallelism}");
-        self.note_at(Some(line.number), &start);
-        let sink = self.target.from(&line, self.mutation);
-        let arguments = self.scenario.arguments(from.as_ref());
-        let spec = match job::spec(self.scenario.size, &arguments, sink, self.mutation) {
-            Ok(spec) => spec,
+        let mut running = match self.run_from(from.as_ref()) {
+            Ok(running) => running,
             Err(error) => return self.fail(format!("the job can't be built: {error}")),
         };
-        self.begin_start(&line, from.as_ref(), self.scenario.parallelism != before);
+        let is_rescaled = self.scenario.parallelism() != before;
+        self.begin_start(&running.machine.line, from.as_ref(), is_rescaled);
         let mut claimed = None;
         if let Some(From::Savepoint { path, claim }) = &from {
             if *claim {
@@ -141,53 +86,35 @@ impl Play {
                 claimed = Some(path.clone());
             }
         }
-        self.user.job = Some(spec.settings.id);
-        let (told, host) = (Told::default(), machine.host.clone());
-        let says = told.clone();
-        machine.spawn(async move {
-            match start_here(spec, host).await {
-                Ok(handle) => {
-                    says.say(Word::Started(handle.clone()));
-                    says.say(Word::Ended(Box::new(handle.wait().await)));
-                }
-                Err(error) => says.say(Word::NotStarted(error)),
-            }
-        });
-        let running = Running { machine, line, told, handle: None, claimed, cancels: 0 };
+        let Scenario { processes, workers, .. } = self.scenario;
+        let life = self.lives;
+        let started =
+            format!("start {life} from {from:?} with {processes} processes of {workers} workers");
+        self.note_at(Some(running.machine.line.number), &started);
+        running.claimed = claimed;
         self.life = Life::Runs(Box::new(running));
     }
 
-    /// A machine is switched on, with its way to the outside.
-    pub(super) fn switch_on(&mut self) -> (Machine, Line) {
-        let (clock, random) = (Arc::new(self.clock.clone()), Arc::new(self.chance.clone()));
-        self.machines += 1;
-        let (number, mut line) = (MachineNumber(self.machines), None);
-        if let Some(picture) = &mut self.picture {
-            picture.begin(number);
+    fn rescale(&mut self) {
+        if self.scenario.processes == 1 {
+            self.scenario.workers = self.random.random_range(1..4);
+        } else {
+            self.scenario.processes = self.random.random_range(2..4);
+            self.scenario.workers = self.random.random_range(1..3);
         }
-        let machine = Machine::new(clock, random, |pulse| {
-            let ways = (self.chance.clone(), self.clock.clone());
-            let own = Line::new(number, pulse.clone(), ways, self.met.watch());
-            self.store.from(line.insert(own), self.mutation)
-        });
-        (machine, line.expect("it was made with the machine"))
     }
 
     fn due_again(&self, from: Option<From>) -> Life {
         Life::Due(self.clock.elapsed() + STARTED_AGAIN_AFTER, from)
     }
 
-    /// The machine dies, and somebody starts the job again.
+    /// A machine dies, and somebody starts the job again.
     pub(super) fn kill(&mut self) {
         // What it has said by then was heard.
         self.listen();
         if let Life::Runs(_) = self.life {
-            self.note_at(self.running(), "KILL");
             let next = self.due_again(Some(From::Latest));
-            if let Life::Runs(running) = &self.life {
-                running.line.hit_by_death();
-            }
-            let Some(pulse) = self.end_life(next) else { return };
+            let Some(pulse) = self.kill_one(next) else { return };
             match self.mutation {
                 Some(Mutation::LosesLatest) => self.store.lose_latest(&pulse, self.clock.elapsed()),
                 Some(Mutation::ForgetsPrepared) => self.target.forget_prepared(),
@@ -209,11 +136,10 @@ impl Play {
             _ => {}
         }
         let Life::Runs(running) = &mut self.life else { return };
-        let Running { machine, told, handle: Some(handle), line, cancels, .. } = &mut **running
-        else {
+        let Running { machine, told, handle: Some(handle), cancels, .. } = &mut **running else {
             return;
         };
-        line.watch.begin(operation.activity());
+        machine.line.watch.begin(operation.activity());
         let cancels_it = matches!(operation, Operation::Cancel | Operation::CancelWithSavepoint);
         *cancels += u32::from(cancels_it);
         let (handle, says) = (handle.clone(), told.clone());
@@ -233,10 +159,11 @@ impl Play {
         let next = self.due_again(Some(From::Latest));
         match std::mem::replace(&mut self.life, next) {
             Life::Runs(running) => {
-                running.line.watch.begin(Activity::TakeOver);
-                self.note_at(Some(running.line.number), "is taken over from");
+                running.machine.line.watch.begin(Activity::TakeOver);
+                self.note_at(Some(running.machine.line.number), "is taken over from");
                 self.user.has_taken_over = true;
                 self.superseded.push(*running);
+                self.site += 1;
             }
             life => self.life = life,
         }
@@ -252,6 +179,8 @@ impl Play {
                 self.hear(word);
             }
         }
+        self.listen_to_followers();
+        self.give_up(self.due_again(Some(From::Latest)));
         for index in (0..self.superseded.len()).rev() {
             for word in self.superseded[index].told.take() {
                 let end = match word {
@@ -264,11 +193,10 @@ impl Play {
                     Word::NotStarted(error) => error.to_string(),
                     Word::Started(_) | Word::Answered(..) => continue,
                 };
-                let mut running = self.superseded.remove(index);
+                let running = self.superseded.remove(index);
                 let ended = format!("a run that was taken over from has ended: {end}");
-                self.note_at(Some(running.line.number), &ended);
-                running.machine.kill();
-                self.gone(running.line.number);
+                self.note_at(Some(running.machine.line.number), &ended);
+                self.end(running);
                 break;
             }
         }
@@ -307,7 +235,7 @@ impl Play {
     fn answered(&mut self, operation: Operation, answer: &Result<String, String>) {
         let Life::Runs(running) = &mut self.life else { return };
         if operation != Operation::Cancel {
-            running.line.watch.end(operation.activity());
+            running.machine.line.watch.end(operation.activity());
         }
         let ends_job = matches!(operation, Operation::Stop { .. } | Operation::CancelWithSavepoint);
         let has_ended = running.handle().is_some_and(|job| job.stats().status.is_terminal());
@@ -324,8 +252,12 @@ impl Play {
         if is_fenced && self.superseded.is_empty() {
             return self.fail(format!("nobody else has started the job: {error}"));
         }
+        // A run of several processes ends with whatever goes wrong.
+        let calm_from = self.scenario.calm_from;
+        let ends = |running: &Running| !running.followers.is_empty() && running.since < calm_from;
+        let may_fail = matches!(&self.life, Life::Runs(running) if ends(running));
         // Of two that were told to take it over the one that was started later may be the first to do so.
-        if self.is_calm() && !is_fenced {
+        if self.is_calm() && !is_fenced && !may_fail {
             return self.fail(format!("it has failed although all goes well: {error}"));
         }
         let next = self.due_again(Some(From::Latest));
@@ -401,18 +333,6 @@ impl Play {
             }
         };
         self.end_life(next);
-    }
-
-    fn end_life(&mut self, next: Life) -> Option<Pulse> {
-        match std::mem::replace(&mut self.life, next) {
-            Life::Runs(mut running) => {
-                running.machine.kill();
-                running.line.have_last_words();
-                self.gone(running.line.number);
-                Some(running.machine.pulse)
-            }
-            Life::Due(..) | Life::Over(_) => None,
-        }
     }
 }
 

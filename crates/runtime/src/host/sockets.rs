@@ -26,10 +26,19 @@ use std::{
     collections::VecDeque,
     io::{self, ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
 use tidegate_protocol::{Secret, derived};
+use timely::communication::{
+    Hooks,
+    allocator::{
+        AllocatorBuilder, ProcessBuilder, zero_copy::initialize::initialize_networking_from_sockets,
+    },
+};
+
+use super::network::{Connected, Connecting, Listener, Peers};
 
 /// What a greeting begins with: a name and a version.
 const MAGIC: [u8; 8] = *b"tidegat2";
@@ -44,15 +53,40 @@ const GREETING_PATIENCE: Duration = Duration::from_secs(5);
 /// How many may be listened to at once.
 const GUESTS: usize = 64;
 
+/// For how long processes wait for each other at the start.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Listener for TcpListener {
+    fn port(&self) -> io::Result<u16> {
+        Ok(self.local_addr()?.port())
+    }
+
+    fn connect(self: Box<Self>, peers: Peers) -> Connecting {
+        Box::new(move || {
+            let Peers { process, workers, .. } = peers;
+            let key = NetworkKey::new(peers.secret.as_ref(), peers.token);
+            let network = Network { listener: *self, process, addresses: peers.addresses, key };
+            let sockets = network.connect(PATIENCE, &peers.is_over)?;
+            let hooks = Hooks::default();
+            let (refill, spill) = (hooks.refill.clone(), hooks.spill.clone());
+            let local = ProcessBuilder::new_typed_vector(workers, refill, spill);
+            let built = initialize_networking_from_sockets(local, sockets, process, workers, hooks);
+            let (builders, guard) = built.map_err(|error| error.to_string())?;
+            let builders = builders.into_iter().map(AllocatorBuilder::Tcp).collect();
+            Ok(Connected { builders, guard: Box::new(guard) })
+        })
+    }
+}
+
 /// What the processes of an attempt know each other by.
-pub(crate) struct NetworkKey {
+struct NetworkKey {
     greeting: Secret,
     welcome: Secret,
 }
 
 impl NetworkKey {
     /// From what the processes of the job, or of the attempt, know, and the attempt's number.
-    pub(crate) fn new(secret: Option<&Secret>, token: u64) -> Self {
+    fn new(secret: Option<&Secret>, token: u64) -> Self {
         let nobodys = Secret::new("");
         let secret = secret.unwrap_or(&nobodys);
         let of = |what: &str| derived(secret, &format!("{what} of {token:016x}"));
@@ -61,15 +95,15 @@ impl NetworkKey {
 }
 
 /// One process's place among those of its attempt.
-pub(crate) struct Network {
+struct Network {
     /// Where the others connect to.
-    pub(crate) listener: TcpListener,
+    listener: TcpListener,
     /// Which process this one is.
-    pub(crate) process: usize,
+    process: usize,
     /// `host:port` of each process, this one's too.
-    pub(crate) addresses: Vec<String>,
+    addresses: Vec<String>,
     /// What they know each other by.
-    pub(crate) key: NetworkKey,
+    key: NetworkKey,
 }
 
 /// Somebody who has connected and not greeted yet.
@@ -95,8 +129,12 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// Who has not come, or can't be reached.
-    pub(crate) fn connect(&self, patience: Duration) -> Result<Vec<Option<TcpStream>>, String> {
+    /// Who has not come, or can't be reached; or that it is over before all have come.
+    fn connect(
+        &self,
+        patience: Duration,
+        is_over: &AtomicBool,
+    ) -> Result<Vec<Option<TcpStream>>, String> {
         let deadline = Instant::now() + patience;
         let mut sockets = Vec::new();
         for address in &self.addresses[..self.process] {
@@ -109,6 +147,9 @@ impl Network {
         {
             if Instant::now() >= deadline {
                 return Err(format!("process {missing} has not connected within {patience:?}"));
+            }
+            if is_over.load(Ordering::Acquire) {
+                return Err(format!("process {missing} is not waited for any more"));
             }
             let admitted = self.attend(&mut guests);
             if admitted.is_empty() {
@@ -218,6 +259,7 @@ mod tests {
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(30);
+    static GOES_ON: AtomicBool = AtomicBool::new(false);
 
     fn networks(count: usize, token: impl Fn(usize) -> u64) -> Vec<Network> {
         let bind = |_| TcpListener::bind("127.0.0.1:0").expect("there is a free port");
@@ -240,7 +282,7 @@ mod tests {
             let networks = networks(3, |_| 7);
             let threads = networks.into_iter().map(|network| {
                 scope.spawn(move || {
-                    let mut sockets = network.connect(PATIENCE).expect("all are there");
+                    let mut sockets = network.connect(PATIENCE, &GOES_ON).expect("all are there");
                     for socket in sockets.iter_mut().flatten() {
                         socket.write_all(&[network.process as u8]).expect("connected");
                     }
@@ -263,14 +305,29 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_waited_for_once_it_is_over() {
+        let mut networks = networks(2, |_| 7);
+        networks.truncate(1);
+        let first = networks.pop().expect("one is left");
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| first.connect(PATIENCE, &is_over));
+            is_over.store(true, Ordering::Release);
+            let error = waiting.join().expect("no panic").expect_err("nobody has come");
+            assert_eq!(error, "process 1 is not waited for any more");
+        });
+    }
+
+    #[test]
     fn who_has_another_token_is_not_let_in() {
         let mut networks = networks(2, |process| process as u64);
         let late = networks.pop().expect("two");
         let first = networks.pop().expect("two");
         let patience = Duration::from_millis(200);
         std::thread::scope(|scope| {
-            let stranger = scope.spawn(move || late.connect(patience).expect_err("not welcomed"));
-            let error = first.connect(patience).expect_err("nobody it knows came");
+            let stranger =
+                scope.spawn(move || late.connect(patience, &GOES_ON).expect_err("not welcomed"));
+            let error = first.connect(patience, &GOES_ON).expect_err("nobody it knows came");
             assert_eq!(error, "process 1 has not connected within 200ms");
             let error = stranger.join().expect("no panic");
             assert!(error.starts_with("cannot connect to 127.0.0.1:"), "{error}");
@@ -292,7 +349,8 @@ mod tests {
                 }
             }
         });
-        let error = late.connect(Duration::from_millis(200)).expect_err("it is a stranger");
+        let error =
+            late.connect(Duration::from_millis(200), &GOES_ON).expect_err("it is a stranger");
         assert!(error.starts_with("cannot connect to 127.0.0.1:"), "{error}");
     }
 
@@ -316,8 +374,9 @@ mod tests {
         let strangers = strangers.take(100).collect::<Vec<_>>();
         let begun = Instant::now();
         std::thread::scope(|scope| {
-            let late = scope.spawn(move || late.connect(PATIENCE).expect("it is welcomed"));
-            first.connect(PATIENCE).expect("it is heard behind all of them");
+            let late =
+                scope.spawn(move || late.connect(PATIENCE, &GOES_ON).expect("it is welcomed"));
+            first.connect(PATIENCE, &GOES_ON).expect("it is heard behind all of them");
             late.join().expect("no panic");
         });
         assert!(begun.elapsed() < GREETING_PATIENCE, "{:?}", begun.elapsed());

@@ -57,7 +57,7 @@ impl Follower {
     /// # Errors
     ///
     /// When the attempt fails; the coordinator tells why.
-    pub(crate) async fn run(self, program: LocalProgram) -> Result<(), JobError> {
+    pub(crate) async fn run(self, mut program: LocalProgram) -> Result<(), JobError> {
         let hello = Hello {
             job: self.job,
             attempt: self.attempt,
@@ -76,6 +76,9 @@ impl Follower {
             parallelism = %start.parallelism, restored_from = start.restored_from,
             "the attempt begins"
         );
+        // Whoever leads the job says how wide it is: what this process was started with may be another
+        // width, and its workers would be taken for those of others.
+        program.spec.settings.parallelism = start.parallelism;
         let processes = start.addresses.len();
         let restored = program.load(start.restored_from.as_deref(), index.get(), processes).await;
         let restored = match restored {

@@ -28,6 +28,8 @@ pub use self::network::{Connected, Connecting, Listener, Network, Peers};
 /// What a job has of its machine. Cheap to clone.
 #[derive(Clone)]
 pub struct Host {
+    /// What a person calls the process.
+    pub name: String,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Tells runs and savepoints apart.
@@ -45,8 +47,10 @@ pub struct Host {
 impl Host {
     /// The machine that this process runs on.
     #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "here it is handed in")]
     pub fn system() -> Self {
         Self {
+            name: format!("process {} on {}", std::process::id(), machine()),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             places: Places::default(),
@@ -61,6 +65,14 @@ impl Host {
     pub fn by(self, clock: Arc<dyn Clock>) -> Self {
         Self { clock, ..self }
     }
+}
+
+/// What this machine is called, as far as it says.
+#[expect(clippy::disallowed_methods, reason = "for `Host::system` alone")]
+fn machine() -> String {
+    let named = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    let name = named.map(|name| name.trim().to_owned()).unwrap_or_default();
+    if name.is_empty() { "this machine".to_owned() } else { name }
 }
 
 /// Has work done that takes a while, beside workers and Tokio.

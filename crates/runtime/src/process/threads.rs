@@ -137,7 +137,8 @@ pub(crate) fn start_workers(spec: WorkersSpec) -> Workers {
     let turns = Arc::clone(&worker.turns);
     turns.starting(count);
     let run = move || {
-        let _ends = Ending(turns);
+        // Whatever happens, whoever waits for the end hears of it first: `end` is dropped before `_ends`.
+        let (_ends, end) = (Ending(turns), end);
         run_threads(worker, seats, first, connecting);
         // Who does not wait has gone itself.
         let _ = end.send(());

@@ -66,6 +66,7 @@ impl Machine {
         let (baton, pulse) = (Baton::default(), Pulse::default());
         let line = line(&pulse);
         let host = Host {
+            name: format!("machine {}", line.number.0),
             clock,
             random,
             places: places(&line),

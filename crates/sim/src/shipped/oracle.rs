@@ -55,7 +55,8 @@ impl Play {
     fn check_leftovers(&mut self) {
         // What was killed as it ended leaves its things to whoever begins the job anew, and so does what
         // could not delete them, or was taken over from as it completed something.
-        let may_leave = self.scenario.is_unreliable() || self.user.has_taken_over;
+        let may_leave =
+            self.scenario.is_unreliable() || self.aim.is_some() || self.user.has_taken_over;
         if !self.user.has_told_its_end || may_leave {
             return;
         }

@@ -83,7 +83,8 @@ pub(crate) enum Release {
 struct Killed;
 
 thread_local! {
-    /// The steps of the thread that this is, if it has any.
+    /// The steps of the thread that this is, if it has any. A worker's end with its thread: what it drops
+    /// last, Timely's queues to others, is still of its last step.
     static OWN: RefCell<Option<Step>> = const { RefCell::new(None) };
 }
 
@@ -268,12 +269,6 @@ impl Turn for Own {
     fn next(&mut self, _idle: Duration) -> Option<Duration> {
         pass();
         None
-    }
-}
-
-impl Drop for Own {
-    fn drop(&mut self) {
-        OWN.set(None);
     }
 }
 

@@ -28,7 +28,9 @@ pub enum PatchError {
         text: String,
     },
     /// What it wants to change is not there, or there twice.
-    #[error("{name} does not apply to {file}: what it changes near line {line} is there {found} times")]
+    #[error(
+        "{name} does not apply to {file}: what it changes near line {line} is there {found} times"
+    )]
     DoesNotApply {
         /// The patch.
         name: String,
@@ -97,8 +99,11 @@ impl Patch {
     fn parse(name: String, text: &str) -> Result<Self, PatchError> {
         let (mut about, mut file, mut hunks) = (Vec::new(), None, Vec::<Hunk>::new());
         for (number, line) in (1..).zip(text.lines()) {
-            let malformed =
-                || PatchError::Malformed { name: name.clone(), line: number, text: line.to_owned() };
+            let malformed = || PatchError::Malformed {
+                name: name.clone(),
+                line: number,
+                text: line.to_owned(),
+            };
             if line.starts_with("--- ") {
                 continue;
             }
@@ -161,7 +166,12 @@ impl Patch {
         let found = found.map(|(at, _)| at).collect::<Vec<_>>();
         let [at] = found[..] else {
             let (name, file) = (self.name.clone(), hunk.file.clone());
-            return Err(PatchError::DoesNotApply { name, file, line: hunk.line, found: found.len() });
+            return Err(PatchError::DoesNotApply {
+                name,
+                file,
+                line: hunk.line,
+                found: found.len(),
+            });
         };
         lines.splice(at..at + hunk.before.len(), hunk.after.iter().map(String::as_str));
         Ok((path, lines.join("\n") + "\n"))

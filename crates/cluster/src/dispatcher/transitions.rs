@@ -122,7 +122,8 @@ impl Dispatcher {
         };
         let Ok(JobOptions { checkpointing, .. }) = options else { return };
         let Some(dir) = &checkpointing.dir else { return };
-        let noted = note_disposal(&Places::default(), disposed, (dir, checkpointing.create_subdir)).await;
+        let noted =
+            note_disposal(&Places::default(), disposed, (dir, checkpointing.create_subdir)).await;
         if let Err(error) = noted {
             let Disposed { job, location, .. } = disposed;
             let error = chain(&error);

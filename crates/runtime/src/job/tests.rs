@@ -34,8 +34,9 @@ async fn a_snapshot_that_a_job_holds_is_not_disposed_of() {
     let texts = [path.clone(), format!("file:{path}/"), format!("{path}/_metadata")];
     for text in &texts {
         for held in [&held, &any] {
-            let error =
-                dispose_savepoint(&places, text, std::slice::from_ref(held)).await.expect_err("held");
+            let error = dispose_savepoint(&places, text, std::slice::from_ref(held))
+                .await
+                .expect_err("held");
             assert_eq!(error.kind(), ErrorKind::Invalid);
             assert!(error.to_string().contains(&job.to_string()), "{error}");
             assert!(location.exists().await.expect("answers"));

@@ -9,7 +9,7 @@ use super::{
     coverage::{Activity, Fault},
     play::Play,
     scenario::{Operation, Without, operation},
-    user::Life,
+    user::{From, Life},
 };
 
 /// What a play aims at.
@@ -52,6 +52,7 @@ impl Play {
         if aim.activity == Activity::Sweep {
             // All that is written lies in files of its own, which may be left.
             scenario.inline_threshold = 0;
+            scenario.leave_out(Without::Processes);
         }
         self.aim = Some(aim);
         self.draw_times();
@@ -91,7 +92,12 @@ impl Play {
     pub(super) fn hit_aim(&mut self, now: Duration) -> bool {
         let Some(aim) = self.aim else { return false };
         if aim.activity == Activity::Sweep && self.leaves_something() {
-            self.kill();
+            let next = self.due_again(Some(From::Latest));
+            if let Life::Runs(running) = &self.life {
+                running.machine.line.hit_by_death();
+            }
+            self.note_at(self.running(), "KILL");
+            self.end_life(next);
             self.sweep();
             return true;
         }
@@ -106,11 +112,15 @@ impl Play {
         self.random.random_range(0..steps) == 0 && self.strike(site, fault, now)
     }
 
-    /// Whether the run's machine dies in the midst of something that it writes.
+    /// Whether the run's machine dies now, and leaves something that no manifest reaches.
     fn leaves_something(&mut self) -> bool {
         let Life::Runs(running) = &self.life else { return false };
-        let is_at_it = running.handle().is_some() && running.machine.line.watch.is_writing();
-        is_at_it && self.errands.is_empty() && self.random.random_range(0..2 * STEPS) == 0
+        let is_alone = running.followers.is_empty() && self.nobody_else_runs();
+        is_alone
+            && running.machine.line.watch.is_writing()
+            && self.errands.is_empty()
+            && self.store.has_leftovers()
+            && self.random.random_range(0..STEPS_OF_WRITES) == 0
     }
 
     fn site_of(&self, activity: Activity) -> Option<Site> {

@@ -153,8 +153,9 @@ impl Coverage {
 
     /// Every pair, with how often it was met.
     pub fn cells(&self) -> impl Iterator<Item = (Fault, Activity, u64)> {
-        let pairs =
-            Fault::ALL.into_iter().flat_map(|fault| Activity::ALL.map(|activity| (fault, activity)));
+        let pairs = Fault::ALL
+            .into_iter()
+            .flat_map(|fault| Activity::ALL.map(|activity| (fault, activity)));
         pairs.map(|(fault, activity)| (fault, activity, self.met(fault, activity)))
     }
 

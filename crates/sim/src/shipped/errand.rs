@@ -88,7 +88,7 @@ impl Play {
 
     /// Somebody deletes what no manifest reaches.
     pub(super) fn sweep(&mut self) {
-        let all = !matches!(self.life, Life::Runs(_)) && self.superseded.is_empty();
+        let all = !matches!(self.life, Life::Runs(_)) && self.nobody_else_runs();
         let age = if all { Duration::ZERO } else { AGE };
         let savepoints = self.scenario.savepoints;
         self.send(Task::Sweep { all }, move |places, clock| async move {
@@ -99,6 +99,11 @@ impl Play {
         });
     }
 
+    /// Whether nothing is left of earlier runs.
+    pub(super) fn nobody_else_runs(&self) -> bool {
+        self.superseded.is_empty() && self.left.is_empty() && self.silent.is_empty()
+    }
+
     fn send<F>(&mut self, task: Task, work: impl FnOnce(Places, Arc<dyn Clock>) -> F)
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
@@ -107,7 +112,8 @@ impl Play {
         machine.line.watch.begin(task.activity());
         self.note_at(Some(machine.line.number), &format!("{task:?}"));
         let done = Arc::new(Mutex::new(None));
-        let (work, says) = (work(machine.host.places.clone(), Arc::clone(&machine.host.clock)), Arc::clone(&done));
+        let (work, says) =
+            (work(machine.host.places.clone(), Arc::clone(&machine.host.clock)), Arc::clone(&done));
         machine.spawn(async move {
             let end = work.await;
             *says.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
@@ -136,7 +142,10 @@ impl Play {
             let Some(end) = done else { continue };
             let mut errand = self.errands.remove(index);
             errand.machine.kill();
-            self.note_at(Some(errand.machine.line.number), &format!("{:?} -> {end:?}", errand.task));
+            self.note_at(
+                Some(errand.machine.line.number),
+                &format!("{:?} -> {end:?}", errand.task),
+            );
             self.gone(errand.machine.line.number);
             if end.is_ok() {
                 self.check_errand(&errand.task);

@@ -58,6 +58,14 @@ impl Store {
         block_on(files.try_collect()).expect("memory answers")
     }
 
+    /// Whether there is a file of a snapshot that has no manifest.
+    pub(crate) fn has_leftovers(&self) -> bool {
+        let files = self.files();
+        let folders = files.iter().filter_map(|file| file.split_once("/state-"));
+        let mut manifests = folders.map(|(folder, _)| format!("{folder}/_metadata"));
+        manifests.any(|manifest| !files.contains(&manifest))
+    }
+
     /// Somebody deletes everything below there.
     pub(crate) fn take_away(&self, folder: &str) {
         for file in self.files().into_iter().filter(|file| file.starts_with(folder)) {
@@ -133,7 +141,12 @@ fn failed(error: NoAnswer) -> Error {
 }
 
 impl Way {
-    async fn put(&self, path: Path, payload: PutPayload, mut options: PutOptions) -> Result<PutResult> {
+    async fn put(
+        &self,
+        path: Path,
+        payload: PutPayload,
+        mut options: PutOptions,
+    ) -> Result<PutResult> {
         let now = self.line.clock.elapsed();
         match self.mutation {
             Some(Mutation::LosesLatest) => {

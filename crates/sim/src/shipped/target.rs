@@ -160,7 +160,8 @@ impl Target {
     ) -> CommitOutcome {
         let mut kept = self.lock();
         if mutation == Some(Mutation::CommitsAgain)
-            && let Some(records) = kept.prepared.get(&prepared).cloned() {
+            && let Some(records) = kept.prepared.get(&prepared).cloned()
+        {
             // It stays as it was, to be committed once more.
             kept.show(by, prepared, records);
             return CommitOutcome::Committed;

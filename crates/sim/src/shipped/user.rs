@@ -104,7 +104,7 @@ impl Play {
         }
     }
 
-    fn due_again(&self, from: Option<From>) -> Life {
+    pub(super) fn due_again(&self, from: Option<From>) -> Life {
         Life::Due(self.clock.elapsed() + STARTED_AGAIN_AFTER, from)
     }
 

@@ -18,13 +18,18 @@
 //! - What the sink has made visible is what a plain program makes of the input, every record once.
 //! - A savepoint that was reported complete is whole where it was reported, until the end, unless a job
 //!   was told to claim it.
+//! - A savepoint that was disposed of is gone whole, and after a sweep with nothing running nothing is left
+//!   that no manifest reaches.
+//! - A job is fenced only if somebody else has started it, cancelled only if somebody has asked for that, and
+//!   a stop is answered when the job has ended.
+//! - What one subtask has prepared is committed in its turn.
 //! - When a job has told its end nothing of it is left, as long as the store does what it is asked.
 //! - The job comes to its end once all goes well.
 //! - The same seed does the same.
 //!
 //! # Not here
 //!
-//! Attempts of several processes, JobManagers and TaskManagers, files of the local disk.
+//! JobManagers and TaskManagers, files of the local disk, event time and timers.
 
 mod aim;
 mod chance;

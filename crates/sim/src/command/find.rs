@@ -36,8 +36,7 @@ pub(super) fn find(
         }
     };
     thread::scope(|scope| (0..super::cores()).for_each(|_| _ = scope.spawn(search)));
-    let found = lock().take();
-    found
+    found.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn aim_of(number: u64) -> Aim {

@@ -53,8 +53,8 @@ impl Play {
     /// Somebody deletes a savepoint, if there is one that nobody needs.
     pub(super) fn dispose(&mut self) {
         // What the job was stopped with it may go on from, if nobody has claimed it.
-        let may_go = self.user.savepoints.intersection(&self.user.passing);
-        let Some(path) = may_go.cloned().next() else { return };
+        let mut may_go = self.user.savepoints.intersection(&self.user.passing);
+        let Some(path) = may_go.next().cloned() else { return };
         if self.random.random_bool(0.3) {
             // By hand, as one that is moved away: nobody is asked.
             self.user.savepoints.remove(&path);

@@ -79,12 +79,10 @@ impl Play {
         let is_rescaled = self.scenario.parallelism() != before;
         self.begin_start(&running.machine.line, from.as_ref(), is_rescaled);
         let mut claimed = None;
-        if let Some(From::Savepoint { path, claim }) = &from {
-            if *claim {
-                // From now on it is the job's, who may delete it.
-                self.user.savepoints.remove(path);
-                claimed = Some(path.clone());
-            }
+        if let Some(From::Savepoint { path, claim: true }) = &from {
+            // From now on it is the job's, who may delete it.
+            self.user.savepoints.remove(path);
+            claimed = Some(path.clone());
         }
         let Scenario { processes, workers, .. } = self.scenario;
         let life = self.lives;

@@ -47,7 +47,6 @@ pub struct Host {
 impl Host {
     /// The machine that this process runs on.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "here it is handed in")]
     pub fn system() -> Self {
         Self {
             name: format!("process {} on {}", std::process::id(), machine()),
@@ -68,7 +67,6 @@ impl Host {
 }
 
 /// What this machine is called, as far as it says.
-#[expect(clippy::disallowed_methods, reason = "for `Host::system` alone")]
 fn machine() -> String {
     let named = std::fs::read_to_string("/proc/sys/kernel/hostname");
     let name = named.map(|name| name.trim().to_owned()).unwrap_or_default();

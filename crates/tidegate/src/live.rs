@@ -1,10 +1,5 @@
 //! The live line: how fast the job is, its latest checkpoint, how far it has come.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "it is for a person who looks on, and no part of the job"
-)]
-
 use std::{
     io::IsTerminal,
     sync::{

@@ -12,8 +12,6 @@
 //! A process that SIGTERM ends does so within a bound, and says what it has waited for: user code
 //! that hangs can't hold it.
 
-#![expect(clippy::disallowed_methods, reason = "signals are the process's, and no part of the job")]
-
 use std::{
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},

@@ -99,7 +99,6 @@ fn written(values: impl IntoIterator<Item = Event>) -> Result<(), String> {
     let (_, snapshot) = backend.snapshot();
     let mut writer = KeyedSegmentWriter::new(all_groups());
     let encode = move || snapshot.encode(&mut writer).map_err(|error| error.to_string());
-    #[expect(clippy::disallowed_methods, reason = "as on an encoder's thread")]
     std::thread::spawn(encode).join().expect("the encoder does not panic")
 }
 

@@ -28,6 +28,8 @@ pub use self::network::{Connected, Connecting, Listener, Network, Peers};
 /// What a job has of its machine. Cheap to clone.
 #[derive(Clone)]
 pub struct Host {
+    /// What a person calls the process.
+    pub name: String,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Tells runs and savepoints apart.
@@ -47,6 +49,7 @@ impl Host {
     #[must_use]
     pub fn system() -> Self {
         Self {
+            name: format!("process {} on {}", std::process::id(), machine()),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             places: Places::default(),
@@ -61,6 +64,13 @@ impl Host {
     pub fn by(self, clock: Arc<dyn Clock>) -> Self {
         Self { clock, ..self }
     }
+}
+
+/// What this machine is called, as far as it says.
+fn machine() -> String {
+    let named = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    let name = named.map(|name| name.trim().to_owned()).unwrap_or_default();
+    if name.is_empty() { "this machine".to_owned() } else { name }
 }
 
 /// Has work done that takes a while, beside workers and Tokio.

@@ -313,7 +313,7 @@ async fn master_of(
     requests: mpsc::UnboundedReceiver<Request>,
 ) -> Result<JobMaster, JobError> {
     let (settings, plan) = (spec.settings.clone(), check_plan(&spec)?);
-    let runner = Runner::this_process(settings.options.recovery.take_over);
+    let runner = Runner::of(&host, settings.options.recovery.take_over);
     let stores = open_stores(&settings, &host.places)?;
     let program = LocalProgram {
         spec,

@@ -19,6 +19,7 @@ use tracing::warn;
 
 use crate::{
     api::{JobError, JobSettings},
+    host::Host,
     job::Disposed,
     prepare::Stores,
 };
@@ -43,20 +44,13 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// This process, on its own.
+    /// A process, on its own.
     #[must_use]
-    pub fn this_process(take_over: bool) -> Self {
-        let name = format!("process {} on {}", std::process::id(), host());
+    pub fn of(host: &Host, take_over: bool) -> Self {
+        let name = host.name.clone();
         let presence = PresenceOptions { take_over, ..PresenceOptions::default() };
         Self { name, rank: None, presence }
     }
-}
-
-/// What this machine is called, as far as it says.
-fn host() -> String {
-    let named = std::fs::read_to_string("/proc/sys/kernel/hostname");
-    let name = named.map(|name| name.trim().to_owned()).unwrap_or_default();
-    if name.is_empty() { "this machine".to_owned() } else { name }
 }
 
 impl From<LogError> for JobError {

@@ -20,6 +20,8 @@
 //!
 //! Threads, Timely, disks and sockets: whole processes are tried in the tests of the facade.
 
+pub mod command;
+pub mod patch;
 mod process;
 mod scenario;
 mod schedule;
@@ -28,6 +30,7 @@ mod store;
 mod task;
 mod world;
 
+use shipped::Coverage;
 use world::{End, World};
 
 /// What came of a seed.
@@ -43,6 +46,8 @@ pub struct Played {
     pub attempts: u64,
     /// How many snapshots were completed.
     pub snapshots: u64,
+    /// Which faults have hit which operations.
+    pub coverage: Coverage,
     /// What happened, line by line, if that was asked for.
     pub trace: Option<String>,
 }
@@ -51,11 +56,11 @@ pub struct Played {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "seed {seed} fails after {steps} steps, at {millis} ms: {what}\nreplay it with: \
-     cargo run --release -p tidegate-sim -- {flag}--seed {seed} --trace"
+     cargo run --release -p tidegate-sim -- {command} --trace"
 )]
 pub struct Failed {
-    /// What the command needs in front, to play the same.
-    pub flag: &'static str,
+    /// What the program needs to play the same.
+    pub command: String,
     /// The seed.
     pub seed: u64,
     /// How many events there were.
@@ -80,7 +85,8 @@ pub fn play(seed: u64, traced: bool) -> Result<Played, Box<Failed>> {
     match world.violation.take() {
         Some(what) => {
             let millis = world.schedule.micros() / 1_000;
-            Err(Box::new(Failed { flag: "", seed, steps, millis, what, trace }))
+            let command = format!("run --retold --seed {seed}");
+            Err(Box::new(Failed { command, seed, steps, millis, what, trace }))
         }
         None => Ok(Played {
             steps,
@@ -88,6 +94,7 @@ pub fn play(seed: u64, traced: bool) -> Result<Played, Box<Failed>> {
             finished: world.end == Some(End::Finished),
             attempts: world.attempts(),
             snapshots: world.snapshots,
+            coverage: Coverage::default(),
             trace,
         }),
     }

@@ -1,4 +1,4 @@
-//! Some seeds of the shipped cluster, the same ones each time; `-- --cluster --seeds N` of the binary plays
+//! Some seeds of the shipped cluster, the same ones each time; `-- run --cluster --seeds N` of the binary plays
 //! more.
 
 use tidegate_sim::shipped::cluster::play;

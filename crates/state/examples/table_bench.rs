@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p tidegate-state --example table_bench -- [keys] [updates] [groups]`
 
+#![expect(clippy::disallowed_methods, reason = "it measures what that takes")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::{

@@ -24,6 +24,11 @@
 //!
 //! Where a snapshot's bytes go: `tidegate-snapshot`. When there is one: `tidegate-checkpoint`.
 
+#![cfg_attr(
+    test,
+    expect(clippy::disallowed_methods, reason = "tests wait, and do things at the same time")
+)]
+
 mod as_json;
 pub mod backend;
 mod cell;

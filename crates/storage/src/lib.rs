@@ -11,6 +11,11 @@
 //!
 //! What a snapshot is, and who may delete one, is for `tidegate-snapshot` to know.
 
+#![cfg_attr(
+    test,
+    expect(clippy::disallowed_methods, reason = "tests wait, and do things at the same time")
+)]
+
 mod address;
 mod error;
 pub mod faults;

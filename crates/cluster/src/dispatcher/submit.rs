@@ -174,7 +174,7 @@ impl Dispatcher {
 
     /// As whom this JobManager runs jobs.
     fn runner(&self, options: &JobOptions) -> Runner {
-        let runner = Runner::this_process(options.recovery.take_over);
+        let runner = Runner::of(&self.0.host, options.recovery.take_over);
         let name = format!("the JobManager in {}", runner.name);
         Runner { name, rank: self.0.ha.as_ref().map(HaStore::rank), ..runner }
     }

@@ -108,13 +108,25 @@ impl<E: Encoder> TwoPhaseSink for FileSink<E> {
     ) -> BoxFuture<'static, UserResult<Vec<CommitOutcome>>> {
         let dir = self.dir.clone();
         let task = move || commit::commit(&dir?, &committables);
-        async move { tokio::task::spawn_blocking(task).await?.map_err(FileError::mark) }.boxed()
+        on_disk(task)
     }
 
     fn recover(&self, context: SinkContext) -> BoxFuture<'static, UserResult<()>> {
         let (dir, owner) = (self.dir.clone(), names::owner(&context));
         let is_leftover = move |token| context.is_leftover(token);
         let task = move || commit::sweep(&dir?, owner, is_leftover);
-        async move { tokio::task::spawn_blocking(task).await?.map_err(FileError::mark) }.boxed()
+        on_disk(task)
     }
+}
+
+/// Does something on a disk, which is not simulated.
+fn on_disk<T: Send + 'static>(
+    task: impl FnOnce() -> Result<T, FileError> + Send + 'static,
+) -> BoxFuture<'static, UserResult<T>> {
+    async move {
+        #[expect(clippy::disallowed_methods, reason = "disks are not simulated")]
+        let done = tokio::task::spawn_blocking(task);
+        done.await?.map_err(FileError::mark)
+    }
+    .boxed()
 }

@@ -148,6 +148,10 @@ impl<F: Format> Source for FileSource<F> {
         let search = Arc::new(Mutex::new(Search::new(pattern, emptiness)));
         Box::new(move || {
             let search = Arc::clone(&search);
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "it looks at a disk, which is not simulated"
+            )]
             let found = tokio::task::spawn_blocking(move || {
                 search.lock().unwrap_or_else(PoisonError::into_inner).look()
             });

@@ -102,10 +102,25 @@ impl Chance {
         })
     }
 
+    /// Whether something takes much longer than it should.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.happens(|troubles| troubles.slowness)
+    }
+
     /// How long something takes that is asked of the outside.
     pub(crate) fn delay(&self) -> Duration {
-        let times = if self.happens(|troubles| troubles.slowness) { 100 } else { 1 };
+        self.delay_if(self.is_slow())
+    }
+
+    /// The same, if that is slow.
+    pub(crate) fn delay_if(&self, is_slow: bool) -> Duration {
+        let times = if is_slow { 100 } else { 1 };
         Duration::from_micros(self.draw(|random| random.random_range(100..3_000))) * times
+    }
+
+    /// Even odds.
+    pub(crate) fn coin(&self) -> bool {
+        self.draw(|random| random.random_bool(0.5))
     }
 
     /// What becomes of it.
@@ -114,7 +129,7 @@ impl Chance {
             Fate::Before
         } else if !self.happens(|troubles| troubles.failure) {
             Fate::Success
-        } else if self.draw(|random| random.random_bool(0.5)) {
+        } else if self.coin() {
             Fate::Before
         } else {
             Fate::After

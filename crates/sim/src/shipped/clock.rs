@@ -11,7 +11,7 @@ use std::{
 use tidegate_types::{Clock, Monotonic, Timestamp};
 
 /// When a play begins, on the wall.
-const BEGIN_MILLIS: i64 = 1_700_000_000_000;
+pub(crate) const BEGIN_MILLIS: i64 = 1_700_000_000_000;
 /// What it takes to look at a clock, so that whoever works until some time has passed comes to an end.
 const LOOK: Duration = Duration::from_micros(1);
 
@@ -43,9 +43,14 @@ impl PlayClock {
         self.0.is_one.store(true, Ordering::Relaxed);
     }
 
-    /// Somebody sets the clock on the wall.
-    pub(crate) fn step_wall(&self, millis: i64) {
-        self.0.set_by_millis.fetch_add(millis, Ordering::Relaxed);
+    /// Whether the clock on the wall is where it should be.
+    pub(crate) fn is_right(&self) -> bool {
+        self.0.set_by_millis.load(Ordering::Relaxed) == 0
+    }
+
+    /// Somebody sets the clock on the wall, so far from where it should be.
+    pub(crate) fn set_wall(&self, off_by_millis: i64) {
+        self.0.set_by_millis.store(off_by_millis, Ordering::Relaxed);
     }
 }
 

@@ -53,9 +53,17 @@ pub fn play(seed: u64, traced: bool) -> Result<Played, Box<Failed>> {
     let (steps, millis) = (play.steps, play.clock.elapsed().as_millis() as u64);
     let (fingerprint, trace) = play.notes.end();
     if let Some(what) = play.violation.take() {
-        return Err(Box::new(Failed { flag: "--cluster ", seed, steps, millis, what, trace }));
+        return Err(Box::new(Failed {
+            command: format!("run --cluster --seed {seed}"),
+            seed,
+            steps,
+            millis,
+            what,
+            trace,
+        }));
     }
     let finished = matches!(play.life, Life::Over { is_complete: true });
     let (attempts, snapshots) = (play.processes_started, play.snapshots);
-    Ok(Played { steps, fingerprint, finished, attempts, snapshots, trace })
+    let coverage = play.met.get();
+    Ok(Played { steps, fingerprint, finished, attempts, snapshots, coverage, trace })
 }

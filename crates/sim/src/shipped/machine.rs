@@ -18,7 +18,7 @@ use tokio::{
     task::yield_now,
 };
 
-use super::{network::Net, turns::Baton};
+use super::{line::Line, network::Net, turns::Baton};
 
 /// How many other tasks Tokio comes to while the play has its turn there.
 const YIELDS: usize = 8;
@@ -44,6 +44,8 @@ pub(crate) struct Machine {
     pub(crate) baton: Baton,
     pub(crate) pulse: Pulse,
     pub(crate) host: Host,
+    /// Its way to the store and the target.
+    pub(crate) line: Line,
     net: Net,
     /// Until when it stands still.
     frozen: Duration,
@@ -57,7 +59,7 @@ impl Machine {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
         net: &Net,
-        places: impl FnOnce(&Pulse) -> Places,
+        (line, places): (impl FnOnce(&Pulse) -> Line, impl FnOnce(&Line) -> Places),
     ) -> Self {
         let tokio = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -65,10 +67,12 @@ impl Machine {
             .build()
             .expect("a runtime without I/O can be had");
         let (baton, pulse) = (Baton::default(), Pulse::default());
+        let line = line(&pulse);
         let host = Host {
+            name: format!("machine {}", line.number.0),
             clock,
             random,
-            places: places(&pulse),
+            places: places(&line),
             threads: Arc::new(baton.clone()),
             turns: Arc::new(baton.clone()),
             network: net.from(&pulse, &baton),
@@ -78,6 +82,7 @@ impl Machine {
             baton,
             pulse,
             host,
+            line,
             net: net.clone(),
             frozen: Duration::ZERO,
             missed: Cell::default(),
@@ -129,6 +134,7 @@ impl Machine {
     /// From now on nothing of it reaches anything, and it does nothing any more. Others have not noticed.
     pub(crate) fn fall_silent(&self) {
         self.pulse.0.store(true, Ordering::Relaxed);
+        self.line.have_last_words();
     }
 
     /// Kills it: first nothing reaches anything any more, then everything ends that others are connected

@@ -3,8 +3,10 @@
 
 use std::fmt;
 
+use clap::ValueEnum;
+
 /// What is wrong with what a machine is handed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mutation {
     /// Of two who create one file the later one wins.
     AnyoneCreates,
@@ -20,29 +22,17 @@ pub enum Mutation {
     CommitsAgain,
     /// What is prepared is lost with its machine, though it was said to be there.
     ForgetsPrepared,
+    /// What is committed is not known any more, as if somebody had taken it away.
+    ForgetsCommitted,
     /// A split goes on one record behind where its reader was.
     SkipsRecord,
     /// A split goes on one record in front of where its reader was.
     RepeatsRecord,
 }
 
-impl Mutation {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::AnyoneCreates,
-        Self::DeletesFolders,
-        Self::LosesLatest,
-        Self::SameToken,
-        Self::WallClock,
-        Self::CommitsAgain,
-        Self::ForgetsPrepared,
-        Self::SkipsRecord,
-        Self::RepeatsRecord,
-    ];
-}
-
 impl fmt::Display for Mutation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        let value = self.to_possible_value();
+        f.pad(value.as_ref().map_or("", |value| value.get_name()))
     }
 }

@@ -31,6 +31,9 @@ impl Play {
             self.fail(problem);
         }
         self.check_leftovers();
+        if self.target.is_out_of_turn() {
+            self.fail("something was committed before what precedes it");
+        }
         for path in self.user.savepoints.clone() {
             if let Err(error) = verify(&self.store.plain(), &path) {
                 self.fail(format!("the savepoint {path} was reported complete: {error}"));
@@ -43,7 +46,7 @@ impl Play {
         let is_wrong = |done: &CheckpointSummary| done.alignment_max > done.duration + TICK;
         let wrong = stats.completed.iter().find(|done| is_wrong(done));
         // Who sets the clock on the wall changes what a checkpoint is said to have taken.
-        if let Some(wrong) = wrong.filter(|_| !self.scenario.wall_steps) {
+        if let Some(wrong) = wrong.filter(|_| self.clock.is_right()) {
             let (id, alignment, duration) = (wrong.id, wrong.alignment_max, wrong.duration);
             self.fail(format!("checkpoint {id} was aligned for {alignment:?} of {duration:?}"));
         }
@@ -53,7 +56,8 @@ impl Play {
     fn check_leftovers(&mut self) {
         // What was killed as it ended leaves its things to whoever begins the job anew, and so does what
         // could not delete them, or was taken over from as it completed something.
-        let may_leave = self.scenario.is_unreliable() || self.user.has_taken_over;
+        let may_leave =
+            self.scenario.is_unreliable() || self.aim.is_some() || self.user.has_taken_over;
         if !self.user.has_told_its_end || may_leave {
             return;
         }
@@ -61,9 +65,12 @@ impl Play {
         if let Some(file) = self.store.files().into_iter().find(|file| file.starts_with(&folder)) {
             self.fail(format!("{file} is left, though the job has ended"));
         }
-        // A savepoint may hold what was prepared for it and never committed.
-        if self.user.savepoints.is_empty() && self.target.prepared() > 0 {
-            self.fail("what was prepared is left, and was neither committed nor aborted");
+        // A savepoint may hold what was prepared for it and never committed, also one that is gone: it
+        // may have been moved, or nobody has begun anything since it was disposed of.
+        let may_hold = !self.user.savepoints.is_empty() || !self.user.passing.is_empty();
+        if !may_hold && self.target.prepared() > 0 {
+            let left = self.target.left();
+            self.fail(format!("{left} was prepared, and is neither committed nor aborted"));
         }
     }
 }

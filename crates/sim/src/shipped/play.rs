@@ -1,7 +1,6 @@
 //! What happens next: the seed picks whose turn it is, and lets time pass.
 
 use std::{
-    fmt::Write,
     hash::{DefaultHasher, Hash, Hasher},
     time::Duration,
 };
@@ -9,11 +8,16 @@ use std::{
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 
 use super::{
+    Setup,
+    aim::Aim,
     chance::Chance,
     clock::PlayClock,
+    coverage::Met,
+    errand::Errand,
     machine::Machine,
     mutation::Mutation,
     network::Net,
+    picture::{MachineNumber, Picture},
     runs::{Follower, Running},
     scenario::Scenario,
     store::Store,
@@ -36,9 +40,13 @@ pub(super) struct Play {
     pub(super) target: Target,
     pub(super) net: Net,
     pub(super) mutation: Option<Mutation>,
+    pub(super) aim: Option<Aim>,
+    pub(super) met: Met,
     pub(super) life: Life,
     /// Runs that somebody has taken the job over from and that do not know it yet.
     pub(super) superseded: Vec<Running>,
+    /// Machines on which somebody is at something else.
+    pub(super) errands: Vec<Errand>,
     /// Processes that are left of runs whose leading process is gone.
     pub(super) left: Vec<Follower>,
     /// Machines that are gone, and when those find out that they are connected with.
@@ -50,19 +58,22 @@ pub(super) struct Play {
     pub(super) site: u64,
     next_kill: Duration,
     next_freeze: Duration,
-    next_operation: Duration,
     next_cut: Duration,
+    next_operation: Duration,
     pub(super) snapshots: u64,
     pub(super) lives: u64,
     pub(super) steps: u64,
     hasher: DefaultHasher,
-    pub(super) trace: Option<String>,
+    pub(super) machines: u64,
+    pub(super) picture: Option<Picture>,
     pub(super) violation: Option<String>,
 }
 
 impl Play {
-    pub(super) fn new(seed: u64, traced: bool, mutation: Option<Mutation>) -> Self {
-        let scenario = Scenario::draw(seed);
+    pub(super) fn new(seed: u64, setup: &Setup) -> Self {
+        let mut scenario = Scenario::draw(seed);
+        setup.without.iter().for_each(|what| scenario.leave_out(*what));
+        let mutation = setup.mutation;
         // Three sequences, so that what one draws changes nothing of the others.
         let clock = PlayClock::default();
         let number = (mutation == Some(Mutation::SameToken)).then_some(7);
@@ -79,8 +90,11 @@ impl Play {
             store: Store::default(),
             target: Target::default(),
             mutation,
+            aim: None,
+            met: Met::default(),
             life: Life::Due(Duration::ZERO, None),
             superseded: Vec::new(),
+            errands: Vec::new(),
             left: Vec::new(),
             silent: Vec::new(),
             vanished: Vec::new(),
@@ -88,32 +102,57 @@ impl Play {
             site: 0,
             next_kill: Duration::MAX,
             next_freeze: Duration::MAX,
-            next_operation: Duration::MAX,
             next_cut: Duration::MAX,
+            next_operation: Duration::MAX,
             snapshots: 0,
             lives: 0,
             steps: 0,
             hasher: DefaultHasher::new(),
-            trace: traced.then(String::new),
+            machines: 0,
+            picture: setup.traced.then(Picture::default),
             violation: None,
             scenario,
         };
         play.note(|play| format!("{:?}", play.scenario));
-        play.next_kill = play.in_about(play.scenario.kills);
-        play.next_freeze = play.in_about(play.scenario.freezes);
-        play.next_operation = play.in_about(play.scenario.operations);
-        play.next_cut = play.in_about(play.scenario.cuts);
+        play.draw_times();
         play
+    }
+
+    /// Draws when what for the first time goes wrong, or is asked for.
+    pub(super) fn draw_times(&mut self) {
+        self.next_kill = self.in_about(self.scenario.kills);
+        self.next_freeze = self.in_about(self.scenario.freezes);
+        self.next_cut = self.in_about(self.scenario.cuts);
+        self.next_operation = self.in_about(self.scenario.operations);
     }
 
     /// Takes note of something that tells two plays apart.
     pub(super) fn note(&mut self, text: impl FnOnce(&Self) -> String) {
         let text = text(self);
+        self.note_at(None, &text);
+    }
+
+    /// The same, of something that happens on a machine.
+    pub(super) fn note_at(&mut self, machine: Option<MachineNumber>, text: &str) {
         let elapsed = self.clock.elapsed();
-        (&text, elapsed).hash(&mut self.hasher);
-        if let Some(trace) = &mut self.trace {
-            let millis = elapsed.as_secs_f64() * 1_000.0;
-            writeln!(trace, "{millis:>12.3} {text}").expect("a string takes everything");
+        (text, machine, elapsed).hash(&mut self.hasher);
+        if let Some(picture) = &mut self.picture {
+            picture.event(elapsed, machine, text);
+        }
+    }
+
+    /// That of the job's run, if there is one.
+    pub(super) fn running(&self) -> Option<MachineNumber> {
+        match &self.life {
+            Life::Runs(running) => Some(running.machine.line.number),
+            Life::Due(..) | Life::Over(_) => None,
+        }
+    }
+
+    /// A machine is gone.
+    pub(super) fn gone(&mut self, machine: MachineNumber) {
+        if let Some(picture) = &mut self.picture {
+            picture.end(machine);
         }
     }
 
@@ -143,6 +182,7 @@ impl Play {
             self.step();
             self.net.carry();
             self.listen();
+            self.look_on();
             self.find_out();
             if self.is_calm() {
                 self.chance.calm_down();
@@ -160,12 +200,12 @@ impl Play {
     fn step(&mut self) {
         let now = self.clock.elapsed();
         if let Life::Due(at, from) = &self.life {
-            if *at <= now {
+            if *at <= now && !self.is_swept() {
                 let from = from.clone();
                 return self.start(from);
             }
             // Others go on meanwhile.
-            if self.superseded.is_empty() && self.left.is_empty() {
+            if self.superseded.is_empty() && self.errands.is_empty() && self.left.is_empty() {
                 return self.clock.advance(*at - now);
             }
         }
@@ -175,19 +215,15 @@ impl Play {
         if self.random.random_range(0..100) < 15 {
             return self.pass_time();
         }
-        let current = match &self.life {
-            Life::Runs(running) => Some(&**running),
-            Life::Due(..) | Life::Over(_) => None,
-        };
-        let others = others(&self.superseded, &self.left);
+        let others = others(&self.superseded, &self.left, &self.errands);
         let chosen = self.random.random_range(0..others.len() * 2 + 8);
-        let machine = match (others.get(chosen), current) {
+        let machine = match (others.get(chosen), &self.life) {
             (Some(other), _) => Some(*other),
-            (None, Some(running)) => {
+            (None, Life::Runs(running)) => {
                 let own = running.machines();
                 Some(own[self.random.random_range(0..own.len())])
             }
-            (None, None) => None,
+            (None, _) => None,
         };
         if let Some(machine) = machine.filter(|machine| !machine.is_frozen(now)) {
             give_turn(machine, &mut self.random);
@@ -198,49 +234,30 @@ impl Play {
     fn interrupt(&mut self, now: Duration) -> bool {
         if self.next_kill <= now {
             self.next_kill = self.in_about(self.scenario.kills);
-            self.kill();
-            return true;
+            let site = self.any_site();
+            return self.kill_at(site);
         }
         if self.next_freeze <= now {
             self.next_freeze = self.in_about(self.scenario.freezes);
-            self.freeze(now);
-            return true;
+            let site = self.any_site();
+            return self.freeze(site, now);
+        }
+        if self.next_cut <= now {
+            self.next_cut = self.in_about(self.scenario.cuts);
+            let site = self.any_site();
+            return self.cut(site, now);
         }
         if self.next_operation <= now {
             self.next_operation = self.in_about(self.scenario.operations);
             self.operate();
             return true;
         }
-        if self.next_cut <= now {
-            self.next_cut = self.in_about(self.scenario.cuts);
-            self.cut();
-            return true;
-        }
-        false
-    }
-
-    /// A machine stands still for a while, as one that swaps, or that somebody has suspended.
-    fn freeze(&mut self, now: Duration) {
-        let millis = self.random.random_range(100..8_000);
-        if let Life::Runs(running) = &mut self.life {
-            let mut all = running.machines_mut();
-            let process = self.random.random_range(0..all.len());
-            all[process].freeze(now + Duration::from_millis(millis));
-            self.note(|_| format!("process {process} is frozen for {millis} ms"));
-        }
-    }
-
-    /// A connection breaks.
-    fn cut(&mut self) {
-        let connections = self.net.connections();
-        if connections > 0 {
-            let cut = self.net.cut(self.random.random_range(0..connections));
-            self.note(|_| format!("{cut} is cut"));
-        }
+        self.hit_aim(now)
     }
 
     /// A machine is gone; the others find out a while later.
     pub(super) fn fall_silent(&mut self, mut machine: Machine) {
+        self.gone(machine.line.number);
         if self.scenario.processes == 1 {
             return machine.kill();
         }
@@ -276,18 +293,18 @@ impl Play {
         for running in std::mem::take(&mut self.superseded) {
             running.kill();
         }
-        let left = std::mem::take(&mut self.left);
+        let left = std::mem::take(&mut self.left).into_iter().map(|left| left.machine);
         let silent = std::mem::take(&mut self.silent).into_iter();
-        let gone = silent.chain(std::mem::take(&mut self.vanished));
-        let all = left.into_iter().map(|left| left.machine);
-        for mut machine in all.chain(gone.map(|(_, machine)| machine)) {
+        let gone = silent.chain(std::mem::take(&mut self.vanished)).map(|(_, machine)| machine);
+        let errands = std::mem::take(&mut self.errands).into_iter().map(|errand| errand.machine);
+        for mut machine in left.chain(gone).chain(errands) {
             machine.kill();
         }
     }
 
     fn pass_time(&mut self) {
         let micros = self.random.random_range(20..400);
-        let mut all = others(&self.superseded, &self.left);
+        let mut all = others(&self.superseded, &self.left, &self.errands);
         if let Life::Runs(running) = &self.life {
             all.extend(running.machines());
         }
@@ -300,9 +317,14 @@ impl Play {
 }
 
 /// The machines that nobody hears from any more who has started the job.
-fn others<'a>(superseded: &'a [Running], left: &'a [Follower]) -> Vec<&'a Machine> {
+fn others<'a>(
+    superseded: &'a [Running],
+    left: &'a [Follower],
+    errands: &'a [Errand],
+) -> Vec<&'a Machine> {
     let superseded = superseded.iter().flat_map(Running::machines);
-    superseded.chain(left.iter().map(|left| &left.machine)).collect()
+    let left = left.iter().map(|left| &left.machine);
+    superseded.chain(left).chain(errands.iter().map(|errand| &errand.machine)).collect()
 }
 
 /// Lets one machine do something.

@@ -13,8 +13,11 @@ use rand::RngExt;
 use tidegate_runtime::{ClusterSpec, JobError, JobHandle, JobResult, start_here};
 
 use super::{
+    coverage::Watch,
     job,
+    line::Line,
     machine::{Machine, Pulse},
+    picture::MachineNumber,
     play::Play,
     scenario::Operation,
     user::{From, Life},
@@ -54,6 +57,10 @@ pub(super) struct Running {
     pub(super) handle: Option<JobHandle>,
     pub(super) followers: Vec<Follower>,
     pub(super) since: Duration,
+    /// The savepoint that it claims.
+    pub(super) claimed: Option<String>,
+    /// How often it was asked to be cancelled, and has not refused.
+    pub(super) cancels: u32,
     /// When whoever has started it gives it up, of which a process is gone.
     given_up: Option<Duration>,
     /// When it has to have ended, of which a machine has vanished.
@@ -70,6 +77,14 @@ pub(super) struct Follower {
 }
 
 impl Running {
+    pub(super) fn handle(&self) -> Option<&JobHandle> {
+        self.handle.as_ref()
+    }
+
+    pub(super) fn claimed(&self) -> Option<&str> {
+        self.claimed.as_deref()
+    }
+
     /// All of its machines.
     pub(super) fn machines(&self) -> Vec<&Machine> {
         let followers = self.followers.iter().map(|follower| &follower.machine);
@@ -106,27 +121,44 @@ impl Play {
     ///
     /// What is wrong with the job.
     pub(super) fn run_from(&mut self, from: Option<&From>) -> Result<Running, JobError> {
-        let (machine, told) = self.start_process(0, from)?;
+        let watch = self.met.watch();
+        let (machine, told) = self.start_process(0, from, watch.clone())?;
         let others = 1..self.scenario.processes;
         let followers = others.map(|process| {
-            let (machine, told) = self.start_process(process, from)?;
+            let (machine, told) = self.start_process(process, from, watch.beside())?;
             Ok(Follower { machine, process, told, left_since: Duration::MAX })
         });
         let followers = followers.collect::<Result<_, JobError>>()?;
         let since = self.clock.elapsed();
-        Ok(Running { machine, told, handle: None, followers, since, given_up: None, ends_by: None })
+        let (claimed, cancels, given_up, ends_by) = (None, 0, None, None);
+        let handle = None;
+        Ok(Running { machine, told, handle, followers, since, claimed, cancels, given_up, ends_by })
+    }
+
+    /// A machine is switched on, with its ways to the outside.
+    pub(super) fn switch_on(&mut self, watch: Watch) -> Machine {
+        let (clock, random) = (Arc::new(self.clock.clone()), Arc::new(self.chance.clone()));
+        self.machines += 1;
+        let number = MachineNumber(self.machines);
+        if let Some(picture) = &mut self.picture {
+            picture.begin(number);
+        }
+        let line = |pulse: &Pulse| {
+            let ways = (self.chance.clone(), self.clock.clone());
+            Line::new(number, pulse.clone(), ways, watch)
+        };
+        let places = |line: &Line| self.store.from(line, self.mutation);
+        Machine::new(clock, random, &self.net, (line, places))
     }
 
     fn start_process(
         &mut self,
         process: usize,
         from: Option<&From>,
+        watch: Watch,
     ) -> Result<(Machine, Told), JobError> {
-        let (clock, random) = (Arc::new(self.clock.clone()), Arc::new(self.chance.clone()));
-        let ways = (&self.chance, &self.clock);
-        let places = |pulse: &Pulse| self.store.from(pulse, ways, self.mutation);
-        let machine = Machine::new(clock, random, &self.net, places);
-        let sink = self.target.from(&machine.pulse, &self.chance, self.mutation);
+        let machine = self.switch_on(watch);
+        let sink = self.target.from(&machine.line, self.mutation);
         let arguments = self.scenario.arguments(from);
         let mut spec = job::spec(self.scenario.size, &arguments, sink, self.mutation)?;
         spec.cluster = self.cluster(process);
@@ -161,15 +193,18 @@ impl Play {
         let Life::Runs(running) = &mut self.life else { return None };
         let process = self.random.random_range(0..running.followers.len() + 1);
         if process == 0 {
-            self.note(|_| "KILL".to_owned());
+            running.machine.line.hit_by_death();
+            self.note_at(self.running(), "KILL");
             return self.end_life(next);
         }
         let killed = running.followers.remove(process - 1);
+        killed.machine.line.hit_by_death();
         let (process, vanishes) = (killed.process, self.random.random_bool(0.2));
-        self.note(|_| match vanishes {
+        let how = match vanishes {
             true => format!("process {process} VANISHES"),
             false => format!("KILL process {process}"),
-        });
+        };
+        self.note_at(Some(killed.machine.line.number), &how);
         let pulse = killed.machine.pulse.clone();
         if vanishes {
             self.vanish(killed.machine);
@@ -242,7 +277,7 @@ impl Play {
             self.give_up_soon();
         }
         for (Follower { machine, process, .. }, end) in gone {
-            self.note(|_| format!("process {process} has ended: {end}"));
+            self.note_at(Some(machine.line.number), &format!("process {process} has ended: {end}"));
             // The process ends, and whatever of it goes on.
             self.fall_silent(machine);
         }
@@ -259,7 +294,7 @@ impl Play {
             running.ends_by.is_none() && running.given_up.is_some_and(|at| at <= now)
         };
         if matches!(&self.life, Life::Runs(running) if is_due(running)) {
-            self.note(|_| "given up".to_owned());
+            self.note_at(self.running(), "given up");
             self.end_life(next);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus, seq::IndexedRandom};
 
 use super::{chance::Troubles, job::Size, store::ADDRESS, user::From};
@@ -18,8 +19,14 @@ pub(crate) enum Operation {
     },
     CancelWithSavepoint,
     Cancel,
+    /// An orchestrator has it end for now.
+    Suspend,
     /// Somebody starts the job elsewhere, though it lives.
     TakeOver,
+    /// Somebody deletes a savepoint.
+    Dispose,
+    /// Somebody deletes what no manifest reaches.
+    Sweep,
 }
 
 impl Operation {
@@ -27,6 +34,41 @@ impl Operation {
     pub(crate) fn takes_savepoint(self) -> bool {
         matches!(self, Self::Savepoint { .. } | Self::Stop { .. } | Self::CancelWithSavepoint)
     }
+}
+
+/// What is left out of a play, to make it smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Without {
+    /// No machine dies by chance.
+    Kills,
+    /// None stands still.
+    Pauses,
+    /// None is cut off.
+    Cuts,
+    /// Nobody asks for anything.
+    Operations,
+    /// Nothing fails.
+    Failures,
+    /// Nothing takes very long.
+    Slowness,
+    /// The sink takes everything at once.
+    SinkPauses,
+    /// There is always somebody who answers.
+    Outages,
+    /// Nobody sets clocks.
+    ClockSteps,
+    /// One split at most.
+    Splits,
+    /// Half of the records.
+    Records,
+    /// One key at most.
+    Keys,
+    /// One process, where there are several.
+    Processes,
+    /// One worker in each process, always.
+    Parallelism,
+    /// One checkpoint at a time, and one that is retained.
+    Checkpoints,
 }
 
 /// The job, its settings, and how much goes wrong.
@@ -37,6 +79,8 @@ pub(crate) struct Scenario {
     pub(crate) processes: usize,
     /// How many workers each has.
     pub(crate) workers: usize,
+    /// Whether there may be others at each start.
+    pub(crate) rescales: bool,
     pub(crate) interval: Duration,
     pub(crate) concurrent: u32,
     pub(crate) retained: u32,
@@ -45,12 +89,14 @@ pub(crate) struct Scenario {
     /// How long it takes on average from one to the next, if there are any.
     pub(crate) kills: Option<Duration>,
     pub(crate) freezes: Option<Duration>,
-    /// Of connections between machines.
+    /// Of connections between machines, and of machines from the store and the target.
     pub(crate) cuts: Option<Duration>,
     pub(crate) operations: Option<Duration>,
     /// Whether whoever starts the job again takes it over from a run that may live.
     pub(crate) take_over: bool,
     pub(crate) wall_steps: bool,
+    /// The folder of savepoints; its name may begin with that of the checkpoints'.
+    pub(crate) savepoints: &'static str,
     /// From when on all goes well.
     pub(crate) calm_from: Duration,
 }
@@ -94,6 +140,7 @@ impl Scenario {
             size,
             processes: 1,
             workers: random.random_range(1..4),
+            rescales: true,
             interval: Duration::from_millis(random.random_range(20..400)),
             concurrent: random.random_range(1..3),
             retained: random.random_range(1..4),
@@ -101,32 +148,61 @@ impl Scenario {
             troubles,
             kills: sometimes(random, 0.6, between_kills),
             freezes: sometimes(random, 0.3, 2_000),
-            cuts: None,
+            cuts: sometimes(random, 0.3, 2_000),
             take_over,
             operations: sometimes(random, 0.7, 500),
             wall_steps: random.random_bool(0.2),
+            savepoints: ["savepoints", "checkpoints-of-people"]
+                .choose(random)
+                .copied()
+                .expect("there are some"),
             calm_from: Duration::from_millis(millis * if take_over { 4 } else { 30 }),
         };
         if random.random_bool(SEVERAL) {
             scenario.processes = random.random_range(2..4);
             scenario.workers = random.random_range(1..3);
-            scenario.cuts = sometimes(random, 0.3, 4_000);
         }
         scenario
     }
 
+    /// Leaves something out.
+    pub(crate) fn leave_out(&mut self, what: Without) {
+        match what {
+            Without::Kills => self.kills = None,
+            Without::Pauses => self.freezes = None,
+            Without::Cuts => self.cuts = None,
+            Without::Operations => self.operations = None,
+            Without::Failures => self.troubles.failure = 0.0,
+            Without::Slowness => self.troubles.slowness = 0.0,
+            Without::SinkPauses => self.troubles.pause = 0.0,
+            Without::Outages => self.troubles.outages = None,
+            Without::ClockSteps => self.wall_steps = false,
+            Without::Splits => self.size.splits = 1,
+            Without::Records => self.size.records = (self.size.records / 2).max(1),
+            Without::Keys => self.size.keys = 1,
+            Without::Processes => self.processes = 1,
+            Without::Parallelism => (self.workers, self.rescales) = (1, false),
+            Without::Checkpoints => (self.concurrent, self.retained) = (1, 1),
+        }
+    }
+
     /// Whether the store may refuse what it is asked.
     pub(crate) fn is_unreliable(&self) -> bool {
-        self.troubles.failure > 0.0 || self.troubles.outages.is_some()
+        self.troubles.failure > 0.0 || self.troubles.outages.is_some() || self.cuts.is_some()
+    }
+
+    /// How many subtasks each operator has.
+    pub(crate) fn parallelism(&self) -> usize {
+        self.processes * self.workers
     }
 
     /// The job's arguments, for a start from there.
     pub(crate) fn arguments(&self, from: Option<&From>) -> Vec<String> {
         let options = [
-            ("parallelism.default", (self.processes * self.workers).to_string()),
+            ("parallelism.default", self.parallelism().to_string()),
             ("execution.checkpointing.interval", format!("{} ms", self.interval.as_millis())),
             ("execution.checkpointing.dir", format!("{ADDRESS}/checkpoints")),
-            ("execution.checkpointing.savepoint-dir", format!("{ADDRESS}/savepoints")),
+            ("execution.checkpointing.savepoint-dir", format!("{ADDRESS}/{}", self.savepoints)),
             ("execution.checkpointing.max-concurrent-checkpoints", self.concurrent.to_string()),
             ("execution.checkpointing.num-retained", self.retained.to_string()),
             (
@@ -156,12 +232,15 @@ impl Scenario {
 
 /// Something that somebody may do to a job, by chance.
 pub(crate) fn operation(random: &mut Xoshiro256PlusPlus) -> Operation {
-    match random.random_range(0..24) {
+    match random.random_range(0..28) {
         0..5 => Operation::Checkpoint,
         5..14 => Operation::Savepoint { canonical: random.random_bool(0.3) },
         14..17 => Operation::Stop { drain: random.random_bool(0.3) },
         17 => Operation::CancelWithSavepoint,
         18 => Operation::Cancel,
+        27 => Operation::Suspend,
+        19..21 => Operation::Dispose,
+        21..23 => Operation::Sweep,
         _ => Operation::TakeOver,
     }
 }

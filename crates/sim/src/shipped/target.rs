@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use futures::{FutureExt, future::BoxFuture};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, ready},
+};
 use serde::{Deserialize, Serialize};
 use tidegate::{
     CheckpointId, Result,
@@ -14,11 +17,7 @@ use tidegate::{
     },
 };
 
-use super::{
-    chance::{Chance, Fate},
-    machine::Pulse,
-    mutation::Mutation,
-};
+use super::{line::Line, mutation::Mutation, picture::MachineNumber};
 
 /// What the job has made of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,13 +44,16 @@ struct Kept {
     prepared: BTreeMap<Prepared, Vec<Output>>,
     committed: BTreeSet<Prepared>,
     visible: Vec<(Prepared, Output)>,
+    /// Whether something was committed before what its subtask had prepared earlier.
+    is_out_of_turn: bool,
     /// What has happened since somebody listened.
-    told: Vec<String>,
+    told: Vec<(MachineNumber, String)>,
 }
 
 impl Kept {
-    fn show(&mut self, prepared: Prepared, records: Vec<Output>) {
-        self.told.push(format!("{} records become visible, {prepared:?}", records.len()));
+    fn show(&mut self, by: MachineNumber, prepared: Prepared, records: Vec<Output>) {
+        let told = format!("{} records become visible, {prepared:?}", records.len());
+        self.told.push((by, told));
         self.visible.extend(records.into_iter().map(|output| (prepared, output)));
     }
 }
@@ -71,8 +73,18 @@ impl Target {
     }
 
     /// What has happened since this was asked before.
-    pub(crate) fn take_told(&self) -> Vec<String> {
+    pub(crate) fn take_told(&self) -> Vec<(MachineNumber, String)> {
         std::mem::take(&mut self.lock().told)
+    }
+
+    /// Whether something was committed before what its subtask had prepared earlier.
+    pub(crate) fn is_out_of_turn(&self) -> bool {
+        self.lock().is_out_of_turn
+    }
+
+    /// What is prepared and not committed, for a person.
+    pub(crate) fn left(&self) -> String {
+        format!("{:?}", self.lock().prepared.keys().collect::<Vec<_>>())
     }
 
     /// How much is prepared and not committed.
@@ -80,15 +92,9 @@ impl Target {
         self.lock().prepared.len()
     }
 
-    /// The way to it from one machine.
-    pub(crate) fn from(
-        &self,
-        pulse: &Pulse,
-        chance: &Chance,
-        mutation: Option<Mutation>,
-    ) -> TargetSink {
-        let way = Way { pulse: pulse.clone(), chance: chance.clone() };
-        TargetSink { target: self.clone(), way, mutation }
+    /// The sink of one machine that writes there.
+    pub(crate) fn from(&self, line: &Line, mutation: Option<Mutation>) -> TargetSink {
+        TargetSink { target: self.clone(), line: line.clone(), mutation }
     }
 
     /// Loses whatever is prepared.
@@ -97,37 +103,11 @@ impl Target {
     }
 }
 
-/// The way from a machine to the target.
-#[derive(Clone)]
-struct Way {
-    pulse: Pulse,
-    chance: Chance,
-}
-
-impl Way {
-    /// Does something there: it takes a while, may fail, and may happen and report failure all the
-    /// same. What a machine that is gone has asked for never happens.
-    async fn ask<T>(&self, what: &str, done: impl FnOnce() -> T) -> Result<T> {
-        tokio::time::sleep(self.chance.delay()).await;
-        if self.pulse.is_gone() {
-            std::future::pending::<()>().await;
-        }
-        match self.chance.fate() {
-            Fate::Success => Ok(done()),
-            Fate::Before => Err(format!("the target did not {what}").into()),
-            Fate::After => {
-                done();
-                Err(format!("the target did not answer whether it could {what}").into())
-            }
-        }
-    }
-}
-
 /// The sink.
 #[derive(Clone)]
 pub(crate) struct TargetSink {
     target: Target,
-    way: Way,
+    line: Line,
     mutation: Option<Mutation>,
 }
 
@@ -146,12 +126,14 @@ impl TwoPhaseSink for TargetSink {
         &self,
         committables: Vec<Prepared>,
     ) -> BoxFuture<'static, Result<Vec<CommitOutcome>>> {
-        let (target, way) = (self.target.clone(), self.way.clone());
-        let again = self.mutation == Some(Mutation::CommitsAgain);
+        let (target, line, mutation) = (self.target.clone(), self.line.clone(), self.mutation);
         async move {
             let mut outcomes = Vec::new();
             for prepared in committables {
-                outcomes.push(way.ask("commit", || target.commit(prepared, again)).await?);
+                let target = target.clone();
+                let by = line.number;
+                let commit = move || ready(target.commit(by, prepared, mutation));
+                outcomes.push(line.write(commit).await?);
             }
             Ok(outcomes)
         }
@@ -159,32 +141,42 @@ impl TwoPhaseSink for TargetSink {
     }
 
     fn recover(&self, context: SinkContext) -> BoxFuture<'static, Result<()>> {
-        let (target, way) = (self.target.clone(), self.way.clone());
-        async move {
-            let abort = || {
-                let mut kept = target.lock();
-                kept.prepared.retain(|prepared, _| !context.is_leftover(prepared.token));
-            };
-            way.ask("abort leftovers", abort).await
-        }
-        .boxed()
+        let (target, line) = (self.target.clone(), self.line.clone());
+        let abort = move || {
+            let mut kept = target.lock();
+            kept.prepared.retain(|prepared, _| !context.is_leftover(prepared.token));
+            ready(())
+        };
+        async move { Ok(line.write(abort).await?) }.boxed()
     }
 }
 
 impl Target {
-    fn commit(&self, prepared: Prepared, again: bool) -> CommitOutcome {
+    fn commit(
+        &self,
+        by: MachineNumber,
+        prepared: Prepared,
+        mutation: Option<Mutation>,
+    ) -> CommitOutcome {
         let mut kept = self.lock();
-        if again && let Some(records) = kept.prepared.get(&prepared).cloned() {
+        if mutation == Some(Mutation::CommitsAgain)
+            && let Some(records) = kept.prepared.get(&prepared).cloned()
+        {
             // It stays as it was, to be committed once more.
-            kept.show(prepared, records);
+            kept.show(by, prepared, records);
             return CommitOutcome::Committed;
         }
+        let of_one = Prepared { number: 0, ..prepared }..prepared;
+        if kept.prepared.range(of_one).next().is_some() {
+            kept.is_out_of_turn = true;
+        }
         if let Some(records) = kept.prepared.remove(&prepared) {
-            kept.show(prepared, records);
+            kept.show(by, prepared, records);
             kept.committed.insert(prepared);
             return CommitOutcome::Committed;
         }
-        if kept.committed.contains(&prepared) {
+        let knows = mutation != Some(Mutation::ForgetsCommitted);
+        if knows && kept.committed.contains(&prepared) {
             return CommitOutcome::AlreadyCommitted;
         }
         CommitOutcome::Lost(format!("{prepared:?}"))
@@ -205,7 +197,7 @@ impl SinkWriter for Writer {
         self.buffer.append(&mut batch.records);
         *batch = Batch::default();
         // As a sink whose target takes no more for now.
-        let wait = self.sink.way.chance.pause();
+        let wait = self.sink.line.chance.pause();
         Ok(wait.map_or(Readiness::Ready, Readiness::RetryAfter))
     }
 }
@@ -220,10 +212,13 @@ impl TwoPhaseWriter for Writer {
         }
         let prepared = self.next;
         self.next.number += 1;
-        let TargetSink { target, way, .. } = self.sink.clone();
+        let TargetSink { target, line, .. } = self.sink.clone();
+        let keep = move || {
+            target.lock().prepared.insert(prepared, records.clone());
+            ready(())
+        };
         async move {
-            let keep = || _ = target.lock().prepared.insert(prepared, records);
-            way.ask("take in what is prepared", keep).await?;
+            line.write(keep).await?;
             Ok(vec![prepared])
         }
         .boxed()

@@ -11,15 +11,19 @@ use tidegate_storage::log::{self, Concluded};
 use tidegate_types::{ErrorKind, JobId};
 
 use super::{
+    coverage::Activity,
     mutation::Mutation,
     play::Play,
     runs::{Running, Word},
-    scenario::{Operation, Scenario, operation},
+    scenario::{Operation, Scenario},
     store::ADDRESS,
 };
 
 /// How long it takes until somebody starts a job again.
 const STARTED_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// How long a job may take to end for now.
+const SUSPENDED_WITHIN: Duration = Duration::from_secs(10);
 
 /// From where a job is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,10 +44,14 @@ pub(super) enum Life {
 #[derive(Debug, Default)]
 pub(super) struct User {
     pub(super) job: Option<JobId>,
+    /// Savepoints that were taken in passing.
+    pub(super) passing: BTreeSet<String>,
     /// Savepoints that were reported complete.
     pub(super) savepoints: BTreeSet<String>,
     pub(super) has_told_its_end: bool,
     pub(super) has_taken_over: bool,
+    /// How a run has ended though it was taken over from: it was faster.
+    other_end: Option<(JobStatus, Option<String>)>,
     /// Whether somebody has asked for the job to be cancelled.
     is_canceled: bool,
 }
@@ -59,22 +67,29 @@ impl Play {
     /// Somebody starts the job.
     pub(super) fn start(&mut self, from: Option<From>) {
         self.lives += 1;
-        if self.random.random_bool(0.3) {
+        let before = self.scenario.parallelism();
+        let likely = if self.aims_at(Activity::Rescale) { 0.9 } else { 0.3 };
+        if self.scenario.rescales && self.random.random_bool(likely) {
             self.rescale();
         }
-        self.note(|play| {
-            let Scenario { processes, workers, .. } = play.scenario;
-            let life = play.lives;
-            format!("start {life} from {from:?} with {processes} processes of {workers} workers")
-        });
-        let running = match self.run_from(from.as_ref()) {
+        let mut running = match self.run_from(from.as_ref()) {
             Ok(running) => running,
             Err(error) => return self.fail(format!("the job can't be built: {error}")),
         };
+        let is_rescaled = self.scenario.parallelism() != before;
+        self.begin_start(&running.machine.line, from.as_ref(), is_rescaled);
+        let mut claimed = None;
         if let Some(From::Savepoint { path, claim: true }) = &from {
             // From now on it is the job's, who may delete it.
             self.user.savepoints.remove(path);
+            claimed = Some(path.clone());
         }
+        let Scenario { processes, workers, .. } = self.scenario;
+        let life = self.lives;
+        let started =
+            format!("start {life} from {from:?} with {processes} processes of {workers} workers");
+        self.note_at(Some(running.machine.line.number), &started);
+        running.claimed = claimed;
         self.life = Life::Runs(Box::new(running));
     }
 
@@ -87,7 +102,7 @@ impl Play {
         }
     }
 
-    fn due_again(&self, from: Option<From>) -> Life {
+    pub(super) fn due_again(&self, from: Option<From>) -> Life {
         Life::Due(self.clock.elapsed() + STARTED_AGAIN_AFTER, from)
     }
 
@@ -108,23 +123,30 @@ impl Play {
 
     /// Somebody asks something of the job.
     pub(super) fn operate(&mut self) {
-        let operation = operation(&mut self.random);
+        let operation = self.next_operation();
         if self.scenario.wall_steps {
-            let millis = self.random.random_range(-7_200_000..7_200_000);
-            self.clock.step_wall(millis);
+            self.set_clocks();
         }
-        if operation == Operation::TakeOver {
-            return self.take_over();
+        match operation {
+            Operation::TakeOver => return self.take_over(),
+            Operation::Dispose => return self.dispose(),
+            Operation::Sweep => return self.sweep(),
+            _ => {}
         }
-        let Life::Runs(running) = &self.life else { return };
-        let Running { machine, told, handle: Some(handle), .. } = &**running else { return };
+        let Life::Runs(running) = &mut self.life else { return };
+        let Running { machine, told, handle: Some(handle), cancels, .. } = &mut **running else {
+            return;
+        };
+        machine.line.watch.begin(operation.activity());
+        let cancels_it = matches!(operation, Operation::Cancel | Operation::CancelWithSavepoint);
+        *cancels += u32::from(cancels_it);
         let (handle, says) = (handle.clone(), told.clone());
         machine.spawn(async move {
             let answer = ask(&handle, operation).await;
             says.say(Word::Answered(operation, answer));
         });
         self.user.is_canceled |= operation == Operation::Cancel;
-        self.note(|_| format!("{operation:?}"));
+        self.note_at(self.running(), &format!("{operation:?}"));
     }
 
     /// Somebody starts the job elsewhere, though it lives: a second terminal, cron, a rolling restart.
@@ -135,7 +157,8 @@ impl Play {
         let next = self.due_again(Some(From::Latest));
         match std::mem::replace(&mut self.life, next) {
             Life::Runs(running) => {
-                self.note(|_| "take over".to_owned());
+                running.machine.line.watch.begin(Activity::TakeOver);
+                self.note_at(Some(running.machine.line.number), "is taken over from");
                 self.user.has_taken_over = true;
                 self.superseded.push(*running);
                 self.site += 1;
@@ -146,8 +169,8 @@ impl Play {
 
     /// Hears what the machines have told.
     pub(super) fn listen(&mut self) {
-        for told in self.store.take_told().into_iter().chain(self.target.take_told()) {
-            self.note(|_| told);
+        for (by, told) in self.store.take_told().into_iter().chain(self.target.take_told()) {
+            self.note_at(Some(by), &told);
         }
         if let Life::Runs(running) = &self.life {
             for word in running.told.take() {
@@ -160,13 +183,17 @@ impl Play {
             for word in self.superseded[index].told.take() {
                 let end = match word {
                     Word::Ended(end) => {
+                        if let Ok(result) = &*end {
+                            self.user.other_end = Some((result.status, result.savepoint.clone()));
+                        }
                         end.map_or_else(|e| e.to_string(), |it| format!("{:?}", it.status))
                     }
                     Word::NotStarted(error) => error.to_string(),
                     Word::Started(_) | Word::Answered(..) => continue,
                 };
-                self.note(|_| format!("a run that was taken over from has ended: {end}"));
                 let running = self.superseded.remove(index);
+                let ended = format!("a run that was taken over from has ended: {end}");
+                self.note_at(Some(running.machine.line.number), &ended);
                 self.end(running);
                 break;
             }
@@ -179,15 +206,19 @@ impl Play {
                 if let Life::Runs(running) = &mut self.life {
                     running.handle = Some(started);
                 }
-                self.note(|_| "started".to_owned());
+                self.note_at(self.running(), "started");
             }
             Word::NotStarted(error) => self.not_started(&error),
             Word::Answered(operation, answer) => {
-                self.note(|_| format!("{operation:?} -> {answer:?}"));
+                self.note_at(self.running(), &format!("{operation:?} -> {answer:?}"));
+                self.answered(operation, &answer);
                 if let Ok(path) = answer
                     && operation.takes_savepoint()
                 {
                     self.snapshots += 1;
+                    if let Operation::Savepoint { .. } = operation {
+                        self.user.passing.insert(path.clone());
+                    }
                     self.user.savepoints.insert(path);
                 }
             }
@@ -198,15 +229,33 @@ impl Play {
         }
     }
 
+    /// What has to be so whenever something is answered.
+    fn answered(&mut self, operation: Operation, answer: &Result<String, String>) {
+        let Life::Runs(running) = &mut self.life else { return };
+        if operation != Operation::Cancel {
+            running.machine.line.watch.end(operation.activity());
+        }
+        let ends_job = matches!(operation, Operation::Stop { .. } | Operation::CancelWithSavepoint);
+        let has_ended = running.handle().is_some_and(|job| job.stats().status.is_terminal());
+        if ends_job && answer.is_ok() && !has_ended {
+            self.fail(format!("{operation:?} was answered and the job has not ended"));
+        } else if operation == Operation::CancelWithSavepoint && answer.is_err() {
+            running.cancels -= 1;
+        }
+    }
+
     fn failed(&mut self, error: &JobError) {
-        self.note(|_| format!("failed: {error}"));
+        self.note_at(self.running(), &format!("failed: {error}"));
+        let is_fenced = error.kind() == ErrorKind::Fenced;
+        if is_fenced && self.superseded.is_empty() {
+            return self.fail(format!("nobody else has started the job: {error}"));
+        }
         // A run of several processes ends with whatever goes wrong.
         let calm_from = self.scenario.calm_from;
         let has_begun = matches!(&self.life, Life::Runs(running) if running.since < calm_from);
         let may_fail = self.scenario.processes > 1 && has_begun;
-        // Somebody else may have started it only now, who was told to long ago.
-        let is_rivalled = error.kind() == ErrorKind::Fenced && !self.superseded.is_empty();
-        if self.is_calm() && !may_fail && !is_rivalled {
+        // Of two that were told to take it over the one that was started later may be the first to do so.
+        if self.is_calm() && !may_fail && !is_fenced {
             return self.fail(format!("it has failed although all goes well: {error}"));
         }
         let next = self.due_again(Some(From::Latest));
@@ -214,22 +263,33 @@ impl Play {
     }
 
     fn not_started(&mut self, error: &JobError) {
-        self.note(|_| format!("not started: {error}"));
+        self.note_at(self.running(), &format!("not started: {error}"));
         let next = match self.concluded() {
             Some(status) => Life::Over(status),
             // There is nothing to go on from: the job has never completed anything, or it has ended and
             // was killed before it could say so.
             // Whoever has taken the job over from a run that lives does not begin anew beside it.
             None if error.kind() == ErrorKind::Invalid && self.superseded.is_empty() => {
-                match self.target.visible().is_empty() {
-                    true => self.due_again(None),
-                    false if self.user.is_canceled => Life::Over(JobStatus::Canceled),
-                    false => Life::Over(JobStatus::Finished),
+                match self.user.other_end.take() {
+                    Some((_, Some(path))) => {
+                        self.user.savepoints.insert(path.clone());
+                        self.due_again(Some(From::Savepoint { path, claim: false }))
+                    }
+                    Some((status, None)) if status != JobStatus::Suspended => Life::Over(status),
+                    _ => self.nothing_to_go_on_from(),
                 }
             }
             None => self.due_again(Some(From::Latest)),
         };
         self.end_life(next);
+    }
+
+    fn nothing_to_go_on_from(&self) -> Life {
+        match self.target.visible().is_empty() {
+            true => self.due_again(None),
+            false if self.user.is_canceled => Life::Over(JobStatus::Canceled),
+            false => Life::Over(JobStatus::Finished),
+        }
     }
 
     /// How the job has ended, as its log has it.
@@ -245,14 +305,24 @@ impl Play {
 
     fn ended(&mut self, result: &JobResult) {
         let (status, savepoint) = (result.status, result.savepoint.clone());
-        self.note(|_| format!("ended: {status:?} {savepoint:?}"));
+        self.note_at(self.running(), &format!("ended: {status:?} {savepoint:?}"));
         self.snapshots += result.stats.completed_count;
         self.check_figures(&result.stats);
+        let cancels = match &self.life {
+            Life::Runs(running) => running.cancels,
+            Life::Due(..) | Life::Over(_) => 0,
+        };
+        if status == JobStatus::Canceled && cancels == 0 {
+            return self.fail("it was cancelled, and nobody has asked for that");
+        }
         let next = match savepoint {
+            // It goes on later.
+            None if status == JobStatus::Suspended => self.due_again(Some(From::Latest)),
             // Its user goes on from there.
             Some(path) => {
                 self.user.savepoints.insert(path.clone());
-                let claim = self.random.random_bool(0.3);
+                let likely = if self.aims_at(Activity::Claim) { 0.9 } else { 0.3 };
+                let claim = self.random.random_bool(likely);
                 self.due_again(Some(From::Savepoint { path, claim }))
             }
             None => {
@@ -272,7 +342,12 @@ async fn ask(handle: &JobHandle, operation: Operation) -> Result<String, String>
         Operation::Savepoint { canonical } => savepoint(form(canonical), AfterSavepoint::GoOn),
         Operation::Stop { drain } => savepoint(form(false), AfterSavepoint::Stop { drain }),
         Operation::CancelWithSavepoint => savepoint(form(false), AfterSavepoint::Cancel),
-        Operation::Cancel | Operation::TakeOver => {
+        Operation::Suspend => {
+            handle.suspend(SUSPENDED_WITHIN);
+            return Ok(String::new());
+        }
+        // What is not asked of the job has been done by now.
+        Operation::Cancel | Operation::TakeOver | Operation::Dispose | Operation::Sweep => {
             handle.cancel();
             return Ok(String::new());
         }

@@ -10,8 +10,8 @@ use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 
 use super::{
     super::{
-        chance::Chance, clock::PlayClock, machine::Machine, network::Net, store::Store,
-        target::Target,
+        chance::Chance, clock::PlayClock, coverage::Met, machine::Machine, network::Net,
+        store::Store, target::Target,
     },
     programs::Program,
     requests::Requests,
@@ -64,6 +64,7 @@ pub(super) struct ClusterPlay {
     pub(super) jobmanagers: Vec<JobManagerSite>,
     pub(super) taskmanagers: Vec<TaskManagerSite>,
     pub(super) machines: u64,
+    pub(super) met: Met,
     pub(super) processes_started: u64,
     pub(super) requests: Requests,
     pub(super) user: User,
@@ -102,6 +103,7 @@ impl ClusterPlay {
             target,
             program,
             machines: 0,
+            met: Met::default(),
             processes_started: 0,
             requests: Requests::default(),
             user: User::default(),

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::{
     chance::Chance,
     job::{self, Size},
-    machine::Pulse,
+    line::Line,
     target::Target,
 };
 
@@ -43,11 +43,11 @@ impl Program {
     pub(super) fn spec(
         &self,
         configuration: &OptionValues,
-        pulse: &Pulse,
+        line: &Line,
     ) -> Result<JobSpec, JobError> {
         let pair = |(key, value): (&String, &String)| format!("-D{key}={value}");
         let arguments = configuration.iter().map(pair).collect::<Vec<_>>();
-        let sink = self.target.from(pulse, &self.chance, None);
+        let sink = self.target.from(line, None);
         job::spec(self.size, &arguments, sink, None)
     }
 }
@@ -55,7 +55,7 @@ impl Program {
 /// Knows what the program would run.
 pub(super) struct PlayDescriber {
     pub(super) program: Program,
-    pub(super) pulse: Pulse,
+    pub(super) line: Line,
 }
 
 impl Describer for PlayDescriber {
@@ -71,7 +71,7 @@ impl Describer for PlayDescriber {
                 output: format!(": {error}"),
             };
             let configuration = question.configuration;
-            let spec = self.program.spec(configuration, &self.pulse).map_err(silent)?;
+            let spec = self.program.spec(configuration, &self.line).map_err(silent)?;
             describe(&spec, configuration.clone()).map_err(silent)
         }
         .boxed()

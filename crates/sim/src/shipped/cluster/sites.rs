@@ -23,7 +23,12 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::{machine::Machine, store::ADDRESS},
+    super::{
+        line::Line,
+        machine::{Machine, Pulse},
+        picture::MachineNumber,
+        store::ADDRESS,
+    },
     disk::PlayDisk,
     play::ClusterPlay,
     programs::{PlayDescriber, PlayProcesses, Wanted},
@@ -119,10 +124,15 @@ pub(super) struct RunningProcess {
 }
 
 impl ClusterPlay {
-    fn machine(&self) -> Machine {
+    fn machine(&mut self) -> Machine {
         let (clock, random) = (Arc::new(self.clock.clone()), Arc::new(self.chance.clone()));
-        let ways = (&self.chance, &self.clock);
-        Machine::new(clock, random, &self.net, |pulse| self.store.from(pulse, ways, None))
+        self.machines += 1;
+        let (number, watch) = (MachineNumber(self.machines), self.met.watch());
+        let line = |pulse: &Pulse| {
+            let ways = (self.chance.clone(), self.clock.clone());
+            Line::new(number, pulse.clone(), ways, watch)
+        };
+        Machine::new(clock, random, &self.net, (line, |line: &Line| self.store.from(line, None)))
     }
 
     /// Switches on what is due.
@@ -144,15 +154,14 @@ impl ClusterPlay {
 
     fn start_jobmanager(&mut self, index: usize) {
         let machine = self.machine();
-        self.machines += 1;
-        let number = self.machines;
+        let number = machine.line.number.0;
         let (name, address) = (format!("jobmanager {index}"), format!("http://jm-{number}"));
         let disk = &self.jobmanagers[index].disk;
-        let (program, pulse) = (self.program.clone(), machine.pulse.clone());
+        let (program, line) = (self.program.clone(), machine.line.clone());
         let host = JobManagerHost {
             host: machine.host.clone(),
             disk: Arc::new(disk.from(&machine.pulse, &self.chance, &self.clock)),
-            describer: Arc::new(PlayDescriber { program, pulse }),
+            describer: Arc::new(PlayDescriber { program, line }),
         };
         let heard = Heard::default();
         machine.spawn(run_jobmanager(host, name, address.clone(), heard.clone()));
@@ -196,8 +205,7 @@ impl ClusterPlay {
 
     fn start_taskmanager(&mut self, index: usize) {
         let machine = self.machine();
-        self.machines += 1;
-        let (number, slots) = (self.machines, self.taskmanagers[index].slots);
+        let (number, slots) = (machine.line.number.0, self.taskmanagers[index].slots);
         let (wanted, heard, shutdown) =
             (PlayProcesses::default(), Heard::default(), CancellationToken::new());
         let way = Way {
@@ -275,7 +283,7 @@ impl ClusterPlay {
         seat.coordinator = self.doors.address();
         let heard = Heard::default();
         let says = heard.clone();
-        let spec = self.program.spec(&start.configuration, &machine.pulse);
+        let spec = self.program.spec(&start.configuration, &machine.line);
         let host = machine.host.clone();
         machine.spawn(async move {
             let done = match spec {

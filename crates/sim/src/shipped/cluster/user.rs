@@ -18,7 +18,7 @@ use tidegate_runtime::{AfterSavepoint, JobError, JobStatus, SnapshotForm, Wish};
 use tidegate_types::{ErrorKind, JobId, Parallelism, error::chain};
 
 use super::{
-    super::user::From,
+    super::{trouble::WALL, user::From},
     play::ClusterPlay,
     programs::BINARY,
     requests::{Answer, Known, Refusal, Request, Requests},
@@ -169,8 +169,8 @@ impl ClusterPlay {
     pub(super) fn operate(&mut self) {
         let operation = operation(&mut self.random);
         if self.scenario.wall_steps {
-            let millis = self.random.random_range(-7_200_000..7_200_000);
-            self.clock.step_wall(millis);
+            let millis = self.random.random_range(-WALL..WALL);
+            self.clock.set_wall(millis);
         }
         match operation {
             Operation::Move | Operation::Delete => return self.tidy_savepoints(operation),
@@ -232,8 +232,8 @@ impl ClusterPlay {
 
     /// Hears what the machines have told.
     pub(super) fn listen(&mut self) {
-        for told in self.store.take_told().into_iter().chain(self.target.take_told()) {
-            self.note(|_| told);
+        for (by, told) in self.store.take_told().into_iter().chain(self.target.take_told()) {
+            self.note(|_| format!("machine {} {told}", by.0));
         }
         for index in 0..self.jobmanagers.len() {
             let Some(runs) = &self.jobmanagers[index].runs else { continue };

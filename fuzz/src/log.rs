@@ -34,7 +34,8 @@ fn run(token: u64, epoch: Option<u64>) -> Run {
 
 fn recorded(id: u64, kind: RecordedKind) -> Recorded {
     let location = format!("memory://fuzz/chk-{id}");
-    Recorded { checkpoint: CheckpointId(id), location, kind, attempt: Some(id), trigger: None }
+    let (attempt, trigger, ends) = (Some(id), None, None);
+    Recorded { checkpoint: CheckpointId(id), location, kind, attempt, trigger, ends }
 }
 
 /// A folder in a store of its own.

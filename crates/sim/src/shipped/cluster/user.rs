@@ -438,8 +438,9 @@ impl ClusterPlay {
                 let claim = self.random.random_bool(0.3);
                 self.due_again(Some(From::Savepoint { path, claim }))
             }
-            _ if is_canceled => Life::Over { is_complete: false },
-            _ => Life::Over { is_complete: true },
+            // Or he has taken it away himself: what it held is nowhere else.
+            Some(_) => Life::Over { is_complete: false },
+            None => Life::Over { is_complete: !is_canceled },
         };
     }
 

@@ -54,6 +54,8 @@ use crate::{
 
 /// For how long the processes of an attempt may take to start and join.
 const JOIN_PATIENCE: Duration = Duration::from_secs(60);
+/// How long the processes of an attempt that is cancelled may take to let go of what they have begun.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a process that has closed in order may take to end by itself.
 const END_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -323,15 +325,21 @@ impl Relay {
         mut commands: mpsc::UnboundedReceiver<Command>,
         reports: mpsc::UnboundedSender<Report>,
     ) -> bool {
-        let mut closed = false;
+        let (mut closed, mut is_cancelled) = (false, false);
         let problem = loop {
             tokio::select! {
                 // Whatever the process has said before it was lost counts.
                 biased;
                 command = commands.recv() => match command {
                     Some(command) => {
+                        is_cancelled |= command == Command::Cancel;
                         // If it is gone, so says the receiver.
                         let _ = self.sender.send(ToProcess::Command(command));
+                    }
+                    None if is_cancelled => {
+                        // It aborts what its sinks have prepared, and ends the conversation then.
+                        let _ = tokio::time::timeout(CANCEL_PATIENCE, self.until_silent()).await;
+                        return closed;
                     }
                     None => return closed,
                 },
@@ -355,6 +363,17 @@ impl Relay {
         let failure = Failure { kind, message, uid: None, subtask: None };
         let _ = reports.send(Report::Failed { process, failure });
         false
+    }
+
+    /// Waits until the process says nothing any more, or is lost with its TaskManager.
+    async fn until_silent(&mut self) {
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut self.lost => return,
+                word = self.incoming.receive() => if !matches!(word, Some(Ok(_))) { return },
+            }
+        }
     }
 }
 

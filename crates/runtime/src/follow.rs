@@ -36,6 +36,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const FIGURES_EVERY: Duration = Duration::from_millis(100);
 /// For how long the last report may take to be read.
 const GOODBYE: Duration = Duration::from_secs(5);
+/// How long a process may take to let go of what it has begun, once its attempt is cancelled.
+const CLEARING: Duration = Duration::from_secs(5);
 
 /// Which process of which attempt this one is.
 pub(crate) struct Follower {
@@ -108,15 +110,26 @@ impl Follower {
         let (commands, process_commands) = mpsc::unbounded_channel();
         let running = tokio::spawn(process.run(process_commands));
         let end = obey(&mut link, report_receiver, commands, &figures).await;
-        if end.is_ok() {
-            // It has closed, so this does not wait.
-            let _ = running.await;
-            // Whoever does not read the last words soon has its own way to notice the end.
-            let _ = tokio::time::timeout(GOODBYE, link.close()).await;
-        } else {
-            // Timely's threads wait for peers that may be gone: the process ends, and they with it.
-            running.abort();
-        }
+        let end = match end {
+            Ok(End::Closed) => {
+                // It has closed, so this does not wait.
+                let _ = running.await;
+                // Whoever does not read the last words soon has its own way to notice the end.
+                let _ = tokio::time::timeout(GOODBYE, link.close()).await;
+                Ok(())
+            }
+            Ok(End::Cancelled(error)) => {
+                // What sinks have prepared is aborted, for which nobody else may come.
+                let _ = tokio::time::timeout(CLEARING, running).await;
+                let _ = tokio::time::timeout(GOODBYE, link.close()).await;
+                Err(error)
+            }
+            Err(error) => {
+                // Timely's threads wait for peers that may be gone: the process ends, and they with it.
+                running.abort();
+                Err(error)
+            }
+        };
         match &end {
             Ok(()) => info!(%job, %attempt, process = %index, "the process has ended in order"),
             Err(error) => warn!(%job, %attempt, process = %index, %error, "the process ends"),
@@ -156,17 +169,25 @@ async fn await_start(link: &mut ProcessLink) -> Result<Start, JobError> {
     }
 }
 
-/// Passes commands, reports and figures on, until the process has closed in order.
+/// How an attempt ends for a process that is still in touch with its coordinator.
+enum End {
+    /// It has closed in order.
+    Closed,
+    /// It was told to end, and why: for what it has reported itself, if it has.
+    Cancelled(JobError),
+}
+
+/// Passes commands, reports and figures on, until the process has closed in order or is told to end.
 ///
 /// # Errors
 ///
-/// When the attempt ends otherwise: what this process itself has reported, or what it was told.
+/// When the coordinator is lost: what this process itself has reported, or that.
 async fn obey(
     link: &mut ProcessLink,
     mut reports: mpsc::UnboundedReceiver<Report>,
     commands: mpsc::UnboundedSender<Command>,
     figures: &FiguresReader,
-) -> Result<(), JobError> {
+) -> Result<End, JobError> {
     let mut failure = None;
     let mut tick = tokio::time::interval(FIGURES_EVERY);
     let mut sent = None;
@@ -182,13 +203,15 @@ async fn obey(
                     return Err(failure.unwrap_or_else(|| lost(&chain(&error))));
                 }
                 if closed {
-                    return Ok(());
+                    return Ok(End::Closed);
                 }
             }
             word = link.receive() => match word {
                 Some(Ok(ToProcess::Command(Command::Cancel))) => {
                     let ended = || unavailable("the coordinator has ended the attempt".to_owned());
-                    return Err(failure.unwrap_or_else(ended));
+                    // It is there until this returns.
+                    let _ = commands.send(Command::Cancel);
+                    return Ok(End::Cancelled(failure.unwrap_or_else(ended)));
                 }
                 Some(Ok(ToProcess::Command(command))) => {
                     // The process ends by itself only after it has said so.

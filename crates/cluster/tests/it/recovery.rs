@@ -324,3 +324,30 @@ async fn what_a_savepoint_alone_held_goes_with_the_first_attempt_behind_its_disp
     let _ = cluster.dispatcher.cancel(id);
     cluster.wait_for_status(id, JobStatus::Canceled).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_cancelled_leaves_nothing_of_what_its_processes_have_prepared() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let output = path.join("out");
+    let cluster = Cluster::start(path, &[1, 1]).await;
+    let arguments = [path, &output].map(|path| path.display().to_string());
+    let checkpoints = path.join("checkpoints").display().to_string();
+    let options = [
+        ("parallelism.default", "2"),
+        ("execution.checkpointing.interval", "1 h"),
+        ("execution.checkpointing.dir", checkpoints.as_str()),
+    ];
+    let id = cluster.submit(stuck(), &arguments, &options).await;
+    let written = || unfinished(&output, ".inprogress");
+    wait_for("records", || (!written().is_empty()).then_some(())).await;
+    let handle = cluster.dispatcher.handle(id).expect("it runs");
+    let target = path.join("savepoints").display().to_string();
+    let _ = handle.savepoint(Some(target)).await.expect("it is taken");
+    let held = pending(&output);
+    wait_for("more", || (!written().is_empty()).then_some(())).await;
+    let _ = cluster.dispatcher.cancel(id);
+    cluster.wait_for_status(id, JobStatus::Canceled).await;
+    assert_eq!(written(), <[PathBuf; 0]>::default());
+    assert_eq!(pending(&output), held, "what the savepoint holds is its user's");
+}

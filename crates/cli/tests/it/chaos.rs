@@ -1,5 +1,6 @@
-//! Two minutes in which any process may be killed, stopped or cut off at any moment, the JobManager
-//! too: every flight is counted once all the same, and nothing is left behind.
+//! A while in which any process may be killed, stopped or cut off at any moment, the JobManager too:
+//! every flight is counted once all the same, and nothing is left behind. `TIDEGATE_CHAOS_SECONDS=600` makes
+//! it a long one.
 
 use std::{
     fs::{self, File},
@@ -21,8 +22,10 @@ use tidegate_testing::{
 
 use crate::support::{Site, TIDEGATE};
 
-/// For how long there is trouble.
-const TROUBLE: Duration = Duration::from_secs(120);
+/// For how many seconds there is trouble, unless somebody has more time.
+const TROUBLE: u64 = 40;
+/// About so many flights come in while there is trouble: all of them twice, since half of the time none do.
+const FLIGHTS: u64 = 720_000;
 /// How long the job may take to its end behind that.
 const PATIENCE: Duration = Duration::from_secs(180);
 const TASK_MANAGERS: usize = 3;
@@ -185,12 +188,16 @@ fn whatever_happens_every_flight_is_counted_once() {
     let input = cut_into_files(&site.path().join("input")).display().to_string();
     let mut cluster = Cluster::start(site, &tokio);
     let binary = flights().display().to_string();
-    let run = ["run", "-d", "-p", "6", &binary, "--data", &input, "--rate", "6000"];
+    let seconds = std::env::var("TIDEGATE_CHAOS_SECONDS");
+    let seconds =
+        seconds.map_or(TROUBLE, |it| it.parse().expect("TIDEGATE_CHAOS_SECONDS: seconds"));
+    let (trouble, rate) = (Duration::from_secs(seconds), (FLIGHTS / seconds).to_string());
+    let run = ["run", "-d", "-p", "6", &binary, "--data", &input, "--rate", &rate];
     eventually("the JobManager", PATIENCE, || {
         cluster.site.run(&run).status.success().then_some(())
     });
     let begun = Instant::now();
-    while begun.elapsed() < TROUBLE && cluster.has_jobs() {
+    while begun.elapsed() < trouble && cluster.has_jobs() {
         sleep(Duration::from_millis(random.random_range(200..4_000)));
         let what = cluster.trouble(&mut random);
         eprintln!("{:>6.1?}: {what}", begun.elapsed());
